@@ -1,0 +1,56 @@
+"""What every corpus is: documents of text in three splits."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, pairwise
+
+from tcsm.errors import InputError
+
+Normalize = Callable[[str], str]
+Splits = dict[str, Iterable[str]]
+
+SPLITS = ("train", "valid", "test")
+
+
+class Corpus(ABC):
+    """A source of text."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What the headers of token files call it."""
+
+    @abstractmethod
+    def splits(self) -> Splits:
+        """The documents of "train", "valid" and "test"."""
+
+
+def check_fractions(fractions: Sequence[float]) -> None:
+    """Refuses fractions that are not three positive numbers of sum 1."""
+    positive = len(fractions) == len(SPLITS) and all(part > 0 for part in fractions)
+    if not positive or not math.isclose(sum(fractions), 1, abs_tol=1e-9):
+        raise InputError(
+            "corpus.fractions must be three positive numbers that sum to 1 (train, valid, test), "
+            f"found {list(fractions)}"
+        )
+
+
+def cut(title: str, texts: Sequence[str], fractions: Sequence[float]) -> Splits:
+    """Cuts each text by character into contiguous parts: its head to train, its tail to test.
+
+    Raises:
+        InputError: when a split would be left without a character.
+    """
+    parts: dict[str, list[str]] = {split: [] for split in SPLITS}
+    for text in texts:
+        ends = [0, *(round(len(text) * share) for share in accumulate(fractions))]
+        for split, (first, last) in zip(SPLITS, pairwise(ends), strict=True):
+            parts[split].append(text[first:last])
+    for split, documents in parts.items():
+        if not any(documents):
+            raise InputError(
+                f"corpus {title}: {sum(map(len, texts))} characters leave nothing for the split "
+                f"{split!r}; give a longer text"
+            )
+    return {split: [text for text in documents if text] for split, documents in parts.items()}

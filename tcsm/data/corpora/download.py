@@ -1,0 +1,73 @@
+"""Text behind an https address, such as text8 and enwik8."""
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tcsm.data.corpora.base import Corpus, Normalize, Splits, check_fractions, cut
+from tcsm.data.corpora.fetch import Opener, fetch, open_url
+from tcsm.errors import InputError
+
+
+@dataclass(frozen=True)
+class Download(Corpus):
+    """The UTF-8 text of a file that is downloaded once.
+
+    Attributes:
+        url: its https address.
+        sha256: of the file as it is served.
+        cache: the folder to keep it in.
+        normalize: which symbols are kept; `verbatim` for text8, which is normalized already.
+        member: the file to take, if it is a zip archive; ".gz" needs none.
+        fractions: train, valid and test, contiguous by character.
+        opener: opens a request.
+    """
+
+    url: str
+    sha256: str
+    cache: str | Path
+    normalize: Normalize
+    member: str | None = None
+    fractions: Sequence[float] = (0.9, 0.05, 0.05)
+    opener: Opener = open_url
+
+    def __post_init__(self) -> None:
+        check_fractions(self.fractions)
+
+    @property
+    def title(self) -> str:
+        """The name of the file that holds the text."""
+        return self.member or self._served
+
+    def splits(self) -> Splits:
+        """The three parts of the text.
+
+        Raises:
+            InputError: if it cannot be had, unpacked or decoded.
+        """
+        file = fetch(self.url, Path(self.cache) / self._served, self.sha256, self.opener)
+        try:
+            text = self._unpack(file).decode()
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+            raise InputError(f"{file}: cannot be unpacked: {error}") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{file}: not UTF-8 at byte {error.start}") from error
+        return cut(self.title, [self.normalize(text)], self.fractions)
+
+    @property
+    def _served(self) -> str:
+        return Path(urlsplit(self.url).path).name
+
+    def _unpack(self, file: Path) -> bytes:
+        if self.member is not None:
+            with zipfile.ZipFile(file) as archive:
+                names = archive.namelist()
+                if self.member not in names:
+                    raise InputError(f"{file}: no member {self.member!r}, only {names[:9]}")
+                return archive.read(self.member)
+        content = file.read_bytes()
+        return gzip.decompress(content) if file.suffix == ".gz" else content

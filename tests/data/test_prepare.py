@@ -1,0 +1,42 @@
+"""A corpus becomes token files."""
+
+import numpy as np
+import pytest
+
+from tcsm.data.corpora.base import Corpus
+from tcsm.data.prepare import pieces, prepare
+from tcsm.data.tokenfile import open_tokens, read_header
+from tcsm.data.tokenizers import Bytes, Letters
+from tcsm.errors import InputError
+
+
+class Fable(Corpus):
+    title = "fable"
+
+    def splits(self):
+        return {"train": ["the fox", "the crow"], "valid": iter(["cheese"]), "test": ["a tree"]}
+
+
+def test_prepare_writes_three_files(tmp_path):
+    headers = prepare(Fable(), Letters(), tmp_path / "data")
+    assert [*headers] == ["train", "valid", "test"]
+    for split, text in [("train", "the fox the crow"), ("valid", "cheese"), ("test", "a tree")]:
+        file = open_tokens(tmp_path / "data" / f"{split}.tok", Letters())
+        assert Letters().decode(file.tokens) == text
+        assert file.header == headers[split] == read_header(tmp_path / "data" / f"{split}.tok")
+        assert file.header.characters == len(text)
+
+
+def test_documents_are_separated():
+    tokens = np.concatenate([piece.tokens for piece in pieces(["ab", "c", ""], Bytes())])
+    assert tokens.tobytes() == b"ab\nc\n"
+
+
+def test_unknown_symbol_leaves_no_file(tmp_path):
+    class Bad(Fable):
+        def splits(self):
+            return {"train": ["Ab"]}
+
+    with pytest.raises(InputError, match="no symbol 'A'"):
+        prepare(Bad(), Letters(), tmp_path)
+    assert not list(tmp_path.iterdir())
