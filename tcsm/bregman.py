@@ -1,0 +1,183 @@
+"""Bregman divergences between concrete scores: three functions of a log.
+
+    D_F(u, v) = F(u) − F(v) − F′(v)(u − v)              F strictly convex on (0, ∞)
+
+A divergence is ``generator`` a ↦ F(u), ``slope`` b ↦ F′(v) and ``dual`` b ↦ v F′(v) − F(v) of the
+logs a = log u, b = log v. The three give the loss against a known target, the loss from samples
+(2.3) and the density-ratio losses (9.1).
+
+At score level only the symmetrized generator matters (3.3): F and s F(1/s) are one loss there.
+So ``generalized_kl`` ≡ ``itakura_saito`` and ``pearson`` ≡ ``neyman`` ≡ 2 ``lsif``: equal losses,
+not rivals. As density-ratio losses they differ.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
+
+from tcsm.errors import InputError
+
+
+class Bregman(ABC):
+    """A divergence D_F, as three functions of a log; everything else follows from them."""
+
+    @abstractmethod
+    def generator(self, a: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """F(u) of a = log u."""
+
+    @abstractmethod
+    def slope(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """F′(v) of b = log v."""
+
+    @abstractmethod
+    def dual(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """The convex dual at the slope, v F′(v) − F(v), of b = log v."""
+
+    def between(
+        self, log_u: Float[Tensor, "*s"], log_v: Float[Tensor, "*s"]
+    ) -> Float[Tensor, "*s"]:
+        """D_F(u, v) ≥ 0: the target ratio u is known (2.1)."""
+        return self.generator(log_u) + self.dual(log_v) - log_u.exp() * self.slope(log_v)
+
+    def from_samples(self, log_v: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """φ(v) = v F′(v) − F(v) − F′(1/v): D_F up to a constant, for a symmetric N (2.3)."""
+        return self.dual(log_v) - self.slope(-log_v)
+
+    def pair(self, log_v: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """ψ(log v) = φ(v) − φ(1), the canonical sample form: 0 at v = 1 (3.1)."""
+        return self.from_samples(log_v) - self.from_samples(torch.zeros_like(log_v))
+
+    def at_site(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+        """(1/V) Σ_y ψ(log q_y − log q_x): the 1-ball of one site whose label is x (3.1)."""
+        return self.pair(log_q - log_q.gather(-1, x[:, None])).mean(-1)
+
+    def at_any_label(self, log_q: Float[Tensor, "n V"]) -> Float[Tensor, "n"]:
+        """(1/V) Σ_x ``at_site``, the label drawn uniformly; O(V²) unless a closed form exists."""
+        return self.pair(log_q[:, None, :] - log_q[:, :, None]).mean((-1, -2))
+
+
+@dataclass(frozen=True)
+class Power(Bregman):
+    """F(s) = scale · (s^λ − λs + λ − 1)/(λ(λ − 1)) + linear · s + constant (3.4).
+
+    λ = 1: generalized KL, 0: Itakura-Saito, ½: Hellinger, 2: LSIF. The affine terms move no
+    optimum; they set the constants of the density-ratio losses.
+
+        ψ(u) = expm1(λu)/λ + expm1((1 − λ)u)/(1 − λ)
+
+    is a sum over the two powers λ and 1 − λ, so the 1-ball needs only the moments
+    m(λ) = (1/V) Σ_y q_y^λ, hence O(V) (6.2).
+
+    Raises:
+        InputError: the power is not finite, or the scale not positive.
+    """
+
+    power: float
+    scale: float = 1.0
+    linear: float = 0.0
+    constant: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a divergence."""
+        if not math.isfinite(self.power):
+            raise InputError(f"divergence.power must be a finite number, found {self.power}")
+        if not self.scale > 0:
+            raise InputError(f"divergence.scale must be positive, found {self.scale}")
+
+    @property
+    def powers(self) -> tuple[float, float]:
+        """λ and 1 − λ."""
+        return self.power, 1 - self.power
+
+    def generator(self, a: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """F(u), with its limits u log u − u + 1 at λ = 1 and u − 1 − log u at λ = 0."""
+        u = a.exp()
+        if self.power == 1:
+            core = torch.xlogy(u, u) - u + 1
+        elif self.power == 0:
+            core = u - 1 - a
+        else:
+            core = (_box_cox(self.power, a) - torch.expm1(a)) / (self.power - 1)
+        return self.scale * core + self.linear * u + self.constant
+
+    def slope(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """F′(v) = scale · (v^(λ−1) − 1)/(λ − 1) + linear."""
+        return self.scale * _box_cox(self.power - 1, b) + self.linear
+
+    def dual(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """v F′(v) − F(v) = scale · (v^λ − 1)/λ − constant."""
+        return self.scale * _box_cox(self.power, b) - self.constant
+
+    def pair(self, log_v: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """ψ in its closed form, exact near v = 1."""
+        first, second = (_box_cox(power, log_v) for power in self.powers)
+        return self.scale * (first + second)
+
+    def at_site(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+        """Σ over both powers of (m(λ) q_x^{−λ} − 1)/λ, at λ = 0 mean log q − log q_x (6.2)."""
+        log_q_x = log_q.gather(-1, x[:, None]).squeeze(-1)
+        first, second = (_mean_box_cox(power, log_q, log_q_x) for power in self.powers)
+        return self.scale * (first + second)
+
+    def at_any_label(self, log_q: Float[Tensor, "n V"]) -> Float[Tensor, "n"]:
+        """Σ over both powers of (m(λ) m(−λ) − 1)/λ; nothing at λ = 0."""
+        terms = [
+            torch.expm1(_log_moment(power, log_q) + _log_moment(-power, log_q)) / power
+            for power in self.powers
+            if power
+        ]
+        return self.scale * torch.stack(terms).sum(0)
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Bregman):
+    """F(s) = s log s − (1 + s) log(1 + s): the all-pairs Bradley-Terry likelihood (3.8).
+
+    ψ(u) = 2 softplus(u) − 2 log 2: gradients bounded by 2 a logit, both ways.
+    """
+
+    def generator(self, a: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """F(u), with F(0) = 0."""
+        u = a.exp()
+        return torch.xlogy(u, u) - (1 + u) * torch.log1p(u)
+
+    def slope(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """F′(v) = log σ(log v)."""
+        return logsigmoid(b)
+
+    def dual(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """v F′(v) − F(v) = log(1 + v)."""
+        return softplus(b)
+
+
+def _box_cox(power: float, log_s: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+    """(s^λ − 1)/λ of log s, and log s at λ = 0."""
+    return torch.expm1(power * log_s) / power if power else log_s
+
+
+def _log_moment(power: float, log_q: Float[Tensor, "n V"]) -> Float[Tensor, "n"]:
+    """Log of (1/V) Σ_y q_y^λ."""
+    return torch.logsumexp(power * log_q, -1) - math.log(log_q.shape[-1])
+
+
+def _mean_box_cox(
+    power: float, log_q: Float[Tensor, "n V"], log_q_x: Float[Tensor, "n"]
+) -> Float[Tensor, "n"]:
+    """(1/V) Σ_y ((q_y/q_x)^λ − 1)/λ."""
+    if power == 0:
+        return log_q.mean(-1) - log_q_x
+    return torch.expm1(_log_moment(power, log_q) - power * log_q_x) / power
+
+
+generalized_kl = Power(1, constant=-1)  # s log s − s
+itakura_saito = Power(0, linear=-1, constant=1)  # −log s
+lsif = Power(2)  # (s − 1)²/2
+pearson = Power(2, scale=2)  # (s − 1)²
+neyman = Power(-1, scale=2)  # (1 − s)²/s
+hellinger = Power(0.5)
+bce = BinaryCrossEntropy()

@@ -1,0 +1,1 @@
+"""Neighborhoods N(x): which sequences a concrete score compares."""

@@ -1,0 +1,50 @@
+"""The 1-Hamming ball: all sequences that differ from x at one site.
+
+ℓ(x) = mean over open i of (1/V) Σ_y ψ(log q^i(y) − log q^i(x^i))               (3.1, §13)
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from tcsm.bregman import Bregman
+from tcsm.errors import InputError
+from tcsm.neighborhoods.base import Neighborhood, Neighbors
+
+
+@dataclass(frozen=True)
+class Hamming(Neighborhood):
+    """The whole 1-ball over V tokens.
+
+    Raises:
+        InputError: fewer than two tokens.
+    """
+
+    vocabulary: int
+    symmetric: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """A ball around the only sequence there is would be empty."""
+        if self.vocabulary < 2:
+            found = self.vocabulary
+            raise InputError(f"neighborhood.vocabulary must be at least 2, found {found}")
+
+    def enumerate(self, x: Int[Tensor, "B L"], open: Bool[Tensor, "B L"]) -> Neighbors:
+        """L·V entries, of which those at closed sites and x itself are not valid."""
+        batch, length = x.shape
+        sites = torch.arange(length, device=x.device).repeat_interleave(self.vocabulary)
+        tokens = torch.arange(self.vocabulary, device=x.device).repeat(length)
+        valid = open[:, sites] & (x[:, sites] != tokens)
+        spread = (batch, length * self.vocabulary, 1)
+        return Neighbors(
+            sites[None, :, None].expand(spread), tokens[None, :, None].expand(spread), valid
+        )
+
+    def site_loss(
+        self, divergence: Bregman, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]
+    ) -> Float[Tensor, "n"]:
+        """(1/V) Σ_y ψ; the token y = x adds 0, as ψ(0) = 0."""
+        return divergence.at_site(log_q, x)

@@ -1,0 +1,1 @@
+"""Networks: features at every site, logits at the chosen ones."""

@@ -1,0 +1,141 @@
+"""The contract of a network: features at every site, logits at the chosen ones.
+
+What a loss does with logits is handed in as a `Read`, so that the head runs on open sites alone,
+chunk by chunk, and no B×L×V tensor need ever exist. Everything passes through ``forward``, since
+data parallelism and gradient synchronization act on ``forward`` only.
+"""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple, Protocol, overload
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+
+class Reading(NamedTuple):
+    """What a loss reads off the logits of a chunk: its value and −log q(x₁), both (n)."""
+
+    loss: Tensor
+    cross_entropy: Tensor
+
+
+class SiteSum(NamedTuple):
+    """Σ weight · loss, differentiable; the values a site, detached, for diagnostics."""
+
+    total: Tensor
+    loss: Tensor
+    cross_entropy: Tensor
+
+
+class Read(Protocol):
+    """A per-site function of logits; ``chunk`` says which sites they belong to."""
+
+    def __call__(self, logits: Float[Tensor, "n V"], chunk: slice) -> Reading:
+        """Values of a chunk."""
+
+    def gradient(self, logits: Float[Tensor, "n V"], chunk: slice) -> Tensor | None:
+        """Of the loss with respect to the logits, or None: then autograd finds it."""
+
+
+class Net(nn.Module, ABC):
+    """A network over sequences.
+
+    Attributes:
+        vocabulary: V, the clean tokens.
+        causal: sites see their past alone.
+        timed: it takes t.
+        head: features (n, D) ↦ logits (n, V), one column a clean token.
+        chunk: sites a head evaluates at once; None for all at once, by plain autograd.
+    """
+
+    vocabulary: int
+    causal: bool
+    timed: bool
+    head: nn.Module
+    chunk: int | None
+
+    @abstractmethod
+    def features(self, x: Int[Tensor, "B L"], t: Tensor | None) -> Float[Tensor, "B L D"]:
+        """Features at every site."""
+
+    @overload
+    def forward(self, x: Tensor, t: Tensor | None, sites: Tensor) -> Tensor: ...
+
+    @overload
+    def forward(
+        self, x: Tensor, t: Tensor | None, sites: Tensor, read: Read, weight: Tensor
+    ) -> SiteSum: ...
+
+    def forward(
+        self,
+        x: Int[Tensor, "B L"],
+        t: Tensor | None,
+        sites: Bool[Tensor, "B L"],
+        read: Read | None = None,
+        weight: Tensor | None = None,
+    ) -> Tensor | SiteSum:
+        """Logits (n, V) at ``sites``; with ``read``, Σ weight · loss without keeping them.
+
+        Args:
+            x: states.
+            t: times (B), or None where the network takes none.
+            sites: where logits are wanted, n in all, in row-major order.
+            read: what to do with the logits.
+            weight: weight of each site, (n).
+        """
+        hidden = self.features(x, t)[sites]
+        if read is None or weight is None:
+            logits: Tensor = self.head(hidden)
+            return logits
+        if self.chunk is None or len(hidden) <= self.chunk:
+            return _at_once(self.head, hidden, read, weight)
+        arguments = (self.head, read, weight, self.chunk, hidden, *self.head.parameters())
+        return SiteSum(*_InChunks.apply(*arguments))  # type: ignore[no-untyped-call]
+
+
+def _at_once(head: nn.Module, hidden: Tensor, read: Read, weight: Tensor) -> SiteSum:
+    loss, cross_entropy = read(head(hidden), slice(0, len(hidden)))
+    return SiteSum((weight * loss).sum(), loss.detach(), cross_entropy.detach())
+
+
+class _InChunks(torch.autograd.Function):
+    """The same sum, with gradients formed in the forward: one chunk of logits lives at a time."""
+
+    @staticmethod
+    def forward(ctx, head, read, weight, size, hidden, *parameters):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN205
+        sums = [torch.zeros_like(p) for p in parameters]
+        by_hidden = torch.zeros_like(hidden)
+        readings = []
+        for start in range(0, len(hidden), size):
+            chunk = slice(start, start + size)
+            reading, (by_chunk, *by_parameter) = _with_gradient(head, read, weight, hidden, chunk)
+            readings.append(reading)
+            by_hidden[chunk] = by_chunk
+            torch._foreach_add_(sums, by_parameter)
+        ctx.save_for_backward(by_hidden, *sums)
+        loss, cross_entropy = (torch.cat(parts) for parts in zip(*readings, strict=True))
+        ctx.mark_non_differentiable(loss, cross_entropy)
+        return (weight * loss).sum(), loss, cross_entropy
+
+    @staticmethod
+    def backward(ctx, by_total, *_):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN205
+        return None, None, None, None, *(by_total * saved for saved in ctx.saved_tensors)
+
+
+def _with_gradient(
+    head: nn.Module, read: Read, weight: Tensor, hidden: Tensor, chunk: slice
+) -> tuple[Reading, tuple[Tensor, ...]]:
+    """Values of a chunk, and the gradient of its weighted sum by features and head parameters."""
+    with torch.enable_grad():
+        part = hidden[chunk].detach().requires_grad_()
+        logits = head(part)
+        given = read.gradient(logits.detach(), chunk)
+        reading = read(logits if given is None else logits.detach(), chunk)
+        inputs = [part, *head.parameters()]
+        if given is None:
+            gradients = torch.autograd.grad((weight[chunk] * reading.loss).sum(), inputs)
+        else:
+            by_logits = (weight[chunk, None] * given).to(logits.dtype)
+            gradients = torch.autograd.grad(logits, inputs, by_logits)
+    return Reading(reading.loss.detach(), reading.cross_entropy.detach()), gradients

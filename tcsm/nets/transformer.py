@@ -1,0 +1,117 @@
+"""The transformer of all models here: bidirectional, or causal for the autoregressive baseline.
+
+Rotary positions, RMSNorm, normalized queries and keys, fan-in initialization and zero at the end
+of every residual branch. Time, where a model takes it, enters by adaptive norms (adaLN); a
+time-free network lacks these modules altogether.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tcsm.errors import InputError
+from tcsm.nets.base import Net
+from tcsm.nets.layers import Attention, Mlp, Stem, TimeEmbedding, linear, rms_norm, rotary
+
+
+class Block(nn.Module):
+    """x + attention(norm x), then x + mlp(norm x)."""
+
+    def __init__(self, dim: int, heads: int, ratio: int, causal: bool) -> None:
+        super().__init__()
+        self.attention = Attention(dim, heads, causal)
+        self.mlp = Mlp(dim, ratio)
+
+    def forward(
+        self, x: Float[Tensor, "B L D"], turn: tuple[Tensor, Tensor], time: Tensor | None
+    ) -> Float[Tensor, "B L D"]:
+        """One layer; ``time`` is not looked at."""
+        x = x + self.attention(rms_norm(x), turn)
+        change: Tensor = self.mlp(rms_norm(x))
+        return x + change
+
+
+class TimedBlock(Block):
+    """A block whose norms are shifted, scaled and gated by time (adaLN)."""
+
+    def __init__(self, dim: int, heads: int, ratio: int, causal: bool) -> None:
+        super().__init__(dim, heads, ratio, causal)
+        self.modulation = linear(dim, 6 * dim, zero=True)
+
+    def forward(
+        self, x: Float[Tensor, "B L D"], turn: tuple[Tensor, Tensor], time: Tensor | None
+    ) -> Float[Tensor, "B L D"]:
+        """One layer at a time's embedding (B, D)."""
+        modulation: Tensor = self.modulation(time)[:, None]
+        shift, scale, gate, shift_2, scale_2, gate_2 = modulation.chunk(6, -1)
+        x = x + (1 + gate) * self.attention(rms_norm(x) * (1 + scale) + shift, turn)
+        change: Tensor = self.mlp(rms_norm(x) * (1 + scale_2) + shift_2)
+        return x + (1 + gate_2) * change
+
+
+class Transformer(Net):
+    """States (B, L) ↦ features (B, L, D), and a head to V logits.
+
+    Args:
+        vocabulary: V, the clean tokens, one logit each.
+        extra: further input states (the mask, or the start symbol of a causal model).
+        dim: width D, a multiple of ``heads``.
+        depth: number of blocks.
+        heads: attention heads, each of even size.
+        ratio: hidden width of the MLP over D.
+        causal: sites see their past alone.
+        timed: the network takes t.
+        stem: width of the convolution after the embedding, odd; 0 for none.
+        chunk: sites the head evaluates at once; None for all.
+
+    Raises:
+        InputError: sizes that do not fit together.
+    """
+
+    def __init__(  # noqa: PLR0913 (an architecture has that many numbers)
+        self,
+        *,
+        vocabulary: int,
+        extra: int,
+        dim: int,
+        depth: int,
+        heads: int,
+        ratio: int = 4,
+        causal: bool = False,
+        timed: bool = False,
+        stem: int = 0,
+        chunk: int | None = None,
+    ) -> None:
+        _check(dim, depth, heads, stem)
+        super().__init__()
+        self.vocabulary, self.states, self.heads = vocabulary, vocabulary + extra, heads
+        self.causal, self.timed, self.chunk = causal, timed, chunk
+        self.embedding = nn.Parameter(torch.randn(self.states, dim))
+        self.stem = Stem(dim, stem, causal) if stem else None
+        self.time = TimeEmbedding(dim) if timed else None
+        block = TimedBlock if timed else Block
+        self.blocks = nn.ModuleList(block(dim, heads, ratio, causal) for _ in range(depth))
+        self.head = linear(dim, vocabulary, zero=True)
+
+    def features(self, x: Int[Tensor, "B L"], t: Tensor | None) -> Float[Tensor, "B L D"]:
+        """Normalized features of the last layer."""
+        hidden = (
+            self.stem(x, self.embedding) if self.stem else functional.embedding(x, self.embedding)
+        )
+        time = self.time(t) if self.time else None
+        turn = rotary(x.shape[1], hidden.shape[-1] // self.heads, hidden)
+        for block in self.blocks:
+            hidden = block(hidden, turn, time)
+        return rms_norm(hidden)
+
+
+def _check(dim: int, depth: int, heads: int, stem: int) -> None:
+    if depth < 1 or heads < 1 or dim < 1:
+        raise InputError(
+            f"net.dim, net.depth and net.heads must be positive, found {dim}, {depth}, {heads}"
+        )
+    if dim % (2 * heads):
+        raise InputError(f"net.dim must be a multiple of 2 · net.heads = {2 * heads}, found {dim}")
+    if stem < 0 or (stem and stem % 2 == 0):
+        raise InputError(f"net.stem must be 0 or an odd width, found {stem}")

@@ -1,0 +1,118 @@
+"""Objectives: a model and a batch of data ↦ a dictionary with the loss and its diagnostics.
+
+    loss = (1/B) Σ_b W_b Σ_{i open} w_b ℓ_b^i
+
+W are weights of sequences (1, or those of a reward); w is a `Weighting`, which says how the open
+sites of one sequence share it (MATH §13).
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from tcsm.nets.base import SiteSum
+from tcsm.noise import Noise
+from tcsm.posteriors.base import Posterior
+from tcsm.posteriors.site import SiteLoss
+from tcsm.process.corruption import Corrupted, Corruption
+
+Terms = dict[str, Tensor]
+
+
+class Objective(ABC):
+    """What training minimizes. Pure: all randomness comes from ``noise``."""
+
+    @abstractmethod
+    def __call__(
+        self,
+        model: nn.Module,
+        x_1: Int[Tensor, "B L"],
+        noise: Noise,
+        weight: Float[Tensor, "B"] | None = None,
+    ) -> Terms:
+        """The terms of a batch: "loss" to descend, and detached diagnostics, each 0-dimensional.
+
+        Args:
+            model: what the objective trains.
+            x_1: clean data.
+            noise: the batch's randomness.
+            weight: weight of each sequence, 1 if None.
+        """
+
+
+class Weighting(ABC):
+    """How the open sites of one sequence are weighed."""
+
+    @abstractmethod
+    def __call__(self, drawn: Corrupted) -> Float[Tensor, "B"]:
+        """Weight of an open site, a sequence."""
+
+
+@dataclass(frozen=True)
+class OpenMean(Weighting):
+    """1/n: the mean over open sites; a sequence counts the same whatever its noise."""
+
+    def __call__(self, drawn: Corrupted) -> Float[Tensor, "B"]:
+        """1/n, and anything where n = 0."""
+        return 1 / drawn.open.sum(-1).clamp(min=1).double()
+
+
+@dataclass(frozen=True)
+class SequenceMean(Weighting):
+    """1/L: every open site of the batch counts the same."""
+
+    def __call__(self, drawn: Corrupted) -> Float[Tensor, "B"]:
+        """1/L."""
+        return torch.full_like(drawn.omega, 1 / drawn.x_1.shape[1])
+
+
+@dataclass(frozen=True)
+class Likelihood(Weighting):
+    """ω/L: with KL and the mask source, the bound on −log p in nats a token (11.3)."""
+
+    def __call__(self, drawn: Corrupted) -> Float[Tensor, "B"]:
+        """ω/L."""
+        return drawn.omega / drawn.x_1.shape[1]
+
+
+@dataclass(frozen=True)
+class Denoising(Objective):
+    """An objective that corrupts a batch and sums a loss over its open sites.
+
+    Attributes:
+        corruption: law of (t, x_t) given x₁.
+        weighting: how open sites share a sequence's weight.
+    """
+
+    corruption: Corruption
+    weighting: Weighting
+
+    @abstractmethod
+    def site_loss(self) -> SiteLoss:
+        """ℓ at an open site."""
+
+    def __call__(
+        self,
+        model: nn.Module,
+        x_1: Int[Tensor, "B L"],
+        noise: Noise,
+        weight: Float[Tensor, "B"] | None = None,
+    ) -> Terms:
+        """Corrupt, sum, report."""
+        assert isinstance(model, Posterior)
+        drawn = self.corruption(x_1, noise)
+        per_row = self.weighting(drawn) * (1 if weight is None else weight) / len(x_1)
+        row = drawn.open.nonzero(as_tuple=True)[0]
+        result = model.sum_over_open(drawn, self.site_loss(), per_row[row].float())
+        return {"loss": result.total, **diagnostics(drawn, result)}
+
+
+def diagnostics(drawn: Corrupted, result: SiteSum) -> Terms:
+    """Mean cross-entropy of an open site in nats, and the share of open sites."""
+    return {
+        "cross_entropy": result.cross_entropy.mean() if len(result.loss) else result.total * 0,
+        "open": drawn.open.double().mean(),
+    }

@@ -1,0 +1,43 @@
+"""Likelihoods as objectives: the bound of a diffusion model, next-token loss of a causal one."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from tcsm.noise import Noise
+from tcsm.objectives.base import Denoising, Objective, Terms
+from tcsm.posteriors.site import BoundIntegrand, SiteLoss
+from tcsm.teachers.autoregressive import Autoregressive
+
+
+@dataclass(frozen=True)
+class Nelbo(Denoising):
+    """The bound's integrand at sampled times: nats a token with ``SequenceMean`` (11.3, 11.4).
+
+    Mask source: MDLM, MD4. Uniform source: the reverse-process bound, UDLM's.
+    """
+
+    def site_loss(self) -> SiteLoss:
+        """Integrand at a site."""
+        return BoundIntegrand(self.corruption.path)
+
+
+@dataclass(frozen=True)
+class NextToken(Objective):
+    """Mean of −log p(x^i | x^{<i}): trains the autoregressive baseline."""
+
+    def __call__(
+        self,
+        model: nn.Module,
+        x_1: Int[Tensor, "B L"],
+        noise: Noise,
+        weight: Float[Tensor, "B"] | None = None,
+    ) -> Terms:
+        """Nats a token; ``noise`` is not needed."""
+        assert isinstance(model, Autoregressive)
+        per_row = torch.full((len(x_1),), 1 / x_1.numel(), device=x_1.device)
+        per_row = per_row if weight is None else per_row * weight
+        result = model.cross_entropy(x_1, per_row.repeat_interleave(x_1.shape[1]))
+        return {"loss": result.total, "cross_entropy": result.cross_entropy.mean()}

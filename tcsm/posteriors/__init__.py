@@ -1,0 +1,1 @@
+"""Posteriors p(x₁ | x_t), known by their ratios."""

@@ -1,0 +1,1 @@
+"""The noising process: schedules, sources, the path p_{t|1}, and how a batch is corrupted."""

@@ -1,0 +1,128 @@
+"""How a batch is corrupted: by time, or for the mask source by count.
+
+Both give x_t ∼ p_{t|1}(· | x₁) and ω, the weight of an open site under which masked cross-entropy
+is a bound on −log p(x₁) in nats a sequence: κ(t) by time, L/n by count (11.3, 11.6).
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Float64, Int
+from torch import Tensor
+
+from tcsm.errors import InputError
+from tcsm.noise import Noise
+from tcsm.process.paths import Path
+from tcsm.process.sources import Mask
+
+
+@dataclass(frozen=True)
+class Sites:
+    """The n open sites of a batch, in row-major order: what a per-site function may look at.
+
+    Attributes:
+        x_1: data tokens.
+        x_t: noised states.
+        t: times.
+        row: which sequence of the batch.
+        column: which position in it.
+    """
+
+    x_1: Int[Tensor, "n"]
+    x_t: Int[Tensor, "n"]
+    t: Float[Tensor, "n"]
+    row: Int[Tensor, "n"]
+    column: Int[Tensor, "n"]
+
+    def __getitem__(self, chunk: slice) -> "Sites":
+        return Sites(
+            self.x_1[chunk], self.x_t[chunk], self.t[chunk], self.row[chunk], self.column[chunk]
+        )
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """A batch and its noised version.
+
+    Attributes:
+        x_1: data.
+        x_t: noised data.
+        t: time of each sequence.
+        open: sites that x_t leaves unknown.
+        omega: likelihood weight of an open site, a sequence.
+    """
+
+    x_1: Int[Tensor, "B L"]
+    x_t: Int[Tensor, "B L"]
+    t: Float64[Tensor, "B"]
+    open: Bool[Tensor, "B L"]
+    omega: Float64[Tensor, "B"]
+
+    def sites(self) -> Sites:
+        """The open sites."""
+        row, column = self.open.nonzero(as_tuple=True)
+        return Sites(self.x_1[row, column], self.x_t[row, column], self.t[row], row, column)
+
+
+@dataclass(frozen=True)
+class Corruption(ABC):
+    """A law of (t, x_t) given x₁."""
+
+    path: Path
+
+    @abstractmethod
+    def __call__(self, x_1: Int[Tensor, "B L"], noise: Noise) -> Corrupted:
+        """Corrupt a batch."""
+
+
+@dataclass(frozen=True)
+class TimeSampling(Corruption):
+    """T stratified over the global batch on [0, 1 − ε], then every site by itself; ω = κ(t).
+
+    The clamp ε keeps κ finite; it drops the bound's last ∫₁₋ε¹, a relative error of about ε.
+
+    Raises:
+        InputError: ε outside [0, 1).
+    """
+
+    epsilon: float = 1e-3
+
+    def __post_init__(self) -> None:
+        """Refuse a clamp that leaves no time."""
+        if not 0 <= self.epsilon < 1:
+            raise InputError(f"corruption.epsilon must lie in [0, 1), found {self.epsilon}")
+
+    def __call__(self, x_1: Int[Tensor, "B L"], noise: Noise) -> Corrupted:
+        """Corrupt a batch."""
+        t = noise.stratified("time") * (1 - self.epsilon)
+        x_t = self.path.sample(x_1, t, noise)
+        return Corrupted(x_1, x_t, t, self.path.source.open(x_t), self.path.schedule.kappa(t))
+
+
+@dataclass(frozen=True)
+class CountSampling(Corruption):
+    """N stratified on {1 … L} masked sites, a uniform subset of that size; ω = L/n (11.6).
+
+    Exactly the bound of every schedule for a time-free network, with bounded weights and much
+    less variance than by time. Carries t with α(t) = 1 − n/L for networks that want one.
+
+    Raises:
+        InputError: the source is not the mask.
+    """
+
+    def __post_init__(self) -> None:
+        """Counts exist for masks alone."""
+        if not isinstance(self.path.source, Mask):
+            found = type(self.path.source).__name__
+            raise InputError(f"corruption by count needs the Mask source, found {found}")
+
+    def __call__(self, x_1: Int[Tensor, "B L"], noise: Noise) -> Corrupted:
+        """Corrupt a batch."""
+        length = x_1.shape[1]
+        count = 1 + (noise.stratified("count") * length).long()
+        rank = noise.uniform("subset", length).argsort(-1).argsort(-1)
+        hidden = rank < count[:, None]
+        mask = self.path.source.draw(torch.zeros_like(x_1, dtype=torch.float64))
+        t = self.path.schedule.inverse(1 - count.double() / length)
+        return Corrupted(x_1, torch.where(hidden, mask, x_1), t, hidden, length / count.double())

@@ -1,0 +1,147 @@
+"""Sources: the law p₀ of pure noise at one site, and what the likelihood bound makes of it.
+
+V clean tokens 0 … V − 1. The mask source adds the state M = V, which data never holds.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from tcsm.errors import InputError
+
+
+@dataclass(frozen=True)
+class Source(ABC):
+    """p₀ over the states of one site.
+
+    Attributes:
+        vocabulary: V, the number of clean tokens that data can hold.
+
+    Raises:
+        InputError: fewer than two tokens.
+    """
+
+    vocabulary: int
+
+    def __post_init__(self) -> None:
+        """Refuse an alphabet on which nothing can be learned."""
+        if self.vocabulary < 2:
+            raise InputError(f"source.vocabulary must be at least 2, found {self.vocabulary}")
+
+    @property
+    @abstractmethod
+    def states(self) -> int:
+        """How many states a noised site can be in."""
+
+    @abstractmethod
+    def draw(self, u: Float[Tensor, "*s"]) -> Int[Tensor, "*s"]:
+        """x₀ of uniforms u of [0, 1)."""
+
+    @abstractmethod
+    def probability(self, x: Int[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """p₀(x), float64."""
+
+    @abstractmethod
+    def open(self, x_t: Int[Tensor, "*s"]) -> Bool[Tensor, "*s"]:
+        """Sites whose data value x_t leaves unknown; a loss lives there alone."""
+
+    @abstractmethod
+    def evidence(self, alpha: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """λ_t: log-odds that an open x_t^i = v lends to x₁^i = v over any other token (1.4)."""
+
+    @abstractmethod
+    def nelbo(
+        self,
+        log_pi: Float[Tensor, "n V"],
+        x_1: Int[Tensor, "n"],
+        x_t: Int[Tensor, "n"],
+        alpha: Float[Tensor, "n"],
+    ) -> Float[Tensor, "n"]:
+        """Integrand of the reverse-process bound at open sites, in units of α̇ dt (11.3, 11.4).
+
+        ``log_pi`` is the leave-one-out law log p(x₁^i | x_t^{≠i}) (1.5).
+        """
+
+
+class Mask(Source):
+    """p₀ = δ_M: absorbing noise."""
+
+    @property
+    def states(self) -> int:
+        """V clean tokens and M."""
+        return self.vocabulary + 1
+
+    def draw(self, u: Float[Tensor, "*s"]) -> Int[Tensor, "*s"]:
+        """M everywhere."""
+        return torch.full_like(u, self.vocabulary, dtype=torch.int64)
+
+    def probability(self, x: Int[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """1 at M, 0 elsewhere."""
+        return (x == self.vocabulary).double()
+
+    def open(self, x_t: Int[Tensor, "*s"]) -> Bool[Tensor, "*s"]:
+        """The masked sites."""
+        return x_t == self.vocabulary
+
+    def evidence(self, alpha: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """0: an M says nothing of its token."""
+        return torch.zeros_like(alpha)
+
+    def nelbo(
+        self,
+        log_pi: Float[Tensor, "n V"],
+        x_1: Int[Tensor, "n"],
+        x_t: Int[Tensor, "n"],
+        alpha: Float[Tensor, "n"],
+    ) -> Float[Tensor, "n"]:
+        """−log π(x₁)/(1 − α): MDLM's and MD4's bound (11.3)."""
+        return -log_pi.gather(-1, x_1[:, None]).squeeze(-1) / (1 - alpha)
+
+
+class Uniform(Source):
+    """p₀ = 1/V: uniform noise."""
+
+    @property
+    def states(self) -> int:
+        """The V clean tokens."""
+        return self.vocabulary
+
+    def draw(self, u: Float[Tensor, "*s"]) -> Int[Tensor, "*s"]:
+        """⌊uV⌋."""
+        return (u * self.vocabulary).long()
+
+    def probability(self, x: Int[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """1/V."""
+        return torch.full_like(x, 1 / self.vocabulary, dtype=torch.float64)
+
+    def open(self, x_t: Int[Tensor, "*s"]) -> Bool[Tensor, "*s"]:
+        """All sites."""
+        return torch.ones_like(x_t, dtype=torch.bool)
+
+    def evidence(self, alpha: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """λ_t = log(1 + V α/(1 − α)) (1.4)."""
+        return torch.logaddexp(torch.zeros_like(alpha), math.log(self.vocabulary) + alpha.logit())
+
+    def nelbo(
+        self,
+        log_pi: Float[Tensor, "n V"],
+        x_1: Int[Tensor, "n"],
+        x_t: Int[Tensor, "n"],
+        alpha: Float[Tensor, "n"],
+    ) -> Float[Tensor, "n"]:
+        """(αV)⁻¹ Σ_{y≠x_t} r_y (e^d − 1 − d), d = log s − log r: the reverse process (11.4).
+
+        r_y = w(y|x₁)/w(x_t|x₁), w(a|x₁) = α 1[a=x₁] + (1 − α)/V, and s the same under π.
+        """
+        V, alpha = self.vocabulary, alpha[:, None]
+        data = torch.nn.functional.one_hot(x_1, V).to(log_pi.dtype)
+        log_r = torch.log(alpha * V * data + 1 - alpha)
+        log_s = torch.log(alpha * V * log_pi.exp() + 1 - alpha)
+        here = x_t[:, None]
+        log_r, log_s = log_r - log_r.gather(-1, here), log_s - log_s.gather(-1, here)
+        d = log_s - log_r  # 0 at y = x_t, which therefore adds nothing
+        return (log_r.exp() * (torch.expm1(d) - d)).sum(-1) / (alpha.squeeze(-1) * V)

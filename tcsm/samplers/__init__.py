@@ -1,0 +1,1 @@
+"""Samplers: the walk from noise to data."""

@@ -1,0 +1,93 @@
+"""The walk from noise to data on a grid 0 = t₀ < … < t_N = 1 (§12).
+
+The data value is drawn first, from q^i in float64, then the branch that takes it: putting "stay"
+and V tokens in one fp32 categorical under-draws rare tokens (12.6).
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from tcsm.errors import InputError
+from tcsm.noise import Noise
+from tcsm.posteriors.base import Posterior
+from tcsm.process.paths import Path
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Tokens, and what they cost.
+
+    Attributes:
+        tokens: samples of x₁.
+        network_calls: passes of the network over the batch.
+    """
+
+    tokens: Int[Tensor, "B L"]
+    network_calls: int
+
+
+def categorical(log_p: Float[Tensor, "n V"], u: Float64[Tensor, "n"]) -> Int[Tensor, "n"]:
+    """A draw of each row by inverting its float64 distribution function at u of [0, 1)."""
+    cumulated = log_p.double().exp().cumsum(-1)
+    threshold = u[:, None] * cumulated[:, -1:]
+    return torch.searchsorted(cumulated, threshold, right=True).squeeze(-1)
+
+
+@dataclass(frozen=True)
+class Sampler(ABC):
+    """A way to draw x₁ from a posterior and its path.
+
+    Attributes:
+        path: the noising process.
+        steps: size of the time grid N.
+
+    Raises:
+        InputError: fewer than one step.
+    """
+
+    path: Path
+    steps: int
+
+    def __post_init__(self) -> None:
+        """A walk has a step."""
+        if self.steps < 1:
+            raise InputError(f"sampler.steps must be at least 1, found {self.steps}")
+
+    def start(self, count: int, length: int, seed: int, device: torch.device) -> Tensor:
+        """x₀ ∼ p₀."""
+        noise = Noise(seed, -1, torch.arange(count, device=device), count)
+        return self.path.source.draw(noise.uniform("start", length))
+
+    @abstractmethod
+    def __call__(self, posterior: Posterior, count: int, length: int, seed: int) -> Sampled:
+        """Draw ``count`` sequences; a pure function of the seed."""
+
+
+class GridSampler(Sampler):
+    """A sampler that steps along the grid, one network call a step."""
+
+    @abstractmethod
+    def step(
+        self, posterior: Posterior, x_t: Int[Tensor, "B L"], t: Tensor, s: Tensor, noise: Noise
+    ) -> Int[Tensor, "B L"]:
+        """From time t to s > t, both of shape (B)."""
+
+    @torch.no_grad()
+    def __call__(self, posterior: Posterior, count: int, length: int, seed: int) -> Sampled:
+        """Walk the grid."""
+        x_t = self.start(count, length, seed, device_of(posterior))
+        ids = torch.arange(count, device=x_t.device)
+        grid = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64, device=x_t.device)
+        for index in range(self.steps):
+            t, s = (grid[at].expand(count) for at in (index, index + 1))
+            x_t = self.step(posterior, x_t, t, s, Noise(seed, index, ids, count))
+        return Sampled(x_t, self.steps)
+
+
+def device_of(posterior: Posterior) -> torch.device:
+    """Where the posterior's weights live."""
+    return next(posterior.parameters()).device

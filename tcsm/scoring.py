@@ -1,0 +1,127 @@
+"""Distribution-level losses: proper scoring rules of one conditional against a label (5.1).
+
+    ℓ(x; q) = −F(q) + ⟨∇F(q), q⟩ − ∇F(q)_x          E_{x∼p} ℓ = D_F(p, q) − F(p)
+
+In Savage's form every convex F of a probability vector gives a loss whose optimum is q = p.
+All of them take log-conditionals: q is normalized, log q ≤ 0.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tcsm.errors import InputError
+
+
+class ScoringRule(ABC):
+    """A proper scoring rule, one number a site; lower is better."""
+
+    @abstractmethod
+    def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+        """ℓ(x; q) in Savage's form, no constant shifted."""
+
+    def gradient(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Tensor | None:
+        """By the logits, if known in closed form; it spares a chunked head its graph."""
+        return None
+
+
+def _at(log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+    return log_q.gather(-1, x[:, None]).squeeze(-1)
+
+
+@dataclass(frozen=True)
+class KL(ScoringRule):
+    """−log q_x: cross-entropy, F = Σ q log q. Forward KL with a factorized model."""
+
+    def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+        """−log q_x."""
+        return -_at(log_q, x)
+
+    def gradient(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Tensor | None:
+        """q − δ_x."""
+        return log_q.exp().scatter_add(-1, x[:, None], -torch.ones_like(log_q[:, :1]))
+
+
+@dataclass(frozen=True)
+class GeneralizedKL(ScoringRule):
+    """1 − log q_x, F = Σ q log q − q: KL's equal, since q is normalized."""
+
+    def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+        """1 − log q_x."""
+        return 1 - _at(log_q, x)
+
+
+@dataclass(frozen=True)
+class ItakuraSaito(ScoringRule):
+    """1/q_x + Σ log q − V, F = −Σ log q."""
+
+    def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+        """1/q_x + Σ log q − V."""
+        return torch.exp(-_at(log_q, x)) + log_q.sum(-1) - log_q.shape[-1]
+
+
+@dataclass(frozen=True)
+class Brier(ScoringRule):
+    """Σ q² − 2 q_x, F = Σ q². Its gradient vanishes where q is badly wrong: warm-start with KL."""
+
+    def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+        """Σ q² − 2 q_x."""
+        return torch.exp(2 * log_q).sum(-1) - 2 * torch.exp(_at(log_q, x))
+
+
+@dataclass(frozen=True)
+class Spherical(ScoringRule):
+    """−q_x/‖q‖, F = ‖q‖₂. Its gradient vanishes where q is badly wrong: warm-start with KL."""
+
+    def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+        """−q_x/‖q‖."""
+        return -torch.exp(_at(log_q, x) - torch.logsumexp(2 * log_q, -1) / 2)
+
+
+@dataclass(frozen=True)
+class Tsallis(ScoringRule):
+    """Σ q^a/a − q_x^(a−1)/(a − 1), F = Σ q^a/(a(a − 1)); a = 2 is half of Brier.
+
+    Raises:
+        InputError: a is 0 or 1 (their limits are ItakuraSaito and KL).
+    """
+
+    order: float
+
+    def __post_init__(self) -> None:
+        """Refuse the two orders at which the formula divides by zero."""
+        if self.order in (0, 1) or not math.isfinite(self.order):
+            raise InputError(
+                f"scoring.order must be finite, neither 0 (itakura_saito) nor 1 (kl), "
+                f"found {self.order}"
+            )
+
+    def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+        """Σ q^a/a − q_x^(a−1)/(a − 1)."""
+        a = self.order
+        return torch.exp(a * log_q).sum(-1) / a - torch.exp((a - 1) * _at(log_q, x)) / (a - 1)
+
+
+@dataclass(frozen=True)
+class OneVsRest(ScoringRule):
+    """−log q_x − Σ_{y≠x} log(1 − q_y), F = Σ q log q + (1 − q) log(1 − q)."""
+
+    def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+        """−log q_x − Σ_{y≠x} log(1 − q_y)."""
+        rest = _log1mexp(log_q)
+        return -_at(log_q, x) - rest.sum(-1) + _at(rest, x)
+
+
+def _log1mexp(log_q: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
+    """log(1 − e^a) for a < 0 by whichever form keeps its digits; finite at q = 1."""
+    a = log_q.clamp(max=-torch.finfo(log_q.dtype).tiny)
+    near = a > -math.log(2)
+    return torch.where(
+        near,
+        torch.log(-torch.expm1(torch.where(near, a, -torch.ones_like(a)))),
+        torch.log1p(-torch.exp(torch.where(near, -torch.ones_like(a), a))),
+    )

@@ -1,0 +1,1 @@
+"""Stages: the only room that sees both wings. Each is `main(cfg, out)`."""

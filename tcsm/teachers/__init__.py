@@ -1,0 +1,1 @@
+"""Models of clean data p₁ itself."""

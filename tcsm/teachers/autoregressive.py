@@ -1,0 +1,67 @@
+"""The autoregressive model p₁(x) = ∏ᵢ p(x^i | x^{<i}): baseline, judge of samples, and teacher."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from tcsm.errors import InputError
+from tcsm.nets.base import Net, Reading, SiteSum
+
+
+class Autoregressive(nn.Module):
+    """A causal network read one site ahead; its state V is the start symbol.
+
+    Args:
+        net: a causal network with one extra state.
+
+    Raises:
+        InputError: the network looks at the future.
+    """
+
+    def __init__(self, net: Net) -> None:
+        if not net.causal:
+            raise InputError("net.causal must be true for model=autoregressive, found false")
+        super().__init__()
+        self.net = net
+
+    def _shifted(self, x: Int[Tensor, "B L"]) -> Int[Tensor, "B L"]:
+        start = torch.full_like(x[:, :1], self.net.vocabulary)
+        return torch.cat([start, x[:, :-1]], 1)
+
+    def cross_entropy(self, x: Int[Tensor, "B L"], weight: Float[Tensor, "n"]) -> SiteSum:
+        """Σ weight · (−log p(x^i | x^{<i})) over all sites, row-major."""
+        everywhere = torch.ones_like(x, dtype=torch.bool)
+        read = _NextToken(x.flatten())
+        result: SiteSum = self.net(self._shifted(x), None, everywhere, read, weight)
+        return result
+
+    def log_prob(self, x: Int[Tensor, "B L"]) -> Float[Tensor, "B"]:
+        """Log p₁(x), exact, in nats."""
+        weight = torch.ones(x.numel(), device=x.device)
+        return -self.cross_entropy(x, weight).cross_entropy.view(x.shape).double().sum(-1)
+
+    def log_next(self, prefix: Int[Tensor, "B L"]) -> Float[Tensor, "B V"]:
+        """Log p(· | prefix), for the token after it; the prefix may be empty."""
+        padded = (
+            torch.cat([prefix, torch.zeros_like(prefix[:, :1])], 1)
+            if prefix.numel()
+            else (torch.zeros(len(prefix), 1, dtype=torch.int64, device=prefix.device))
+        )
+        last = torch.zeros_like(padded, dtype=torch.bool)
+        last[:, -1] = True
+        return torch.log_softmax(self.net(self._shifted(padded), None, last).double(), -1)
+
+
+@dataclass(frozen=True)
+class _NextToken:
+    x: Int[Tensor, "n"]
+
+    def __call__(self, logits: Float[Tensor, "n V"], chunk: slice) -> Reading:
+        loss = nn.functional.cross_entropy(logits.float(), self.x[chunk], reduction="none")
+        return Reading(loss, loss.detach())
+
+    def gradient(self, logits: Float[Tensor, "n V"], chunk: slice) -> Tensor | None:
+        q = logits.float().softmax(-1)
+        return q.scatter_add(-1, self.x[chunk, None], -torch.ones_like(q[:, :1]))
