@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tcsm.data.batches import Batches, evaluation_windows, permuted
 from tcsm.errors import InputError
 
-
 PINNED = [484, 316, 180, 420, 52]
 
 
