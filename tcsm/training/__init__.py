@@ -1,0 +1,1 @@
+"""The engine: one training loop for every objective. It knows no mathematics."""

@@ -1,0 +1,111 @@
+"""Tensors on disk: one safetensors file, written whole or not at all, refused if not what it was.
+
+The header holds one JSON text ``tcsm``: the caller's facts, the format's version, and a SHA-256
+over those facts and every tensor's name, type, shape and bytes, in the order of the names.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialize
+from torch import Tensor, nn
+
+from tcsm.errors import InputError
+from tcsm.training.state import assign, check_match, named
+
+FORMAT = 1
+Meta = dict[str, str | int | float]
+
+
+def digest(tensors: Mapping[str, Tensor], meta: Mapping[str, object] | None = None) -> str:
+    """SHA-256 of tensors, and of facts if there are any; independent of device and order."""
+    total = hashlib.sha256(json.dumps(dict(meta or {}), sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, str | int | float]) -> None:
+    """Writes a checkpoint under another name, then puts it in place of the previous one.
+
+    Raises:
+        InputError: the disk is full or may not be written; the previous file is untouched.
+    """
+    resting = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    facts: dict[str, object] = {**meta, "format": FORMAT}
+    facts["sha256"] = digest(resting, facts)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(serialize(resting, {"tcsm": json.dumps(facts, sort_keys=True)}))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        size = sum(tensor.nbytes for tensor in resting.values())
+        raise InputError(
+            f"{path} cannot be written ({_line(error)}); it needs {size} bytes: "
+            "free some space or choose another folder"
+        ) from error
+
+
+def load(path: Path, architecture: str | None = None) -> tuple[dict[str, Tensor], Meta]:
+    """The tensors (on the CPU) and facts of a checkpoint.
+
+    Raises:
+        InputError: no file, not whole, altered, of another format or another architecture.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; expected a checkpoint")
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})["tcsm"])
+            _check_facts(path, facts, architecture)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is not a whole checkpoint ({_line(error)})") from error
+    written = facts.pop("sha256", None)
+    if written != digest(tensors, facts):
+        raise InputError(f"{path} was altered: its bytes do not match its checksum {written}")
+    return tensors, facts
+
+
+def save_weights(path: Path, weights: Mapping[str, Tensor], architecture: str) -> None:
+    """Writes the final weights of a bare model, e.g. ``TrainState.weights()``."""
+    save(path, weights, {"architecture": architecture})
+
+
+def load_weights(path: Path, model: nn.Module, architecture: str | None = None) -> None:
+    """Fills a bare model with the weights of a file.
+
+    Raises:
+        InputError: as ``load``, or the tensors are not this model's.
+    """
+    tensors, _ = load(path, architecture)
+    check_match(tensors, named(model), str(path))
+    assign(named(model), tensors)
+
+
+def _check_facts(path: Path, facts: Mapping[str, object], architecture: str | None) -> None:
+    """Raises InputError for another format or architecture."""
+    if facts.get("format") != FORMAT:
+        raise InputError(f"{path} has format {facts.get('format')}, expected {FORMAT}")
+    found = facts.get("architecture")
+    if architecture is not None and found != architecture:
+        raise InputError(f"{path} is of architecture {found}, expected {architecture}")
+
+
+def _line(error: Exception) -> str:
+    """An error's text on one line."""
+    return " ".join(str(error).split())

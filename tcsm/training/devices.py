@@ -1,0 +1,142 @@
+"""Where a run computes: device, precision, compilation, and the processes that share a batch.
+
+One process unless torchrun says otherwise (its environment: RANK, WORLD_SIZE, LOCAL_RANK).
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from tcsm.errors import InputError
+
+
+class Replica(DistributedDataParallel):
+    """A network whose gradients are averaged over the ranks.
+
+    Only what passes ``forward`` arms the averaging; every trained parameter must get a gradient in
+    the same backward pass. The network's own attributes stay reachable, so a model need not know.
+    """
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("module"), name)
+
+
+def _choose(key: str, found: str, allowed: tuple[str, ...]) -> None:
+    """Raises InputError unless the value of the key is allowed."""
+    if found not in allowed:
+        raise InputError(f"{key} must be one of {', '.join(allowed)}, found {found!r}")
+
+
+@dataclass(frozen=True)
+class Devices:
+    """The hardware of one run.
+
+    Attributes:
+        choice: ``auto`` (the GPU if there is one), ``cpu`` or ``cuda``.
+        threads: CPU threads, None to leave them to the environment.
+        precision: ``auto`` (bf16 where the hardware has it), ``bf16`` (autocast), ``fp32``, or
+            ``medium``: fp32 by oneDNN's faster kernels, which some processors compute in bf16.
+        compiled: whether the network's forward goes through torch.compile.
+    """
+
+    choice: str = "auto"
+    threads: int | None = None
+    precision: str = "auto"
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        _choose("device", self.choice, ("auto", "cpu", "cuda"))
+        _choose("precision", self.precision, ("auto", "bf16", "fp32", "medium"))
+        if self.choice == "cuda" and not torch.cuda.is_available():
+            raise InputError("device is cuda, but torch finds no CUDA device; use cpu or auto")
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"threads must be 1 or more, found {self.threads}")
+
+    @property
+    def rank(self) -> int:
+        """Which process this is, from 0."""
+        return int(os.environ.get("RANK", "0"))
+
+    @property
+    def world(self) -> int:
+        """How many processes share the work."""
+        return int(os.environ.get("WORLD_SIZE", "1"))
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes files."""
+        return self.rank == 0
+
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        if self.choice == "cpu" or not torch.cuda.is_available():
+            return torch.device("cpu")
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+    @property
+    def bf16(self) -> bool:
+        """Whether autocast runs in bf16."""
+        if self.precision != "auto":
+            return self.precision == "bf16"
+        if self.device.type == "cuda":
+            return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """Sets threads and precision; joins the other processes and leaves them at the end."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        torch.set_float32_matmul_precision("medium" if self.precision == "medium" else "highest")
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)
+        if self.world == 1:
+            yield
+            return
+        distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+        try:
+            yield
+        finally:
+            distributed.destroy_process_group()
+
+    def autocast(self) -> torch.autocast:
+        """The precision of forward passes."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+
+    def wrap(self, net: nn.Module) -> nn.Module:
+        """Compiles a network in place and, with several processes, ties its gradients together."""
+        if self.compiled:
+            net.compile()
+        return net if self.world == 1 else Replica(net, broadcast_buffers=False)
+
+    def gradients(self, net: nn.Module, last: bool) -> AbstractContextManager[None]:
+        """Round one micro-batch: gradients are exchanged with the last of a step only."""
+        if isinstance(net, Replica) and not last:
+            return net.no_sync()
+        return nullcontext()
+
+    def mean(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The mean over the processes of 0-d tensors."""
+        if self.world == 1:
+            return dict(terms)
+        row = torch.stack([term.detach().double() for term in terms.values()])
+        distributed.all_reduce(row)
+        return dict(zip(terms, row / self.world, strict=True))
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is raised in any process."""
+        if self.world == 1:
+            return flag
+        raised = torch.tensor(int(flag), device=self.device)
+        distributed.all_reduce(raised)
+        return bool(raised)

@@ -1,0 +1,100 @@
+"""What happens beside the descent: rows written, state saved, numbers checked before either."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tcsm.errors import InputError
+from tcsm.training.resume import Resumable
+from tcsm.training.state import TrainState
+from tcsm.training.telemetry import Elapsed, Stopwatch
+
+Row = dict[str, float | int]
+
+
+def _ignore(row: Row) -> None:
+    """Records nothing."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What happens beside the descent; all of it in the main process only.
+
+    Attributes:
+        record: takes a row of metrics, deterministic, every ``log_every`` steps.
+        time: takes a row of telemetry at the same steps.
+        progress: shows step, steps, loss, tokens a second and seconds left; see ``Progress``.
+        resumable: keeps the state, or None to keep nothing.
+    """
+
+    record: Callable[[Row], object] = _ignore
+    time: Callable[[Row], object] = _ignore
+    progress: Callable[[int, int, float, float, float], object] | None = None
+    resumable: Resumable | None = None
+
+
+class Guard:
+    """Notes loss and gradient norm on the device, and reads them when asked."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self.hooks = hooks
+        self.notes: list[tuple[int, Tensor]] = []
+
+    def note(self, step: int, terms: Mapping[str, Tensor]) -> None:
+        """Keeps a step's two numbers without waiting for them."""
+        pair = [terms[name].double() for name in ("loss", "grad_norm")]
+        self.notes.append((step, torch.stack(pair)))
+
+    def check(self) -> None:
+        """Raises InputError at the first step since the last check that was not finite."""
+        values = torch.stack([pair for _, pair in self.notes]).tolist()
+        steps = [step for step, _ in self.notes]
+        self.notes.clear()
+        for step, (loss, norm) in zip(steps, values, strict=True):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                raise InputError(
+                    f"training stopped at step {step}: loss {loss}, gradient norm {norm}; "
+                    f"{self._kept()}; try a smaller trainer.learning_rate or trainer.clip, "
+                    "a longer trainer.warmup, or precision fp32"
+                )
+
+    def _kept(self) -> str:
+        """Where the last good checkpoint is."""
+        kept = self.hooks.resumable and self.hooks.resumable.path
+        return f"the last good checkpoint is {kept}" if kept and kept.exists() else "no checkpoint"
+
+
+class Watch:
+    """Times the run, writes its rows and saves its state."""
+
+    def __init__(self, state: TrainState, hooks: Hooks) -> None:
+        self.state, self.hooks = state, hooks
+        self.stopwatch = Stopwatch(state.elapsed)
+        self.last: tuple[Elapsed, int, int] = (state.elapsed, state.tokens, state.step)
+
+    def log(self, terms: Mapping[str, Tensor]) -> None:
+        """Writes one row of metrics and one of telemetry."""
+        state, recipe = self.state, self.state.recipe
+        values = {name: float(term) for name, term in terms.items()}
+        norm = values.pop("grad_norm")
+        row: Row = {"step": state.step, "tokens": state.tokens, "loss": values["loss"], **values}
+        self.hooks.record({**row, "lr": recipe.rate(state.step - 1), "grad_norm": norm})
+        now = state.elapsed = self.stopwatch.read()
+        before, tokens, step = self.last
+        seconds = max(now.seconds - before.seconds, 1e-9)
+        speed = (state.tokens - tokens) / seconds
+        self.last = (now, state.tokens, state.step)
+        times: Row = {"step": state.step, "seconds": now.seconds, "cpu_seconds": now.cpu_seconds}
+        self.hooks.time({**times, "tokens_per_second": speed})
+        if self.hooks.progress:
+            left = (recipe.steps - state.step) * seconds / (state.step - step)
+            self.hooks.progress(state.step, recipe.steps, values["loss"], speed, left)
+
+    def save(self) -> None:
+        """Saves the state, if it is kept at all."""
+        self.state.elapsed = self.stopwatch.read()
+        if self.hooks.resumable:
+            self.hooks.resumable.save(self.state)

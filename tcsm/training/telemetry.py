@@ -1,0 +1,164 @@
+"""What depends on the machine: time, speed, memory, versions, and the line that shows progress."""
+
+import platform
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bf16, by NVIDIA's sheets
+
+
+@dataclass(frozen=True)
+class Elapsed:
+    """Wall-clock and processor seconds of this process, summed over restarts."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+class Stopwatch:
+    """Runs from its making, on top of what earlier processes spent.
+
+    Attributes:
+        started: when this process began to measure, ISO 8601 in UTC.
+    """
+
+    def __init__(self, before: Elapsed | None = None) -> None:
+        before = before or Elapsed()
+        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._wall = time.perf_counter() - before.seconds
+        self._cpu = time.process_time() - before.cpu_seconds
+
+    def read(self) -> Elapsed:
+        """The time until now."""
+        return Elapsed(time.perf_counter() - self._wall, time.process_time() - self._cpu)
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """The most memory held so far: on the GPU if there is one, else by the process."""
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device)) / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss counts bytes there, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def device_name(device: torch.device) -> str:
+    """The name of the GPU or of the processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return (names or [platform.processor() or platform.machine()])[0]
+
+
+def utilization(flops_per_second: float, device: str) -> float | None:
+    """Model FLOP utilization (MFU): the share of the device's peak, None where that is unknown."""
+    peaks = [peak for name, peak in PEAK_FLOPS.items() if name in device]
+    return flops_per_second / peaks[0] if peaks else None
+
+
+def versions() -> dict[str, str]:
+    """The versions that numbers may depend on."""
+    found = {"python": platform.python_version(), "torch": str(torch.__version__)}
+    for package in ("numpy", "safetensors", "tcsm"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def checkout(folder: Path | None = None) -> dict[str, str | bool | None]:
+    """The git commit of the working tree and whether it was changed; None outside a checkout."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(folder or Path.cwd()), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
+
+
+def describe(
+    watch: Stopwatch,
+    tokens: int,
+    device: torch.device,
+    flops_per_token: float | None = None,
+    world: int = 1,
+) -> dict[str, object]:
+    """What a stage leaves in ``<stage>.telemetry.json``.
+
+    Args:
+        watch: the stage's stopwatch.
+        tokens: tokens in that time, over all ranks.
+        device: where the stage ran.
+        flops_per_token: of the whole stage's work a token, for the MFU.
+        world: processes that shared the work.
+    """
+    elapsed, name = watch.read(), device_name(device)
+    speed = tokens / max(elapsed.seconds, 1e-9)
+    return {
+        "seconds": elapsed.seconds,
+        "cpu_seconds": elapsed.cpu_seconds,
+        "tokens_per_second": speed,
+        "peak_memory_mib": peak_memory_mib(device),
+        "mfu": utilization(speed * flops_per_token / world, name) if flops_per_token else None,
+        "device": name,
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+        **checkout(),
+        "started": watch.started,
+    }
+
+
+@dataclass
+class Progress:
+    """One line on stderr: redrawn on a terminal, repeated every few seconds elsewhere.
+
+    ``kjv/score seed 0  step 120/640  31 k tok/s  loss 2.913  ETA 14 s``
+    """
+
+    label: str
+    every: float = 5.0
+    _shown: float = -1e9
+
+    def __call__(self, step: int, steps: int, loss: float, speed: float, left: float) -> None:
+        """Shows where the run stands: tokens a second, seconds left."""
+        now = time.monotonic()
+        line = f"{self.label}  step {step}/{steps}  {_thousands(speed)} tok/s  loss {loss:.3f}"
+        line += f"  ETA {_duration(left)}"
+        if sys.stderr.isatty():
+            filled = 20 * step // max(1, steps)
+            bar = "█" * filled + "░" * (20 - filled)
+            print(
+                f"\r\033[K{bar} {line}",
+                end="" if step < steps else "\n",
+                file=sys.stderr,
+                flush=True,
+            )
+        elif step >= steps or now - self._shown >= self.every:
+            self._shown = now
+            print(line, file=sys.stderr, flush=True)
+
+
+def _thousands(value: float) -> str:
+    """31234 as ``31 k``."""
+    return f"{value / 1000:.0f} k" if value >= 1e4 else f"{value:.0f}"
+
+
+def _duration(seconds: float) -> str:
+    """75 as ``1 min 15 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,95 @@
+import socket
+
+import pytest
+import torch
+from torch import nn
+
+from tcsm.errors import InputError
+from tcsm.training.devices import Devices
+from tests.training.toy import make_net, make_recipe, run_rank, train
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"choice": "tpu"}, "device must be one of auto, cpu, cuda, found 'tpu'"),
+        ({"precision": "fp8"}, "precision must be one of auto, bf16, fp32, medium, found 'fp8'"),
+        ({"threads": 0}, "threads must be 1 or more, found 0"),
+    ],
+)
+def test_impossible_values_are_refused(values, message):
+    with pytest.raises(InputError, match=message):
+        Devices(**values)
+
+
+def test_a_missing_gpu_is_said(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="torch finds no CUDA device"):
+        Devices("cuda")
+    assert Devices().device == torch.device("cpu")
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_auto_precision_follows_the_hardware(monkeypatch, able):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: able)
+    assert Devices("cpu").bf16 is able
+    assert Devices("cpu", precision="bf16").bf16
+    assert not Devices("cpu", precision="fp32").bf16
+    assert not Devices("cpu", precision="medium").bf16
+
+
+def test_autocast_computes_in_the_chosen_precision():
+    net, row = nn.Linear(4, 4), torch.ones(1, 4)
+    for precision, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
+        with Devices("cpu", precision=precision).autocast():
+            assert net(row).dtype == dtype
+
+
+def test_threads_and_matmul_precision_are_set():
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    try:
+        with Devices("cpu", threads=2, precision="medium").ready():
+            assert torch.get_num_threads() == 2
+            assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(precision)
+
+
+def test_one_process_wraps_nothing():
+    net, devices = make_net(), Devices("cpu")
+    assert devices.wrap(net) is net
+    assert (devices.rank, devices.world, devices.main) == (0, 1, True)
+    assert devices.mean({"loss": torch.tensor(2.0)}) == {"loss": torch.tensor(2.0)}
+    assert devices.any(True)
+    assert not devices.any(False)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_two_processes_are_one(processes, tmp_path, accumulate):
+    port, outs = free_port(), [tmp_path / f"{rank}.pt" for rank in (0, 1)]
+    children = [
+        processes.Process(target=run_rank, args=(rank, 2, port, outs[rank], accumulate))
+        for rank in (0, 1)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+    assert [child.exitcode for child in children] == [0, 0]
+    single, rows = train(make_recipe(steps=12), dtype=torch.float64)
+    (first, first_rows), (second, second_rows) = (torch.load(out) for out in outs)
+    for name, expected in single.tensors().items():
+        if name != "elapsed":
+            torch.testing.assert_close(first[name], expected, rtol=0, atol=1e-12)
+            assert torch.equal(first[name], second[name])
+    assert [row["tokens"] for row in first_rows] == [row["tokens"] for row in rows]
+    losses = [[row["loss"] for row in some] for some in (first_rows, rows)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-12)
+    assert second_rows == []

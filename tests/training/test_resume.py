@@ -1,0 +1,168 @@
+import json
+import random
+import signal
+from unittest import mock
+
+import pytest
+import torch
+
+from tcsm.training.interruption import PREEMPTED
+from tcsm.training.resume import Resumable
+from tcsm.training.state import TrainState
+from tests.training import toy
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """The folder of a run that nothing disturbed."""
+    out = tmp_path_factory.mktemp("unbroken")
+    toy.run(out / "scratch", out / "out")
+    assert not (out / "scratch").exists()
+    return out / "out"
+
+
+def assert_same_run(out, unbroken):
+    for name in ("weights.safetensors", "metrics.jsonl"):
+        assert (out / name).read_bytes() == (unbroken / name).read_bytes()
+    steps = [
+        [json.loads(line)["step"] for line in (folder / "telemetry.jsonl").open()]
+        for folder in (out, unbroken)
+    ]
+    assert steps[0] == steps[1] == [*range(3, 40, 3), 40]
+
+
+def child(processes, target, *args):
+    process = processes.Process(target=target, args=args)
+    process.start()
+    process.join(60)
+    return process.exitcode
+
+
+def test_killed_in_any_step_it_ends_the_same(processes, tmp_path, unbroken):
+    chance = random.Random(0)
+    steps = sorted(chance.sample(range(1, 41), 6))
+    for step in [*steps, 40]:  # each life dies further on, some before the next checkpoint
+        args = (processes, toy.run_killed_in_step, tmp_path / "scratch", tmp_path / "out", step)
+        assert child(*args) == -signal.SIGKILL
+    assert child(processes, toy.run, tmp_path / "scratch", tmp_path / "out") == 0
+    assert_same_run(tmp_path / "out", unbroken)
+
+
+@pytest.mark.parametrize("save", [1, 3])
+def test_killed_in_a_save_it_ends_the_same(processes, tmp_path, unbroken, save):
+    args = (tmp_path / "scratch", tmp_path / "out")
+    assert child(processes, toy.run_killed_in_save, *args, save) == -signal.SIGKILL
+    assert child(processes, toy.run, *args) == 0
+    assert_same_run(tmp_path / "out", unbroken)
+
+
+def test_killed_from_outside_at_random_moments_it_ends_the_same(processes, tmp_path, unbroken):
+    chance = random.Random(1)
+    for life in range(100):
+        process = processes.Process(target=toy.run, args=(tmp_path / "scratch", tmp_path / "out"))
+        process.start()
+        process.join(chance.uniform(0, 0.1 * (life + 1)))
+        process.kill()
+        process.join()
+        if process.exitcode == 0:
+            break
+    assert process.exitcode == 0
+    assert_same_run(tmp_path / "out", unbroken)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_preempted_run_saves_its_step_and_exits_with_75(processes, tmp_path, unbroken, number):
+    args = (tmp_path / "scratch", tmp_path / "out")
+    assert child(processes, toy.run_killed_in_step, *args, 17, number) == PREEMPTED
+    seen = []
+    toy.run(*args, before=lambda state: seen.append(state.step))
+    assert seen == [17]
+    assert_same_run(tmp_path / "out", unbroken)
+
+
+def killed_after(tmp_path, calls):
+    """A scratch folder whose run ended in an exception after so many micro-batches."""
+
+    def failing(net, batch):
+        killed_after.left -= 1
+        if killed_after.left < 0:
+            raise KeyboardInterrupt
+        return toy.loss(net, batch)
+
+    killed_after.left = calls
+    with pytest.raises(KeyboardInterrupt):
+        toy.run(tmp_path / "scratch", tmp_path / "out", loss=failing)
+    return tmp_path / "scratch"
+
+
+def test_half_a_line_and_later_lines_are_cut(tmp_path, unbroken):
+    scratch = killed_after(tmp_path, 2 * 25)
+    with (scratch / "metrics.jsonl").open("a") as journal:
+        journal.write('{"step": 27, "los')
+    toy.run(scratch, tmp_path / "out")
+    assert_same_run(tmp_path / "out", unbroken)
+
+
+def test_the_state_of_another_configuration_is_left_aside(tmp_path, unbroken, capsys):
+    scratch = killed_after(tmp_path, 2 * 25)
+    seen = []
+    toy.run(
+        scratch,
+        tmp_path / "out",
+        before=lambda state: seen.append(state.step),
+        fingerprint="another",
+    )
+    assert seen == [0]
+    assert "is of another configuration; ignored" in capsys.readouterr().err
+    assert_same_run(tmp_path / "out", unbroken)
+
+
+@pytest.mark.parametrize("damage", ["state", "journal"])
+def test_a_damaged_scratch_is_said_and_started_anew(tmp_path, unbroken, capsys, damage):
+    scratch = killed_after(tmp_path, 2 * 25)
+    if damage == "state":
+        raw = (scratch / "state.safetensors").read_bytes()
+        (scratch / "state.safetensors").write_bytes(raw[:-9])
+    else:
+        (scratch / "metrics.jsonl").unlink()
+    toy.run(scratch, tmp_path / "out")
+    assert "ignored, training starts from step 0" in capsys.readouterr().err
+    assert_same_run(tmp_path / "out", unbroken)
+
+
+def test_a_finished_state_needs_no_further_step(tmp_path, unbroken):
+    """Killed after the last save, before the results were copied."""
+    patch = mock.patch.object(toy, "save_weights", side_effect=KeyboardInterrupt)
+    with patch, pytest.raises(KeyboardInterrupt):
+        toy.run(tmp_path / "scratch", tmp_path / "out")
+    unused = mock.Mock()
+    toy.run(tmp_path / "scratch", tmp_path / "out", loss=unused)
+    unused.assert_not_called()
+    assert_same_run(tmp_path / "out", unbroken)
+
+
+def test_time_adds_up_over_restarts(tmp_path):
+    scratch = killed_after(tmp_path, 2 * 25)
+    before = [json.loads(line) for line in (scratch / "telemetry.jsonl").open()]
+    state = toy.run(scratch, tmp_path / "out")
+    rows = [json.loads(line) for line in (tmp_path / "out" / "telemetry.jsonl").open()]
+    assert rows[:7] == before[:7]
+    assert [row["seconds"] for row in rows] == sorted(row["seconds"] for row in rows)
+    assert state.elapsed.seconds >= rows[-1]["seconds"] > before[6]["seconds"]
+
+
+def test_only_the_main_process_writes(tmp_path):
+    state = TrainState(toy.make_net(), toy.make_recipe())
+    other = Resumable(tmp_path / "scratch", "this", main=False)
+    other.begin(state)
+    other.save(state)
+    assert not list((tmp_path / "scratch").iterdir())
+    other.finish()
+    assert (tmp_path / "scratch").exists()
+
+
+def test_a_generator_is_not_needed(unbroken, tmp_path):
+    """Dropout depends on (seed, step, micro-batch) alone, whatever was drawn before."""
+    torch.rand(17)
+    toy.run(tmp_path / "scratch", tmp_path / "out", before=lambda state: torch.rand(5))
+    assert_same_run(tmp_path / "out", unbroken)

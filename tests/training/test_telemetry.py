@@ -1,0 +1,89 @@
+import io
+import json
+import subprocess
+
+import pytest
+import torch
+
+from tcsm.training.telemetry import (
+    Elapsed,
+    Progress,
+    Stopwatch,
+    checkout,
+    describe,
+    peak_memory_mib,
+    utilization,
+)
+
+CPU = torch.device("cpu")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_stopwatch_goes_on_from_earlier_time():
+    watch = Stopwatch(Elapsed(100.0, 50.0))
+    first, second = watch.read(), watch.read()
+    assert 100 <= first.seconds <= second.seconds < 110
+    assert 50 <= first.cpu_seconds <= second.cpu_seconds < 60
+
+
+def test_peak_memory_grows_with_what_is_held():
+    before = peak_memory_mib(CPU)
+    held = torch.ones(2**26, dtype=torch.uint8)
+    assert peak_memory_mib(CPU) >= max(before, held.nbytes / 2**20)
+
+
+def test_utilization_is_a_share_of_a_known_peak():
+    assert utilization(98.9e12, "NVIDIA H100 80GB HBM3") == pytest.approx(0.1)
+    assert utilization(31.2e12, "NVIDIA A100-SXM4-40GB") == pytest.approx(0.1)
+    assert utilization(1e12, "some CPU") is None
+
+
+def test_a_stage_is_described_by_the_keys_of_its_file():
+    found = describe(Stopwatch(Elapsed(10.0, 8.0)), 1000, CPU, flops_per_token=1e6)
+    assert found["tokens_per_second"] == pytest.approx(1000 / found["seconds"])
+    assert found["mfu"] is None
+    assert found["versions"]["torch"] == str(torch.__version__)
+    keys = "seconds cpu_seconds tokens_per_second peak_memory_mib mfu device threads versions"
+    assert list(found) == [*keys.split(), "commit", "dirty", "started"]
+    json.dumps(found)
+
+
+def test_a_checkout_is_known_by_commit_and_changes(tmp_path):
+    assert checkout(tmp_path / "nowhere") == {"commit": None, "dirty": None}
+
+    def git(*words):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+        command = ["git", "-C", str(tmp_path), *who, *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "-q")
+    assert checkout(tmp_path) == {"commit": None, "dirty": None}
+    git("commit", "-q", "--allow-empty", "-m", "first")
+    assert checkout(tmp_path) == {"commit": git("rev-parse", "HEAD"), "dirty": False}
+    (tmp_path / "new").write_text("")
+    assert checkout(tmp_path)["dirty"] is True
+
+
+def test_progress_on_a_pipe_is_plain_lines_now_and_then(capsys):
+    show = Progress("kjv/score seed 0", every=1e6)
+    for step in (120, 130, 640):
+        show(step, 640, 2.9131, 31_234.0, 14.2 if step < 640 else 0.0)
+    assert capsys.readouterr().err.splitlines() == [
+        "kjv/score seed 0  step 120/640  31 k tok/s  loss 2.913  ETA 14 s",
+        "kjv/score seed 0  step 640/640  31 k tok/s  loss 2.913  ETA 0 s",
+    ]
+
+
+def test_progress_on_a_terminal_redraws_one_line(monkeypatch):
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    show = Progress("toy")
+    show(5, 10, 1.0, 900.0, 75.0)
+    show(10, 10, 1.0, 900.0, 7500.0)
+    first, second = stream.getvalue().split("\r\033[K")[1:]
+    assert first == "█" * 10 + "░" * 10 + " toy  step 5/10  900 tok/s  loss 1.000  ETA 1 min 15 s"
+    assert second.endswith("ETA 2 h 5 min\n")
