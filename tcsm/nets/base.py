@@ -96,7 +96,8 @@ class Net(nn.Module, ABC):
 
 def _at_once(head: nn.Module, hidden: Tensor, read: Read, weight: Tensor) -> SiteSum:
     loss, cross_entropy = read(head(hidden), slice(0, len(hidden)))
-    return SiteSum((weight * loss).sum(), loss.detach(), cross_entropy.detach())
+    total = (weight.to(loss.dtype) * loss).sum()
+    return SiteSum(total, loss.detach(), cross_entropy.detach())
 
 
 class _InChunks(torch.autograd.Function):
@@ -116,7 +117,7 @@ class _InChunks(torch.autograd.Function):
         ctx.save_for_backward(by_hidden, *sums)
         loss, cross_entropy = (torch.cat(parts) for parts in zip(*readings, strict=True))
         ctx.mark_non_differentiable(loss, cross_entropy)
-        return (weight * loss).sum(), loss, cross_entropy
+        return (weight.to(loss.dtype) * loss).sum(), loss, cross_entropy
 
     @staticmethod
     def backward(ctx, by_total, *_):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN205
@@ -132,10 +133,11 @@ def _with_gradient(
         logits = head(part)
         given = read.gradient(logits.detach(), chunk)
         reading = read(logits if given is None else logits.detach(), chunk)
+        share = weight[chunk].to(reading.loss.dtype)
         inputs = [part, *head.parameters()]
         if given is None:
-            gradients = torch.autograd.grad((weight[chunk] * reading.loss).sum(), inputs)
+            gradients = torch.autograd.grad((share * reading.loss).sum(), inputs)
         else:
-            by_logits = (weight[chunk, None] * given).to(logits.dtype)
+            by_logits = (share[:, None] * given).to(logits.dtype)
             gradients = torch.autograd.grad(logits, inputs, by_logits)
     return Reading(reading.loss.detach(), reading.cross_entropy.detach()), gradients

@@ -106,7 +106,7 @@ class Denoising(Objective):
         drawn = self.corruption(x_1, noise)
         per_row = self.weighting(drawn) * (1 if weight is None else weight) / len(x_1)
         row = drawn.open.nonzero(as_tuple=True)[0]
-        result = model.sum_over_open(drawn, self.site_loss(), per_row[row].float())
+        result = model.sum_over_open(drawn, self.site_loss(), per_row[row])
         return {"loss": result.total, **diagnostics(drawn, result)}
 
 
