@@ -8,9 +8,28 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
+class _RmsNorm(torch.autograd.Function):
+    """y = x/√(mean x²) with dx = (g − y mean(g y))/√(mean x²): half the passes of autograd's."""
+
+    @staticmethod
+    def forward(ctx, x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(1e-3)
+        scale = (x.shape[-1] ** 0.5 / norm).to(x.dtype)
+        y = x * scale
+        ctx.save_for_backward(y, scale)
+        return y
+
+    @staticmethod
+    def backward(ctx, g):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+        y, scale = ctx.saved_tensors
+        along = torch.linalg.vecdot(g, y)[..., None] / y.shape[-1]
+        return torch.addcmul(g, y, along, value=-1) * scale
+
+
 def rms_norm(x: Float[Tensor, "*s D"]) -> Float[Tensor, "*s D"]:
     """x/√(mean x²), without a gain: the linear map that follows every norm absorbs one."""
-    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
+    y: Tensor = _RmsNorm.apply(x)  # type: ignore[no-untyped-call]
+    return y
 
 
 def linear(fan_in: int, fan_out: int, zero: bool = False) -> nn.Linear:

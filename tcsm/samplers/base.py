@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Float64, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise
@@ -39,17 +39,15 @@ def categorical(log_p: Float[Tensor, "n V"], u: Float64[Tensor, "n"]) -> Int[Ten
 
 @dataclass(frozen=True)
 class Sampler(ABC):
-    """A way to draw x₁ from a posterior and its path.
+    """A way to draw x₁ from a model.
 
     Attributes:
-        path: the noising process.
         steps: size of the time grid N.
 
     Raises:
         InputError: fewer than one step.
     """
 
-    path: Path
     steps: int
 
     def __post_init__(self) -> None:
@@ -57,17 +55,29 @@ class Sampler(ABC):
         if self.steps < 1:
             raise InputError(f"sampler.steps must be at least 1, found {self.steps}")
 
+    @abstractmethod
+    def __call__(self, model: nn.Module, count: int, length: int, seed: int) -> Sampled:
+        """Draw ``count`` sequences; a pure function of the seed."""
+
+
+@dataclass(frozen=True)
+class PathSampler(Sampler):
+    """A sampler that inverts a noising path.
+
+    Attributes:
+        path: the noising process.
+    """
+
+    path: Path
+
     def start(self, count: int, length: int, seed: int, device: torch.device) -> Tensor:
         """x₀ ∼ p₀."""
         noise = Noise(seed, -1, torch.arange(count, device=device), count)
         return self.path.source.draw(noise.uniform("start", length))
 
-    @abstractmethod
-    def __call__(self, posterior: Posterior, count: int, length: int, seed: int) -> Sampled:
-        """Draw ``count`` sequences; a pure function of the seed."""
 
-
-class GridSampler(Sampler):
+@dataclass(frozen=True)
+class GridSampler(PathSampler):
     """A sampler that steps along the grid, one network call a step."""
 
     @abstractmethod
@@ -77,17 +87,18 @@ class GridSampler(Sampler):
         """From time t to s > t, both of shape (B)."""
 
     @torch.no_grad()
-    def __call__(self, posterior: Posterior, count: int, length: int, seed: int) -> Sampled:
+    def __call__(self, model: nn.Module, count: int, length: int, seed: int) -> Sampled:
         """Walk the grid."""
-        x_t = self.start(count, length, seed, device_of(posterior))
+        assert isinstance(model, Posterior)
+        x_t = self.start(count, length, seed, device_of(model))
         ids = torch.arange(count, device=x_t.device)
         grid = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64, device=x_t.device)
         for index in range(self.steps):
             t, s = (grid[at].expand(count) for at in (index, index + 1))
-            x_t = self.step(posterior, x_t, t, s, Noise(seed, index, ids, count))
+            x_t = self.step(model, x_t, t, s, Noise(seed, index, ids, count))
         return Sampled(x_t, self.steps)
 
 
-def device_of(posterior: Posterior) -> torch.device:
-    """Where the posterior's weights live."""
-    return next(posterior.parameters()).device
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's weights live."""
+    return next(model.parameters()).device

@@ -9,16 +9,17 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise
 from tcsm.posteriors.base import Posterior
 from tcsm.process.sources import Mask
-from tcsm.samplers.base import Sampled, Sampler, categorical, device_of
+from tcsm.samplers.base import PathSampler, Sampled, categorical, device_of
 
 
 @dataclass(frozen=True)
-class FirstHitting(Sampler):
+class FirstHitting(PathSampler):
     """At most ``steps`` network calls, each opening ⌈L/steps⌉ sites; exact for steps ≥ L.
 
     A time-conditioned network is given the time of the first of them.
@@ -35,9 +36,10 @@ class FirstHitting(Sampler):
             raise InputError(f"sampler first_hitting needs the Mask source, found {found}")
 
     @torch.no_grad()
-    def __call__(self, posterior: Posterior, count: int, length: int, seed: int) -> Sampled:
+    def __call__(self, model: nn.Module, count: int, length: int, seed: int) -> Sampled:
         """Open groups of sites in the order of their levels."""
-        x_t = self.start(count, length, seed, device_of(posterior))
+        assert isinstance(model, Posterior)
+        x_t = self.start(count, length, seed, device_of(model))
         noise = Noise(seed, 0, torch.arange(count, device=x_t.device), count)
         level, order = noise.uniform("level", length).sort(-1)
         u = noise.uniform("token", length)
@@ -47,5 +49,5 @@ class FirstHitting(Sampler):
             now = order[:, first : first + at_once]
             sites = torch.zeros_like(x_t, dtype=torch.bool).scatter(1, now, True)
             t = self.path.schedule.inverse(level[:, first])
-            x_t[sites] = categorical(posterior.log_conditionals(x_t, t, sites), u[sites])
+            x_t[sites] = categorical(model.log_conditionals(x_t, t, sites), u[sites])
         return Sampled(x_t, len(groups))

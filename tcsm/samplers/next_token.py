@@ -1,0 +1,25 @@
+"""Sampling an autoregressive model: one token a network call, left to right. The baseline's."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from tcsm.noise import batch_noise
+from tcsm.samplers.base import Sampled, Sampler, categorical, device_of
+from tcsm.teachers.autoregressive import Autoregressive
+
+
+@dataclass(frozen=True)
+class NextToken(Sampler):
+    """x^i ∼ p(· | x^{<i}); needs L calls whatever ``steps`` says."""
+
+    @torch.no_grad()
+    def __call__(self, model: nn.Module, count: int, length: int, seed: int) -> Sampled:
+        """Draw ``count`` sequences; a pure function of the seed."""
+        assert isinstance(model, Autoregressive)
+        u = batch_noise(seed, 0, count).uniform("token", length).to(device_of(model))
+        x = torch.empty(count, 0, dtype=torch.int64, device=u.device)
+        for index in range(length):
+            x = torch.cat([x, categorical(model.log_next(x), u[:, index])[:, None]], 1)
+        return Sampled(x, length)

@@ -1,0 +1,64 @@
+"""What several stages do at their door: open data, build a model, load its weights."""
+
+import json
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from tcsm.config import build
+from tcsm.data.tokenfile import TokenFile, open_tokens
+from tcsm.data.tokenizers import Tokenizer
+from tcsm.errors import InputError
+from tcsm.nets.base import Net
+from tcsm.training.checkpoint import load_weights
+from tcsm.training.devices import Devices
+
+
+def open_split(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> TokenFile:
+    """The token file of a split, checked against the tokenizer."""
+    return open_tokens(Path(cfg.data.root) / f"{split}.tok", tokenizer)
+
+
+def build_model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
+    """The model of a run, its sizes held against the tokenizer's.
+
+    Raises:
+        InputError: network or source count other tokens than the tokenizer has.
+    """
+    model: nn.Module = build(cfg.model)
+    net = bare(model)
+    path = getattr(model, "path", None)
+    sizes = {"model.net.vocabulary": net.vocabulary}
+    if path is not None:
+        sizes["model.path.source.vocabulary"] = path.source.vocabulary
+        if net.states < path.source.states:
+            raise InputError(
+                f"model.net.extra must make room for {path.source.states} states of the source, "
+                f"found {net.states}"
+            )
+    for key, size in sizes.items():
+        if size != tokenizer.size:
+            raise InputError(
+                f"{key} must be {tokenizer.size}, the size of tokenizer {tokenizer.name}, "
+                f"found {size}"
+            )
+    return model
+
+
+def bare(model: nn.Module) -> Net:
+    """The network of a model: what is trained and saved."""
+    assert isinstance(model.net, Net)
+    return model.net
+
+
+def architecture(cfg: DictConfig) -> str:
+    """A model's configuration on one line: what its weights file must have been made for."""
+    return json.dumps(OmegaConf.to_container(cfg.model, resolve=True), sort_keys=True)
+
+
+def load_model(cfg: DictConfig, tokenizer: Tokenizer, folder: Path, devices: Devices) -> nn.Module:
+    """The trained model of a run's folder, ready to be asked."""
+    model = build_model(cfg, tokenizer).to(devices.device)
+    load_weights(folder / "weights.safetensors", bare(model), architecture(cfg))
+    return model.eval()

@@ -1,0 +1,103 @@
+"""Weights and text become numbers: the bound on both held-out splits, and loss by noise level."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+from tcsm.config import build
+from tcsm.data.batches import evaluation_windows
+from tcsm.data.tokenizers import Tokenizer
+from tcsm.evaluation.bound import Bound, Draws
+from tcsm.evaluation.estimates import Level, bits_per_character, by_level, perplexity
+from tcsm.reporting.records import write_json
+from tcsm.stages._shared import load_model, open_split
+from tcsm.training.devices import Devices
+from tcsm.training.telemetry import Stopwatch, describe
+
+READS = (
+    "experiment",
+    "seed",
+    "out",
+    "data.root",
+    "data.length",
+    "tokenizer",
+    "model",
+    "bound",
+    "evaluation",
+    "devices",
+)
+SPLITS = {"valid": 2, "test": 3}  # the seed of each split's draws, which all models share
+
+
+def main(cfg: DictConfig, out: Path) -> None:
+    """Estimate the bound on validation and test sequences; write ``evaluate.json``."""
+    tokenizer = build(cfg.tokenizer)
+    devices: Devices = build(cfg.devices)
+    bound: Bound = build(cfg.bound)
+    watch = Stopwatch()
+    with devices.ready():
+        model = load_model(cfg, tokenizer, out, devices)
+        draws, splits = {}, {}
+        for split, seed in SPLITS.items():
+            tokens = open_split(cfg, tokenizer, split).tokens
+            windows = evaluation_windows(tokens, cfg.data.length, cfg.evaluation.sequences)
+            draws[split] = _draw(model, bound, windows, seed, cfg.evaluation.batch, devices)
+            splits[split] = _summary(draws[split], windows, tokenizer)
+        record = {
+            "stage": "evaluate",
+            "experiment": cfg.experiment,
+            "seed": cfg.seed,
+            "bound": type(bound).__name__.lower(),
+            "epsilon": getattr(bound, "epsilon", None),
+            "splits": splits,
+            "by_noise": [_level(level) for level in by_level(draws["test"])],
+        }
+        write_json(out / "evaluate.json", record)
+        tokens_seen = sum(part["tokens"] * part["draws"] for part in splits.values())
+        telemetry = describe(watch, tokens_seen, devices.device)
+        write_json(out / "evaluate.telemetry.json", telemetry)
+
+
+def _draw(
+    model: nn.Module, bound: Bound, windows: Tensor, seed: int, size: int, devices: Devices
+) -> Draws:
+    """Draws for all windows, ``size`` at a time; no number depends on the size."""
+    parts = []
+    for start in range(0, len(windows), size):
+        chunk = windows[start : start + size].to(devices.device)
+        ids = torch.arange(start, start + len(chunk), device=devices.device)
+        with devices.autocast():
+            parts.append(bound(model, chunk, ids, seed))
+    return Draws(
+        *(torch.cat([getattr(part, name).cpu() for part in parts]) for name in vars(parts[0]))
+    )
+
+
+def _summary(draws: Draws, windows: Tensor, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Numbers of one split, and what paired comparisons need: nats and characters a sequence."""
+    nats = draws.nats.mean(1)
+    characters = torch.from_numpy(tokenizer.characters(windows.numpy()))
+    bpc = bits_per_character(nats, characters)
+    return {
+        "bpc": bpc.value,
+        "bpc_se": bpc.se,
+        "ppl_token": perplexity(nats, windows.shape[1]),
+        "sequences": len(windows),
+        "tokens": windows.numel(),
+        "characters": int(characters.sum()),
+        "draws": draws.nats.shape[1],
+        "nats": nats.tolist(),
+        "chars": characters.tolist(),
+    }
+
+
+def _level(level: Level) -> dict[str, float]:
+    return {
+        "alpha": level.alpha,
+        "nats_per_token": level.nats,
+        "se": level.se,
+        "n": level.draws,
+    }

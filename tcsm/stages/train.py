@@ -1,0 +1,123 @@
+"""Any objective, any model: configuration and data become weights and the record of the way."""
+
+import hashlib
+import json
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from tcsm.config import build
+from tcsm.data.batches import Batches, evaluation_windows
+from tcsm.data.tokenfile import TokenFile
+from tcsm.errors import InputError
+from tcsm.reporting.records import Writer, write_json, write_text
+from tcsm.stages._glue import Loss, Validation
+from tcsm.stages._shared import architecture, bare, build_model, open_split
+from tcsm.training.checkpoint import digest, save_weights
+from tcsm.training.devices import Devices
+from tcsm.training.hooks import Hooks
+from tcsm.training.loop import fit
+from tcsm.training.resume import JOURNALS, Resumable
+from tcsm.training.state import TrainState
+from tcsm.training.telemetry import Progress, Stopwatch, describe
+
+READS = (
+    "experiment",
+    "seed",
+    "out",
+    "scratch",
+    "data",
+    "tokenizer",
+    "model",
+    "objective",
+    "bound",
+    "trainer",
+    "validation",
+    "devices",
+)
+
+
+def main(cfg: DictConfig, out: Path) -> None:
+    """Train, or go on where a killed run stopped; leave the run's folder complete.
+
+    Raises:
+        InputError: data, sizes or values that do not fit together; a loss that is not finite.
+    """
+    if cfg.validation.every < 1:
+        raise InputError(f"validation.every must be 1 or more, found {cfg.validation.every}")
+    tokenizer = build(cfg.tokenizer)
+    train, valid = (open_split(cfg, tokenizer, split) for split in ("train", "valid"))
+    batches = Batches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
+    windows = evaluation_windows(valid.tokens, cfg.data.length, cfg.validation.sequences)
+    devices: Devices = build(cfg.devices)
+    with devices.ready():
+        torch.manual_seed(cfg.seed)
+        model = build_model(cfg, tokenizer).to(devices.device)
+        state = TrainState(bare(model), build(cfg.trainer), cfg.seed)
+        resumable = Resumable(Path(cfg.scratch), _fingerprint(cfg, train), devices.main)
+        resumable.begin(state)
+        watch = Stopwatch(state.elapsed)
+        bound, every, steps = build(cfg.bound), cfg.validation.every, state.recipe.steps
+        validate = Validation(model, bare(model), bound, windows, every, steps, devices)
+        loss = Loss(model, build(cfg.objective), cfg.seed)
+        with ExitStack() as stack:
+            hooks = _hooks(cfg, resumable, state, validate, stack)
+            fit(state, loss, batches, devices, hooks)
+        if devices.main:
+            _deliver(cfg, out, state, resumable.folder, train)
+            telemetry = describe(watch, state.tokens, devices.device, world=devices.world)
+            write_json(out / "train.telemetry.json", telemetry)
+            resumable.finish()
+
+
+def _hooks(
+    cfg: DictConfig,
+    resumable: Resumable,
+    state: TrainState,
+    validate: Validation,
+    stack: ExitStack,
+) -> Hooks:
+    """Journals in the scratch folder, a line of progress, and the state itself."""
+    if not resumable.main:
+        return Hooks()
+    paths = (resumable.folder / name for name in JOURNALS)
+    metrics, times = (stack.enter_context(Writer(path, state.step)) for path in paths)
+    return Hooks(
+        record=lambda row: metrics.append({**row, **validate(int(row["step"]))}),
+        time=times.append,
+        progress=Progress(f"{cfg.experiment} seed {cfg.seed}"),
+        resumable=resumable,
+    )
+
+
+def _deliver(
+    cfg: DictConfig, out: Path, state: TrainState, scratch: Path, data: TokenFile
+) -> None:
+    """Fill the run's folder; every file appears whole."""
+    out.mkdir(parents=True, exist_ok=True)
+    weights = state.weights()
+    save_weights(out / "weights.safetensors", weights, architecture(cfg))
+    for name in JOURNALS:
+        write_text(out / name, (scratch / name).read_text())
+    write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    rows = (out / "metrics.jsonl").read_text().splitlines()
+    summary = {
+        "stage": "train",
+        "experiment": cfg.experiment,
+        "seed": cfg.seed,
+        "parameters": sum(p.numel() for p in state.model.parameters()),
+        "steps": state.step,
+        "tokens": state.tokens,
+        "final": json.loads(rows[-1]) if rows else {},
+        "weights_sha256": digest(weights),
+        "data_sha256": data.header.sha256,
+    }
+    write_json(out / "train.json", summary)
+
+
+def _fingerprint(cfg: DictConfig, data: TokenFile) -> str:
+    """Of everything that decides the run: a saved state of another configuration is left aside."""
+    text = OmegaConf.to_yaml(cfg, resolve=True) + data.header.sha256
+    return hashlib.sha256(text.encode()).hexdigest()
