@@ -19,7 +19,7 @@ from tcsm.training.resume import Resumable
 from tcsm.training.state import TrainState
 
 VOCABULARY = 7
-DEVICES = Devices("cpu", precision="fp32")
+DEVICES = Devices("cpu", threads=1, precision="fp32")
 
 
 class Net(nn.Module):
@@ -101,7 +101,8 @@ def run(scratch, out, before=lambda state: None, loss=loss, recipe=None, fingerp
     before(state)
     journals = [append(resumable.folder / name) for name in ("metrics.jsonl", "telemetry.jsonl")]
     hooks = Hooks(record=journals[0], time=journals[1], resumable=resumable)
-    fit(state, loss, Batches(), DEVICES, hooks)
+    with DEVICES.ready():
+        fit(state, loss, Batches(), DEVICES, hooks)
     Path(out).mkdir(exist_ok=True)
     save_weights(Path(out) / "weights.safetensors", state.weights(), "toy")
     for name in ("metrics.jsonl", "telemetry.jsonl"):
@@ -112,7 +113,6 @@ def run(scratch, out, before=lambda state: None, loss=loss, recipe=None, fingerp
 
 def run_killed_in_step(scratch, out, step, number=signal.SIGKILL):
     """A run that gets a signal in the middle of a step's second micro-batch."""
-    torch.set_num_threads(1)
     calls = []
 
     def deadly(net, batch):
@@ -127,7 +127,6 @@ def run_killed_in_step(scratch, out, step, number=signal.SIGKILL):
 
 def run_killed_in_save(scratch, out, save):
     """A run that dies in a save, the new file written and not yet in place of the old."""
-    torch.set_num_threads(1)
     replace, saves = os.replace, []
 
     def deadly(source, target):
@@ -142,7 +141,6 @@ def run_killed_in_save(scratch, out, save):
 
 def run_rank(rank, world, port, out, accumulate):
     """One process of several that share every batch."""
-    torch.set_num_threads(1)
     places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "MASTER_PORT": port}
     os.environ.update({key: str(value) for key, value in places.items()})
     os.environ["MASTER_ADDR"] = "127.0.0.1"
