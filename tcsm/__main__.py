@@ -1,0 +1,68 @@
+"""The command line: ``tcsm STAGE [KEY=VALUE ...]`` or ``tcsm STAGE --config FILE``.
+
+A stage is a module of ``tcsm/stages``: ``READS`` names the keys of the configuration it reads,
+``main(cfg, out)`` does the work. A new file there is a new command.
+"""
+
+import ast
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from tcsm import config
+from tcsm.errors import InputError
+
+USAGE = """usage: tcsm STAGE [KEY=VALUE ...]     compose the run from params/ and these overrides
+       tcsm STAGE --config FILE      run each document of a YAML file ("-" is standard input)
+
+stages:
+{stages}
+
+example: tcsm train experiment=kjv/score trainer.steps=200
+"""
+STAGES = Path(__file__).parent / "stages"
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE.format(stages="\n".join(f"  {n:<10}{s}" for n, s in _stages().items())))
+        return 0 if arguments else 2
+    try:
+        _run_stage(arguments[0], arguments[1:])
+    except InputError as error:
+        print(f"tcsm: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tcsm: interrupted; start the same command again to resume", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run_stage(name: str, arguments: list[str]) -> None:
+    if name not in _stages():
+        raise InputError(f"{name}: no such stage; the stages are {', '.join(_stages())}")
+    stage = importlib.import_module(f"tcsm.stages.{name}")
+    if arguments[:1] == ["--config"]:
+        if len(arguments) != 2:
+            raise InputError(f"--config: takes one file and nothing else, found {arguments[1:]}")
+        runs = list(config.load(arguments[1]))
+    else:
+        runs = [config.compose(arguments)]
+    for cfg in [OmegaConf.create(config.cut(cfg, stage.READS)) for cfg in runs]:
+        stage.main(cfg, Path(cfg.out))
+
+
+def _stages() -> dict[str, str]:
+    """Name every stage with the first line of its docstring, importing none of them."""
+    files = sorted(f for f in STAGES.glob("*.py") if not f.stem.startswith("_"))
+    docs = {f.stem: ast.get_docstring(ast.parse(f.read_text("utf-8"))) or "" for f in files}
+    return {name: doc.partition("\n")[0] for name, doc in docs.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,188 @@
+"""Configuration: composed and resolved once, at the door. This file alone knows Hydra.
+
+A run is one YAML mapping. ``compose`` makes it from ``params/`` and overrides, ``cut`` keeps the
+keys that a stage reads, and ``build`` makes the object that a node's ``_target_`` names.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+import yaml
+from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tcsm.errors import InputError
+from tcsm.signatures import check_arguments, near
+
+UNBUILT = ("corpus", "tokenizer")  # their constructors may read the disk or the network
+
+
+def params_folder() -> Path:
+    """Return ``./params``, else the ``params`` beside the package's source.
+
+    Raises:
+        InputError: Neither folder holds a ``config.yaml``.
+    """
+    folders = (Path("params"), Path(__file__).parents[1] / "params")
+    for folder in folders:
+        if (folder / "config.yaml").is_file():
+            return folder.resolve()
+    raise InputError(f"params: found no config.yaml in {folders[0].resolve()} or {folders[1]}")
+
+
+def compose(overrides: Sequence[str] = (), params_dir: Path | None = None) -> DictConfig:
+    """Compose one run from ``params/`` and Hydra overrides; interpolations stay unresolved.
+
+    Raises:
+        InputError: An unknown group choice, an unknown key, or a file that is not valid YAML.
+    """
+    folder = (params_dir or params_folder()).resolve()
+    with hydra.initialize_config_dir(config_dir=str(folder), version_base=None):
+        try:
+            return hydra.compose("config", overrides=list(overrides))
+        except MissingConfigException as error:
+            raise InputError(_unknown_choice(error, overrides, folder)) from None
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+            unknown = re.match(r"Could not override '([^']+)'", str(error))
+            if unknown is None:
+                raise InputError(f"params: {_line(error)}") from None
+            choices = [o for o in overrides if (folder / o.partition("=")[0]).is_dir()]
+            known = hydra.compose("config", overrides=choices)
+            raise InputError(_unknown_key(unknown[1], known)) from None
+
+
+def resolve(cfg: DictConfig) -> str:
+    """Write a configuration as YAML text in which every interpolation has its value.
+
+    Raises:
+        InputError: An interpolation names a key that does not exist, or a value is missing (???).
+    """
+    try:
+        plain = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
+    except OmegaConfBaseException as error:
+        raise InputError(f"{error.full_key or 'config'}: {_line(error)}") from None
+    missing = sorted(OmegaConf.missing_keys(plain))
+    if missing:
+        raise InputError(f"{missing[0]}: found no value; give one as {missing[0]}=VALUE")
+    return OmegaConf.to_yaml(plain)
+
+
+def cut(cfg: DictConfig, keys: Iterable[str]) -> str:
+    """Resolve only the keys that a stage reads; a key may be dotted (``data.root``).
+
+    Raises:
+        InputError: A key does not exist or its value cannot be resolved.
+    """
+    absent = object()
+    kept = OmegaConf.create({})
+    for key in keys:
+        try:
+            value = OmegaConf.select(cfg, key, default=absent)
+            if value is absent:
+                raise InputError(f"{key}: missing from the configuration; found {_names(cfg)}")
+            if OmegaConf.is_config(value):
+                value = OmegaConf.to_container(value, resolve=True)
+        except OmegaConfBaseException as error:
+            raise InputError(f"{error.full_key or key}: {_line(error)}") from None
+        OmegaConf.update(kept, key, value, force_add=True)
+    return resolve(kept)
+
+
+def load(path: str) -> Iterator[DictConfig]:
+    """Read the documents of a YAML file, or of standard input for ``-``: one run each.
+
+    Raises:
+        InputError: The file is missing, empty, not YAML or not a mapping.
+    """
+    name = "standard input" if path == "-" else path
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{name}: cannot be read: {error}") from None
+    documents = [part for part in re.split(r"(?m)^---\s*$", text) if part.strip()]
+    if not documents:
+        raise InputError(f"{name}: found no document; expected a YAML mapping")
+    for number, part in enumerate(documents, start=1):
+        try:
+            cfg = OmegaConf.create(yaml.safe_load(part) and part)
+        except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
+            raise InputError(f"{name}: document {number}: {_line(error)}") from None
+        if not isinstance(cfg, DictConfig) or None in cfg.values():
+            raise InputError(f"{name}: document {number}: expected a YAML mapping")
+        yield cfg
+
+
+def build(node: DictConfig | ListConfig) -> Any:  # noqa: ANN401 -- whatever the target makes
+    """Make the object that a node's ``_target_`` names, with everything inside it.
+
+    Raises:
+        InputError: A forbidden or unknown target, an unknown or missing argument, a bad value.
+    """
+    check_arguments(node)
+    try:
+        return instantiate(node, _convert_="all")
+    except (InstantiationException, OmegaConfBaseException) as error:
+        raise InputError(_bad_value(error)) from None
+
+
+def check(cfg: DictConfig) -> None:
+    """Build every object of a run, so that bad values show before any job starts.
+
+    Under ``torch.device("meta")`` this makes no weights. What may read the disk or the network
+    (``corpus``, ``tokenizer``) has only its arguments checked.
+
+    Raises:
+        InputError: As in ``build``.
+    """
+    for name, node in OmegaConf.create(resolve(cfg)).items():
+        if OmegaConf.is_config(node):
+            (check_arguments if name in UNBUILT else build)(node)
+
+
+def _bad_value(error: Exception) -> str:
+    """The innermost reason, after the key of the node that could not be built."""
+    found = re.search(r"full_key: (\S+)", str(error))
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    key, reason = found[1] if found else "config", _line(cause)
+    return reason if reason.startswith(key) else f"{key}: {reason}"
+
+
+def _unknown_choice(error: MissingConfigException, overrides: Sequence[str], folder: Path) -> str:
+    missing = error.missing_cfg_file or ""
+    group, choice = missing.rpartition("/")[::2]
+    for override in overrides:
+        if override.replace("=", "/", 1) == missing:
+            group, choice = override.split("=", 1)
+    files = sorted((folder / group).rglob("*.yaml"))
+    choices = [str(f.relative_to(folder / group).with_suffix("")) for f in files]
+    return f"{group}={choice}: no such choice; {near(choice, choices)}"
+
+
+def _unknown_key(key: str, cfg: DictConfig) -> str:
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(cfg, parent) if parent else cfg
+    if not isinstance(node, DictConfig):
+        return f"{key}: unknown key; {near(key, map(str, cfg))}"
+    if name in node:
+        return f"{key}: {parent} is an interpolation; set the key that it points to"
+    return f"{key}: unknown key; {near(name, map(str, node))}"
+
+
+def _names(cfg: DictConfig) -> str:
+    return ", ".join(map(str, cfg))
+
+
+def _line(error: BaseException) -> str:
+    """The first line of a library's message; its address lines help nobody."""
+    text = (
+        str(error) if isinstance(error, InputError | yaml.YAMLError) else str(error).split("\n")[0]
+    )
+    return " ".join(text.split())
