@@ -1,0 +1,60 @@
+"""A toy house: the real workflow, configuration and command line, with stages of a few lines."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+TOP = Path(__file__).parents[2]
+REAL = ("__init__", "__main__", "config", "signatures", "errors")
+
+
+@dataclass(frozen=True)
+class House:
+    """A folder with a workflow in it."""
+
+    folder: Path
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake here."""
+        return self.python("-m", "snakemake", "--cores", "2", *arguments)
+
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python here."""
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def plan(self, *arguments: str) -> dict[str, int]:
+        """Rule → number of its jobs that would run now, without ``all``."""
+        done = self.snakemake("--dry-run", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        if "Nothing to be done" in done.stdout + done.stderr:
+            return {}
+        table = (done.stdout + done.stderr).split("count", 1)[1].split("total", 1)[0]
+        rows = re.findall(r"(?m)^(\w+) +(\d+)$", table)
+        return {rule: int(count) for rule, count in rows if rule != "all"}
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace a text in a file."""
+        file = self.folder / path
+        assert old in file.read_text("utf-8")
+        file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
+
+
+def build(folder: Path) -> House:
+    """A toy house that has run nothing."""
+    shutil.copytree(Path(__file__).parent / "toy", folder)
+    for name in REAL:
+        shutil.copy(TOP / "tcsm" / f"{name}.py", folder / "tcsm")
+    shutil.copy(TOP / "Snakefile", folder)
+    shutil.copytree(TOP / "workflow", folder / "workflow")
+    return House(folder)

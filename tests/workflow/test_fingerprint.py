@@ -1,0 +1,107 @@
+"""Fingerprints on a package of a few files."""
+
+from pathlib import Path
+
+import pytest
+
+from workflow.fingerprint import Sources
+
+TRAIN = """
+'''Trains.'''
+from pkg import config
+from pkg.rooms.base import Base
+from pkg.reporting import records
+READS = ("net", "data.root")
+def main(cfg):
+    '''Does it.'''
+    from pkg import lazy
+"""
+PACKAGE = {
+    "__init__": "",
+    "config": "import os",
+    "errors": "class Bad(Exception): 'bad'",
+    "stages/__init__": "",
+    "stages/train": TRAIN,
+    "stages/report": "import pkg.reporting.records\nREADS: tuple[str, ...] = ('out',)",
+    "stages/late": "READS = tuple(['a'])",
+    "reporting/__init__": "",
+    "reporting/records": "x = 1",
+    "rooms/__init__": "from pkg.errors import Bad",
+    "rooms/base": "class Base: pass",
+    "rooms/nets": "from .base import Base\nfrom ..shared import thing\nclass Net(Base): size = 1",
+    "rooms/other": "class Other: pass",
+    "shared/__init__": "from . import thing",
+    "shared/thing": "",
+    "lazy": "",
+}
+CONFIG = "net:\n  _target_: pkg.rooms.nets.Net\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name, text in PACKAGE.items():
+        file = tmp_path / "pkg" / f"{name}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return tmp_path
+
+
+def fingerprint(root: Path, stage: str = "train", config: str = CONFIG) -> str:
+    return Sources(root, "pkg").fingerprint(stage, config)
+
+
+def test_closure_follows_every_kind_of_import(root: Path) -> None:
+    found = Sources(root, "pkg").closure(["pkg.stages.train", "pkg.rooms.nets.Net"])
+    plain = "config errors lazy reporting reporting.records rooms rooms.base rooms.nets"
+    rest = "shared shared.thing stages stages.train"
+    assert found == {"pkg"} | {f"pkg.{name}" for name in f"{plain} {rest}".split()}
+
+
+def test_reads(root: Path) -> None:
+    sources = Sources(root, "pkg")
+    assert sources.reads("train") == ("net", "data.root")
+    assert sources.reads("report") == ("out",)
+    with pytest.raises(ValueError, match=r"pkg\.stages\.none: no such stage"):
+        sources.reads("none")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("stages/train", TRAIN.replace("Trains", "Learns") + "\n# comment"),
+        ("stages/train", TRAIN.replace("(cfg)", "(\n    cfg,\n)")),
+        ("errors", "class Bad(Exception):\n    'worse'"),
+        ("rooms/other", "class Other: size = 2"),
+        ("stages/report", "READS = ()"),
+        ("reporting/records", "x = 2"),
+    ],
+)
+def test_what_changes_nothing(root: Path, name: str, text: str) -> None:
+    before = fingerprint(root)
+    (root / "pkg" / f"{name}.py").write_text(text)
+    assert fingerprint(root) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["__init__", "config", "errors", "lazy", "rooms/__init__", "rooms/nets", "shared/thing"],
+)
+def test_what_changes_it(root: Path, name: str) -> None:
+    before = fingerprint(root)
+    with (root / "pkg" / f"{name}.py").open("a") as file:
+        file.write("\nnew = 1\n")
+    assert fingerprint(root) != before
+
+
+def test_only_the_named_objects_count(root: Path) -> None:
+    other = CONFIG.replace("nets.Net", "other.Other")
+    assert fingerprint(root) != fingerprint(root, config=other)
+    before = fingerprint(root, config=other)
+    (root / "pkg/rooms/nets.py").write_text("")
+    assert fingerprint(root, config=other) == before
+
+
+def test_records_count_for_the_report(root: Path) -> None:
+    before = fingerprint(root, "report")
+    (root / "pkg/reporting/records.py").write_text("x = 2")
+    assert fingerprint(root, "report") != before

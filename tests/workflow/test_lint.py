@@ -1,0 +1,23 @@
+"""Snakemake's linter: nothing but the software environment, which the Makefile provides."""
+
+import re
+from pathlib import Path
+
+from tests.workflow.house import House
+
+RULES = ("prepare", "pin", "train", "evaluate", "sample", "report")
+ENVIRONMENT = "Specify a conda environment or container for each rule."
+
+
+def test_lint_misses_only_the_software_environment(finished: House) -> None:
+    done = finished.snakemake("--lint")
+    said = done.stdout + done.stderr
+    assert re.findall(r"^ +\* (.+?):$", said, re.MULTILINE) == [ENVIRONMENT] * len(RULES)
+    assert re.findall(r"^Lints for rule (\w+)", said, re.MULTILINE) == list(RULES)
+    assert "Lints for snakefile" not in said
+
+
+def test_snakefile_is_short() -> None:
+    top = Path(__file__).parents[2]
+    code = [line for line in (top / "Snakefile").read_text("utf-8").splitlines() if line.strip()]
+    assert len(code) <= 20

@@ -1,0 +1,6 @@
+"""Bounds."""
+
+
+def value(draws):
+    """The bound."""
+    return 1 / draws

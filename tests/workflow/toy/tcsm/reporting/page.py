@@ -1,0 +1,6 @@
+"""Pages."""
+
+
+def write(path, runs):
+    """One page."""
+    path.write_text("<br>".join(runs))

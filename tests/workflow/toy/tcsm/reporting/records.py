@@ -1,0 +1,6 @@
+"""Records."""
+
+
+def write(path, cfg):
+    """One record."""
+    path.write_text(f"{cfg}")

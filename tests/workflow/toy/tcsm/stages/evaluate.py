@@ -1,0 +1,13 @@
+"""A number is read."""
+
+from tcsm.evaluation import bound
+from tcsm.reporting import records
+
+READS = ("experiment", "seed", "out", "data", "evaluation")
+
+
+def main(cfg, out):
+    """Write it down."""
+    bound.value(cfg.evaluation.draws)
+    for name in ("evaluate.json", "evaluate.telemetry.json"):
+        records.write(out / name, cfg)

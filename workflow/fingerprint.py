@@ -1,0 +1,117 @@
+"""Fingerprints of code: which sources a job can depend on, and a hash of what they do.
+
+A job runs its stage and whatever the stage imports, file by file, and the objects that its
+configuration names (whatever starts with the package's name). Comments, docstrings and
+layout do not count. So an edit of one objective reruns the runs that name it, and no other.
+"""
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Sources:
+    """The sources of a package as they are on the disk now.
+
+    Attributes:
+        root: the folder that holds the package.
+        package: its name.
+    """
+
+    def __init__(self, root: Path, package: str = "tcsm") -> None:
+        self.root = root
+        self.package = package
+        self._tree = cache(self._parse)
+        self._hash = cache(self._digest)
+        self._closure = cache(self._search)
+
+    def reads(self, stage: str) -> tuple[str, ...]:
+        """The keys that a stage reads, ``READS`` of its module, which is not imported.
+
+        Raises:
+            ValueError: the module does not exist or holds no literal ``READS``.
+        """
+        name = f"{self.package}.stages.{stage}"
+        if self._file(name) is None:
+            raise ValueError(f"{name}: no such stage")
+        for node in self._tree(name).body:
+            targets = (
+                node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", 0)]
+            )
+            if any(isinstance(t, ast.Name) and t.id == "READS" for t in targets):
+                return tuple(ast.literal_eval(node.value))  # type: ignore[attr-defined]
+        raise ValueError(f"{name}: holds no READS")
+
+    def fingerprint(self, stage: str, config: str) -> str:
+        """Hash the code that a stage runs with a configuration (its YAML text).
+
+        Records hold numbers and make none: reporting/ counts for the stage ``report`` alone.
+        """
+        named = set(re.findall(rf"\b{self.package}(?:\.\w+)+", config))
+        modules = self.closure({f"{self.package}.stages.{stage}"} | named)
+        unseen = f"{self.package}.reporting"
+        seen = [m for m in modules if stage == "report" or not m.startswith(unseen)]
+        return self._hash(frozenset(seen))
+
+    def closure(self, names: Iterable[str]) -> frozenset[str]:
+        """The modules that importing these dotted names (of modules or what is in them) runs."""
+        return self._closure(frozenset(names))
+
+    def _search(self, names: frozenset[str]) -> frozenset[str]:
+        found: set[str] = set()
+        waiting = [module for name in names for module in self._chain(name)]
+        while waiting:
+            module = waiting.pop()
+            if module not in found:
+                found.add(module)
+                waiting += [m for name in self._imports(module) for m in self._chain(name)]
+        return frozenset(found)
+
+    def _digest(self, modules: frozenset[str]) -> str:
+        parts = [f"{module}\n{ast.dump(self._tree(module))}" for module in sorted(modules)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def _chain(self, name: str) -> list[str]:
+        """The modules on the way to ``a.b.C``: a, a.b and, if it is one, a.b.C."""
+        parts = name.split(".")
+        if parts[0] != self.package:
+            return []
+        dotted = [".".join(parts[: n + 1]) for n in range(len(parts))]
+        return [module for module in dotted if self._file(module)]
+
+    def _imports(self, module: str) -> Iterator[str]:
+        for node in ast.walk(self._tree(module)):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = self._base(module, node)
+                yield from (f"{base}.{alias.name}" for alias in node.names)
+
+    def _base(self, module: str, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        file = self._file(module)
+        inside = int(file is not None and file.name == "__init__.py")
+        parts = module.split(".")
+        above = parts[: len(parts) - node.level + inside]
+        return ".".join([*above, *([node.module] if node.module else [])])
+
+    def _file(self, module: str) -> Path | None:
+        path = self.root.joinpath(*module.split("."))
+        for file in (path / "__init__.py", path.with_suffix(".py")):
+            if file.is_file():
+                return file
+        return None
+
+    def _parse(self, module: str) -> ast.Module:
+        file = self._file(module)
+        tree = ast.parse(file.read_bytes() if file else b"")
+        for node in ast.walk(tree):
+            if isinstance(node, Documented) and ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:]
+        return tree

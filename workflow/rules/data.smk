@@ -1,0 +1,36 @@
+"""From text to token files, and the proof that they are the expected ones."""
+
+
+rule prepare:
+    output:
+        multiext("{root}/", "train.tok", "valid.tok", "test.tok"),
+    params:
+        config=lambda job: RUNS.corpus_text(job.root),
+        code=lambda job: RUNS.code("prepare", RUNS.corpus_text(job.root)),
+    log:
+        "results/logs/prepare/{root}.log",
+    benchmark:
+        "results/benchmarks/prepare/{root}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=RUNS.scale.runtime,
+    shell:
+        command("prepare")
+
+
+rule pin:
+    input:
+        rules.prepare.output,
+    output:
+        "results/manifests/{root}.sha256",
+    log:
+        "results/logs/pin/{root}.log",
+    benchmark:
+        "results/benchmarks/pin/{root}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        '"$TCSM_PYTHON" workflow/scripts/pin_data.py {input:q} 2>&1 >{output:q} | tee -i {log:q} >&2'
