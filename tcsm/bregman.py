@@ -174,10 +174,10 @@ def _mean_box_cox(
     return torch.expm1(_log_moment(power, log_q) - power * log_q_x) / power
 
 
-generalized_kl = Power(1, constant=-1)  # s log s − s
-itakura_saito = Power(0, linear=-1, constant=1)  # −log s
-lsif = Power(2)  # (s − 1)²/2
-pearson = Power(2, scale=2)  # (s − 1)²
-neyman = Power(-1, scale=2)  # (1 − s)²/s
+generalized_kl = Power(1.0, constant=-1.0)  # s log s − s
+itakura_saito = Power(0.0, linear=-1.0, constant=1.0)  # −log s
+lsif = Power(2.0)  # (s − 1)²/2
+pearson = Power(2.0, scale=2.0)  # (s − 1)²
+neyman = Power(-1.0, scale=2.0)  # (1 − s)²/s
 hellinger = Power(0.5)
 bce = BinaryCrossEntropy()

@@ -6,7 +6,7 @@ data parallelism and gradient synchronization act on ``forward`` only.
 """
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple, Protocol, overload
+from typing import NamedTuple, Protocol, overload, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -28,6 +28,7 @@ class SiteSum(NamedTuple):
     cross_entropy: Tensor
 
 
+@runtime_checkable
 class Read(Protocol):
     """A per-site function of logits; ``chunk`` says which sites they belong to."""
 
