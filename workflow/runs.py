@@ -98,6 +98,11 @@ class Runs:
         """What ``report`` reads: the folders of all runs."""
         return self._cut("report", self.experiments[0], out=self.out, runs=self.folders())
 
+    def page_parts(self) -> list[str]:
+        """The template and the captions of the page."""
+        folders = (Path("reports/template"), Path("reports/captions"))
+        return sorted(str(p) for folder in folders for p in folder.rglob("*") if p.is_file())
+
     def check(self) -> None:
         """Build every experiment on torch's meta device.
 

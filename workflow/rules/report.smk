@@ -8,6 +8,7 @@ rule report:
         expand("{run}/train.json", run=RUNS.folders()),
         expand("{run}/evaluate.json", run=RUNS.folders()),
         expand("{run}/samples.json", run=RUNS.folders()),
+        RUNS.page_parts(),
     output:
         REPORT,
     params:
