@@ -4,6 +4,7 @@ One process unless torchrun says otherwise (its environment: RANK, WORLD_SIZE, L
 """
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -54,10 +55,12 @@ class Devices:
     compiled: bool = False
 
     def __post_init__(self) -> None:
-        _choose("device", self.choice, ("auto", "cpu", "cuda"))
-        _choose("precision", self.precision, ("auto", "bf16", "fp32", "medium"))
+        _choose("devices.choice", self.choice, ("auto", "cpu", "cuda"))
+        _choose("devices.precision", self.precision, ("auto", "bf16", "fp32", "medium"))
         if self.choice == "cuda" and not torch.cuda.is_available():
-            raise InputError("device is cuda, but torch finds no CUDA device; use cpu or auto")
+            raise InputError(
+                "devices.choice is cuda, but torch finds no CUDA device; use cpu or auto"
+            )
         if self.threads is not None and self.threads < 1:
             raise InputError(f"threads must be 1 or more, found {self.threads}")
 
@@ -117,7 +120,10 @@ class Devices:
         """Compiles a network in place and, with several processes, ties its gradients together."""
         if self.compiled:
             net.compile()
-        return net if self.world == 1 else Replica(net, broadcast_buffers=False)
+        if self.world == 1:
+            return net
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):
+            return Replica(net, broadcast_buffers=False)  # later torch renames the argument
 
     def gradients(self, net: nn.Module, last: bool) -> AbstractContextManager[None]:
         """Round one micro-batch: gradients are exchanged with the last of a step only."""

@@ -58,7 +58,7 @@ class Guard:
                 raise InputError(
                     f"training stopped at step {step}: loss {loss}, gradient norm {norm}; "
                     f"{self._kept()}; try a smaller trainer.learning_rate or trainer.clip, "
-                    "a longer trainer.warmup, or precision fp32"
+                    "a longer trainer.warmup, or devices.precision=fp32"
                 )
 
     def _kept(self) -> str:

@@ -12,8 +12,11 @@ from tests.training.toy import make_net, make_recipe, run_rank, train
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"choice": "tpu"}, "device must be one of auto, cpu, cuda, found 'tpu'"),
-        ({"precision": "fp8"}, "precision must be one of auto, bf16, fp32, medium, found 'fp8'"),
+        ({"choice": "tpu"}, "devices.choice must be one of auto, cpu, cuda, found 'tpu'"),
+        (
+            {"precision": "fp8"},
+            "devices.precision must be one of auto, bf16, fp32, medium, found 'fp8'",
+        ),
         ({"threads": 0}, "threads must be 1 or more, found 0"),
     ],
 )
