@@ -60,6 +60,10 @@ class Net(nn.Module, ABC):
     def features(self, x: Int[Tensor, "B L"], t: Tensor | None) -> Float[Tensor, "B L D"]:
         """Features at every site."""
 
+    @abstractmethod
+    def flops_per_token(self, length: int) -> float:
+        """Of a training step, forward and backward, with the head at every site."""
+
     @overload
     def forward(self, x: Tensor, t: Tensor | None, sites: Tensor) -> Tensor: ...
 

@@ -94,6 +94,11 @@ class Transformer(Net):
         self.blocks = nn.ModuleList(block(dim, heads, ratio, causal) for _ in range(depth))
         self.head = linear(dim, vocabulary, zero=True)
 
+    def flops_per_token(self, length: int) -> float:
+        """6 a weight of the blocks and the head, 12 L D a block for attention."""
+        weights = sum(p.numel() for p in (*self.blocks.parameters(), *self.head.parameters()))
+        return 6.0 * weights + 12.0 * len(self.blocks) * length * self.embedding.shape[1]
+
     def features(self, x: Int[Tensor, "B L"], t: Tensor | None) -> Float[Tensor, "B L D"]:
         """Normalized features of the last layer."""
         hidden = (

@@ -67,7 +67,8 @@ def main(cfg: DictConfig, out: Path) -> None:
             fit(state, loss, batches, devices, hooks)
         if devices.main:
             _deliver(cfg, out, state, resumable.folder, train)
-            telemetry = describe(watch, state.tokens, devices.device, world=devices.world)
+            flops = bare(model).flops_per_token(cfg.data.length)
+            telemetry = describe(watch, state.tokens, devices.device, flops, devices.world)
             write_json(out / "train.telemetry.json", telemetry)
             resumable.finish()
 
