@@ -1,0 +1,151 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tcsm.noise import Noise, batch_noise, fold, splitmix64, to_uniform
+
+GOLDEN = 0x9E3779B97F4A7C15
+COUNT = 4000
+
+
+def signed(word):
+    return word - (1 << 64) if word >> 63 else word
+
+
+def reference(word):
+    """SplitMix64 in Python's integers: the state is advanced first, as in Vigna's C code."""
+    mask = (1 << 64) - 1
+    word = (word + GOLDEN) & mask
+    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & mask
+    return word ^ (word >> 31)
+
+
+def distance_from_uniform(u):
+    """Kolmogorov-Smirnov distance times √n; above 1.95 with probability 0.001."""
+    ordered = np.sort(u.numpy().ravel())
+    n = len(ordered)
+    grid = np.arange(n)
+    return max((ordered - grid / n).max(), ((grid + 1) / n - ordered).max()) * n**0.5
+
+
+def test_published_sequence():
+    states = [signed((1234567 + i * GOLDEN) % (1 << 64)) for i in range(5)]
+    found = [int(word) % (1 << 64) for word in splitmix64(torch.tensor(states))]
+    assert found == [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
+
+
+@given(st.integers(0, (1 << 64) - 1))
+def test_finalizer_equals_unsigned_arithmetic(word):
+    assert int(splitmix64(torch.tensor(signed(word)))) % (1 << 64) == reference(word)
+
+
+@given(st.integers(0, (1 << 64) - 1))
+def test_uniform_is_the_top_53_bits(word):
+    assert float(to_uniform(torch.tensor(signed(word)))) == (word >> 11) / 2**53
+
+
+def test_uniform_is_never_one():
+    assert 0 <= to_uniform(torch.tensor(-1)) < 1
+    assert to_uniform(torch.tensor(0)) == 0
+
+
+def test_fold_broadcasts_and_minds_the_order():
+    rows, columns = torch.arange(3)[:, None], torch.arange(4)
+    table = fold(7, rows, columns)
+    assert table.shape == (3, 4)
+    assert table[2, 1] == fold(7, 2, 1)
+    assert fold(1, 2) != fold(2, 1)
+    assert len(table.unique()) == 12
+
+
+def test_draws_are_uniform():
+    noise = batch_noise(0, 0, COUNT)
+    assert distance_from_uniform(noise.uniform("a", 16)) < 1.95
+    assert distance_from_uniform(noise.uniform("a")) < 1.95
+    first = torch.stack([batch_noise(0, step, 1).uniform("a")[0] for step in range(1000)])
+    assert distance_from_uniform(first) < 1.95
+
+
+def test_seeds_streams_steps_samples_and_sites_are_independent():
+    def draw(seed=0, step=0, stream="a"):
+        return batch_noise(seed, step, COUNT).uniform(stream, 2)
+
+    here = draw()
+    columns = [
+        here[:, 0],
+        here[:, 1],
+        here[:, 0].roll(1),
+        draw(seed=1)[:, 0],
+        draw(step=1)[:, 0],
+        draw(stream="b")[:, 0],
+        draw(seed=1, stream="b")[:, 0],
+    ]
+    for one, other in itertools.combinations(columns, 2):
+        correlation = torch.corrcoef(torch.stack([one, other]))[0, 1]
+        assert abs(correlation) < 4 / COUNT**0.5
+        assert not torch.equal(one, other)
+        cells = (one * 4).long() * 4 + (other * 4).long()
+        expected = COUNT / 16
+        chi_square = ((cells.bincount(minlength=16) - expected) ** 2 / expected).sum()
+        assert chi_square < 45  # 15 degrees of freedom: exceeded once in 10⁴
+
+
+def test_seed_and_step_are_not_interchangeable():
+    assert not torch.equal(batch_noise(1, 2, 8).uniform("a"), batch_noise(2, 1, 8).uniform("a"))
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_ranks_draw_what_one_device_would(ranks):
+    whole = batch_noise(3, 5, 24)
+    parts = [Noise(3, 5, torch.arange(24)[rank::ranks], 24) for rank in range(ranks)]
+    for rank, part in enumerate(parts):
+        assert torch.equal(part.uniform("a", 7, 2), whole.uniform("a", 7, 2)[rank::ranks])
+        assert torch.equal(part.stratified("a"), whole.stratified("a")[rank::ranks])
+
+
+def test_accumulated_halves_are_the_whole():
+    whole, halves = batch_noise(0, 9, 10), torch.arange(10).view(2, 5)
+    drawn = torch.cat([Noise(0, 9, ids, 10).uniform("a", 3) for ids in halves])
+    assert torch.equal(drawn, whole.uniform("a", 3))
+
+
+@given(st.integers(0, 2**31), st.integers(0, 10**6), st.integers(1, 64))
+def test_stratified_draws_hit_every_stratum_once(seed, step, total):
+    u = batch_noise(seed, step, total).stratified("time")
+    assert ((u >= 0) & (u < 1)).all()
+    assert (u * total).floor().long().tolist() == list(range(total))
+
+
+def test_stratified_offset_is_uniform_over_steps():
+    offsets = torch.stack([batch_noise(0, step, 1).stratified("time")[0] for step in range(1000)])
+    assert distance_from_uniform(offsets) < 1.95
+
+
+def test_no_two_samples_share_masks():
+    drawn = torch.cat([batch_noise(0, step, 64).uniform("corrupt", 32) for step in range(20)])
+    masks = drawn < 0.5
+    assert len(masks.unique(dim=0)) == len(masks)  # 1280 of 2³²: a collision has p = 2·10⁻⁴
+    assert len(drawn.unique()) == drawn.numel()
+
+
+def test_step_may_be_a_tensor():
+    ids, draws = torch.tensor([4, 4, 9]), torch.tensor([0, 1, 0])
+    noise = Noise(1, ids, draws, 2)
+    alone = Noise(1, 9, torch.tensor([0]), 2)
+    assert torch.equal(noise.uniform("a", 3)[2], alone.uniform("a", 3)[0])
+    assert torch.equal(noise.stratified("a")[2:], alone.stratified("a"))
+    assert not torch.equal(noise.uniform("a")[0], noise.uniform("a")[1])
+    assert torch.isclose(
+        noise.stratified("a")[1] - noise.stratified("a")[0], torch.tensor(0.5).double()
+    )
