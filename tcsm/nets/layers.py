@@ -32,6 +32,11 @@ def rms_norm(x: Float[Tensor, "*s D"]) -> Float[Tensor, "*s D"]:
     return y
 
 
+def take(x: Float[Tensor, "*s D"], rows: Int[Tensor, "n"] | None) -> Float[Tensor, "..."]:
+    """The chosen rows of the flattened sites, or all as they are."""
+    return x if rows is None else x.flatten(0, -2).index_select(0, rows)
+
+
 def linear(fan_in: int, fan_out: int, zero: bool = False) -> nn.Linear:
     """A bias-free linear map, N(0, 1/fan_in), or zero where it ends a residual branch."""
     layer = nn.Linear(fan_in, fan_out, bias=False)
@@ -68,12 +73,13 @@ def attend(
     short = q.dtype is torch.bfloat16 or q.shape[-2] <= 128
     if q.device.type != "cpu" or not short:
         return functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
-    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-    if causal:
-        future = torch.ones(q.shape[-2], q.shape[-2], dtype=torch.bool).triu(1)
-        logits = logits.masked_fill(future, -math.inf)
-    weights: Tensor = logits.softmax(-1).to(v.dtype)
-    return weights @ v
+    with torch.autocast("cpu", enabled=False):  # it would widen the softmax to fp32
+        logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+        if causal:
+            future = torch.ones(q.shape[-2], q.shape[-2], dtype=torch.bool).triu(1)
+            logits = logits.masked_fill(future, -math.inf)
+        mixed: Tensor = logits.softmax(-1) @ v
+        return mixed
 
 
 class Attention(nn.Module):
@@ -85,17 +91,16 @@ class Attention(nn.Module):
         self.qkv = linear(dim, 3 * dim)
         self.out = linear(dim, dim, zero=True)
 
-    def forward(
+    def mix(
         self, x: Float[Tensor, "B L D"], turn: tuple[Tensor, Tensor]
     ) -> Float[Tensor, "B L D"]:
-        """Mix sites."""
+        """What each site gathers from the others; ``out`` is still to be applied."""
         batch, length, dim = x.shape
         qkv = self.qkv(x).view(batch, length, 3 * self.heads, dim // self.heads)
         qk, v = qkv.split([2 * self.heads, self.heads], 2)
         q, k = rotate(rms_norm(qk), turn).transpose(1, 2).chunk(2, 1)
         mixed = attend(q, k, v.transpose(1, 2), self.causal)
-        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, length, dim))
-        return out
+        return mixed.transpose(1, 2).reshape(batch, length, dim)
 
 
 class Mlp(nn.Module):
@@ -106,7 +111,7 @@ class Mlp(nn.Module):
         self.up = linear(dim, ratio * dim)
         self.down = linear(ratio * dim, dim, zero=True)
 
-    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+    def forward(self, x: Float[Tensor, "*s D"]) -> Float[Tensor, "*s D"]:
         """Transform each site by itself."""
         out: Tensor = self.down(functional.gelu(self.up(x)))
         return out
@@ -142,7 +147,8 @@ class Stem(nn.Module):
         rows = torch.cat([table.flatten(0, 1), table.new_zeros(width, table.shape[-1])])
         padded = functional.pad(x, (self.before, after), value=states)  # the zero rows
         places = padded.unfold(1, width, 1) * width + torch.arange(width, device=x.device)
-        flat = functional.embedding_bag(places.flatten(0, 1), rows.float(), mode="sum")
+        rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+        flat = functional.embedding_bag(places.flatten(0, 1), rows, mode="sum")
         return flat.view(*x.shape, -1)
 
 
