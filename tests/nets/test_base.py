@@ -1,0 +1,111 @@
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from tcsm.nets.base import Net, Reading
+
+V, D, B, L = 7, 4, 3, 5
+SITES = torch.rand(B, L, generator=torch.Generator().manual_seed(0)) < 0.7
+
+
+class Small(Net):
+    """An embedding and a head that remembers how many sites it saw at once."""
+
+    def __init__(self, chunk=None):
+        super().__init__()
+        generator = torch.Generator().manual_seed(1)
+        self.vocabulary, self.causal, self.timed, self.chunk = V, False, False, chunk
+        self.table = nn.Parameter(torch.randn(V, D, dtype=torch.float64, generator=generator))
+        self.head = nn.Linear(D, V).double()
+        with torch.no_grad():
+            for parameter in self.head.parameters():
+                parameter.normal_(generator=generator)
+        self.seen = []
+        self.head.register_forward_hook(lambda _, inputs, __: self.seen.append(len(inputs[0])))
+
+    def features(self, x, t, sites):
+        return (self.table[x] + self.table[x].sum(1, keepdim=True))[sites]
+
+
+class CrossEntropy:
+    """A read without a closed form of its gradient."""
+
+    def __init__(self, labels):
+        self.labels = labels
+
+    def __call__(self, logits, chunk):
+        loss = nn.functional.cross_entropy(logits, self.labels[chunk], reduction="none")
+        return Reading(loss, loss.detach())
+
+    def gradient(self, logits, chunk):
+        return None
+
+
+class WithGradient(CrossEntropy):
+    def gradient(self, logits, chunk):
+        one_hot = nn.functional.one_hot(self.labels[chunk], V)
+        return logits.softmax(-1) - one_hot
+
+
+def run(read, chunk, weight_type=torch.float64):
+    net = Small(chunk)
+    x = torch.arange(B * L).view(B, L) % V
+    generator = torch.Generator().manual_seed(2)
+    n = int(SITES.sum())
+    labels = torch.randint(V, (n,), generator=generator)
+    weight = torch.rand(n, dtype=torch.float64, generator=generator).to(weight_type)
+    result = net(x, None, SITES, read(labels), weight)
+    (2 * result.total).backward()
+    return net, result
+
+
+def test_logits_only_at_chosen_sites_in_row_major_order():
+    net, x = Small(), torch.arange(B * L).view(B, L) % V
+    everywhere = net(x, None, torch.ones_like(SITES)).view(B, L, V)
+    assert_close(net(x, None, SITES), everywhere[SITES])
+    assert net.seen == [B * L, int(SITES.sum())]
+    assert len(net(x, None, torch.zeros_like(SITES))) == 0
+
+
+@pytest.mark.parametrize("read", [CrossEntropy, WithGradient])
+@pytest.mark.parametrize("chunk", [1, 2, 3, 100])
+def test_chunks_give_the_values_and_all_gradients_of_the_whole(read, chunk):
+    whole, expected = run(CrossEntropy, None)
+    net, result = run(read, chunk)
+    for found, truth in zip(result, expected, strict=True):
+        assert_close(found, truth)
+    for found, truth in zip(net.parameters(), whole.parameters(), strict=True):
+        assert truth.grad.abs().max() > 0.1
+        assert_close(found.grad, truth.grad)
+    assert max(net.seen) <= max(chunk, 1) or chunk >= int(SITES.sum())
+    assert sum(net.seen) == int(SITES.sum())
+
+
+@pytest.mark.parametrize("chunk", [None, 2])
+def test_loss_keeps_its_precision_whatever_the_weights(chunk):
+    _, result = run(CrossEntropy, chunk, torch.float32)
+    assert result.total.dtype == torch.float64
+    assert result.total.requires_grad
+    assert not result.loss.requires_grad
+
+
+def test_values_need_no_gradients():
+    with torch.no_grad():
+        net = Small(2)
+        x = torch.zeros(B, L).long()
+        labels = torch.zeros(int(SITES.sum())).long()
+        result = net(x, None, SITES, CrossEntropy(labels), torch.ones(len(labels)))
+    assert not result.total.requires_grad
+    assert len(result.loss) == len(labels)
+
+
+@pytest.mark.parametrize("chunk", [None, 2])
+def test_no_site_at_all_costs_nothing_and_has_a_gradient(chunk):
+    net = Small(chunk)
+    nowhere = torch.zeros_like(SITES)
+    read, nothing = CrossEntropy(torch.zeros(0).long()), torch.zeros(0)
+    result = net(torch.zeros(B, L).long(), None, nowhere, read, nothing)
+    result.total.backward()
+    assert result.total == 0
+    assert (net.table.grad == 0).all()
