@@ -25,10 +25,10 @@ class Table(Net):
         self.vocabulary, self.states = logits.shape[-1], states
         self.causal, self.timed, self.chunk, self.head = False, False, None, nn.Identity()
 
-    def features(self, x: Tensor, t: Tensor | None) -> Tensor:
+    def features(self, x: Tensor, t: Tensor | None, sites: Tensor) -> Tensor:
         if not self.states:
-            return self.logits.expand(*x.shape, -1)
-        return self.logits[number(x, self.states)]
+            return self.logits.expand(*x.shape, -1)[sites]
+        return self.logits[number(x, self.states)][sites]
 
 
 class Oracle(Net):
@@ -40,8 +40,8 @@ class Oracle(Net):
         self.causal, self.timed, self.chunk, self.head = False, True, None, nn.Identity()
         self.nothing = nn.Parameter(torch.zeros(()))  # samplers ask where the parameters live
 
-    def features(self, x: Tensor, t: Tensor | None) -> Tensor:
-        return self.function(x, t)
+    def features(self, x: Tensor, t: Tensor | None, sites: Tensor) -> Tensor:
+        return self.function(x, t)[sites]
 
 
 def number(x: Tensor, states: int) -> Tensor:
@@ -89,8 +89,14 @@ def corrupted(path: Path, x_1: Tensor, x_t: Tensor, t: Tensor) -> Corrupted:
     return Corrupted(x_1, x_t, t, path.source.open(x_t), path.schedule.kappa(t))
 
 
-def loss_at(objective: type[Denoising], model: nn.Module, drawn: Corrupted, **fields) -> Tensor:
+def loss_at(
+    objective: type[Denoising],
+    model: nn.Module,
+    drawn: Corrupted,
+    row_weight: Tensor | None = None,
+    **fields: object,
+) -> Tensor:
     """The loss of an objective on a given corruption."""
     built = objective(corruption=Given(model.path, drawn), **fields)
     noise = Noise(0, 0, torch.arange(len(drawn.x_1)), len(drawn.x_1))
-    return built(model, drawn.x_1, noise)["loss"]
+    return built(model, drawn.x_1, noise, row_weight)["loss"]
