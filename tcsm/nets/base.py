@@ -1,4 +1,4 @@
-"""The contract of a network: features at every site, logits at the chosen ones.
+"""The contract of a network: features and logits at the chosen sites.
 
 What a loss does with logits is handed in as a `Read`, so that the head runs on open sites alone,
 chunk by chunk, and no B×L×V tensor need ever exist. Everything passes through ``forward``, since
@@ -57,8 +57,10 @@ class Net(nn.Module, ABC):
     chunk: int | None
 
     @abstractmethod
-    def features(self, x: Int[Tensor, "B L"], t: Tensor | None) -> Float[Tensor, "B L D"]:
-        """Features at every site."""
+    def features(
+        self, x: Int[Tensor, "B L"], t: Tensor | None, sites: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n D"]:
+        """Features at the chosen sites, in row-major order."""
 
     def flops_per_token(self, length: int) -> float:
         """Of a training step, forward and backward, the head at every site: 6 a parameter."""
@@ -89,7 +91,7 @@ class Net(nn.Module, ABC):
             read: what to do with the logits.
             weight: weight of each site, (n).
         """
-        hidden = self.features(x, t)[sites]
+        hidden = self.features(x, t, sites)
         if read is None or weight is None:
             logits: Tensor = self.head(hidden)
             return logits

@@ -6,13 +6,13 @@ time-free network lacks these modules altogether.
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tcsm.errors import InputError
 from tcsm.nets.base import Net
-from tcsm.nets.layers import Attention, Mlp, Stem, TimeEmbedding, linear, rms_norm, rotary
+from tcsm.nets.layers import Attention, Mlp, Stem, TimeEmbedding, linear, rms_norm, rotary, take
 
 
 class Block(nn.Module):
@@ -24,10 +24,19 @@ class Block(nn.Module):
         self.mlp = Mlp(dim, ratio)
 
     def forward(
-        self, x: Float[Tensor, "B L D"], turn: tuple[Tensor, Tensor], time: Tensor | None
-    ) -> Float[Tensor, "B L D"]:
-        """One layer; ``time`` is not looked at."""
-        x = x + self.attention(rms_norm(x), turn)
+        self,
+        x: Float[Tensor, "B L D"],
+        turn: tuple[Tensor, Tensor],
+        time: Tensor | None,
+        rows: Int[Tensor, "n"] | None = None,
+    ) -> Float[Tensor, "B L D"] | Float[Tensor, "n D"]:
+        """One layer; ``time`` is not looked at.
+
+        With ``rows``, places in the flattened B·L sites, only these come out: the last layer need
+        not compute what no head reads.
+        """
+        mixed = self.attention.mix(rms_norm(x), turn)
+        x = take(x, rows) + self.attention.out(take(mixed, rows))
         change: Tensor = self.mlp(rms_norm(x))
         return x + change
 
@@ -40,18 +49,26 @@ class TimedBlock(Block):
         self.modulation = linear(dim, 6 * dim, zero=True)
 
     def forward(
-        self, x: Float[Tensor, "B L D"], turn: tuple[Tensor, Tensor], time: Tensor | None
-    ) -> Float[Tensor, "B L D"]:
-        """One layer at a time's embedding (B, D)."""
+        self,
+        x: Float[Tensor, "B L D"],
+        turn: tuple[Tensor, Tensor],
+        time: Tensor | None,
+        rows: Int[Tensor, "n"] | None = None,
+    ) -> Float[Tensor, "B L D"] | Float[Tensor, "n D"]:
+        """One layer at a time's embedding (B, D); ``rows`` as in `Block`."""
         modulation: Tensor = self.modulation(time)[:, None]
-        shift, scale, gate, shift_2, scale_2, gate_2 = modulation.chunk(6, -1)
-        x = x + (1 + gate) * self.attention(rms_norm(x) * (1 + scale) + shift, turn)
+        shift, scale, *later = modulation.chunk(6, -1)
+        mixed = self.attention.mix(rms_norm(x) * (1 + scale) + shift, turn)
+        if rows is not None:
+            later = [part.squeeze(1).index_select(0, rows // x.shape[1]) for part in later]
+        gate, shift_2, scale_2, gate_2 = later
+        x = take(x, rows) + (1 + gate) * self.attention.out(take(mixed, rows))
         change: Tensor = self.mlp(rms_norm(x) * (1 + scale_2) + shift_2)
         return x + (1 + gate_2) * change
 
 
 class Transformer(Net):
-    """States (B, L) ↦ features (B, L, D), and a head to V logits.
+    """States (B, L) ↦ features (n, D) of n chosen sites, and a head to V logits.
 
     Args:
         vocabulary: V, the clean tokens, one logit each.
@@ -99,16 +116,21 @@ class Transformer(Net):
         weights = sum(p.numel() for p in (*self.blocks.parameters(), *self.head.parameters()))
         return 6.0 * weights + 12.0 * len(self.blocks) * length * self.embedding.shape[1]
 
-    def features(self, x: Int[Tensor, "B L"], t: Tensor | None) -> Float[Tensor, "B L D"]:
+    def features(
+        self, x: Int[Tensor, "B L"], t: Tensor | None, sites: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n D"]:
         """Normalized features of the last layer."""
         hidden = (
             self.stem(x, self.embedding) if self.stem else functional.embedding(x, self.embedding)
         )
         time = self.time(t) if self.time else None
         turn = rotary(x.shape[1], hidden.shape[-1] // self.heads, hidden)
-        for block in self.blocks:
+        if torch.is_autocast_enabled(hidden.device.type):
+            hidden = hidden.to(torch.get_autocast_dtype(hidden.device.type))
+        rows = sites.flatten().nonzero().squeeze(1)
+        for block in self.blocks[:-1]:
             hidden = block(hidden, turn, time)
-        return rms_norm(hidden)
+        return rms_norm(self.blocks[-1](hidden, turn, time, rows))
 
 
 def _check(dim: int, depth: int, heads: int, stem: int) -> None:

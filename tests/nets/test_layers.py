@@ -85,7 +85,8 @@ def test_half_precision_attention_is_close():
 
 def test_branches_end_in_zero():
     x = torch.randn(2, 5, 16)
-    assert (Attention(16, 2, False)(x, rotary(5, 8, x)) == 0).all()
+    attention = Attention(16, 2, False)
+    assert (attention.out(attention.mix(x, rotary(5, 8, x))) == 0).all()
     assert (Mlp(16, 4)(x) == 0).all()
 
 
