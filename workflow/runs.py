@@ -4,6 +4,7 @@ The texts made here are the parameters of Snakemake's rules. A job is done again
 own text changes, so a comment in ``params/`` reruns nothing and a value reruns what it touches.
 """
 
+import hashlib
 import os
 import sys
 from functools import cache
@@ -15,7 +16,10 @@ from tcsm import config
 from tcsm.errors import InputError
 from workflow.fingerprint import Sources
 
+PASSED = Path(".snakemake/tcsm-passed")
 SOURCES = Path(config.__file__).parents[1]
+
+ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
 
 # Snakemake's interpreter runs the jobs. It is no parameter of a rule: another path to the same
 # environment reruns nothing.
@@ -47,7 +51,7 @@ class Runs:
         self.experiments: list[str] = list(self.scale.pretrain)
         self.seeds: list[int] = list(self.scale.seeds)
         self.out = "reports" if scale == "default" else f"reports/{scale}"
-        self.run_text = cache(self._run_text)
+        self._any_seed = cache(self._one_text)
 
     def folder(self, experiment: str, seed: int | str, root: str = "results") -> str:
         """Where a run lives; also a pattern, for the wildcards "{experiment}" and "{seed}"."""
@@ -70,14 +74,15 @@ class Runs:
         """The fingerprint of the code that a stage runs with a configuration."""
         return self._sources.fingerprint(stage, text)
 
-    def _run_text(self, stage: str, experiment: str, *seeds: int) -> str:
+    def run_text(self, stage: str, experiment: str, *seeds: int) -> str:
         """What a stage reads of some runs (of every seed, if none is named), a document each."""
-        documents = []
-        for seed in seeds or self.seeds:
-            out = self.folder(experiment, seed)
-            scratch = self.folder(experiment, seed, "results/.scratch")
-            documents.append(self._cut(stage, experiment, seed=seed, out=out, scratch=scratch))
-        return "---\n".join(documents)
+        text = self._any_seed(stage, experiment)
+        return "---\n".join(text.replace(str(ANY_SEED), str(n)) for n in seeds or self.seeds)
+
+    def _one_text(self, stage: str, experiment: str) -> str:
+        out = self.folder(experiment, ANY_SEED)
+        scratch = self.folder(experiment, ANY_SEED, "results/.scratch")
+        return self._cut(stage, experiment, seed=ANY_SEED, out=out, scratch=scratch)
 
     def corpus_text(self, root: str) -> str:
         """What ``prepare`` reads for a folder of token files.
@@ -104,12 +109,21 @@ class Runs:
         return sorted(str(p) for folder in folders for p in folder.rglob("*") if p.is_file())
 
     def check(self) -> None:
-        """Build every experiment on torch's meta device.
+        """Build every experiment on torch's meta device, unless these very runs once passed.
 
         Raises:
             InputError: a bad key, choice or value of any run.
         """
-        import torch  # noqa: PLC0415 -- seconds that a cluster's jobs need not spend
+        text = "---\n".join(config.resolve(self._composed(name)) for name in self.experiments)
+        code = self.code("report", text)
+        passed = PASSED / hashlib.sha256(f"{code}\n{text}".encode()).hexdigest()
+        if not passed.exists():
+            self._build()
+            passed.parent.mkdir(parents=True, exist_ok=True)
+            passed.touch()
+
+    def _build(self) -> None:
+        import torch  # noqa: PLC0415 -- seconds that a start with nothing to do need not spend
 
         for name in self.experiments:
             with torch.device("meta"):

@@ -3,6 +3,7 @@
 usage: python pin_data.py FILE ...        (from the top of the checkout)
 """
 
+import fcntl
 import hashlib
 import json
 import subprocess
@@ -57,8 +58,12 @@ def commit(pin: Path) -> None:
     if not Path(".git").exists():
         print(f"{pin}: not a git checkout, so the data is not committed to DVC", file=sys.stderr)
         return
-    if json.loads(dvc("status", "--json", str(pin))):
-        dvc("commit", "--quiet", "--force", str(pin))
+    folder = Path(".dvc/tmp")
+    folder.mkdir(exist_ok=True)
+    with (folder / "pin_data.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two at once wait; DVC alone would give up
+        if json.loads(dvc("status", "--json", str(pin))):
+            dvc("commit", "--quiet", "--force", str(pin))
 
 
 def dvc(*arguments: str) -> str:

@@ -1,0 +1,28 @@
+# make report: from text to reports/index.html.   make test: the proof.   Both set themselves up.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: report test lint clean
+
+report: .venv/.stamp
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all --workflow-profile workflow/profiles/default
+
+test: .venv/.stamp lint
+	$(BIN)/python -m pytest -n 2 --quiet
+
+lint: .venv/.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf results reports/index.html reports/figures reports/tables .snakemake
+
+# Installed again when what is to be installed changes.
+.venv/.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tcsm needs Python 3.11 or newer; make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@

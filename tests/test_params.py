@@ -1,0 +1,80 @@
+"""Every experiment composes and builds at every scale, and every choice of every group."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from tcsm import config
+from tcsm.signatures import check_arguments
+
+PARAMS = Path(__file__).parents[1] / "params"
+FILES = sorted(
+    path.relative_to(PARAMS).with_suffix("").as_posix() for path in PARAMS.rglob("*.yaml")
+)
+EXPERIMENTS = [
+    name.removeprefix("experiment/") for name in FILES if name.startswith("experiment/")
+]
+SCALES = [name.removeprefix("scale/") for name in FILES if name.startswith("scale/")]
+CHOICES = [name for name in FILES if "/" in name and not name.startswith("experiment/")]
+
+
+def meta(*overrides: str) -> None:
+    with torch.device("meta"):
+        config.check(config.compose(overrides, PARAMS))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_builds_at_every_scale(experiment: str, scale: str) -> None:
+    meta(f"experiment={experiment}", f"scale={scale}")
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_has_real_arguments(choice: str) -> None:
+    group, name = choice.split("/")
+    given = ["corpus.path=text.txt"] if choice == "corpus/local" else []
+    cfg = config.compose([f"{group}={name}", *given], PARAMS)
+    check_arguments(config.OmegaConf.create(config.resolve(cfg)))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_is_short_and_says_what_it_is_for(experiment: str) -> None:
+    text = (PARAMS / f"experiment/{experiment}.yaml").read_text("utf-8")
+    heads = [r"# @package _global_", r"# Shows: \w", r"# Expected on .*: \w", r"# Cost: \w"]
+    for line, head in zip(text.splitlines(), heads, strict=False):
+        assert re.match(head, line)
+    assert 8 <= len(text.splitlines()) <= 20
+    assert yaml.safe_load(text)["experiment"] == experiment
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_scale_names_itself_and_known_experiments(scale: str) -> None:
+    found = config.compose([f"scale={scale}"], PARAMS).scale
+    assert found.name == scale
+    assert set(found.pretrain) <= set(EXPERIMENTS)
+    assert found.judge in [None, *found.pretrain]
+    assert len(set(found.seeds)) == len(found.seeds) >= 1
+
+
+def test_all_scales_have_the_same_keys() -> None:
+    keys = {
+        scale: set(yaml.safe_load((PARAMS / f"scale/{scale}.yaml").read_text()))
+        for scale in SCALES
+    }
+    assert len({frozenset(found) for found in keys.values()}) == 1
+
+
+def test_the_default_run_keeps_to_its_budget() -> None:
+    budget = config.compose(["scale=default"], PARAMS).scale.budget
+    assert dict(budget) == {"pretrain": 600, "ablations": 800, "post_training": 500}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_key_is_explained(name: str) -> None:
+    """A comment stands at the head of every file."""
+    lines = (PARAMS / f"{name}.yaml").read_text("utf-8").splitlines()
+    comments = [line for line in lines[:3] if re.match(r"# [^@]", line)]
+    assert comments

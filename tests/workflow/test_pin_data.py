@@ -1,0 +1,105 @@
+"""The data is what data.dvc pins, and DVC holds it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.house import TOP, House
+
+FILES = ("train.tok", "valid.tok", "test.tok")
+
+
+def dvc(house: House, *arguments: str) -> str:
+    done = house.python("-m", "dvc", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def pin(house: House) -> subprocess.CompletedProcess[str]:
+    return house.python("workflow/scripts/pin_data.py", *[f"data/toy/{name}" for name in FILES])
+
+
+@pytest.fixture
+def pinned(tmp_path: Path) -> House:
+    """A checkout with a data.dvc that DVC wrote, fresh: neither data nor a cache."""
+    house = House(tmp_path)
+    shutil.copytree(TOP / "workflow", tmp_path / "workflow")
+    shutil.copytree(TOP / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
+    (tmp_path / "tcsm").mkdir()
+    for name in ("__init__", "errors"):
+        shutil.copy(TOP / "tcsm" / f"{name}.py", tmp_path / "tcsm")
+    (tmp_path / ".gitignore").write_text("/data/\n")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    make_data(house)
+    dvc(house, "add", "--quiet", "data")
+    shutil.rmtree(tmp_path / ".dvc/cache")
+    return house
+
+
+def make_data(house: House) -> None:
+    folder = house.folder / "data/toy"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (folder / name).write_text(f"in the beginning {name}")
+
+
+def test_verified_data_is_committed(pinned: House) -> None:
+    before = (pinned.folder / "data.dvc").read_bytes()
+    assert "not in cache" in dvc(pinned, "status", "data.dvc")
+    done = pin(pinned)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3
+    assert done.stdout.splitlines()[0].endswith("  data/toy/train.tok")
+    assert "up to date" in dvc(pinned, "status", "data.dvc")
+    assert (pinned.folder / "data.dvc").read_bytes() == before
+    assert pin(pinned).stdout == done.stdout
+
+
+def test_two_at_once(pinned: House) -> None:
+    command = [sys.executable, "workflow/scripts/pin_data.py", *(f"data/toy/{n}" for n in FILES)]
+    jobs = [
+        subprocess.Popen(
+            command, cwd=pinned.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    said = [job.communicate() for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0], said
+    assert "up to date" in dvc(pinned, "status", "data.dvc")
+
+
+@pytest.mark.parametrize("change", ["content", "more", "less"])
+def test_other_data_is_refused(pinned: House, change: str) -> None:
+    before = (pinned.folder / "data.dvc").read_bytes()
+    folder = pinned.folder / "data/toy"
+    if change == "content":
+        (folder / "train.tok").write_text("in the end")
+    elif change == "more":
+        (folder / "more.tok").write_text("")
+    else:
+        (folder / "valid.tok").unlink()
+    done = pin(pinned)
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("tcsm: error: data: md5 is ")
+    assert "data.dvc pins" in done.stderr
+    assert (pinned.folder / "data.dvc").read_bytes() == before
+    assert not (pinned.folder / ".dvc/cache/files").exists()
+
+
+def test_outside_a_git_checkout(pinned: House) -> None:
+    shutil.rmtree(pinned.folder / ".git")
+    done = pin(pinned)
+    assert done.returncode == 0
+    assert "not a git checkout" in done.stderr
+    assert len(done.stdout.splitlines()) == 3
+
+
+def test_data_dvc_holds_the_default_corpus_alone() -> None:
+    text = (TOP / "data.dvc").read_text("utf-8")
+    assert "nfiles: 3" in text
+    assert "path: data\n" in text
