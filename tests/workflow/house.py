@@ -8,8 +8,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from workflow.fingerprint import Sources
+
 TOP = Path(__file__).parents[2]
-REAL = ("__init__", "__main__", "config", "signatures", "errors")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class House:
 def build(folder: Path) -> House:
     """A toy house that has run nothing."""
     shutil.copytree(Path(__file__).parent / "toy", folder)
-    for name in REAL:
+    for module in Sources(TOP).closure(["tcsm.__main__"]):
+        name = module.removeprefix("tcsm").lstrip(".") or "__init__"
         shutil.copy(TOP / "tcsm" / f"{name}.py", folder / "tcsm")
     shutil.copy(TOP / "Snakefile", folder)
     shutil.copytree(TOP / "workflow", folder / "workflow")
