@@ -9,7 +9,7 @@ from tcsm.noise import batch_noise
 from tcsm.objectives.base import Likelihood
 from tcsm.objectives.distribution import DistributionMatching
 from tcsm.posteriors.factorized import Factorized
-from tcsm.process.corruption import TimeSampling
+from tcsm.process.corruption import Corruption, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
@@ -23,10 +23,18 @@ class Own:
     """One step: corrupt, forward, loss, backward, clip, AdamW, EMA, item.
 
     MDLM's loss (KL, mask source, likelihood weights, linear schedule, time by stratified draws)
-    and MDLM's recipe (clip 1, averaged weights).
+    and MDLM's recipe (clip 1, averaged weights). With corruption by count the loss has the same
+    mean, and the head meets few different numbers of rows.
     """
 
-    def __init__(self, size: Size, precision: str, timed: bool, stem: int) -> None:
+    def __init__(
+        self,
+        size: Size,
+        precision: str = "auto",
+        timed: bool = False,
+        stem: int = 0,
+        corruption: type[Corruption] = TimeSampling,
+    ) -> None:
         """Build TCSM at a size."""
         torch.manual_seed(0)
         path = Path(Mask(size.vocabulary), Linear())
@@ -42,7 +50,7 @@ class Own:
         model = Factorized(net, path)
         self.devices = Devices(choice="cpu", precision=precision)
         torch.set_float32_matmul_precision("medium" if precision == "medium" else "highest")
-        self.objective = DistributionMatching(TimeSampling(path), Likelihood(), KL())
+        self.objective = DistributionMatching(corruption(path), Likelihood(), KL())
         self.state = TrainState(model, Recipe(steps=1_000_000, learning_rate=3e-4, ema=Ema()))
         self.parameters = sum(p.numel() for p in model.parameters())
 

@@ -20,11 +20,11 @@ from benchmarks.own import Own
 from benchmarks.peers.mdlm import Mdlm
 from benchmarks.sizes import SIZES, Size
 from benchmarks.workers import Variant, Worker, race
+from tcsm.process.corruption import CountSampling
 
 
 def variants(checkout: Path) -> list[Variant]:
     """MDLM as it comes, MDLM helped, and TCSM."""
-    plain = {"precision": "auto", "timed": False, "stem": 0}
     return [
         Variant("MDLM", Mdlm, {"checkout": checkout}),
         Variant("MDLM, dropout 0", Mdlm, {"checkout": checkout, "dropout": 0.0}),
@@ -33,11 +33,12 @@ def variants(checkout: Path) -> list[Variant]:
             Mdlm,
             {"checkout": checkout, "dropout": 0.0, "bf16": True},
         ),
-        Variant("TCSM", Own, plain),
-        Variant("TCSM, time-conditioned", Own, {**plain, "timed": True}),
-        Variant("TCSM, stem 7", Own, {**plain, "stem": 7}),
-        Variant("TCSM, fp32", Own, {**plain, "precision": "fp32"}),
-        Variant("TCSM, fp32 by oneDNN", Own, {**plain, "precision": "medium"}),
+        Variant("TCSM", Own),
+        Variant("TCSM, by count", Own, {"corruption": CountSampling}),
+        Variant("TCSM, time-conditioned", Own, {"timed": True}),
+        Variant("TCSM, stem 7", Own, {"stem": 7}),
+        Variant("TCSM, fp32", Own, {"precision": "fp32"}),
+        Variant("TCSM, fp32 by oneDNN", Own, {"precision": "medium"}),
     ]
 
 
