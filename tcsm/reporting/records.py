@@ -1,0 +1,162 @@
+"""Records: JSON files and JSON-lines files, their one writer and their one reader.
+
+A record is JSON with sorted keys and shortest round-trip floats, so equal runs leave equal bytes.
+Numbers that are not finite are refused at the door, by the writer as by the reader.
+"""
+
+import io
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn
+
+import pandas as pd
+
+from tcsm.errors import InputError
+
+Record = dict[str, Any]
+
+
+class Writer:
+    """Appends records to a JSON-lines file, one complete line each.
+
+    A run that resumes hands in the step of its checkpoint: records of later steps (and a line that
+    was torn by a crash) are forgotten, since they will be written again.
+    """
+
+    def __init__(self, path: Path, step: int = -1) -> None:
+        """Opens ``path``; keeps its records up to ``step``, by default none."""
+        self.path = path
+        write_text(path, "".join(_lines_until(path, step)))
+        self._file = path.open("a", buffering=1, encoding="utf-8")
+
+    def append(self, record: Mapping[str, object]) -> None:
+        """Writes one line; raises InputError if a value is not finite."""
+        line = _encode(dict(record), self.path, None) + "\n"
+        try:
+            self._file.write(line)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a whole file at once: it is the old one or the new one, never a half.
+
+    Raises:
+        InputError: the disk is full or may not be written; the former file is untouched.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise InputError(f"{path}: cannot be written: {error.strerror}; make room") from error
+
+
+def write_json(path: Path, record: Mapping[str, object]) -> None:
+    """Writes a whole record at once; raises InputError if a value is not finite."""
+    write_text(path, _encode(dict(record), path, 1) + "\n")
+
+
+def read_json(path: Path, keys: Sequence[str]) -> Record:
+    """Reads a whole record that must have ``keys``; {} if its stage has not run yet."""
+    if not path.exists():
+        return {}
+    record = _parse(path.read_text(encoding="utf-8"), path)
+    require(record, keys, str(path))
+    return record
+
+
+def read_lines(path: Path, keys: Sequence[str]) -> pd.DataFrame:
+    """Reads a JSON-lines file, one row a step, whose every line must have ``keys``."""
+    rows: list[Record] = []
+    for number, line in enumerate(_lines(path), start=1):
+        row = _parse(line, path, number)
+        require(row, keys, f"{path}:{number}")
+        if rows and row["step"] <= rows[-1]["step"]:
+            raise InputError(
+                f"{path}:{number}: step {row['step']} after {rows[-1]['step']}; steps increase"
+            )
+        rows.append(row)
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(keys))
+
+
+def require(record: Mapping[str, object], keys: Sequence[str], where: str) -> None:
+    """Raises InputError if ``record``, found at ``where``, lacks one of ``keys``."""
+    missing = [key for key in keys if key not in record]
+    if missing:
+        raise InputError(
+            f"{where}: missing {', '.join(missing)}; this record has the keys {', '.join(keys)}"
+        )
+
+
+def _encode(record: Record, path: Path, indent: int | None) -> str:
+    for key, value in _numbers(record, ""):
+        if not math.isfinite(value):
+            raise InputError(f"{path}: {key} is {value}; a record holds finite numbers only")
+    return json.dumps(record, sort_keys=True, ensure_ascii=False, indent=indent)
+
+
+def _numbers(value: object, key: str) -> Iterator[tuple[str, float]]:
+    """Every float in a record with the key that leads to it."""
+    if isinstance(value, float):
+        yield key, value
+    elif isinstance(value, Mapping):
+        for name, part in value.items():
+            yield from _numbers(part, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for index, part in enumerate(value):
+            yield from _numbers(part, f"{key}[{index}]")
+
+
+def _lines_until(path: Path, step: int) -> Iterator[str]:
+    for number, line in enumerate(_lines(path), start=1):
+        if line.endswith("\n") and _parse(line, path, number)["step"] <= step:
+            yield line
+
+
+def _lines(path: Path) -> list[str]:
+    """Lines with their ends; only a line feed ends one, whatever else a text may hold."""
+    with io.StringIO(path.read_text(encoding="utf-8") if path.exists() else "", "\n") as text:
+        return list(text)
+
+
+def _parse(text: str, path: Path, line: int = 1) -> Record:
+    def refuse(constant: str) -> NoReturn:
+        raise InputError(f"{path}:{line}: found {constant}; a record holds finite numbers only")
+
+    try:
+        record = json.loads(text.rstrip("\n"), parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        where = line + error.lineno - 1
+        raise InputError(
+            f"{path}:{where}: not valid JSON ({error.msg}); delete the file and repeat its stage"
+        ) from error
+    if not isinstance(record, dict):
+        raise InputError(f"{path}:{line}: found {type(record).__name__}, a record is an object")
+    return record

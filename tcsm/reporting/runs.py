@@ -1,0 +1,140 @@
+"""Runs: everything that one run left in its folder, read and checked.
+
+The stage that writes a file is the stage to repeat when the file is damaged; a file that is not
+there yet is no error, the report says which stage would make it.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from tcsm.errors import InputError
+from tcsm.reporting.records import Record, read_json, read_lines, require
+
+FILES = {"train": "train.json", "evaluate": "evaluate.json", "sample": "samples.json"}
+KEYS: dict[str, tuple[str, ...]] = {
+    "config": ("experiment", "seed"),
+    "metrics": ("step", "tokens", "loss"),
+    "speed": ("step", "seconds"),
+    "train": ("experiment", "seed", "parameters", "steps", "tokens", "data_sha256"),
+    "evaluate": ("experiment", "seed", "bound", "splits", "by_noise"),
+    "split": ("bpc", "nats", "chars"),
+    "sample": ("experiment", "seed", "runs"),
+    "sampler run": ("sampler", "steps", "network_calls", "texts", "statistics"),
+    "telemetry": ("seconds", "cpu_seconds", "device", "threads", "versions", "commit", "dirty"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What one run left behind; a stage that has not run yet left an empty dict or frame.
+
+    Attributes:
+        folder: the run's folder.
+        experiment: its name, e.g. "kjv/score".
+        seed: its seed.
+        config: the resolved configuration.
+        config_sha256: hash of the bytes of ``config.yaml``.
+        metrics: one row a logged step: step, tokens, loss, diagnostics.
+        telemetry: one row a logged step: step, seconds, … (depends on the machine).
+        train: the summary of training.
+        evaluate: the likelihoods.
+        samples: the generated texts.
+        stages: stage → its telemetry (depends on the machine).
+    """
+
+    folder: Path
+    experiment: str
+    seed: int
+    config: Record
+    config_sha256: str
+    metrics: pd.DataFrame
+    telemetry: pd.DataFrame
+    train: Record = field(default_factory=dict)
+    evaluate: Record = field(default_factory=dict)
+    samples: Record = field(default_factory=dict)
+    stages: dict[str, Record] = field(default_factory=dict)
+
+
+def read_run(folder: Path) -> Run:
+    """Reads a run's folder; raises InputError that names file and line of a damaged record."""
+    config, digest = _config(folder / "config.yaml")
+    found = {stage: read_json(folder / name, KEYS[stage]) for stage, name in FILES.items()}
+    for stage, name in FILES.items():
+        _check_owner(found[stage], config, folder / name)
+    _check_parts(found, folder)
+    telemetry = {
+        stage: read_json(folder / f"{stage}.telemetry.json", KEYS["telemetry"]) for stage in FILES
+    }
+    return Run(
+        folder=folder,
+        experiment=str(config["experiment"]),
+        seed=int(config["seed"]),
+        config=config,
+        config_sha256=digest,
+        metrics=read_lines(folder / "metrics.jsonl", KEYS["metrics"]),
+        telemetry=read_lines(folder / "telemetry.jsonl", KEYS["speed"]),
+        train=found["train"],
+        evaluate=found["evaluate"],
+        samples=found["sample"],
+        stages={stage: record for stage, record in telemetry.items() if record},
+    )
+
+
+def read_runs(folders: Iterable[Path]) -> list[Run]:
+    """Reads several runs; raises InputError if two are the same experiment with the same seed."""
+    runs = [read_run(Path(folder)) for folder in folders]
+    seen: dict[tuple[str, int], Path] = {}
+    for run in runs:
+        other = seen.setdefault((run.experiment, run.seed), run.folder)
+        if other != run.folder:
+            raise InputError(
+                f"{run.folder}: experiment {run.experiment} with seed {run.seed} was already read "
+                f"from {other}; a report takes each once"
+            )
+    return runs
+
+
+def _config(path: Path) -> tuple[Record, str]:
+    if not path.exists():
+        raise InputError(
+            f"{path}: not found; a run's folder holds the config.yaml of its training"
+        )
+    content = path.read_bytes()
+    try:
+        config = yaml.safe_load(content)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: found {type(config).__name__}, a configuration is a mapping")
+    require(config, KEYS["config"], str(path))
+    return config, hashlib.sha256(content).hexdigest()
+
+
+def _check_owner(record: Record, config: Record, path: Path) -> None:
+    for key in KEYS["config"] if record else ():
+        if record[key] != config[key]:
+            raise InputError(
+                f"{path}: {key} is {record[key]}, config.yaml beside it says {config[key]}; "
+                "repeat the stage"
+            )
+
+
+def _check_parts(found: Mapping[str, Record], folder: Path) -> None:
+    for name, split in found["evaluate"].get("splits", {}).items():
+        where = f"{folder / FILES['evaluate']}: split {name}"
+        require(split, KEYS["split"], where)
+        _check_lengths(split["nats"], split["chars"], where)
+    for index, run in enumerate(found["sample"].get("runs", [])):
+        require(run, KEYS["sampler run"], f"{folder / FILES['sample']}: run {index}")
+
+
+def _check_lengths(nats: Sequence[float], chars: Sequence[int], where: str) -> None:
+    if len(nats) != len(chars) or not nats:
+        raise InputError(
+            f"{where}: {len(nats)} nats for {len(chars)} chars; both list every sequence once"
+        )
