@@ -1,0 +1,88 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tcsm.errors import InputError
+from tcsm.reporting.statistics import over_seeds, ratio, student_quantile, student_within
+
+TABLE = {  # two-sided 95 % and 99 %, from any printed table
+    1: (12.706, 63.657),
+    2: (4.303, 9.925),
+    3: (3.182, 5.841),
+    4: (2.776, 4.604),
+    5: (2.571, 4.032),
+    10: (2.228, 3.169),
+    17: (2.110, 2.898),
+    30: (2.042, 2.750),
+    120: (1.980, 2.617),
+}
+
+
+@pytest.mark.parametrize("degrees", TABLE)
+def test_quantiles_agree_with_the_table(degrees):
+    assert student_quantile(0.975, degrees) == pytest.approx(TABLE[degrees][0], abs=6e-4)
+    assert student_quantile(0.995, degrees) == pytest.approx(TABLE[degrees][1], abs=6e-4)
+
+
+def test_many_degrees_approach_the_normal():
+    assert student_quantile(0.975, 1_000_000) == pytest.approx(1.959964, abs=1e-5)
+
+
+@given(probability=st.floats(0.51, 0.999), degrees=st.integers(1, 200))
+def test_a_quantile_undoes_the_distribution(probability, degrees):
+    t = student_quantile(probability, degrees)
+    assert student_within(t, degrees) == pytest.approx(2 * probability - 1, abs=1e-9)
+
+
+def test_three_seeds_by_hand():
+    found = over_seeds([2.0, 2.1, 2.3])
+    error = math.sqrt(((2 - 6.4 / 3) ** 2 + (2.1 - 6.4 / 3) ** 2 + (2.3 - 6.4 / 3) ** 2) / 2 / 3)
+    assert found.value == pytest.approx(6.4 / 3)
+    assert found.error == pytest.approx(error)
+    assert found.high - found.value == pytest.approx(4.30265 * error, rel=1e-5)
+    assert found.value - found.low == pytest.approx(4.30265 * error, rel=1e-5)
+    assert found.count == 3
+
+
+def test_one_seed_has_no_interval():
+    found = over_seeds([2.0])
+    assert (found.value, found.count) == (2.0, 1)
+    assert math.isnan(found.error)
+    assert math.isnan(found.low)
+    assert math.isnan(ratio(np.array([3.0]), np.array([2.0])).low)
+
+
+def test_nothing_is_refused():
+    with pytest.raises(InputError, match="no values"):
+        over_seeds([])
+    with pytest.raises(InputError, match="2 nats for 3 chars"):
+        ratio(np.ones(2), np.ones(3))
+
+
+def test_the_ratio_with_equal_lengths_is_the_mean():
+    nats = np.random.default_rng(0).normal(100, 5, size=50)
+    found, mean = ratio(nats, np.full(50, 60.0)), over_seeds(nats / 60 / math.log(2))
+    for key in ("value", "error", "low", "high"):
+        assert getattr(found, key) == pytest.approx(getattr(mean, key))
+
+
+def test_the_ratio_covers_the_truth_as_often_as_it_says():
+    draw = np.random.default_rng(1)
+    inside = 0
+    for _ in range(1000):
+        chars = draw.integers(40, 80, size=64).astype(float)
+        found = ratio(1.5 * math.log(2) * chars + draw.normal(0, 8, size=64), chars)
+        inside += found.low <= 1.5 <= found.high
+    assert 0.925 < inside / 1000 < 0.97
+
+
+def test_pairing_removes_what_both_share():
+    draw = np.random.default_rng(2)
+    chars, shared = draw.integers(40, 80, size=64).astype(float), draw.normal(90, 20, size=64)
+    first, second = shared + draw.normal(1, 1, size=64), shared + draw.normal(0, 1, size=64)
+    paired, apart = ratio(first - second, chars), ratio(first, chars)
+    assert paired.value == pytest.approx(apart.value - ratio(second, chars).value)
+    assert paired.error < apart.error / 5
