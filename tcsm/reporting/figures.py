@@ -1,0 +1,153 @@
+"""Figures: lines over an axis and points by arm, from the frames; saving is apart from drawing.
+
+Drawn small (4.6 in wide), so that letters stay legible on a phone; colors are safe for the
+color-blind (Okabe and Ito) and belong to an arm's place in the order, in every figure.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+
+from tcsm.reporting import wording
+from tcsm.reporting.statistics import over_seeds
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5D4E9D", "#444444")
+STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#8a8f98",
+    "axes.grid": True,
+    "axes.labelcolor": "#333842",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 10.0,
+    "grid.color": "#e7e9ee",
+    "grid.linewidth": 0.8,
+    "legend.fontsize": 9.0,
+    "legend.frameon": False,
+    "legend.labelcolor": "#333842",
+    "lines.linewidth": 1.8,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "xtick.color": "#555b66",
+    "ytick.color": "#555b66",
+}
+FEW = 16  # so many places on the x axis still get a marker each
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A column of the frame, its label with the unit, and whether it is logarithmic."""
+
+    key: str
+    label: str
+    log: bool = False
+
+
+def lines(frame: pd.DataFrame, x: Axis, y: Axis, order: Sequence[str]) -> Figure:
+    """The mean over seeds of ``y`` against ``x``, a line an arm, in a band from least to most."""
+    present = [arm for arm in order if arm in set(frame["arm"])]
+    with mpl.rc_context(STYLE):
+        figure, axes = _canvas(3.5)
+        sns.lineplot(
+            data=frame,
+            x=x.key,
+            y=y.key,
+            hue="arm",
+            style="arm",
+            hue_order=present,
+            style_order=present,
+            palette=_colors(order),
+            dashes=_dashes(order),
+            markers=["o"] * len(present) if frame[x.key].nunique() <= FEW else False,
+            errorbar=("pi", 100),
+            err_kws={"alpha": 0.15, "linewidth": 0},
+            ax=axes,
+        )
+        _label(axes, x, y)
+        if x.log:
+            _mark(axes, sorted(map(float, frame[x.key].unique())))
+        axes.legend().remove()
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2, handlelength=2.6)
+    return figure
+
+
+def by_arm(frame: pd.DataFrame, x: Axis, order: Sequence[str]) -> Figure:
+    """Every seed as a point, a row an arm, over the mean and its 95 % interval."""
+    present = [arm for arm in order if arm in set(frame["arm"])]
+    colors = _colors(order)
+    with mpl.rc_context(STYLE):
+        figure, axes = _canvas(0.8 + 0.38 * len(present))
+        for row, arm in enumerate(present):
+            values = frame.loc[frame["arm"] == arm, x.key].to_numpy(dtype=float)
+            found = over_seeds(values)
+            axes.plot([found.low, found.high], [row, row], color=colors[arm], alpha=0.35, lw=7)
+            axes.plot(found.value, row, "|", color=colors[arm], markersize=17, markeredgewidth=2.4)
+            axes.plot(values, [row] * len(values), "o", color=colors[arm], ms=5, mec="white")
+        axes.set_yticks(range(len(present)), present)
+        axes.set_ylim(len(present) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        _label(axes, x, Axis("", ""))
+    return figure
+
+
+def save(figure: Figure, folder: Path, name: str) -> Path:
+    """Writes ``NAME.svg`` and ``NAME.pdf``, equal bytes for equal figures; returns the SVG."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.svg"
+    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
+        figure.savefig(path, metadata=nothing)
+        figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
+    return path
+
+
+def inline(svg: str, name: str) -> str:
+    """An SVG to stand inside a page: no prologue, no fixed size, no name shared with another."""
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
+    body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
+    for mark in (' id="', 'href="#', "url(#"):
+        body = body.replace(mark, f"{mark}{name}-")
+    return body
+
+
+def _canvas(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(4.6, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _colors(order: Sequence[str]) -> dict[str, str]:
+    return {arm: PALETTE[place % len(PALETTE)] for place, arm in enumerate(order)}
+
+
+def _dashes(order: Sequence[str]) -> dict[str, object]:
+    styles = ("", (5, 1.5), (1.5, 1.2), (6, 1.5, 1.5, 1.5))
+    return {arm: styles[place % len(styles)] for place, arm in enumerate(order)}
+
+
+def _label(axes: Axes, x: Axis, y: Axis) -> None:
+    axes.set(xlabel=x.label, ylabel=y.label)
+    if x.log:
+        axes.set_xscale("log")
+    if y.log:
+        axes.set_yscale("log")
+
+
+def _mark(axes: Axes, places: Sequence[float]) -> None:
+    """Names places on a logarithmic axis in plain words: the few that there are, or decades."""
+    if len(places) <= FEW:
+        axes.set_xticks(places)
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.large(value, 0)))
+    axes.xaxis.set_minor_formatter(NullFormatter())

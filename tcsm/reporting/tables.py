@@ -1,0 +1,92 @@
+"""Tables: a frame of numbers and how a reader sees it, as page rows, CSV and LaTeX.
+
+The CSV keeps every number of the frame; page and LaTeX (booktabs) show the formatted columns.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "−": r"$-$",
+    "±": r"$\pm$",
+    "Δ": r"$\Delta$",
+    "–": "--",
+    "…": r"\dots{}",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A shown column: its header and the text of a row's cell."""
+
+    header: str
+    cell: Callable[[Any], str]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A block of a section: ``frame`` as numbers, ``columns`` as shown, ``name`` of its files."""
+
+    kind: ClassVar[str] = "table"
+    name: str
+    frame: pd.DataFrame
+    columns: tuple[Column, ...]
+
+    def headers(self) -> list[str]:
+        """The shown headers."""
+        return [column.header for column in self.columns]
+
+    def rows(self) -> list[list[str]]:
+        """The shown cells, row by row."""
+        rows = [row for _, row in self.frame.iterrows()]
+        return [[column.cell(row) for column in self.columns] for row in rows]
+
+    def publish(self, out: Path) -> dict[str, object]:
+        """Writes ``out/tables/NAME.csv`` and ``.tex``; returns what the template shows."""
+        write(self, out / "tables")
+        return {"headers": self.headers(), "rows": self.rows()}
+
+
+def write(table: Table, folder: Path) -> None:
+    """Writes the table as ``NAME.csv`` (numbers) and ``NAME.tex`` (as shown)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    csv = table.frame.to_csv(index=False, lineterminator="\n")
+    (folder / f"{table.name}.csv").write_text(csv, encoding="utf-8")
+    (folder / f"{table.name}.tex").write_text(latex(table), encoding="utf-8")
+
+
+def latex(table: Table) -> str:
+    """The table as a LaTeX ``tabular`` that needs the package booktabs."""
+    lines = [_latex_row(row) for row in table.rows()]
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
+            r"\toprule",
+            _latex_row(table.headers()),
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def _latex_row(cells: list[str]) -> str:
+    return " & ".join("".join(LATEX.get(c, c) for c in cell) for cell in cells) + r" \\"

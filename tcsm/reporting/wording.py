@@ -1,0 +1,85 @@
+"""Wording: how numbers are spoken of in tables and sentences, the same everywhere."""
+
+import math
+from typing import SupportsFloat, SupportsInt
+
+DASH = "–"
+
+
+def number(value: SupportsFloat, digits: int = 3) -> str:
+    """A number with a true minus sign; a dash if it is not known."""
+    return DASH if math.isnan(value) else f"{float(value):,.{digits}f}".replace("-", "−")
+
+
+def signed(value: SupportsFloat, digits: int = 3) -> str:
+    """A number that always carries its sign."""
+    return DASH if math.isnan(value) else f"{float(value):+,.{digits}f}".replace("-", "−")
+
+
+def percent(value: SupportsFloat) -> str:
+    """A share as percent, signed."""
+    return DASH if math.isnan(value) else f"{signed(100 * float(value), 2)} %"
+
+
+def share(value: SupportsFloat) -> str:
+    """A part of a whole in whole percent."""
+    return DASH if math.isnan(value) else f"{100 * float(value):.0f} %"
+
+
+def plus_minus(
+    value: SupportsFloat, error: SupportsFloat, count: SupportsInt, digits: int = 3
+) -> str:
+    """``value ± standard error``, or ``value (n=1)`` where there is no error to tell."""
+    if math.isnan(value):
+        return DASH
+    error_known = not math.isnan(error)
+    return number(value, digits) + (
+        f" ± {number(error, digits)}" if error_known else f" (n={int(count)})"
+    )
+
+
+def interval(low: SupportsFloat, high: SupportsFloat, count: SupportsInt, digits: int = 3) -> str:
+    """``[low, high]`` with signs, or ``n=1``."""
+    if math.isnan(low):
+        return f"n={int(count)}"
+    return f"[{signed(low, digits)}, {signed(high, digits)}]"
+
+
+def whole(value: SupportsFloat) -> str:
+    """A count with thousands separated."""
+    return number(value, 0)
+
+
+def large(value: SupportsFloat, digits: int = 2) -> str:
+    """A count in thousands (k) or millions (M)."""
+    for unit, name in ((1e6, " M"), (1e3, " k")):
+        if float(value) >= unit:
+            return number(float(value) / unit, digits) + name
+    return whole(value)
+
+
+def duration(seconds: SupportsFloat) -> str:
+    """Seconds as ``8 s``, ``12 min 30 s`` or ``3 h 05 min``."""
+    if math.isnan(seconds):
+        return DASH
+    minutes, rest = divmod(round(float(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def counted(count: SupportsInt, noun: str) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{int(count):,} {noun}" + ("" if int(count) == 1 else "s")
+
+
+def verdict(low: SupportsFloat, high: SupportsFloat) -> str:
+    """What a 95 % interval of a difference in BPC (lower is better) allows to say."""
+    if math.isnan(low):
+        return "one seed is not enough to tell the two apart"
+    if float(low) > 0:
+        return "worse, beyond the spread of the seeds"
+    if float(high) < 0:
+        return "better, beyond the spread of the seeds"
+    return "the interval holds zero: no difference can be told"

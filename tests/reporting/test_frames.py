@@ -1,0 +1,103 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from tcsm.errors import InputError
+from tcsm.reporting import frames
+from tcsm.reporting.runs import read_runs
+from tcsm.reporting.statistics import over_seeds
+
+ARMS = {"kjv/score": "Score", "kjv/mdlm": "MDLM", "kjv/none": "Never run"}
+PAIRS = [["kjv/score", "kjv/mdlm"], ["kjv/none", "kjv/mdlm"]]
+
+
+def bpc(runs, experiment):
+    mine = sorted((r for r in runs if r.experiment == experiment), key=lambda run: run.seed)
+    return np.array([run.evaluate["splits"]["test"]["bpc"] for run in mine])
+
+
+def test_the_headline_by_hand(runs):
+    rows = frames.headline(runs, ARMS)
+    assert rows["arm"].tolist() == ["Score", "MDLM"]
+    values = bpc(runs, "kjv/score")
+    row = rows.iloc[0]
+    assert row.test_value == pytest.approx(values.mean())
+    assert row.test_error == pytest.approx(values.std(ddof=1) / math.sqrt(3))
+    assert (row.seeds, row.steps, row.tokens, row.bound) == (3, 1200, 9_830_400, "count")
+    assert row.cpu_seconds == pytest.approx((290 + 291 + 292) / 3)
+
+
+def test_one_seed_has_no_error(runs):
+    row = frames.headline([run for run in runs if run.seed == 0], ARMS).iloc[0]
+    assert math.isnan(row.test_error)
+    assert row.test_count == 1
+
+
+def test_differences_by_hand(runs):
+    rows = frames.differences(runs, ARMS, PAIRS, "test")
+    assert rows[["subject", "baseline"]].to_numpy().tolist() == [["Score", "MDLM"]]
+    row, gap = rows.iloc[0], bpc(runs, "kjv/score") - bpc(runs, "kjv/mdlm")
+    paired = over_seeds(gap)
+    assert row.seed_value == pytest.approx(gap.mean())
+    assert (row.seed_low, row.seed_high) == pytest.approx((paired.low, paired.high))
+    assert row["share"] == pytest.approx(gap.mean() / bpc(runs, "kjv/mdlm").mean())
+    assert row.sequence_value == pytest.approx(gap.mean())  # the same texts: the same mean
+    assert row.sequence_count == 40
+
+
+def test_only_shared_seeds_are_compared(runs):
+    kept = [run for run in runs if (run.experiment, run.seed) != ("kjv/mdlm", 1)]
+    assert frames.differences(kept, ARMS, PAIRS, "test").iloc[0].seed_count == 2
+
+
+def test_other_sequences_are_refused(folders):
+    path = next(f for f in folders if f.match("kjv/mdlm/seed-2")) / "evaluate.json"
+    record = json.loads(path.read_text())
+    record["splits"]["test"]["chars"][3] += 1
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"mdlm/seed-2/evaluate.json: its test sequences are not"):
+        frames.differences(read_runs(folders), ARMS, PAIRS, "test")
+
+
+def test_curves_are_in_bits_where_the_metric_was_logged(runs):
+    rows = frames.curves(runs, ARMS, "valid_nats_per_token", 1)
+    mine = rows[(rows["arm"] == "Score") & (rows["seed"] == 0)]
+    run = next(run for run in runs if (run.experiment, run.seed) == ("kjv/score", 0))
+    logged = run.metrics.dropna()
+    assert mine["tokens"].tolist() == logged["tokens"].tolist()
+    assert mine["bits"].tolist() == pytest.approx(
+        (logged["valid_nats_per_token"] / math.log(2)).tolist()
+    )
+
+
+def test_a_window_averages_tokens_and_bits_alike(runs):
+    one, four = (frames.curves(runs, ARMS, "valid_nats_per_token", w) for w in (1, 4))
+    assert four["tokens"].iloc[0] == pytest.approx(one["tokens"].iloc[:4].mean())
+    assert four["bits"].iloc[0] == pytest.approx(one["bits"].iloc[:4].mean())
+
+
+def test_a_metric_that_nobody_logs_gives_no_curve(runs):
+    assert frames.curves(runs, ARMS, "absent", 5).empty
+
+
+@pytest.mark.parametrize("level", [{"masked_fraction": 0.25}, {"alpha": 0.75}])
+def test_noise_runs_from_clean_to_nothing(folders, level):
+    path = folders[0] / "evaluate.json"
+    record = json.loads(path.read_text()) | {"by_noise": [{**level, "nats_per_token": 2.0}]}
+    path.write_text(json.dumps(record))
+    rows = frames.by_noise(read_runs(folders[:1]), {"kjv/distribution": "D"})
+    assert rows.to_dict("records") == [
+        {"arm": "D", "seed": 0, "noise": 0.25, "bits": 2.0 / math.log(2)}
+    ]
+
+
+def test_a_statistic_without_a_judge_is_not_a_number(folders):
+    path = folders[0] / "samples.json"
+    record = json.loads(path.read_text())
+    record["runs"][0]["statistics"]["judge_bpc"] = None
+    path.write_text(json.dumps(record))
+    rows = frames.samples(read_runs(folders[:1]), {"kjv/distribution": "D"})
+    assert len(rows) == 3
+    assert rows["judge_bpc"].isna().tolist() == [True, False, False]

@@ -1,0 +1,44 @@
+import math
+
+import pytest
+
+from tcsm.reporting import wording
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (wording.number(-1234.5678), "−1,234.568"),
+        (wording.number(math.nan), "–"),
+        (wording.signed(0.0124), "+0.012"),
+        (wording.signed(math.nan), "–"),
+        (wording.percent(-0.0123), "−1.23 %"),
+        (wording.percent(math.nan), "–"),
+        (wording.share(0.914), "91 %"),
+        (wording.share(math.nan), "–"),
+        (wording.plus_minus(2.1, 0.004, 3), "2.100 ± 0.004"),
+        (wording.plus_minus(2.1, math.nan, 1), "2.100 (n=1)"),
+        (wording.plus_minus(math.nan, math.nan, 0), "–"),
+        (wording.interval(-0.01, 0.02, 3), "[−0.010, +0.020]"),
+        (wording.interval(math.nan, math.nan, 1), "n=1"),
+        (wording.whole(9830400), "9,830,400"),
+        (wording.large(9830400), "9.83 M"),
+        (wording.large(128_000, 0), "128 k"),
+        (wording.large(8), "8"),
+        (wording.duration(8.4), "8 s"),
+        (wording.duration(750), "12 min 30 s"),
+        (wording.duration(11_100), "3 h 05 min"),
+        (wording.duration(math.nan), "–"),
+        (wording.counted(1, "seed"), "1 seed"),
+        (wording.counted(1200, "run"), "1,200 runs"),
+    ],
+)
+def test_numbers_are_spoken_of_alike(said: str, expected: str):
+    assert said == expected
+
+
+def test_a_verdict_follows_the_interval():
+    assert wording.verdict(0.01, 0.02).startswith("worse")
+    assert wording.verdict(-0.02, -0.01).startswith("better")
+    assert "no difference" in wording.verdict(-0.01, 0.02)
+    assert "one seed" in wording.verdict(math.nan, math.nan)
