@@ -1,0 +1,128 @@
+"""A section of the report: a question, blocks that show the evidence, a computed answer.
+
+A chapter is any object that turns runs into a section. The configuration lists the chapters, so a
+new one takes a file here and an entry there. A block publishes its files and tells the template
+what to show; the template knows a block by its ``kind`` alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol, runtime_checkable
+
+from matplotlib.figure import Figure
+
+from tcsm.reporting import figures
+from tcsm.reporting.runs import Run
+
+
+@runtime_checkable
+@runtime_checkable
+class Block(Protocol):
+    """A piece of a section; ``reports/captions/NAME.md``, if there is one, is its caption."""
+
+    kind: ClassVar[str]
+
+    @property
+    def name(self) -> str:
+        """The name of its files and its caption."""
+
+    def publish(self, out: Path) -> dict[str, object]:
+        """Writes its files below ``out``; returns what ``blocks/KIND.html.j2`` shows."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What a chapter says: ``name`` is its anchor, ``answer`` is computed from the runs."""
+
+    name: str
+    title: str
+    question: str
+    blocks: tuple[Block, ...]
+    answer: str = ""
+
+
+@runtime_checkable
+@runtime_checkable
+class Chapter(Protocol):
+    """Makes a section of the runs; its constructor takes what the configuration decides."""
+
+    def __call__(self, runs: Sequence[Run]) -> Section:
+        """The section."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    kind: ClassVar[str] = "text"
+    name: str
+    text: str
+
+    def publish(self, out: Path) -> dict[str, object]:
+        """Shows the text."""
+        return {"text": self.text}
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """A figure."""
+
+    kind: ClassVar[str] = "chart"
+    name: str
+    figure: Figure
+
+    def publish(self, out: Path) -> dict[str, object]:
+        """Writes ``out/figures/NAME.svg`` and ``.pdf``; shows the SVG inline."""
+        path = figures.save(self.figure, out / "figures", self.name)
+        return {"svg": figures.inline(path.read_text(encoding="utf-8"), self.name)}
+
+
+@dataclass(frozen=True)
+class Command:
+    """The command that repeats a section."""
+
+    kind: ClassVar[str] = "command"
+    name: str
+    line: str
+
+    def publish(self, out: Path) -> dict[str, object]:
+        """Shows the line."""
+        return {"line": self.line}
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A line in the place of evidence that is not there yet."""
+
+    kind: ClassVar[str] = "missing"
+    name: str
+    what: str
+    stage: str
+
+    def publish(self, out: Path) -> dict[str, object]:
+        """Shows which stage would make it."""
+        return {"what": self.what, "stage": self.stage}
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Generated texts under a heading, e.g. of one step count."""
+
+    heading: str
+    note: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Passages:
+    """Passages side by side."""
+
+    kind: ClassVar[str] = "passages"
+    name: str
+    title: str
+    passages: tuple[Passage, ...]
+
+    def publish(self, out: Path) -> dict[str, object]:
+        """Shows the texts, escaped by the template."""
+        return {"title": self.title, "passages": self.passages}

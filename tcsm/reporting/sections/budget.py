@@ -1,0 +1,90 @@
+"""Budget: the processor time that the runs were allowed together, against what they took."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tcsm.reporting import frames, wording
+from tcsm.reporting.frames import Arms
+from tcsm.reporting.runs import Run
+from tcsm.reporting.sections.base import Command, Missing, Section
+from tcsm.reporting.tables import Column, Table
+
+STAGES = ("train", "evaluate", "sample")
+COLUMNS = (
+    Column("Arm", lambda row: row.arm),
+    Column("Runs", lambda row: wording.whole(row.runs)),
+    Column("Training a run", lambda row: wording.duration(row.train)),
+    Column("most", lambda row: wording.duration(row.train_most)),
+    Column("Evaluation a run", lambda row: wording.duration(row.evaluate)),
+    Column("Sampling a run", lambda row: wording.duration(row["sample"])),
+    Column("All runs", lambda row: wording.duration(row.total)),
+    Column("of the budget", lambda row: wording.share(row.share)),
+    Column("Tokens a second", lambda row: wording.whole(row.tokens_per_second)),
+    Column("Peak memory, MiB", lambda row: wording.whole(row.peak_memory_mib)),
+)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Budget against actual.
+
+    Attributes:
+        arms: experiment → label, in the order shown.
+        seconds: CPU-seconds that all runs of these arms may take together; None: no budget.
+        command: the line that repeats the section.
+    """
+
+    arms: Arms
+    seconds: float | int | None = None
+    command: str = ""
+
+    def __call__(self, runs: Sequence[Run]) -> Section:
+        """The table and the total."""
+        title, question = "Budget", "What were the runs allowed to cost, and what did they cost?"
+        found = [(label, _timed(runs, name)) for name, label in self.arms.items()]
+        rows = pd.DataFrame([self._row(label, mine) for label, mine in found if mine])
+        if rows.empty:
+            return Section("budget", title, question, (Missing("", "The budget", "train"),))
+        blocks = (Table("budget", rows, COLUMNS), Command("", self.command))
+        return Section("budget", title, question, blocks, self._answer(rows))
+
+    def _row(self, label: str, runs: Sequence[Run]) -> dict[str, object]:
+        cpu = {stage: _known(runs, stage, "cpu_seconds") for stage in STAGES}
+        total = sum(sum(values) for values in cpu.values())
+        return {
+            "arm": label,
+            "runs": len(runs),
+            **{stage: _mean(values) for stage, values in cpu.items()},
+            "train_most": max(cpu["train"]),
+            "total": total,
+            "share": total / self.seconds if self.seconds else math.nan,
+            "tokens_per_second": _mean(_known(runs, "train", "tokens_per_second")),
+            "peak_memory_mib": _mean(_known(runs, "train", "peak_memory_mib")),
+        }
+
+    def _answer(self, rows: pd.DataFrame) -> str:
+        total = float(rows["total"].sum())
+        took = f"{wording.counted(rows['runs'].sum(), 'run')} took {wording.duration(total)}"
+        if not self.seconds:
+            return f"Together {took} of CPU time; no budget was set."
+        return (
+            f"Together {took} of CPU time, {wording.share(total / self.seconds)} of the "
+            f"{wording.duration(self.seconds)} allowed."
+        )
+
+
+def _timed(runs: Sequence[Run], experiment: str) -> list[Run]:
+    return [run for run in frames.of_arm(runs, experiment) if "train" in run.stages]
+
+
+def _known(runs: Sequence[Run], stage: str, key: str) -> list[float]:
+    found = [run.stages.get(stage, {}).get(key) for run in runs]
+    return [float(value) for value in found if value is not None]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan

@@ -1,0 +1,151 @@
+import dataclasses
+import json
+import math
+
+import pytest
+
+from tcsm.reporting.runs import read_runs
+from tcsm.reporting.sections.base import Chart, Missing, Passages
+from tcsm.reporting.sections.budget import Budget
+from tcsm.reporting.sections.differences import Differences
+from tcsm.reporting.sections.headline import Headline
+from tcsm.reporting.sections.learning import Learning
+from tcsm.reporting.sections.noise import ByNoise
+from tcsm.reporting.sections.provenance import Provenance
+from tcsm.reporting.sections.samples import Samples
+from tcsm.reporting.sections.stability import Stability
+from tcsm.reporting.sections.story import Story
+from tcsm.reporting.tables import Table
+
+ARMS = {"kjv/score": "Score", "kjv/mdlm": "MDLM"}
+PAIRS = [["kjv/score", "kjv/mdlm"]]
+
+
+def table(section) -> Table:
+    return next(block for block in section.blocks if isinstance(block, Table))
+
+
+def with_bpc(runs, level):
+    """The runs with evaluations of one sequence of one character: BPC is the nats in bits."""
+    changed = []
+    for run in runs:
+        value = level[run.experiment] + 0.01 * run.seed
+        split = {"bpc": value, "nats": [value * math.log(2)], "chars": [1]}
+        evaluate = {**run.evaluate, "splits": {"valid": split, "test": split}}
+        changed.append(dataclasses.replace(run, evaluate=evaluate))
+    return changed
+
+
+@pytest.fixture
+def two(runs):
+    return with_bpc([r for r in runs if r.experiment in ARMS], {"kjv/score": 2.2, "kjv/mdlm": 2.0})
+
+
+def test_the_story_is_computed(two):
+    text = Story(ARMS, PAIRS)(two).blocks[0].text
+    assert "6 runs of 2 arms" in text
+    assert (
+        "**Score lands 9.95 % above MDLM** in test bits per character (2.210 against 2.010" in text
+    )
+    assert "worse, beyond the spread of the seeds" in text
+
+
+def test_the_headline_names_the_best(two):
+    section = Headline(ARMS)(two)
+    assert section.answer.startswith("MDLM needs the fewest: 2.010 ± 0.006 test bits")
+    assert table(section).rows()[0][:3] == ["Score", "2.210 ± 0.006", "2.210 ± 0.006"]
+
+
+def test_one_seed_says_so(two):
+    section = Headline(ARMS)([run for run in two if run.seed == 0])
+    assert table(section).rows()[0][1] == "2.200 (n=1)"
+    differences = Differences(ARMS, PAIRS)([run for run in two if run.seed == 0])
+    assert table(differences).rows()[0][3] == "n=1"
+    assert "one seed is not enough" in differences.answer
+
+
+def test_the_differences_answer(two):
+    section = Differences(ARMS, PAIRS)(two)
+    assert section.answer == (
+        "Score against MDLM: +0.200 BPC (+9.95 %); worse, beyond the spread of the seeds."
+    )
+    assert table(section).rows()[0][:3] == ["Score − MDLM", "+0.200", "+9.95 %"]
+
+
+def test_learning_and_noise_answer_from_the_frames(runs):
+    assert Learning(ARMS)(runs).answer.startswith("At the end of training MDLM stands lowest")
+    answer = ByNoise(ARMS)(runs).answer
+    assert answer.startswith("The arms part most at noise level 0.90: MDLM and Score differ")
+
+
+def test_samples_show_texts_of_the_first_seed(runs):
+    section = Samples(ARMS, characters=20)(runs)
+    passages = [block for block in section.blocks if isinstance(block, Passages)]
+    assert [block.title for block in passages] == ["Score, seed 0", "MDLM, seed 0"]
+    assert [p.heading for p in passages[0].passages] == ["8 steps", "32 steps", "128 steps"]
+    assert passages[0].passages[0].texts == ('<script>alert("x")</ …',)
+    assert table(section).headers()[4:] == [
+        "Judge BPC",
+        "Entropy, bits",
+        "Distinct-4",
+        "Repetition",
+    ]
+    assert section.answer.startswith("The lowest Judge BPC, ")
+
+
+def test_samples_without_a_judge_show_the_rest(folders):
+    for folder in folders:
+        path = folder / "samples.json"
+        record = json.loads(path.read_text())
+        for drawn in record["runs"]:
+            drawn["statistics"]["judge_bpc"] = None
+        path.write_text(json.dumps(record))
+    section = Samples(ARMS)(read_runs(folders))
+    charts = [block.name for block in section.blocks if isinstance(block, Chart)]
+    assert charts == ["samples_entropy"]
+    assert table(section).rows()[0][4] == "–"
+
+
+def test_stability_counts_troubled_runs(runs):
+    score = next(run for run in runs if run.experiment == "kjv/score")
+    metrics = score.metrics.assign(nonfinite=1)
+    metrics.loc[metrics.index[-1], ["valid_nats_per_token", "grad_norm"]] = [9.0, 80.0]
+    troubled = dataclasses.replace(score, metrics=metrics, train={})
+    section = Stability(ARMS)([troubled if run is score else run for run in runs])
+    assert table(section).rows() == [
+        ["Score", "3", "2", "1", "1", "1", "80.00"],
+        ["MDLM", "3", "3", "0", "0", "0", table(section).rows()[1][-1]],
+    ]
+    assert section.answer.startswith("Of 6 runs, 5 finished, 1 met")
+
+
+def test_the_budget_is_held_against_all_stages(runs):
+    used = 2 * (3 * (290 + 21 + 14) + 3 * (0 + 1 + 2))
+    section = Budget(ARMS, seconds=2 * used)(runs)
+    assert (
+        section.answer
+        == "Together 6 runs took 32 min 48 s of CPU time, 50 % of the 1 h 05 min allowed."
+    )
+    assert table(section).rows()[0][:4] == ["Score", "3", "4 min 51 s", "4 min 52 s"]
+    assert table(section).frame["share"].sum() == pytest.approx(0.5)
+    assert Budget(ARMS)(runs).answer.endswith("no budget was set.")
+
+
+def test_provenance_tells_commit_and_changes(runs):
+    run = runs[0]
+    stages = {**run.stages, "train": {**run.stages["train"], "dirty": True, "commit": None}}
+    dirty = dataclasses.replace(run, stages=stages)
+    section = Provenance({"kjv/distribution": "D"})([dirty, *runs[1:3]])
+    rows = table(section).rows()
+    assert rows[0][:3] == ["kjv/distribution, seed 0", "– + changes", "0123456789"]
+    assert rows[1][1] == "0123456789"
+    assert rows[0][-1] == "python 3.11.7, tcsm 0.1.0, torch 2.13.0"
+    assert section.answer == "3 runs from 1 commit, 1 run with uncommitted changes."
+
+
+@pytest.mark.parametrize(
+    "chapter", [Headline, Learning, ByNoise, Samples, Stability, Budget, Provenance]
+)
+def test_without_runs_one_line_stands_in(chapter):
+    blocks = chapter(ARMS)([]).blocks
+    assert [type(block) for block in blocks] == [Missing]
