@@ -1,0 +1,91 @@
+"""Page: one self-contained HTML file from runs; equal records give equal bytes.
+
+The template sees sections and block kinds; it knows no experiment. Figures and tables are also
+written on their own, below ``out/figures`` and ``out/tables``.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from tcsm.errors import InputError
+from tcsm.reporting.records import write_text
+from tcsm.reporting.runs import Run
+from tcsm.reporting.sections.base import Block, Chapter, Section
+
+INLINE = (
+    (re.compile(r"`(.+?)`"), r"<code>\1</code>"),
+    (re.compile(r"\*\*(.+?)\*\*"), r"<strong>\1</strong>"),
+    (re.compile(r"\*(.+?)\*"), r"<em>\1</em>"),
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a page needs besides the runs.
+
+    Attributes:
+        title: the heading.
+        lead: the line below it.
+        sections: the chapters, in the order shown.
+        template: folder with ``page.html.j2``, ``style.css`` and ``blocks/KIND.html.j2``.
+        captions: folder with ``NAME.md``, the caption of the block of that name.
+    """
+
+    title: str
+    lead: str
+    sections: Sequence[Chapter]
+    template: str | Path = "reports/template"
+    captions: str | Path = "reports/captions"
+
+    def __post_init__(self) -> None:
+        for file in ("page.html.j2", "style.css"):
+            if not (Path(self.template) / file).exists():
+                raise InputError(f"template: {self.template}/{file} not found; it makes the page")
+
+
+def build(runs: Sequence[Run], context: Context, out: Path) -> Path:
+    """Writes ``out/index.html``, ``out/figures`` and ``out/tables``; returns the page's path."""
+    sections = [_publish(chapter(runs), context, out) for chapter in context.sections]
+    style = (Path(context.template) / "style.css").read_text(encoding="utf-8")
+    page = _environment(Path(context.template)).get_template("page.html.j2")
+    text = page.render(
+        title=context.title, lead=context.lead, sections=sections, style=Markup(style)
+    )
+    write_text(out / "index.html", text)
+    return out / "index.html"
+
+
+def prose(text: str) -> Markup:
+    """Escaped text with ``code``, **strong** and *emphasis*, a paragraph a blank line."""
+    body = str(escape(text.strip()))
+    for pattern, mark in INLINE:
+        body = pattern.sub(mark, body)
+    return Markup("".join(f"<p>{part}</p>" for part in re.split(r"\n\s*\n", body) if part))
+
+
+def _publish(section: Section, context: Context, out: Path) -> dict[str, object]:
+    blocks = [_show(block, Path(context.captions), out) for block in section.blocks]
+    return {**vars(section), "blocks": blocks}
+
+
+def _show(block: Block, captions: Path, out: Path) -> dict[str, object]:
+    path = captions / f"{block.name}.md"
+    caption = path.read_text(encoding="utf-8") if block.name and path.exists() else ""
+    return {"kind": block.kind, "name": block.name, "caption": caption, **block.publish(out)}
+
+
+def _environment(template: Path) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["prose"] = prose
+    return environment
