@@ -99,8 +99,8 @@ class Path:
     def leap(
         self,
         x_t: Int[Tensor, "*s"],
-        alpha_t: Float[Tensor, "*s"],
-        alpha_s: Float[Tensor, "*s"],
+        alpha_t: Float[Tensor, "*#s"],
+        alpha_s: Float[Tensor, "*#s"],
     ) -> Mixture:
         """The flow's own kernel: jump to x₁ with probability (α_s − α_t)/(1 − α_t) (12.1, 12.2).
 
