@@ -1,0 +1,34 @@
+import torch
+
+from tcsm.nets.transformer import Transformer
+from tcsm.samplers.next_token import NextToken
+from tcsm.teachers.autoregressive import Autoregressive
+from tests.enumeration import sequences
+from tests.samplers.laws import chi_square
+
+V, L = 3, 3
+
+
+def awake():
+    net = Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1, causal=True, stem=3)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.5 * torch.randn_like(parameter))
+    return Autoregressive(net)
+
+
+def test_draws_the_models_own_law():
+    model = awake()
+    with torch.no_grad():
+        law = model.log_prob(torch.from_numpy(sequences(V, L))).exp().numpy()
+    sampled = NextToken(steps=1)(model, 30_000, L, 0)
+    statistic, bound = chi_square(sampled.tokens, law / law.sum())
+    assert statistic < bound
+    assert sampled.network_calls == L
+
+
+def test_is_a_function_of_the_seed():
+    model = awake()
+    first, again, other = (NextToken(steps=1)(model, 20, L, seed).tokens for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
