@@ -15,7 +15,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from tcsm.reporting import wording
 from tcsm.reporting.statistics import over_seeds
@@ -74,8 +74,7 @@ def lines(frame: pd.DataFrame, x: Axis, y: Axis, order: Sequence[str]) -> Figure
             ax=axes,
         )
         _label(axes, x, y)
-        if x.log:
-            _mark(axes, sorted(map(float, frame[x.key].unique())))
+        _mark(axes, x, sorted(map(float, frame[x.key].unique())))
         axes.legend().remove()
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2, handlelength=2.6)
@@ -144,10 +143,12 @@ def _label(axes: Axes, x: Axis, y: Axis) -> None:
         axes.set_yscale("log")
 
 
-def _mark(axes: Axes, places: Sequence[float]) -> None:
-    """Names places on a logarithmic axis in plain words: the few that there are, or decades."""
-    if len(places) <= FEW:
+def _mark(axes: Axes, x: Axis, places: Sequence[float]) -> None:
+    """Names places on the x axis in plain words; a few on a logarithmic axis are named each."""
+    if x.log and len(places) <= FEW // 2:
         axes.set_xticks(places)
         axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.large(value, 0)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    elif x.log:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.brief(value)))

@@ -50,12 +50,20 @@ def whole(value: SupportsFloat) -> str:
     return number(value, 0)
 
 
-def large(value: SupportsFloat, digits: int = 2) -> str:
+def large(value: SupportsFloat) -> str:
     """A count in thousands (k) or millions (M)."""
     for unit, name in ((1e6, " M"), (1e3, " k")):
         if float(value) >= unit:
-            return number(float(value) / unit, digits) + name
+            return number(float(value) / unit, 2) + name
     return whole(value)
+
+
+def brief(value: SupportsFloat) -> str:
+    """A place on an axis: no more digits than it has, thousands as k, millions as M."""
+    for unit, name in ((1e6, " M"), (1e3, " k")):
+        if abs(float(value)) >= unit:
+            return f"{float(value) / unit:g}{name}"
+    return f"{float(value):.6g}"
 
 
 def duration(seconds: SupportsFloat) -> str:

@@ -35,7 +35,7 @@ class Learning:
         rows = frames.curves(runs, self.arms, self.key, self.window)
         if rows.empty:
             return Section("learning", title, question, (Missing("", "The curves", "train"),))
-        x = Axis("tokens", "training tokens seen", log=True)
+        x = Axis("tokens", "training tokens seen")
         figure = figures.lines(rows, x, Axis("bits", "bits per token"), list(self.arms.values()))
         blocks = (Chart("learning_curves", figure), Command("", self.command))
         return Section("learning", title, question, blocks, _answer(rows))
