@@ -12,13 +12,19 @@ from typing import Any
 
 import hydra
 import yaml
-from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.errors import (
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tcsm.errors import InputError
 from tcsm.signatures import check_arguments, near
+from tcsm.values import check_values
 
 UNBUILT = ("corpus", "tokenizer")  # their constructors may read the disk or the network
 
@@ -43,12 +49,15 @@ def compose(overrides: Sequence[str] = (), params_dir: Path | None = None) -> Di
         InputError: An unknown group choice, an unknown key, or a file that is not valid YAML.
     """
     folder = (params_dir or params_folder()).resolve()
+    _check_choices(overrides, folder)
     with hydra.initialize_config_dir(config_dir=str(folder), version_base=None):
         try:
             return hydra.compose("config", overrides=list(overrides))
         except MissingConfigException as error:
-            raise InputError(_unknown_choice(error, overrides, folder)) from None
-        except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+            raise InputError(f"params: {error.missing_cfg_file}.yaml does not exist") from None
+        except OverrideParseException as error:
+            raise InputError(f"{error.override}: cannot be read; expected KEY=VALUE") from None
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
             unknown = re.match(r"Could not override '([^']+)'", str(error))
             if unknown is None:
                 raise InputError(f"params: {_line(error)}") from None
@@ -77,8 +86,9 @@ def cut(cfg: DictConfig, keys: Iterable[str]) -> str:
     """Resolve only the keys that a stage reads; a key may be dotted (``data.root``).
 
     Raises:
-        InputError: A key does not exist or its value cannot be resolved.
+        InputError: A key does not exist, its value cannot be resolved or is out of its range.
     """
+    check_values(cfg)
     absent = object()
     kept = OmegaConf.create({})
     for key in keys:
@@ -110,10 +120,11 @@ def load(path: str) -> Iterator[DictConfig]:
         raise InputError(f"{name}: found no document; expected a YAML mapping")
     for number, part in enumerate(documents, start=1):
         try:
-            cfg = OmegaConf.create(yaml.safe_load(part) and part)
+            mapping = isinstance(yaml.safe_load(part), dict)
+            cfg = OmegaConf.create(part)
         except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
             raise InputError(f"{name}: document {number}: {_line(error)}") from None
-        if not isinstance(cfg, DictConfig) or None in cfg.values():
+        if not mapping or not isinstance(cfg, DictConfig):
             raise InputError(f"{name}: document {number}: expected a YAML mapping")
         yield cfg
 
@@ -140,6 +151,7 @@ def check(cfg: DictConfig) -> None:
     Raises:
         InputError: As in ``build``.
     """
+    check_values(cfg)
     for name, node in OmegaConf.create(resolve(cfg)).items():
         if OmegaConf.is_config(node):
             (check_arguments if name in UNBUILT else build)(node)
@@ -155,15 +167,17 @@ def _bad_value(error: Exception) -> str:
     return reason if reason.startswith(key) else f"{key}: {reason}"
 
 
-def _unknown_choice(error: MissingConfigException, overrides: Sequence[str], folder: Path) -> str:
-    missing = error.missing_cfg_file or ""
-    group, choice = missing.rpartition("/")[::2]
+def _check_choices(overrides: Sequence[str], folder: Path) -> None:
+    """Refuse a choice that has no file before Hydra sees it: it has many ways to fail."""
     for override in overrides:
-        if override.replace("=", "/", 1) == missing:
-            group, choice = override.split("=", 1)
-    files = sorted((folder / group).rglob("*.yaml"))
-    choices = [str(f.relative_to(folder / group).with_suffix("")) for f in files]
-    return f"{group}={choice}: no such choice; {near(choice, choices)}"
+        group, equals, choice = override.partition("=")
+        if not group.strip() or group.startswith("-"):
+            raise InputError(f"{override}: found no key; expected KEY=VALUE")
+        if equals and (folder / group).is_dir():
+            files = sorted((folder / group).rglob("*.yaml"))
+            choices = [f.relative_to(folder / group).with_suffix("").as_posix() for f in files]
+            if choice not in choices:
+                raise InputError(f"{override}: no such choice; {near(choice, choices)}")
 
 
 def _unknown_key(key: str, cfg: DictConfig) -> str:

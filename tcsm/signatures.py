@@ -7,16 +7,18 @@ compared with the signature before anything is built, so that a mistake is told 
 import difflib
 import inspect
 import pkgutil
-from collections.abc import Iterable, Mapping
-from types import NoneType
-from typing import Any, get_args
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from tcsm.errors import InputError
 
 GET_OBJECT = "hydra.utils.get_object"  # the one target outside the package: names a constant of it
-PLAIN = (bool, int, float, str, NoneType)
+MODULES = re.compile(r"(\w+\.)+")
+ANYTHING = (Any, object, inspect.Parameter.empty)
 
 
 def check_arguments(node: object) -> None:
@@ -41,11 +43,11 @@ def near(name: str, allowed: Iterable[str]) -> str:
 
 
 def _check_node(node: DictConfig) -> None:
-    key, target = node._get_full_key(None), str(node["_target_"])
+    key, target = _key(node), str(node["_target_"])
+    made = _target(node)
     if target == GET_OBJECT:
-        _find(f"{key}.path", str(node.get("path")))
         return
-    parameters = inspect.signature(_find(f"{key}._target_", target)).parameters
+    parameters = inspect.signature(made).parameters
     given = {str(name): node[name] for name in node if not str(name).startswith("_")}
     _check_names(key, target, parameters, given)
     needed = [n for n, p in parameters.items() if p.default is p.empty and n not in given]
@@ -62,16 +64,41 @@ def _check_names(
             raise InputError(f"{key}.{name}: {target} takes no such argument; {hint}")
         wanted = parameters[name].annotation
         if not _fits(value, wanted):
-            kinds = getattr(wanted, "__name__", str(wanted))
-            raise InputError(f"{key}.{name}: must be of type {kinds}, found {value!r}")
+            kinds = wanted.__name__ if inspect.isclass(wanted) else MODULES.sub("", str(wanted))
+            raise InputError(f"{key}.{name}: must be of type {kinds}, found {_shown(value)}")
 
 
 def _fits(value: object, wanted: Any) -> bool:  # noqa: ANN401 -- an annotation
-    """Whether a plain value has its type; what is not plain is left to the constructor."""
-    kinds = get_args(wanted) or (wanted,)
-    if type(value) not in PLAIN or any(kind not in PLAIN for kind in kinds):
-        return True
-    return type(value) in kinds or (type(value) is int and float in kinds)
+    """Whether a value has its type; lists are looked through, nodes judged by their target."""
+    origin = get_origin(wanted)
+    if origin in (Union, UnionType):
+        return any(_fits(value, kind) for kind in get_args(wanted))
+    if isinstance(value, DictConfig) and "_target_" in value:
+        return bool(value.get("_partial_")) or _makes(value, wanted)
+    if isinstance(value, ListConfig):
+        kinds = get_args(wanted)[:1]
+        return origin is Sequence and all(_fits(part, kind) for part in value for kind in kinds)
+    if isinstance(value, DictConfig):
+        return origin is Mapping
+    return wanted in (type(value), *ANYTHING) or (type(value) is int and wanted is float)
+
+
+def _makes(node: DictConfig, wanted: Any) -> bool:  # noqa: ANN401 -- an annotation
+    """Whether a node's target makes what is wanted, as far as classes tell."""
+    made = _target(node)
+    if not inspect.isclass(wanted) or getattr(wanted, "_is_protocol", False):
+        return callable(made)
+    if str(node["_target_"]) == GET_OBJECT:
+        return isinstance(made, wanted)
+    return not inspect.isclass(made) or issubclass(made, wanted)
+
+
+def _target(node: DictConfig) -> Any:  # noqa: ANN401 -- any object of the package
+    """What a node names: a class, a function, or a constant of the package."""
+    target, field = str(node["_target_"]), "_target_"
+    if target == GET_OBJECT:
+        target, field = str(node.get("path")), "path"
+    return _find(f"{_key(node)}.{field}", target)
 
 
 def _find(key: str, target: str) -> Any:  # noqa: ANN401 -- any object of the package
@@ -81,3 +108,17 @@ def _find(key: str, target: str) -> Any:  # noqa: ANN401 -- any object of the pa
         return pkgutil.resolve_name(target)
     except (ImportError, AttributeError, ValueError):
         raise InputError(f"{key}: {target} does not exist") from None
+
+
+def _key(node: DictConfig) -> str:
+    """The dotted name of a node, with an index in brackets where it stands in a list."""
+    return str(node._get_full_key("_target_")).removesuffix("._target_")
+
+
+def _shown(value: object) -> str:
+    """A value on one line, a node by its target."""
+    if not isinstance(value, DictConfig | ListConfig):
+        return repr(value)
+    plain = OmegaConf.to_container(value)
+    name = plain.get("path", plain.get("_target_")) if isinstance(plain, dict) else None
+    return str(name or plain)

@@ -1,0 +1,71 @@
+"""The plain keys of a run, those that are no argument of an object: what each may hold."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tcsm.errors import InputError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of value: how a message calls it, and how it is told."""
+
+    name: str
+    holds: Callable[[object], bool]
+
+
+COUNT = Kind("a whole number of 1 or more", lambda v: type(v) is int and v >= 1)
+SEED = Kind("a whole number of 0 or more, below 2^63", lambda v: type(v) is int and 0 <= v < 2**63)
+TEXT = Kind("a text", lambda v: isinstance(v, str) and v != "")
+MAYBE_TEXT = Kind("a text or null", lambda v: v is None or TEXT.holds(v))
+TEXTS = Kind("a list of texts", lambda v: _all(v, TEXT))
+COUNTS = Kind("a list of whole numbers of 1 or more", lambda v: v != [] and _all(v, COUNT))
+PAIR = Kind("a pair of texts", lambda v: _all(v, TEXT) and len(v) == 2)  # type: ignore[arg-type]
+PAIRS = Kind("a list of [subject, baseline]", lambda v: _all(v, PAIR))
+
+ABSENT = object()
+KINDS = {
+    "experiment": TEXT,
+    "seed": SEED,
+    "out": TEXT,
+    "scratch": TEXT,
+    "judge": MAYBE_TEXT,
+    "runs": TEXTS,
+    "pairs": PAIRS,
+    "data.root": TEXT,
+    "data.length": COUNT,
+    "data.batch": COUNT,
+    "validation.every": COUNT,
+    "validation.sequences": COUNT,
+    "evaluation.sequences": COUNT,
+    "evaluation.batch": COUNT,
+    "sampling.count": COUNT,
+    "sampling.steps": COUNTS,
+}
+
+
+def check_values(cfg: DictConfig) -> None:
+    """Hold the plain keys that a configuration has against their kinds.
+
+    Raises:
+        InputError: a value of another kind, or one out of its range.
+    """
+    for key, kind in KINDS.items():
+        value = _value(cfg, key)
+        if value is not ABSENT and not kind.holds(value):
+            raise InputError(f"{key} must be {kind.name}, found {value!r}")
+
+
+def _value(cfg: DictConfig, key: str) -> object:
+    """What a key holds; an interpolation that fails is told where it is read."""
+    try:
+        return OmegaConf.select(cfg, key, default=ABSENT)
+    except OmegaConfBaseException:
+        return ABSENT
+
+
+def _all(value: object, kind: Kind) -> bool:
+    return isinstance(value, ListConfig) and all(kind.holds(part) for part in value)
