@@ -78,12 +78,8 @@ class Batches:
         """Windows of an epoch, as many as fit behind every offset."""
         return max(1, (self.tokens.size - self.length + 1) // self.length)
 
-    def at(
-        self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
-    ) -> Batch:
-        """The rows of a step that fall to one rank and one micro-batch.
-
-        The parts, in the order (rank, micro), are the global batch whatever the split.
+    def rows(self, world: int, micros: int) -> int:
+        """How many rows fall to one rank and one micro-batch.
 
         Raises:
             InputError: if the global batch cannot be split evenly.
@@ -91,9 +87,18 @@ class Batches:
         if self.batch % (world * micros):
             raise InputError(
                 f"data.batch must be a multiple of {world * micros} ({world} processes × {micros} "
-                f"micro-batches), found {self.batch}"
+                f"micro-batches of trainer.accumulate), found {self.batch}"
             )
-        rows = self.batch // (world * micros)
+        return self.batch // (world * micros)
+
+    def at(
+        self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
+    ) -> Batch:
+        """The rows of a step that fall to one rank and one micro-batch.
+
+        The parts, in the order (rank, micro), are the global batch whatever the split.
+        """
+        rows = self.rows(world, micros)
         ids = (rank * micros + micro) * rows + torch.arange(rows)
         window = self.starts(step * self.batch + ids)[:, None] + torch.arange(self.length)
         tokens = torch.from_numpy(self.tokens[window.numpy()].astype(np.int64))
@@ -130,16 +135,22 @@ def _feistel(index: Int[Tensor, "B"], half: int, key: Int[Tensor, "B"]) -> Int[T
 
 
 def evaluation_windows(
-    tokens: UInt[np.ndarray, "n"], length: int, count: int
+    tokens: UInt[np.ndarray, "n"], length: int, count: int, key: str = "evaluation.sequences"
 ) -> Int[Tensor, "N L"]:
     """`count` windows, evenly spaced over a split and without overlap, in int64.
+
+    Args:
+        tokens: the split.
+        length: tokens in a window, L.
+        count: how many windows, N.
+        key: which key says so.
 
     Raises:
         InputError: if the split is too short for them.
     """
     if count < 1 or length < 1 or count * length > tokens.size:
         raise InputError(
-            f"evaluation.sequences = {count} windows of data.length = {length} tokens do not fit "
+            f"{key} = {count} windows of data.length = {length} tokens do not fit "
             f"in a split of {tokens.size} tokens; at most {tokens.size // max(length, 1)} do"
         )
     starts = np.arange(count) * tokens.size // count

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -108,7 +109,8 @@ def write_tokens(path: Path, pieces: Iterable[Piece], header: Header) -> Header:
             "make room, or set data.root to another one"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
     return header
 
 
@@ -174,5 +176,7 @@ def read_header(path: Path) -> Header:
         if head != header.pack() or header.size < _PAYLOAD:
             raise ValueError
     except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: not a token file, or cut in its header") from error
+        raise InputError(
+            f"{path}: not a token file, or cut in its header; run prepare again"
+        ) from error
     return header

@@ -78,7 +78,7 @@ class Letters(Tokenizer):
             at = int(tokens.argmax())
             raise InputError(
                 f"the tokenizer 'letters' has no symbol {text[at]!r}, found at character {at}: "
-                "let the corpus normalize its text (tcsm.data.normalize.text8)"
+                "set corpus.normalize.path=tcsm.data.normalize.text8, or tokenizer=bytes"
             )
         return tokens
 

@@ -28,7 +28,9 @@ def test_prepare_writes_three_files(tmp_path):
 
 
 def test_documents_are_separated():
-    tokens = np.concatenate([piece.tokens for piece in pieces(["ab", "c", ""], Bytes())])
+    tokens = np.concatenate(
+        [piece.tokens for piece in pieces(["ab", "c", ""], Bytes(), "letters")]
+    )
     assert tokens.tobytes() == b"ab\nc\n"
 
 
@@ -37,6 +39,20 @@ def test_unknown_symbol_leaves_no_file(tmp_path):
         def splits(self):
             return {"train": ["Ab"]}
 
-    with pytest.raises(InputError, match="no symbol 'A'"):
+    with pytest.raises(
+        InputError, match="corpus fable: the tokenizer 'letters' has no symbol 'A'"
+    ):
         prepare(Bad(), Letters(), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_corpus_that_fails_late_leaves_the_former_files(tmp_path):
+    class Bad(Fable):
+        def splits(self):
+            return {"train": ["another text"], "valid": ["fine"], "test": ["no, not fine"]}
+
+    prepare(Fable(), Letters(), tmp_path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(InputError, match="no symbol ','"):
+        prepare(Bad(), Letters(), tmp_path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
