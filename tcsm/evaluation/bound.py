@@ -43,6 +43,10 @@ class Bound(ABC):
     def __call__(self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int) -> Draws:
         """Draws for sequences x₁ with identities ``ids`` (N)."""
 
+    @abstractmethod
+    def check(self, model: nn.Module) -> None:
+        """Raises InputError unless this is a bound on the model's likelihood."""
+
 
 @dataclass(frozen=True)
 class Exact(Bound):
@@ -50,12 +54,17 @@ class Exact(Bound):
 
     def __call__(self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int) -> Draws:
         """One column."""
+        self.check(model)
+        assert isinstance(model, Autoregressive)
+        nats = -model.log_prob(x_1)[:, None]
+        return Draws(nats, torch.full_like(nats, torch.nan), nats / x_1.shape[1])
+
+    def check(self, model: nn.Module) -> None:
+        """Autoregressive models alone have an exact likelihood."""
         if not isinstance(model, Autoregressive):
             raise InputError(
                 f"bound=exact needs model=autoregressive, found {type(model).__name__}"
             )
-        nats = -model.log_prob(x_1)[:, None]
-        return Draws(nats, torch.full_like(nats, torch.nan), nats / x_1.shape[1])
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,12 @@ class _Sampled(Bound):
         if self.draws < 1:
             raise InputError(f"bound.draws must be at least 1, found {self.draws}")
 
+    def check(self, model: nn.Module) -> None:
+        """A posterior is what is corrupted for."""
+        if not isinstance(model, Posterior):
+            found = type(model).__name__
+            raise InputError(f"bound: {found} has an exact likelihood; set bound=exact")
+
     @abstractmethod
     def corruption(self) -> Corruption:
         """How to corrupt."""
@@ -93,6 +108,7 @@ class _Sampled(Bound):
     @torch.no_grad()
     def __call__(self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int) -> Draws:
         """M corruptions of every sequence in one pass."""
+        self.check(model)
         assert isinstance(model, Posterior)
         count, draws = len(x_1), self.draws
         draw = torch.arange(draws, device=x_1.device).repeat(count)
@@ -119,11 +135,11 @@ class Count(_Sampled):
         super().__post_init__()
         CountSampling(self.path)
 
-    def __call__(self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int) -> Draws:
+    def check(self, model: nn.Module) -> None:
         """As the base; a time-conditioned network has no such form."""
+        super().check(model)
         if getattr(getattr(model, "net", None), "timed", False):
-            raise InputError("bound=count needs a time-free network (net.timed: false); use time")
-        return super().__call__(model, x_1, ids, seed)
+            raise InputError("bound=count needs net.timed=false, found true; set bound=time")
 
     def corruption(self) -> Corruption:
         """By count."""
@@ -146,6 +162,12 @@ class Time(_Sampled):
     """
 
     epsilon: float = 1e-3
+
+    def __post_init__(self) -> None:
+        """Refuse a clamp that leaves no time."""
+        super().__post_init__()
+        if not 0 <= self.epsilon < 1:
+            raise InputError(f"bound.epsilon must lie in [0, 1), found {self.epsilon}")
 
     def corruption(self) -> Corruption:
         """By time."""

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from tcsm.errors import InputError
 from tcsm.nets.base import SiteSum
 from tcsm.noise import Noise
 from tcsm.posteriors.base import Posterior
@@ -102,7 +103,11 @@ class Denoising(Objective):
         weight: Float[Tensor, "B"] | None = None,
     ) -> Terms:
         """Corrupt, sum, report."""
-        assert isinstance(model, Posterior)
+        if not isinstance(model, Posterior):
+            raise InputError(
+                f"objective: {type(self).__name__} needs a posterior (model=factorized or "
+                f"leave_one_out), found {type(model).__name__}"
+            )
         drawn = self.corruption(x_1, noise)
         per_row = self.weighting(drawn) * (1 if weight is None else weight) / len(x_1)
         row = drawn.open.nonzero(as_tuple=True)[0]

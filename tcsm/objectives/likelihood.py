@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from tcsm.errors import InputError
 from tcsm.noise import Noise
 from tcsm.objectives.base import Denoising, Objective, Terms
 from tcsm.posteriors.site import BoundIntegrand, SiteLoss
@@ -36,7 +37,9 @@ class NextToken(Objective):
         weight: Float[Tensor, "B"] | None = None,
     ) -> Terms:
         """Nats a token; ``noise`` is not needed."""
-        assert isinstance(model, Autoregressive)
+        if not isinstance(model, Autoregressive):
+            found = type(model).__name__
+            raise InputError(f"objective=next_token needs model=autoregressive, found {found}")
         per_row = torch.full((len(x_1),), 1 / x_1.numel(), device=x_1.device)
         per_row = per_row if weight is None else per_row * weight
         result = model.cross_entropy(x_1, per_row.repeat_interleave(x_1.shape[1]))

@@ -64,7 +64,7 @@ class Polynomial(Schedule):
 
     def __post_init__(self) -> None:
         """Refuse a power that does not rise from 0 to 1."""
-        if not self.power > 0:
+        if not 0 < self.power < math.inf:
             raise InputError(f"schedule.power must be positive, found {self.power}")
 
     def alpha(self, t: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:

@@ -70,6 +70,17 @@ class PathSampler(Sampler):
 
     path: Path
 
+    def posterior(self, model: nn.Module) -> Posterior:
+        """The model, which must be a posterior of some path.
+
+        Raises:
+            InputError: it is not.
+        """
+        if not isinstance(model, Posterior):
+            name, found = type(self).__name__, type(model).__name__
+            raise InputError(f"sampler: {name} needs a posterior, found {found}; use next_token")
+        return model
+
     def start(self, count: int, length: int, seed: int, device: torch.device) -> Tensor:
         """x₀ ∼ p₀."""
         noise = Noise(seed, -1, torch.arange(count, device=device), count)
@@ -89,13 +100,13 @@ class GridSampler(PathSampler):
     @torch.no_grad()
     def __call__(self, model: nn.Module, count: int, length: int, seed: int) -> Sampled:
         """Walk the grid."""
-        assert isinstance(model, Posterior)
+        posterior = self.posterior(model)
         x_t = self.start(count, length, seed, device_of(model))
         ids = torch.arange(count, device=x_t.device)
         grid = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64, device=x_t.device)
         for index in range(self.steps):
             t, s = (grid[at].expand(count) for at in (index, index + 1))
-            x_t = self.step(model, x_t, t, s, Noise(seed, index, ids, count))
+            x_t = self.step(posterior, x_t, t, s, Noise(seed, index, ids, count))
         return Sampled(x_t, self.steps)
 
 

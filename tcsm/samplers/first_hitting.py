@@ -13,7 +13,6 @@ from torch import nn
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise
-from tcsm.posteriors.base import Posterior
 from tcsm.process.sources import Mask
 from tcsm.samplers.base import PathSampler, Sampled, categorical, device_of
 
@@ -38,7 +37,7 @@ class FirstHitting(PathSampler):
     @torch.no_grad()
     def __call__(self, model: nn.Module, count: int, length: int, seed: int) -> Sampled:
         """Open groups of sites in the order of their levels."""
-        assert isinstance(model, Posterior)
+        posterior = self.posterior(model)
         x_t = self.start(count, length, seed, device_of(model))
         noise = Noise(seed, 0, torch.arange(count, device=x_t.device), count)
         level, order = noise.uniform("level", length).sort(-1)
@@ -49,5 +48,5 @@ class FirstHitting(PathSampler):
             now = order[:, first : first + at_once]
             sites = torch.zeros_like(x_t, dtype=torch.bool).scatter(1, now, True)
             t = self.path.schedule.inverse(level[:, first])
-            x_t[sites] = categorical(model.log_conditionals(x_t, t, sites), u[sites])
+            x_t[sites] = categorical(posterior.log_conditionals(x_t, t, sites), u[sites])
         return Sampled(x_t, len(groups))

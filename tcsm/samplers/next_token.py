@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from tcsm.errors import InputError
 from tcsm.noise import batch_noise
 from tcsm.samplers.base import Sampled, Sampler, categorical, device_of
 from tcsm.teachers.autoregressive import Autoregressive
@@ -17,7 +18,9 @@ class NextToken(Sampler):
     @torch.no_grad()
     def __call__(self, model: nn.Module, count: int, length: int, seed: int) -> Sampled:
         """Draw ``count`` sequences; a pure function of the seed."""
-        assert isinstance(model, Autoregressive)
+        if not isinstance(model, Autoregressive):
+            found = type(model).__name__
+            raise InputError(f"sampler=next_token needs model=autoregressive, found {found}")
         u = batch_noise(seed, 0, count).uniform("token", length).to(device_of(model))
         x = torch.empty(count, 0, dtype=torch.int64, device=u.device)
         for index in range(length):
