@@ -67,17 +67,21 @@ def load(path: Path, architecture: str | None = None) -> tuple[dict[str, Tensor]
         InputError: no file, not whole, altered, of another format or another architecture.
     """
     if not path.is_file():
-        raise InputError(f"{path} does not exist; expected a checkpoint")
+        raise InputError(f"{path} does not exist; expected a checkpoint: train first")
     try:
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {})["tcsm"])
             _check_facts(path, facts, architecture)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is not a whole checkpoint ({_line(error)})") from error
+        raise InputError(
+            f"{path} is not a whole checkpoint ({_line(error)}); train again"
+        ) from error
     written = facts.pop("sha256", None)
     if written != digest(tensors, facts):
-        raise InputError(f"{path} was altered: its bytes do not match its checksum {written}")
+        raise InputError(
+            f"{path} was altered: its bytes do not match its checksum {written}; train again"
+        )
     return tensors, facts
 
 
@@ -98,12 +102,16 @@ def load_weights(path: Path, model: nn.Module, architecture: str | None = None) 
 
 
 def _check_facts(path: Path, facts: Mapping[str, object], architecture: str | None) -> None:
-    """Raises InputError for another format or architecture."""
+    """Raises InputError for another format or architecture, by the words in which they differ."""
     if facts.get("format") != FORMAT:
         raise InputError(f"{path} has format {facts.get('format')}, expected {FORMAT}")
-    found = facts.get("architecture")
-    if architecture is not None and found != architecture:
-        raise InputError(f"{path} is of architecture {found}, expected {architecture}")
+    if architecture is not None and facts.get("architecture") != architecture:
+        found, wanted = str(facts.get("architecture")).split(), architecture.split()
+        ours, theirs = (
+            " ".join(word for word in these if word not in others)
+            for these, others in ((found, wanted), (wanted, found))
+        )
+        raise InputError(f"{path} is of architecture {ours}, expected {theirs}")
 
 
 def _line(error: Exception) -> str:
