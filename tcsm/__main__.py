@@ -54,7 +54,10 @@ def _run_stage(name: str, arguments: list[str]) -> None:
     else:
         runs = [config.compose(arguments)]
     for cfg in [OmegaConf.create(config.cut(cfg, stage.READS)) for cfg in runs]:
-        stage.main(cfg, Path(cfg.out))
+        try:
+            stage.main(cfg, Path(cfg.out))
+        except OSError as error:  # a full or forbidden disk
+            raise InputError(f"{error.filename or cfg.out}: {error.strerror or error}") from error
 
 
 def _stages() -> dict[str, str]:

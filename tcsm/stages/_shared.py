@@ -1,6 +1,7 @@
 """What several stages do at their door: open data, build a model, load its weights."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -29,20 +30,21 @@ def build_model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
     model: nn.Module = build(cfg.model)
     net = bare(model)
     path = getattr(model, "path", None)
+    states: int = tokenizer.size + 1 if path is None else path.source.states
     sizes = {"model.net.vocabulary": net.vocabulary}
     if path is not None:
         sizes["model.path.source.vocabulary"] = path.source.vocabulary
-        if net.states < path.source.states:
-            raise InputError(
-                f"model.net.extra must make room for {path.source.states} states of the source, "
-                f"found {net.states}"
-            )
     for key, size in sizes.items():
         if size != tokenizer.size:
             raise InputError(
                 f"{key} must be {tokenizer.size}, the size of tokenizer {tokenizer.name}, "
                 f"found {size}"
             )
+    if net.states < states:
+        raise InputError(
+            f"model.net.extra must be {states - net.vocabulary} or more, room for the mask or the "
+            f"start symbol, found {net.states - net.vocabulary}"
+        )
     return model
 
 
@@ -54,7 +56,16 @@ def bare(model: nn.Module) -> Net:
 
 def architecture(cfg: DictConfig) -> str:
     """A model's configuration on one line: what its weights file must have been made for."""
-    return json.dumps(OmegaConf.to_container(cfg.model, resolve=True), sort_keys=True)
+    return " ".join(sorted(_values(OmegaConf.to_container(cfg.model, resolve=True), "model")))
+
+
+def _values(node: object, key: str) -> Iterator[str]:
+    """Every value below a node with its dotted key."""
+    if isinstance(node, dict):
+        for name, child in node.items():
+            yield from _values(child, f"{key}.{name}")
+    else:
+        yield f"{key}={json.dumps(node, separators=(',', ':'))}"
 
 
 def load_model(cfg: DictConfig, tokenizer: Tokenizer, folder: Path, devices: Devices) -> nn.Module:

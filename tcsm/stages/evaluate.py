@@ -26,7 +26,8 @@ READS = (
     "tokenizer",
     "model",
     "bound",
-    "evaluation",
+    "evaluation.sequences",
+    "evaluation.batch",
     "devices",
 )
 SPLITS = {"valid": 2, "test": 3}  # the seed of each split's draws, which all models share

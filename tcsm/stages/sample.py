@@ -28,7 +28,8 @@ READS = (
     "tokenizer",
     "model",
     "sampler",
-    "sampling",
+    "sampling.count",
+    "sampling.steps",
     "judge",
     "devices",
 )
@@ -62,7 +63,10 @@ def _judge(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Autoregre
     path = Path(cfg.judge) / "config.yaml"
     if not path.is_file():
         raise InputError(f"judge: {path} does not exist; train that run first, or set judge=null")
-    judge = load_model(next(load(str(path))), tokenizer, Path(cfg.judge), devices)
+    run = next(load(str(path)))
+    if "model" not in run:
+        raise InputError(f"judge: {path} names no model; it must be the config.yaml of a training")
+    judge = load_model(run, tokenizer, Path(cfg.judge), devices)
     if not isinstance(judge, Autoregressive):
         raise InputError(f"judge: {cfg.judge} must be an autoregressive run")
     return judge

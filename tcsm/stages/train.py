@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from tcsm.config import build
 from tcsm.data.batches import Batches, evaluation_windows
 from tcsm.data.tokenfile import TokenFile
-from tcsm.errors import InputError
+from tcsm.evaluation.bound import Bound
 from tcsm.reporting.records import Writer, write_json, write_text
 from tcsm.stages._glue import Loss, Validation
 from tcsm.stages._shared import architecture, bare, build_model, open_split
@@ -28,13 +29,16 @@ READS = (
     "seed",
     "out",
     "scratch",
-    "data",
+    "data.root",
+    "data.length",
+    "data.batch",
     "tokenizer",
     "model",
     "objective",
     "bound",
     "trainer",
-    "validation",
+    "validation.every",
+    "validation.sequences",
     "devices",
 )
 
@@ -45,23 +49,20 @@ def main(cfg: DictConfig, out: Path) -> None:
     Raises:
         InputError: data, sizes or values that do not fit together; a loss that is not finite.
     """
-    if cfg.validation.every < 1:
-        raise InputError(f"validation.every must be 1 or more, found {cfg.validation.every}")
     tokenizer = build(cfg.tokenizer)
     train, valid = (open_split(cfg, tokenizer, split) for split in ("train", "valid"))
     batches = Batches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
-    windows = evaluation_windows(valid.tokens, cfg.data.length, cfg.validation.sequences)
     devices: Devices = build(cfg.devices)
     with devices.ready():
         torch.manual_seed(cfg.seed)
         model = build_model(cfg, tokenizer).to(devices.device)
         state = TrainState(bare(model), build(cfg.trainer), cfg.seed)
+        batches.rows(devices.world, state.recipe.accumulate)
+        validate = _validation(cfg, model, valid, state.recipe.steps, devices)
+        loss = Loss(model, build(cfg.objective), cfg.seed)
         resumable = Resumable(Path(cfg.scratch), _fingerprint(cfg, train), devices.main)
         resumable.begin(state)
         watch = Stopwatch(state.elapsed)
-        bound, every, steps = build(cfg.bound), cfg.validation.every, state.recipe.steps
-        validate = Validation(model, bare(model), bound, windows, every, steps, devices)
-        loss = Loss(model, build(cfg.objective), cfg.seed)
         with ExitStack() as stack:
             hooks = _hooks(cfg, resumable, state, validate, stack)
             fit(state, loss, batches, devices, hooks)
@@ -71,6 +72,17 @@ def main(cfg: DictConfig, out: Path) -> None:
             telemetry = describe(watch, state.tokens, devices.device, flops, devices.world)
             write_json(out / "train.telemetry.json", telemetry)
             resumable.finish()
+
+
+def _validation(
+    cfg: DictConfig, model: nn.Module, data: TokenFile, steps: int, devices: Devices
+) -> Validation:
+    """The learning curve's points; a bound of another model is refused before a step."""
+    length, count = cfg.data.length, cfg.validation.sequences
+    windows = evaluation_windows(data.tokens, length, count, "validation.sequences")
+    bound: Bound = build(cfg.bound)
+    bound.check(model)
+    return Validation(model, bare(model), bound, windows, cfg.validation.every, steps, devices)
 
 
 def _hooks(
