@@ -25,10 +25,10 @@ class Table(Net):
         self.vocabulary, self.states = logits.shape[-1], states
         self.causal, self.timed, self.chunk, self.head = False, False, None, nn.Identity()
 
-    def features(self, x: Tensor, t: Tensor | None, sites: Tensor) -> Tensor:
+    def features(self, x: Tensor, t: Tensor | None, rows: Tensor) -> Tensor:
         if not self.states:
-            return self.logits.expand(*x.shape, -1)[sites]
-        return self.logits[number(x, self.states)][sites]
+            return self.logits.expand(*x.shape, -1).flatten(0, 1)[rows]
+        return self.logits[number(x, self.states)].flatten(0, 1)[rows]
 
 
 class Oracle(Net):
@@ -40,8 +40,8 @@ class Oracle(Net):
         self.causal, self.timed, self.chunk, self.head = False, True, None, nn.Identity()
         self.nothing = nn.Parameter(torch.zeros(()))  # samplers ask where the parameters live
 
-    def features(self, x: Tensor, t: Tensor | None, sites: Tensor) -> Tensor:
-        return self.function(x, t)[sites]
+    def features(self, x: Tensor, t: Tensor | None, rows: Tensor) -> Tensor:
+        return self.function(x, t).flatten(0, 1)[rows]
 
 
 def number(x: Tensor, states: int) -> Tensor:

@@ -44,6 +44,7 @@ class Net(nn.Module, ABC):
 
     Attributes:
         vocabulary: V, the clean tokens.
+        states: input states: V, and the mask or the start symbol.
         causal: sites see their past alone.
         timed: it takes t.
         head: features (n, D) ↦ logits (n, V), one column a clean token.
@@ -51,6 +52,7 @@ class Net(nn.Module, ABC):
     """
 
     vocabulary: int
+    states: int
     causal: bool
     timed: bool
     head: nn.Module
@@ -58,9 +60,9 @@ class Net(nn.Module, ABC):
 
     @abstractmethod
     def features(
-        self, x: Int[Tensor, "B L"], t: Tensor | None, sites: Bool[Tensor, "B L"]
+        self, x: Int[Tensor, "B L"], t: Tensor | None, rows: Int[Tensor, "n"]
     ) -> Float[Tensor, "n D"]:
-        """Features at the chosen sites, in row-major order."""
+        """Features at the chosen rows of the B·L flattened sites; a row may come twice."""
 
     def flops_per_token(self, length: int) -> float:
         """Of a training step, forward and backward, the head at every site: 6 a parameter."""
@@ -91,18 +93,28 @@ class Net(nn.Module, ABC):
             read: what to do with the logits.
             weight: weight of each site, (n).
         """
-        hidden = self.features(x, t, sites)
-        if read is None or weight is None:
-            logits: Tensor = self.head(hidden)
-            return logits
-        if self.chunk is None or len(hidden) <= self.chunk:
-            return _at_once(self.head, hidden, read, weight)
+        rows = sites.flatten().nonzero().squeeze(1)
+        count = len(rows)
+        hidden = self.features(x, t, _rounded(rows, x.numel()))
+        if read is None or weight is None or self.chunk is None or count <= self.chunk:
+            logits: Tensor = self.head(hidden)[:count]
+            return _at_once(logits, read, weight) if read and weight is not None else logits
+        hidden = hidden[:count]
         arguments = (self.head, read, weight, self.chunk, hidden, *self.head.parameters())
         return SiteSum(*_InChunks.apply(*arguments))  # type: ignore[no-untyped-call]
 
 
-def _at_once(head: nn.Module, hidden: Tensor, read: Read, weight: Tensor) -> SiteSum:
-    loss, cross_entropy = read(head(hidden), slice(0, len(hidden)))
+def _rounded(rows: Int[Tensor, "n"], sites: int) -> Int[Tensor, "m"]:
+    """The rows, filled up with the first site to a multiple of 1/32 of all sites.
+
+    The number of open sites is another one every step, and libraries prepare every new shape of a
+    matrix product anew: half a millisecond and half a megabyte each on a CPU. So there are 32.
+    """
+    return nn.functional.pad(rows, (0, -len(rows) % max(1, sites // 32)))
+
+
+def _at_once(logits: Tensor, read: Read, weight: Tensor) -> SiteSum:
+    loss, cross_entropy = read(logits, slice(0, len(logits)))
     total = (weight.to(loss.dtype) * loss).sum()
     return SiteSum(total, loss.detach(), cross_entropy.detach())
 

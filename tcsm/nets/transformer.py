@@ -6,7 +6,7 @@ time-free network lacks these modules altogether.
 """
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -100,7 +100,8 @@ class Transformer(Net):
         stem: int = 0,
         chunk: int | None = None,
     ) -> None:
-        _check(dim, depth, heads, stem)
+        sizes = {"dim": dim, "depth": depth, "heads": heads, "ratio": ratio, "chunk": chunk}
+        _check(sizes, dim, heads, stem)
         super().__init__()
         self.vocabulary, self.states, self.heads = vocabulary, vocabulary + extra, heads
         self.causal, self.timed, self.chunk = causal, timed, chunk
@@ -117,7 +118,7 @@ class Transformer(Net):
         return 6.0 * weights + 12.0 * len(self.blocks) * length * self.embedding.shape[1]
 
     def features(
-        self, x: Int[Tensor, "B L"], t: Tensor | None, sites: Bool[Tensor, "B L"]
+        self, x: Int[Tensor, "B L"], t: Tensor | None, rows: Int[Tensor, "n"]
     ) -> Float[Tensor, "n D"]:
         """Normalized features of the last layer."""
         hidden = (
@@ -127,17 +128,15 @@ class Transformer(Net):
         turn = rotary(x.shape[1], hidden.shape[-1] // self.heads, hidden)
         if torch.is_autocast_enabled(hidden.device.type):
             hidden = hidden.to(torch.get_autocast_dtype(hidden.device.type))
-        rows = sites.flatten().nonzero().squeeze(1)
         for block in self.blocks[:-1]:
             hidden = block(hidden, turn, time)
         return rms_norm(self.blocks[-1](hidden, turn, time, rows))
 
 
-def _check(dim: int, depth: int, heads: int, stem: int) -> None:
-    if depth < 1 or heads < 1 or dim < 1:
-        raise InputError(
-            f"net.dim, net.depth and net.heads must be positive, found {dim}, {depth}, {heads}"
-        )
+def _check(sizes: dict[str, int | None], dim: int, heads: int, stem: int) -> None:
+    for key, size in sizes.items():
+        if size is not None and size < 1:
+            raise InputError(f"net.{key} must be 1 or more, found {size}")
     if dim % (2 * heads):
         raise InputError(f"net.dim must be a multiple of 2 · net.heads = {2 * heads}, found {dim}")
     if stem < 0 or (stem and stem % 2 == 0):

@@ -24,8 +24,8 @@ class Small(Net):
         self.seen = []
         self.head.register_forward_hook(lambda _, inputs, __: self.seen.append(len(inputs[0])))
 
-    def features(self, x, t, sites):
-        return (self.table[x] + self.table[x].sum(1, keepdim=True))[sites]
+    def features(self, x, t, rows):
+        return (self.table[x] + self.table[x].sum(1, keepdim=True)).flatten(0, 1)[rows]
 
 
 class CrossEntropy:

@@ -100,7 +100,7 @@ def test_all_parameters_receive_gradients():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"depth": 0}, r"net\.dim, net\.depth and net\.heads must be positive, found 16, 0, 2"),
+        ({"depth": 0}, r"net\.depth must be 1 or more, found 0"),
         ({"dim": 18}, r"net\.dim must be a multiple of 2 · net\.heads = 4, found 18"),
         ({"stem": 4}, r"net\.stem must be 0 or an odd width, found 4"),
         ({"stem": -1}, r"net\.stem must be 0 or an odd width, found -1"),
