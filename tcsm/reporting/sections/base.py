@@ -17,7 +17,6 @@ from tcsm.reporting.runs import Run
 
 
 @runtime_checkable
-@runtime_checkable
 class Block(Protocol):
     """A piece of a section; ``reports/captions/NAME.md``, if there is one, is its caption."""
 
@@ -42,7 +41,6 @@ class Section:
     answer: str = ""
 
 
-@runtime_checkable
 @runtime_checkable
 class Chapter(Protocol):
     """Makes a section of the runs; its constructor takes what the configuration decides."""
