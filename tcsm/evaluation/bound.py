@@ -40,8 +40,10 @@ class Bound(ABC):
     """An estimator of b."""
 
     @abstractmethod
-    def __call__(self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int) -> Draws:
-        """Draws for sequences x₁ with identities ``ids`` (N)."""
+    def __call__(
+        self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
+    ) -> Draws:
+        """M = ``draws`` draws for sequences x₁ with identities ``ids`` (N)."""
 
     @abstractmethod
     def check(self, model: nn.Module) -> None:
@@ -52,7 +54,9 @@ class Bound(ABC):
 class Exact(Bound):
     """−log p(x₁) of an autoregressive model: no bound, no draws."""
 
-    def __call__(self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int) -> Draws:
+    def __call__(
+        self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
+    ) -> Draws:
         """One column."""
         self.check(model)
         assert isinstance(model, Autoregressive)
@@ -73,19 +77,9 @@ class _Sampled(Bound):
 
     Attributes:
         path: the noising process.
-        draws: M.
-
-    Raises:
-        InputError: fewer than one draw.
     """
 
     path: Path
-    draws: int
-
-    def __post_init__(self) -> None:
-        """An estimate needs a draw."""
-        if self.draws < 1:
-            raise InputError(f"bound.draws must be at least 1, found {self.draws}")
 
     def check(self, model: nn.Module) -> None:
         """A posterior is what is corrupted for."""
@@ -106,11 +100,15 @@ class _Sampled(Bound):
         """What is summed over open sites."""
 
     @torch.no_grad()
-    def __call__(self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int) -> Draws:
+    def __call__(
+        self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
+    ) -> Draws:
         """M corruptions of every sequence in one pass."""
         self.check(model)
         assert isinstance(model, Posterior)
-        count, draws = len(x_1), self.draws
+        if draws < 1:
+            raise InputError(f"evaluation.draws must be at least 1, found {draws}")
+        count = len(x_1)
         draw = torch.arange(draws, device=x_1.device).repeat(count)
         noise = Noise(seed, ids.repeat_interleave(draws), draw, draws)
         drawn = self.corruption()(x_1.repeat_interleave(draws, 0), noise)
@@ -132,7 +130,6 @@ class Count(_Sampled):
 
     def __post_init__(self) -> None:
         """Counts exist for masks alone."""
-        super().__post_init__()
         CountSampling(self.path)
 
     def check(self, model: nn.Module) -> None:
@@ -165,7 +162,6 @@ class Time(_Sampled):
 
     def __post_init__(self) -> None:
         """Refuse a clamp that leaves no time."""
-        super().__post_init__()
         if not 0 <= self.epsilon < 1:
             raise InputError(f"bound.epsilon must lie in [0, 1), found {self.epsilon}")
 

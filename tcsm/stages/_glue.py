@@ -45,6 +45,7 @@ class Validation:
         net: its bare network.
         bound: the estimator.
         windows: validation data, the same for every run.
+        draws: corruptions of each window.
         every: steps between two validations; the last step always is one.
         steps: of the whole training.
         devices: where it computes.
@@ -54,6 +55,7 @@ class Validation:
     net: nn.Module
     bound: Bound
     windows: Int[Tensor, "N L"]
+    draws: int
     every: int
     steps: int
     devices: Devices
@@ -67,7 +69,7 @@ class Validation:
         device = self.devices.device
         with self.devices.autocast(), torch.no_grad():
             draws = self.bound(
-                self.model, self.windows.to(device), ids.to(device), VALIDATION_SEED
+                self.model, self.windows.to(device), ids.to(device), VALIDATION_SEED, self.draws
             )
         nats = float(draws.nats.mean(1).sum() / self.windows.numel())
         return {"valid_nats_per_token": nats, "valid_bits_per_token": nats / math.log(2)}

@@ -1,11 +1,13 @@
 """Weights and text become numbers: the bound on both held-out splits, and loss by noise level."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from torch import Tensor, nn
+from torch import Tensor
 
 from tcsm.config import build
 from tcsm.data.batches import evaluation_windows
@@ -27,6 +29,7 @@ READS = (
     "model",
     "bound",
     "evaluation.sequences",
+    "evaluation.draws",
     "evaluation.batch",
     "devices",
 )
@@ -45,7 +48,8 @@ def main(cfg: DictConfig, out: Path) -> None:
         for split, seed in SPLITS.items():
             tokens = open_split(cfg, tokenizer, split).tokens
             windows = evaluation_windows(tokens, cfg.data.length, cfg.evaluation.sequences)
-            draws[split] = _draw(model, bound, windows, seed, cfg.evaluation.batch, devices)
+            ask = partial(bound, model, seed=seed, draws=cfg.evaluation.draws)
+            draws[split] = _draw(ask, windows, cfg.evaluation.batch, devices)
             splits[split] = _summary(draws[split], windows, tokenizer)
         record = {
             "stage": "evaluate",
@@ -63,7 +67,7 @@ def main(cfg: DictConfig, out: Path) -> None:
 
 
 def _draw(
-    model: nn.Module, bound: Bound, windows: Tensor, seed: int, size: int, devices: Devices
+    ask: Callable[[Tensor, Tensor], Draws], windows: Tensor, size: int, devices: Devices
 ) -> Draws:
     """Draws for all windows, ``size`` at a time; no number depends on the size."""
     parts = []
@@ -71,7 +75,7 @@ def _draw(
         chunk = windows[start : start + size].to(devices.device)
         ids = torch.arange(start, start + len(chunk), device=devices.device)
         with devices.autocast():
-            parts.append(bound(model, chunk, ids, seed))
+            parts.append(ask(chunk, ids))
     return Draws(
         *(torch.cat([getattr(part, name).cpu() for part in parts]) for name in vars(parts[0]))
     )

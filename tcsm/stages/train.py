@@ -39,6 +39,7 @@ READS = (
     "trainer",
     "validation.every",
     "validation.sequences",
+    "validation.draws",
     "devices",
 )
 
@@ -82,7 +83,8 @@ def _validation(
     windows = evaluation_windows(data.tokens, length, count, "validation.sequences")
     bound: Bound = build(cfg.bound)
     bound.check(model)
-    return Validation(model, bare(model), bound, windows, cfg.validation.every, steps, devices)
+    draws, every = cfg.validation.draws, cfg.validation.every
+    return Validation(model, bare(model), bound, windows, draws, every, steps, devices)
 
 
 def _hooks(
@@ -131,6 +133,10 @@ def _deliver(
 
 
 def _fingerprint(cfg: DictConfig, data: TokenFile) -> str:
-    """Of everything that decides the run: a saved state of another configuration is left aside."""
-    text = OmegaConf.to_yaml(cfg, resolve=True) + data.header.sha256
+    """Of everything that decides the run: a saved state of another configuration is left aside.
+
+    Where the results go decides nothing: a run whose folder cannot be written ends in another one.
+    """
+    decisive = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("out", "scratch")])
+    text = OmegaConf.to_yaml(decisive, resolve=True) + data.header.sha256
     return hashlib.sha256(text.encode()).hexdigest()

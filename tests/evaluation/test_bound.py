@@ -1,6 +1,7 @@
 """Bounds against enumeration: exact expectations, tightness, and honest error bars."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -87,7 +88,7 @@ def test_any_masked_model_is_bounded_from_above():
 
 @pytest.mark.parametrize("multiple", [1, 2])
 def test_counts_cover_every_size_when_draws_are_a_multiple_of_the_length(multiple):
-    draws = Count(path=MASKED, draws=L * multiple)(tabular(MASKED), ALL, torch.arange(27), seed=0)
+    draws = Count(path=MASKED)(tabular(MASKED), ALL, torch.arange(27), seed=0, draws=L * multiple)
     expected = 1 - torch.arange(1, L + 1).repeat_interleave(multiple).double() / L
     assert_close(draws.level, expected.expand(27, -1))
 
@@ -97,7 +98,7 @@ def test_one_stratified_round_over_all_subsets_is_the_exact_bound():
     remains, and the draw of size L has none at all."""
     model = tabular(MASKED)
     x_1, ids = repeated(ALL[[7]], 3000)
-    draws = Count(path=MASKED, draws=L)(model, x_1, ids, seed=1)
+    draws = Count(path=MASKED)(model, x_1, ids, seed=1, draws=L)
     estimate, exact = draws.nats.mean(-1), subset_bound(model, ALL[[7]])
     assert abs(estimate.mean() - exact) < 4 * estimate.std() / len(ids) ** 0.5
     assert draws.nats[:, -1].std() < 1e-12
@@ -111,7 +112,7 @@ def test_estimates_by_count_lie_within_their_error_bars(schedule):
     path = Path(Mask(V), schedule)
     table = tabular(MASKED)
     model = Factorized(table.net, path)
-    draws = Count(path=path, draws=3000)(model, ALL, torch.arange(27), seed=2)
+    draws = Count(path=path)(model, ALL, torch.arange(27), seed=2, draws=3000)
     z = standardized(draws, subset_bound(table, ALL))
     assert z.abs().max() < 3.7  # 27 sequences: a chance of 0.6 % for honest bars
     assert z.std() > 0.1
@@ -122,7 +123,7 @@ def test_estimates_by_time_lie_within_their_error_bars(schedule):
     path = Path(Mask(V), schedule)
     table = tabular(MASKED)
     model = Factorized(table.net, path)
-    draws = Time(path=path, draws=6000, epsilon=1e-4)(model, ALL, torch.arange(27), seed=2)
+    draws = Time(path=path, epsilon=1e-4)(model, ALL, torch.arange(27), seed=2, draws=6000)
     truth = subset_bound(table, ALL)
     assert (standardized(draws, truth).abs() < 3.7).all()
 
@@ -131,9 +132,9 @@ def test_estimates_of_uniform_noise_lie_within_their_error_bars():
     model = tabular(NOISED, LeaveOneOut)
     x_1 = ALL[[0, 7, 25]]
     truth = time_bound(model, x_1, Path.nelbo)
-    draws = Time(path=NOISED, draws=20_000, epsilon=1e-6)(model, x_1, torch.arange(3), seed=0)
+    draws = Time(path=NOISED, epsilon=1e-6)(model, x_1, torch.arange(3), seed=0, draws=20_000)
     assert (standardized(draws, truth).abs() < 3.7).all()
-    exact = Time(path=NOISED, draws=20_000, epsilon=1e-6)(true_noised(), x_1, torch.arange(3), 1)
+    exact = Time(path=NOISED, epsilon=1e-6)(true_noised(), x_1, torch.arange(3), 1, draws=20_000)
     assert (standardized(exact, NATS[number(x_1, V)]).abs() < 3.7).all()
 
 
@@ -142,7 +143,7 @@ def test_the_clamp_drops_the_end_of_time_and_nothing_else():
     epsilon = 0.3
     model = tabular(MASKED)
     x_1, ids = repeated(ALL[[7]], 2000)
-    draws = Time(path=MASKED, draws=8, epsilon=epsilon)(model, x_1, ids, seed=0)
+    draws = Time(path=MASKED, epsilon=epsilon)(model, x_1, ids, seed=0, draws=8)
     node, weight = (
         torch.tensor(part).double() for part in ([-(0.6**0.5), 0, 0.6**0.5], [5, 8, 5])
     )
@@ -165,8 +166,8 @@ def test_stratification_lowers_the_variance():
     """(11.6): far below independent draws of the same estimator."""
     model = tabular(MASKED)
     x_1, ids = repeated(ALL[[7]], 1000)
-    stratified = Count(path=MASKED, draws=L)(model, x_1, ids, seed=0).nats.mean(-1)
-    alone = Count(path=MASKED, draws=1)(model, x_1.repeat(L, 1), torch.arange(1000 * L), seed=0)
+    stratified = Count(path=MASKED)(model, x_1, ids, seed=0, draws=L).nats.mean(-1)
+    alone = Count(path=MASKED)(model, x_1.repeat(L, 1), torch.arange(1000 * L), seed=0, draws=1)
     independent = alone.nats.view(L, 1000).mean(0)
     assert stratified.std() < 0.8 * independent.std()
     assert abs(stratified.mean() - independent.mean()) < 4 * independent.std() / 1000**0.5
@@ -174,7 +175,7 @@ def test_stratification_lowers_the_variance():
 
 @pytest.mark.parametrize("kind", [Count, Time])
 def test_draws_belong_to_a_sequence_whatever_the_batch_or_model(kind):
-    bound, ids = kind(path=MASKED, draws=4), torch.arange(27)
+    bound, ids = partial(kind(path=MASKED), draws=4), torch.arange(27)
     model = tabular(MASKED)
     whole = bound(model, ALL, ids, seed=9)
     part = bound(model, ALL[10:14], ids[10:14], seed=9)
@@ -186,11 +187,11 @@ def test_draws_belong_to_a_sequence_whatever_the_batch_or_model(kind):
 
 def test_open_sites_are_reported_by_their_mean():
     uniform = Factorized(Table(torch.zeros(L, V)), MASKED)
-    draws = Count(path=MASKED, draws=5)(uniform, ALL, torch.arange(27), seed=0)
+    draws = Count(path=MASKED)(uniform, ALL, torch.arange(27), seed=0, draws=5)
     log_3 = torch.full((27, 5), math.log(3), dtype=torch.float64)
     assert_close(draws.open_nats, log_3)
     assert_close(draws.nats, L * log_3)
-    closed = Time(path=MASKED, draws=64)(uniform, ALL[:1], torch.arange(1), seed=0)
+    closed = Time(path=MASKED)(uniform, ALL[:1], torch.arange(1), seed=0, draws=64)
     empty = closed.nats == 0
     assert empty.any()
     assert torch.equal(closed.open_nats.isnan(), empty)
@@ -210,12 +211,12 @@ def test_exact_is_the_models_own_likelihood():
 
 def test_refusals():
     ids = torch.arange(27)
-    with pytest.raises(InputError, match=r"bound\.draws must be at least 1, found 0"):
-        Time(path=MASKED, draws=0)
+    with pytest.raises(InputError, match=r"evaluation\.draws must be at least 1, found 0"):
+        Time(path=MASKED)(tabular(MASKED), ALL, ids, seed=0, draws=0)
     with pytest.raises(InputError, match="needs the Mask source, found Uniform"):
-        Count(path=NOISED, draws=1)
+        Count(path=NOISED)
     with pytest.raises(InputError, match="bound=exact needs model=autoregressive"):
         Exact()(tabular(MASKED), ALL, ids, seed=0)
     timed = Factorized(Oracle(V, lambda x, t: torch.zeros(*x.shape, V)), MASKED)
     with pytest.raises(InputError, match="bound=count needs"):
-        Count(path=MASKED, draws=1)(timed, ALL, ids, seed=0)
+        Count(path=MASKED)(timed, ALL, ids, seed=0, draws=1)

@@ -60,7 +60,7 @@ def subsets(length: int, n: int) -> Iterator[Tensor]:
 
 def at_subset(model: Posterior, x_1: Tensor, hidden: Tensor) -> Tensor:
     """Nats of each sequence when just these sites are masked."""
-    path, bound = model.path, Count(path=model.path, draws=1)
+    path, bound = model.path, Count(path=model.path)
     n, length = int(hidden.sum()), len(hidden)
     alpha = torch.full((len(x_1),), 1 - n / length, dtype=torch.float64)
     omega = torch.full_like(alpha, length / n)
