@@ -1,0 +1,152 @@
+"""The real workflow on a corpus of its own: text → report, kill, rerun, and what an edit reruns.
+
+A corpus needs one params file, an arm one more: this test adds both to a copy of the checkout.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.stages.house import make_text
+from tests.workflow.house import TOP, House
+
+ARM = """# @package _global_
+defaults:
+  - override /corpus: tiny
+{choices}
+experiment: tiny/{name}
+{rest}"""
+AR = [
+    "override /net: causal",
+    "override /model: autoregressive",
+    "override /objective: next_token",
+    "override /bound: exact",
+    "override /sampler: next_token",
+]
+SCALE = """name: tiny
+gpu: 0
+mem_mb: 1000
+runtime: 5
+pretrain: [tiny/ar, tiny/score]
+seeds: [0, 1]
+judge: tiny/ar
+budget: {pretrain: 60, ablations: 0, post_training: 0}
+length: 16
+batch: 8
+steps: 12
+warmup: 2
+log_every: 3
+checkpoint_every: 3
+net: {dim: 16, depth: 1, heads: 2}
+evaluation: {sequences: 8, draws: 2, batch: 8}
+sampling: {count: 2, steps: [4]}
+validation: {every: 6, sequences: 4, draws: 2}
+"""
+
+
+def copy_checkout(folder: Path) -> House:
+    """What a clone would hold, with a tiny corpus, two arms and a scale added."""
+    for name in ("tcsm", "workflow", "params", "reports"):
+        ignored = shutil.ignore_patterns("__pycache__", "smoke", "figures", "tables", "index.html")
+        shutil.copytree(TOP / name, folder / name, ignore=ignored)
+    shutil.copy(TOP / "Snakefile", folder)
+    (folder / "my text.txt").write_text(make_text(0, words=1500))
+    params = folder / "params"
+    corpus = (params / "corpus/local.yaml").read_text()
+    corpus = corpus.replace("path: ???", "path: my text.txt").replace("data/local", "data/tiny")
+    (params / "corpus/tiny.yaml").write_text(corpus)
+    (params / "scale/tiny.yaml").write_text(SCALE)
+    (params / "experiment/tiny").mkdir()
+    for name, choices in (("ar", AR), ("score", ["override /objective: score"])):
+        lines = "\n".join(f"  - {choice}" for choice in choices)
+        (params / f"experiment/tiny/{name}.yaml").write_text(
+            ARM.format(choices=lines, name=name, rest="")
+        )
+    report = params / "report/default.yaml"
+    text = report.read_text().replace("arms:\n", "arms:\n  tiny/ar: AR\n  tiny/score: Score\n", 1)
+    report.write_text(text)
+    return House(folder)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """A checkout in which the report was made, after one kill in the middle."""
+    house = copy_checkout(tmp_path_factory.mktemp("workflow") / "with space")
+    _start_and_kill(house)
+    done = house.snakemake("--config", "scale=tiny", "--rerun-incomplete", "--nolock")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return house
+
+
+def _start_and_kill(house: House) -> None:
+    """SIGKILL to the whole process group, in the middle of the first trainings."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "scale=tiny"]
+    running = subprocess.Popen(
+        command,
+        cwd=house.folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    scratch = house.folder / "results/.scratch"
+    deadline = time.monotonic() + 120
+    while not list(scratch.rglob("metrics.jsonl")) and time.monotonic() < deadline:
+        assert running.poll() is None
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+
+
+def test_one_command_makes_the_report(finished: House) -> None:
+    page = (finished.folder / "reports/tiny/index.html").read_text("utf-8")
+    assert "AR" in page
+    assert "Score" in page
+    assert "<script" not in page
+    assert list((finished.folder / "reports/tiny/tables").glob("*.tex"))
+    assert list((finished.folder / "reports/tiny/figures").glob("*.pdf"))
+
+
+def test_nothing_temporary_is_left(finished: House) -> None:
+    left = [
+        path
+        for pattern in ("*.partial", "*.part", "*.tmp")
+        for path in finished.folder.rglob(pattern)
+        if ".snakemake" not in path.parts
+    ]
+    assert left == []
+    assert not list((finished.folder / "results/.scratch").rglob("state.safetensors"))
+
+
+def test_again_there_is_nothing_to_do(finished: House) -> None:
+    assert finished.plan("--config", "scale=tiny") == {}
+
+
+def test_a_comment_reruns_nothing_and_a_value_what_it_touches(
+    finished: House, tmp_path: Path
+) -> None:
+    house = House(Path(shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)))
+    house.edit("params/objective/score.yaml", "smoothing: 0.05", "smoothing: 0.05  # a thought")
+    house.edit("tcsm/objectives/score.py", "import math\n", "import math  # a thought\n")
+    assert house.plan("--config", "scale=tiny") == {}
+    house.edit("params/scale/tiny.yaml", "draws: 2, batch", "draws: 3, batch")
+    assert house.plan("--config", "scale=tiny") == {"evaluate": 2, "report": 1}
+    house.edit("params/scale/tiny.yaml", "draws: 3, batch", "draws: 2, batch")
+    house.edit("params/objective/score.yaml", "smoothing: 0.05", "smoothing: 0.1")
+    plan = house.plan("--config", "scale=tiny")
+    assert plan == {"train": 2, "evaluate": 1, "sample": 1, "report": 1}
+
+
+def test_a_bad_value_stops_before_any_job(finished: House, tmp_path: Path) -> None:
+    house = House(Path(shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)))
+    house.edit("params/objective/score.yaml", "smoothing: 0.05", "smoothing: 2.0")
+    done = house.snakemake("--config", "scale=tiny")
+    assert done.returncode != 0
+    assert "objective.smoothing must lie in [0, 1), found 2.0" in done.stdout + done.stderr
+    assert "Execute" not in done.stdout + done.stderr
