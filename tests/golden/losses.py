@@ -1,21 +1,27 @@
-"""Per-position losses and their gradients by the logits (3.4, 3.7a, 5.1)."""
+"""Per-position losses and their gradients by the logits (3.4, 3.7a, 5.1, 5.2)."""
 
+import warnings
 from collections.abc import Iterator
 
 import torch
 from torch import nn
 
-from tcsm import bregman, scoring
+from tcsm import bregman, scoring, soft
 from tcsm.bregman import Bregman
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.objectives.base import OpenMean
 from tcsm.objectives.distribution import DistributionMatching
 from tcsm.objectives.score import ScoreMatching
+from tcsm.objectives.soft import SoftDistributionMatching
+from tcsm.posteriors.bayes import Bayes
 from tcsm.posteriors.factorized import Factorized, LeaveOneOut
+from tcsm.process.corruption import Corrupted
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Source, Uniform
 from tcsm.scoring import ScoringRule
+from tcsm.soft import SoftDivergence
+from tcsm.teachers.base import Tabulated
 from tests.golden.verdict import Case, Comparison, UnknownKindError
 from tests.tables import Table, corrupted, loss_at
 
@@ -36,6 +42,16 @@ RULES: dict[str, ScoringRule] = {
     "spherical": scoring.Spherical(),
     "ovr": scoring.OneVsRest(),
 }
+SOFT: dict[str, SoftDivergence] = {
+    "fkl": soft.ForwardKL(),
+    "gkl": soft.GeneralizedKL(),
+    "is": soft.ItakuraSaito(),
+    "brier": soft.Brier(),
+    "rkl": soft.ReverseKL(),
+    "js": soft.JensenShannon(),
+    "tv_smooth": soft.TotalVariation(1e-3),
+    "score_gkl": soft.ScoreGeneralizedKL(),
+}
 PARAMETERIZATIONS: dict[str, type[Factorized]] = {"posterior": Factorized, "loo": LeaveOneOut}
 
 
@@ -55,6 +71,15 @@ def rule(name: str) -> ScoringRule:
     if name not in RULES:
         raise UnknownKindError(f"distribution divergence {name}")
     return RULES[name]
+
+
+def soft_divergence(name: str) -> SoftDivergence:
+    """A row of (5.2); what is not there is a row of (3.4) or (5.1) against a known target."""
+    if name in SOFT:
+        return SOFT[name]
+    if name.startswith("score_"):
+        return soft.ScoreLevel(divergence(name.removeprefix("score_")))
+    return soft.Proper(rule(name))
 
 
 def source(name: str, vocabulary: int) -> Source:
@@ -89,12 +114,29 @@ def distribution(case: Case) -> Iterator[Comparison]:
     yield from compare(case, DistributionMatching, {"scoring": rule(case["divergence"])})
 
 
+def parametric(case: Case) -> Iterator[Comparison]:
+    """Targets of a tabulated law of the data, and the divergence from them."""
+    path = model(case).path
+    target = Bayes(Tabulated(torch.tensor(case["p1"], dtype=torch.float64).log()), path)
+    fields = {"divergence": soft_divergence(case["divergence"]), "target": target}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*moves a factorized model")
+        yield from compare(case, SoftDistributionMatching, fields)
+    rows = torch.tensor(case["targets"], dtype=torch.float64)[case["active"]]
+    yield Comparison("targets", target(instant(case, path)).exp(), rows)
+
+
+def instant(case: Case, path: Path) -> Corrupted:
+    """The case's one noised sequence."""
+    x_1, x_t = (torch.tensor([case[name]]) for name in ("x1", "xt"))
+    t = path.schedule.inverse(torch.tensor([case["alpha"]], dtype=torch.float64))
+    return corrupted(path, x_1, x_t, t)
+
+
 def compare(case: Case, objective: type, fields: dict[str, object]) -> Iterator[Comparison]:
     """Open sites, value and gradient of one case."""
     posterior = model(case)
-    x_1, x_t = (torch.tensor([case[name]]) for name in ("x1", "xt"))
-    t = posterior.path.schedule.inverse(torch.tensor([case["alpha"]], dtype=torch.float64))
-    drawn = corrupted(posterior.path, x_1, x_t, t)
+    drawn = instant(case, posterior.path)
     yield Comparison("active", drawn.open[0].nonzero().flatten(), case["active"])
     loss = loss_at(objective, posterior, drawn, weighting=OpenMean(), **fields)
     loss.backward()

@@ -10,13 +10,14 @@ CHECKS: dict[str, Callable[[Case], Iterable[Comparison]]] = {
     "score k=1": losses.score,
     "smoothed k=1": losses.score,
     "distrib k=1": losses.distribution,
+    "soft k=1": losses.parametric,
     "schedules": processes.schedule,
     "posterior": processes.posterior,
     "uniform_integrands": processes.integrands,
     "elbo": bounds.elbo,
     "samplers": laws.sampler,
 }
-LATER = {"score k=2", "score k=3", "soft k=1", "joint", "dre", "reward", "preference"}
+LATER = {"score k=2", "score k=3", "joint", "dre", "reward", "preference"}
 
 
 def check(document: dict[str, Any]) -> Verdict:

@@ -1,0 +1,113 @@
+"""TCSM with a parametric p₁: a divergence from the target's conditional at every open site (7.1).
+
+    ℓ^i = (1 − h) D(p^i, q^i) + h ℓ(x₁^i; q^i),        p^i(y) = p(y | x₁^{≠i}, x_t)
+
+The target of a site averages over all labels that fit its context, where data shows one: the same
+optimum for a divergence that is linear in p, with less variance (5.2).
+"""
+
+import warnings
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from tcsm.errors import InputError
+from tcsm.noise import Noise
+from tcsm.objectives.base import Objective, Terms, Weighting, diagnostics
+from tcsm.posteriors.base import Posterior
+from tcsm.posteriors.bayes import Bayes
+from tcsm.posteriors.factorized import Factorized
+from tcsm.posteriors.site import SiteLoss
+from tcsm.process.corruption import Corrupted, Corruption, Sites
+from tcsm.scoring import KL, ScoringRule
+from tcsm.soft import SoftDivergence
+
+
+@dataclass(frozen=True)
+class SoftDistributionMatching(Objective):
+    """Σ over open sites of a soft divergence, mixed with a scoring rule at the label.
+
+    Attributes:
+        corruption: law of (t, x_t) given x₁.
+        weighting: how open sites share a sequence's weight.
+        divergence: D.
+        target: a teacher and the path.
+        hard: h, the share of the data's own labels.
+        scoring: ℓ of these labels.
+
+    Raises:
+        InputError: h outside [0, 1).
+    """
+
+    corruption: Corruption
+    weighting: Weighting
+    divergence: SoftDivergence
+    target: Bayes
+    hard: float = 0.0
+    scoring: ScoringRule = field(default_factory=KL)
+
+    def __post_init__(self) -> None:
+        """Refuse a share that is none, or that leaves nothing to the teacher."""
+        if not 0 <= self.hard < 1:
+            raise InputError(f"objective.hard must lie in [0, 1), found {self.hard}")
+
+    def site_loss(self, drawn: Corrupted) -> "Mixed":
+        """ℓ^i, its targets computed."""
+        return Mixed(self, self.target(drawn), drawn.open)
+
+    def __call__(
+        self,
+        model: nn.Module,
+        x_1: Int[Tensor, "B L"],
+        noise: Noise,
+        weight: Float[Tensor, "B"] | None = None,
+    ) -> Terms:
+        """Corrupt, ask the teacher, sum, report."""
+        if not isinstance(model, Posterior):
+            raise InputError(f"objective: needs a posterior, found {type(model).__name__}")
+        if isinstance(model, Factorized) and not self.divergence.linear:
+            name = type(self.divergence).__name__
+            warnings.warn(f"{name} moves a factorized model off the marginals (2.5)", stacklevel=2)
+        drawn = self.corruption(x_1, noise)
+        per_row = self.weighting(drawn) * (1 if weight is None else weight) / len(x_1)
+        loss, (row, _) = self.site_loss(drawn), drawn.open.nonzero(as_tuple=True)
+        result = model.sum_over_open(drawn, loss, per_row[row])
+        return {"loss": result.total, **diagnostics(drawn, result)}
+
+
+@dataclass(frozen=True)
+class Mixed(SiteLoss):
+    """(1 − h) D(p, q) + h ℓ(x₁; q), p being known at every open site of one batch.
+
+    Attributes:
+        objective: D, ℓ and h.
+        log_p: targets of all open sites, in row-major order.
+        open: which sites these are.
+    """
+
+    objective: SoftDistributionMatching
+    log_p: Float[Tensor, "n V"]
+    open: Bool[Tensor, "B L"]
+
+    def _targets(self, sites: Sites, like: Tensor) -> Float[Tensor, "m V"]:
+        place = self.open.flatten().cumsum(0) - 1  # of each site among the open ones
+        here = sites.row * self.open.shape[1] + sites.column
+        return self.log_p[place[here]].to(like.dtype)
+
+    def __call__(self, log_q: Float[Tensor, "m V"], sites: Sites) -> Float[Tensor, "m"]:
+        """The mixture, at some of the open sites."""
+        soft = self.objective.divergence(self._targets(sites, log_q), log_q)
+        if not self.objective.hard:
+            return soft
+        at_label = self.objective.scoring(log_q, sites.x_1)
+        return torch.lerp(soft, at_label, self.objective.hard)
+
+    def gradient(self, log_q: Float[Tensor, "m V"], sites: Sites) -> Tensor | None:
+        """By the logits, where both parts know theirs."""
+        soft = self.objective.divergence.gradient(self._targets(sites, log_q), log_q)
+        if not self.objective.hard or soft is None:
+            return soft
+        at_label = self.objective.scoring.gradient(log_q, sites.x_1)
+        return None if at_label is None else torch.lerp(soft, at_label, self.objective.hard)

@@ -1,0 +1,38 @@
+"""The target conditional of a teacher's p₁ and a path, by Bayes' rule (1.3, 7.1).
+
+    p^i(y) = p(y | x₁^{≠i}, x_t) ∝ p₁(y | x₁^{≠i}) p_{t|1}(x_t^i | y)
+
+A masked x_t^i says nothing of y: the teacher's own conditional. A uniform one adds λ_t at x_t^i
+(1.4); without it the targets are biased.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tcsm.process.corruption import Corrupted
+from tcsm.process.paths import Path, add_at
+from tcsm.teachers.base import Teacher
+
+
+@dataclass(frozen=True)
+class Bayes:
+    """A teacher seen through the noise.
+
+    Attributes:
+        teacher: p₁.
+        path: p_{t|1}.
+    """
+
+    teacher: Teacher
+    path: Path
+
+    @torch.no_grad()
+    def __call__(self, drawn: Corrupted) -> Float[Tensor, "n V"]:
+        """Log p^i at the open sites, in row-major order."""
+        log_p = self.teacher.log_conditionals(drawn.x_1, drawn.open)
+        sites = drawn.sites()
+        evidence = self.path.source.evidence(self.path.alpha(sites.t))
+        return torch.log_softmax(add_at(log_p, sites.x_t, evidence.to(log_p.dtype)), -1)

@@ -1,0 +1,182 @@
+"""Divergences D(p, q) between a known target p of a site and the model's q (5.2).
+
+With q factorized, D must be linear in p up to a constant of p: then its optimum over all contexts
+is that of hard labels, the marginals, with less variance. Reverse KL, Jensen-Shannon and total
+variation are not linear and lead elsewhere (2.5); ``linear`` tells which is which.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tcsm.bregman import Bregman
+from tcsm.errors import InputError
+from tcsm.scoring import ScoringRule
+
+Laws = Float[Tensor, "n V"]
+_NOTHING = -1e4  # its exponential is 0 in every precision, yet 0 · it is 0
+
+
+class SoftDivergence(ABC):
+    """D(p, q) ≥ 0 of two normalized laws in logs, one number a site; 0 at q = p.
+
+    ``linear``: D is linear in p, up to a constant of p.
+    """
+
+    linear: ClassVar[bool] = True
+
+    @abstractmethod
+    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+        """D(p, q), the entropy of p included."""
+
+    def gradient(self, log_p: Laws, log_q: Laws) -> Tensor | None:
+        """By the logits of q, if known in closed form; it spares a chunked head its graph."""
+        return None
+
+
+class ForwardKL(SoftDivergence):
+    """Σ p (log p − log q)."""
+
+    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+        """Σ p (log p − log q), with 0 log 0 = 0."""
+        return (log_p.exp() * (log_p.clamp(min=_NOTHING) - log_q)).sum(-1)
+
+    def gradient(self, log_p: Laws, log_q: Laws) -> Tensor | None:
+        """Q − p."""
+        return log_q.exp() - log_p.exp()
+
+
+class GeneralizedKL(ForwardKL):
+    """Σ p (log p − log q) − p + q: KL's equal while both are normalized."""
+
+    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+        """KL, and the difference of the masses."""
+        return super().__call__(log_p, log_q) - log_p.exp().sum(-1) + log_q.exp().sum(-1)
+
+
+class ItakuraSaito(SoftDivergence):
+    """Σ p/q − log(p/q) − 1, infinite if p has a zero."""
+
+    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+        """Σ e^d − 1 − d, d = log p − log q."""
+        d = log_p - log_q
+        return (torch.expm1(d) - d).sum(-1)
+
+
+class Brier(SoftDivergence):
+    """Σ (p − q)². Its gradient vanishes where q is badly wrong."""
+
+    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+        """Σ (p − q)²."""
+        return ((log_p.exp() - log_q.exp()) ** 2).sum(-1)
+
+
+@dataclass(frozen=True)
+class Proper(SoftDivergence):
+    """Σ_x p_x (ℓ(x; q) − ℓ(x; p)) = D_F(p, q) of any scoring rule ℓ (5.1), by all V labels.
+
+    O(V²) a site: for the rules that have no class of their own here.
+
+    Attributes:
+        scoring: ℓ.
+    """
+
+    scoring: ScoringRule
+
+    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+        """Expected excess of the rule."""
+        excess = self._at_all_labels(log_q) - self._at_all_labels(log_p)
+        return (log_p.exp() * excess).sum(-1)
+
+    def _at_all_labels(self, log_q: Laws) -> Float[Tensor, "n V"]:
+        count, vocabulary = log_q.shape
+        labels = torch.arange(vocabulary, device=log_q.device).repeat(count)
+        return self.scoring(log_q.repeat_interleave(vocabulary, 0), labels).view_as(log_q)
+
+
+class ScoreGeneralizedKL(SoftDivergence):
+    """KL + IS/V: generalized KL of the concrete scores (4.1); infinite if p has a zero."""
+
+    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+        """KL + IS/V, O(V)."""
+        return ForwardKL()(log_p, log_q) + ItakuraSaito()(log_p, log_q) / log_p.shape[-1]
+
+
+@dataclass(frozen=True)
+class ScoreLevel(SoftDivergence):
+    """(1/V) Σ_{x,y} p_x D_F(p_y/p_x, q_y/q_x): score level with a known target (2.1).
+
+    O(V²) a site. Linear: Σ p_x (s F′(s) − F(s)) − Σ p_y F′(s) and a constant.
+
+    Attributes:
+        divergence: D_F.
+    """
+
+    divergence: Bregman
+
+    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+        """Mean over y of the expectation over x."""
+        log_r = log_p[:, None, :] - log_p[:, :, None]
+        log_s = log_q[:, None, :] - log_q[:, :, None]
+        at_x = self.divergence.between(log_r, log_s).mean(-1)
+        return (log_p.exp() * at_x).sum(-1)
+
+
+@dataclass(frozen=True)
+class ReverseKL(SoftDivergence):
+    """Σ q (log q − log p), not linear: a factorized optimum is the geometric mean of targets.
+
+    Attributes:
+        floor: lower end of log p, since a zero of p would cost infinitely much.
+    """
+
+    linear: ClassVar[bool] = False
+    floor: float = -30.0
+
+    def __post_init__(self) -> None:
+        """Refuse a floor that is none."""
+        if not -math.inf < self.floor < 0:
+            raise InputError(f"soft.floor must be finite and below 0, found {self.floor}")
+
+    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+        """Σ q (log q − log p)."""
+        return (log_q.exp() * (log_q - log_p.clamp(min=self.floor))).sum(-1)
+
+
+class JensenShannon(SoftDivergence):
+    """½ KL(p, m) + ½ KL(q, m), m = (p + q)/2, not linear: bounded by log 2."""
+
+    linear: ClassVar[bool] = False
+
+    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+        """Both halves."""
+        log_m = torch.logaddexp(log_p, log_q) - math.log(2)
+        kl = ForwardKL()
+        return (kl(log_p, log_m) + kl(log_q, log_m)) / 2
+
+
+@dataclass(frozen=True)
+class TotalVariation(SoftDivergence):
+    """½ Σ √((p − q)² + ε²), not linear; Vε/2 at q = p.
+
+    Attributes:
+        epsilon: rounds the corner of |p − q|.
+    """
+
+    linear: ClassVar[bool] = False
+    epsilon: float = 1e-3
+
+    def __post_init__(self) -> None:
+        """Refuse a corner, which has no gradient."""
+        if not 0 < self.epsilon < math.inf:
+            raise InputError(f"soft.epsilon must be positive, found {self.epsilon}")
+
+    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+        """Smoothed total variation."""
+        gap = log_p.exp() - log_q.exp()
+        return torch.sqrt(gap**2 + self.epsilon**2).sum(-1) / 2

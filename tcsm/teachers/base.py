@@ -1,0 +1,54 @@
+"""A teacher: a model of clean data p₁, known by its conditionals p₁(y | x^{≠i}).
+
+They are what a target concrete score needs: p₁(x^{i←y})/p₁(x) = p₁(y | x^{≠i})/p₁(x^i | x^{≠i}).
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+
+class Teacher(nn.Module, ABC):
+    """p₁ as a source of targets; which x^i stands at the asked site itself must not matter.
+
+    Approximate teachers may break that; each says so.
+    """
+
+    @abstractmethod
+    def log_conditionals(
+        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """Log p₁(y | x₁^{≠i}) at the chosen sites, in row-major order; normalized."""
+
+
+class Tabulated(Teacher):
+    """A law of few short sequences as a table: exact, for worlds that can be enumerated.
+
+    Args:
+        log_law: log p₁, shape (V,) * L; need not be normalized.
+    """
+
+    log_law: Tensor
+
+    def __init__(self, log_law: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("log_law", log_law)
+
+    def log_conditionals(
+        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """Rows of the table."""
+        row, column = sites.nonzero(as_tuple=True)
+        tokens = torch.arange(self.log_law.shape[0], device=x_1.device)
+        whole = substitute(x_1[row], column, tokens.expand(len(row), -1))
+        return torch.log_softmax(self.log_law[whole.unbind(-1)], -1)
+
+
+def substitute(
+    x: Int[Tensor, "n L"], column: Int[Tensor, "n"], tokens: Int[Tensor, "n K"]
+) -> Int[Tensor, "n K L"]:
+    """x^{i←y} for one site i of each sequence and K tokens y."""
+    spread = x[:, None].repeat(1, tokens.shape[1], 1)
+    return spread.scatter_(-1, column[:, None, None].expand(*tokens.shape, 1), tokens[..., None])

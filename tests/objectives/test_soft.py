@@ -1,0 +1,198 @@
+"""Soft targets: the same optimum as data where linear, less variance, and where others lead."""
+
+import warnings
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from tcsm import soft
+from tcsm.bregman import bce
+from tcsm.errors import InputError
+from tcsm.nets.transformer import Transformer
+from tcsm.noise import batch_noise
+from tcsm.objectives.base import OpenMean, SequenceMean
+from tcsm.objectives.distribution import DistributionMatching
+from tcsm.objectives.soft import SoftDistributionMatching
+from tcsm.posteriors.bayes import Bayes
+from tcsm.posteriors.factorized import Factorized, LeaveOneOut
+from tcsm.process.corruption import TimeSampling
+from tcsm.process.paths import Path
+from tcsm.process.schedules import Linear
+from tcsm.process.sources import Mask, Uniform
+from tcsm.scoring import KL, Spherical
+from tcsm.teachers.autoregressive import Autoregressive
+from tcsm.teachers.base import Tabulated
+from tests.enumeration import bayes, kernel, marginals, random_law, sequences
+from tests.tables import Table, corrupted, loss_at
+
+V = L = 3
+LAW = random_law(V, L, 0)
+TEACHER = Tabulated(torch.from_numpy(LAW).log())
+LINEAR = [
+    soft.ForwardKL(),
+    soft.GeneralizedKL(),
+    soft.ItakuraSaito(),
+    soft.Brier(),
+    soft.ScoreGeneralizedKL(),
+    soft.ScoreLevel(bce),
+    soft.Proper(Spherical()),
+]
+OTHERS = [soft.ReverseKL(), soft.JensenShannon(), soft.TotalVariation()]
+
+
+def named(divergence):
+    return type(divergence).__name__
+
+
+SOURCES = pytest.mark.parametrize(
+    ("source", "x_t"), [(Mask(V), [V, 1, V]), (Uniform(V), [0, 2, 2])], ids=["mask", "uniform"]
+)
+
+
+class World:
+    """One x_t, and all x₁ by their posterior weight."""
+
+    def __init__(self, source, x_t):
+        self.path, state = Path(source, Linear()), torch.tensor(x_t)
+        joint, _ = bayes(LAW, state.numpy(), kernel(0.4, V, isinstance(source, Mask)))
+        weight = torch.from_numpy(joint).flatten()
+        x_1 = torch.from_numpy(sequences(V, L))[weight > 0]
+        self.weight, self.marginals = weight[weight > 0], torch.from_numpy(marginals(joint))
+        times = torch.full((len(x_1),), 0.4, dtype=torch.float64)
+        self.drawn = corrupted(self.path, x_1, state.expand(len(x_1), -1), times)
+        self.target = Bayes(TEACHER, self.path)
+
+    def gradient(self, objective, logits, rows=None, **fields):
+        """Of the expected loss, or of single x₁."""
+        model = Factorized(Table(logits), self.path)
+        weight = self.weight if rows is None else torch.eye(len(self.weight))[rows].double()
+        share = weight * len(self.weight)
+        fields = {"weighting": OpenMean(), "row_weight": share} | fields
+        loss_at(objective, model, self.drawn, **fields).backward()
+        return model.net.logits.grad
+
+    def soft(self, divergence, logits, rows=None):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fields = {"divergence": divergence, "target": self.target}
+            return self.gradient(SoftDistributionMatching, logits, rows, **fields)
+
+
+@pytest.mark.parametrize("divergence", LINEAR, ids=named)
+@SOURCES
+def test_linear_divergences_reach_the_marginals(divergence, source, x_t):
+    world = World(source, x_t)
+    gradient = world.soft(divergence, world.marginals.clamp(min=1e-30).log())
+    assert_close(gradient, torch.zeros(L, V).double(), atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("divergence", OTHERS, ids=named)
+@SOURCES
+def test_others_do_not(divergence, source, x_t):
+    world = World(source, x_t)
+    assert world.soft(divergence, world.marginals.clamp(min=1e-30).log()).abs().max() > 1e-4
+
+
+@SOURCES
+def test_reverse_kl_leads_to_the_normalized_geometric_mean(source, x_t):
+    """(2.5): log q = E log p^i + const."""
+    world = World(source, x_t)
+    log_p, row = world.target(world.drawn), world.drawn.sites().row
+    open_sites = world.drawn.open[0]
+    mean = torch.zeros(int(open_sites.sum()), V).double()
+    mean.index_add_(
+        0,
+        torch.arange(len(mean)).repeat(len(world.weight)),
+        world.weight[row, None] * log_p,
+    )
+    logits = torch.zeros(L, V).double()
+    logits[open_sites] = mean
+    gradient = world.soft(soft.ReverseKL(), logits)
+    assert_close(gradient, torch.zeros(L, V).double(), atol=1e-10, rtol=0)
+
+
+@SOURCES
+def test_soft_targets_are_unbiased_and_vary_less(source, x_t):
+    """The gradient of each x₁ under both: equal means, less variance (5.2)."""
+    world, logits = World(source, x_t), torch.randn(L, V).double()
+    rows = range(len(world.weight))
+    by_data = [world.gradient(DistributionMatching, logits, r, scoring=KL()) for r in rows]
+    by_target = [world.soft(soft.ForwardKL(), logits, r) for r in rows]
+    weight = world.weight[:, None, None]
+    hard, targets = torch.stack(by_data), torch.stack(by_target)
+    mean = (weight * hard).sum(0)
+    assert_close((weight * targets).sum(0), mean)
+    spread = [(weight * (found - mean) ** 2).sum().item() for found in (hard, targets)]
+    assert spread[1] < 0.6 * spread[0]
+
+
+def small(chunk=None):
+    net = Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1, chunk=chunk).double()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.5 * torch.randn_like(parameter))
+    return net
+
+
+@pytest.mark.parametrize("hard", [0.0, 0.3])
+@pytest.mark.parametrize("divergence", [soft.ForwardKL(), soft.Brier()], ids=named)
+@pytest.mark.parametrize("parameterization", [Factorized, LeaveOneOut])
+def test_chunks_find_their_own_targets(divergence, hard, parameterization):
+    path = Path(Mask(V), Linear())
+    fields = {"divergence": divergence, "target": Bayes(TEACHER, path), "hard": hard}
+    objective = SoftDistributionMatching(
+        corruption=TimeSampling(path), weighting=SequenceMean(), **fields
+    )
+    whole = small()
+    parts = small(chunk=2)
+    parts.load_state_dict(whole.state_dict())
+    x_1, noise = torch.randint(V, (7, L)), batch_noise(0, 0, 7)
+    found = []
+    for net in (whole, parts):
+        loss = objective(parameterization(net, path), x_1, noise)["loss"]
+        found.append([loss.detach(), *torch.autograd.grad(loss, list(net.parameters()))])
+    for one, other in zip(*found, strict=True):
+        assert_close(one, other)
+
+
+def test_a_mixture_is_the_sum_of_its_parts():
+    path = Path(Uniform(V), Linear())
+    model = LeaveOneOut(Table(torch.randn(L, V)), path)
+    x_1 = torch.randint(V, (5, L))
+    drawn = corrupted(path, x_1, torch.randint(V, (5, L)), torch.rand(5))
+    fields = {"divergence": soft.ForwardKL(), "target": Bayes(TEACHER, path)}
+
+    def loss(hard):
+        given = {**fields, "hard": hard, "weighting": OpenMean()}
+        return loss_at(SoftDistributionMatching, model, drawn, **given)
+
+    data = loss_at(DistributionMatching, model, drawn, scoring=KL(), weighting=OpenMean())
+    assert_close(loss(0.25), 0.75 * loss(0.0) + 0.25 * data)
+
+
+def test_what_moves_a_factorized_model_is_warned_about():
+    path = Path(Mask(V), Linear())
+    model = Factorized(Table(torch.randn(L, V)), path)
+    drawn = corrupted(
+        path, torch.tensor([[0, 1, 2]]), torch.tensor([[V, 1, V]]), torch.ones(1) / 2
+    )
+    fields = {"target": Bayes(TEACHER, path), "weighting": OpenMean()}
+    with pytest.warns(UserWarning, match="JensenShannon moves a factorized model"):
+        loss_at(SoftDistributionMatching, model, drawn, divergence=soft.JensenShannon(), **fields)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss_at(SoftDistributionMatching, model, drawn, divergence=soft.ForwardKL(), **fields)
+
+
+def test_a_wrong_share_and_a_wrong_model_are_refused():
+    path = Path(Mask(V), Linear())
+    fields = {"corruption": TimeSampling(path), "weighting": OpenMean()}
+    fields |= {"divergence": soft.ForwardKL(), "target": Bayes(TEACHER, path)}
+    with pytest.raises(InputError, match=r"objective\.hard must lie in \[0, 1\), found 1"):
+        SoftDistributionMatching(**fields, hard=1.0)
+    net = Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1, causal=True)
+    with pytest.raises(InputError, match="needs a posterior, found Autoregressive"):
+        SoftDistributionMatching(**fields)(
+            Autoregressive(net), torch.zeros(1, L).long(), batch_noise(0, 0, 1)
+        )

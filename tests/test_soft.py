@@ -1,0 +1,154 @@
+"""Soft divergences against their definitions in plain probabilities, and their shape in p."""
+
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from tcsm import bregman, scoring, soft
+from tcsm.errors import InputError
+
+V = 4
+FORMULAS = {
+    "kl": (soft.ForwardKL(), lambda p, q: (p * (p / q).log()).sum()),
+    "gkl": (soft.GeneralizedKL(), lambda p, q: (p * (p / q).log() - p + q).sum()),
+    "is": (soft.ItakuraSaito(), lambda p, q: (p / q - (p / q).log() - 1).sum()),
+    "brier": (soft.Brier(), lambda p, q: ((p - q) ** 2).sum()),
+    "reverse kl": (soft.ReverseKL(), lambda p, q: (q * (q / p).log()).sum()),
+    "js": (
+        soft.JensenShannon(),
+        lambda p, q: (
+            (p * (2 * p / (p + q)).log()).sum() / 2 + (q * (2 * q / (p + q)).log()).sum() / 2
+        ),
+    ),
+    "tv": (soft.TotalVariation(1e-9), lambda p, q: (p - q).abs().sum() / 2),
+    "score gkl": (
+        soft.ScoreGeneralizedKL(),
+        lambda p, q: by_pairs(lambda s: s * s.log() - s, p, q),
+    ),
+    "score bce": (
+        soft.ScoreLevel(bregman.bce),
+        lambda p, q: by_pairs(lambda s: s * s.log() - (1 + s) * (1 + s).log(), p, q),
+    ),
+    "score lsif": (
+        soft.ScoreLevel(bregman.lsif),
+        lambda p, q: by_pairs(lambda s: (s - 1) ** 2 / 2, p, q),
+    ),
+    "score hellinger": (
+        soft.ScoreLevel(bregman.hellinger),
+        lambda p, q: by_pairs(lambda s: 2 * (s.sqrt() - 1) ** 2, p, q),
+    ),
+    "tsallis": (
+        soft.Proper(scoring.Tsallis(1.5)),
+        lambda p, q: by_slope(lambda u: (u**1.5).sum() / 0.75, p, q),
+    ),
+    "spherical": (
+        soft.Proper(scoring.Spherical()),
+        lambda p, q: by_slope(lambda u: (u**2).sum().sqrt(), p, q),
+    ),
+}
+every = pytest.mark.parametrize("name", FORMULAS)
+
+
+def by_slope(generator, u, v):
+    """F(u) − F(v) − ⟨∇F(v), u − v⟩ by autograd."""
+    v = v.clone().requires_grad_()
+    value = generator(v)
+    (slope,) = torch.autograd.grad(value, v)
+    return (generator(u) - value - (slope * (u - v)).sum()).detach()
+
+
+def by_pairs(generator, p, q):
+    """(1/V) Σ_{x,y} p_x D_F(p_y/p_x, q_y/q_x), one pair at a time."""
+    pairs = ((x, y) for x in range(V) for y in range(V))
+    return sum(p[x] * by_slope(generator, p[y] / p[x], q[y] / q[x]) for x, y in pairs) / V
+
+
+def laws(seed, count=3):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(count, V, dtype=torch.float64, generator=generator).log_softmax(-1)
+
+
+@every
+def test_value_is_the_formulas(name):
+    divergence, formula = FORMULAS[name]
+    log_p, log_q = laws(0), laws(1)
+    expected = torch.stack([formula(p, q) for p, q in zip(log_p.exp(), log_q.exp(), strict=True)])
+    assert_close(divergence(log_p, log_q), expected, rtol=1e-8, atol=1e-8)
+
+
+@every
+def test_it_is_least_at_the_target(name):
+    divergence, _ = FORMULAS[name]
+    log_p, logits = laws(2), laws(2).requires_grad_()
+    least = divergence(log_p, logits.log_softmax(-1))
+    assert_close(least, torch.zeros(3).double(), atol=1e-8, rtol=0)
+    (gradient,) = torch.autograd.grad(least.sum(), logits)
+    assert_close(gradient, torch.zeros_like(gradient), atol=1e-9, rtol=0)
+    assert (divergence(log_p, laws(3)) > 1e-4).all()
+
+
+@every
+def test_linear_means_that_targets_can_be_averaged(name):
+    """E_p̂ D(p̂, q) − D(E p̂, q) does not depend on q exactly where ``linear`` says so (2.5)."""
+    divergence, _ = FORMULAS[name]
+    first, second = laws(4), laws(5)
+    mean = torch.logaddexp(first, second) - math.log(2)
+
+    def gap(log_q):
+        return (divergence(first, log_q) + divergence(second, log_q)) / 2 - divergence(mean, log_q)
+
+    moved = (gap(laws(6)) - gap(laws(7))).abs()
+    assert (moved < 1e-10).all() if divergence.linear else (moved > 1e-4).all()
+
+
+@every
+def test_closed_form_gradient_if_any_is_autograds(name):
+    divergence, _ = FORMULAS[name]
+    log_p, logits = laws(8), laws(9).requires_grad_()
+    (gradient,) = torch.autograd.grad(divergence(log_p, logits.log_softmax(-1)).sum(), logits)
+    given = divergence.gradient(log_p, logits.detach().log_softmax(-1))
+    if name in ("kl", "gkl"):
+        assert_close(given, gradient)
+    else:
+        assert given is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "divergence"),
+    [
+        (scoring.KL(), soft.ForwardKL()),
+        (scoring.GeneralizedKL(), soft.GeneralizedKL()),
+        (scoring.ItakuraSaito(), soft.ItakuraSaito()),
+        (scoring.Brier(), soft.Brier()),
+    ],
+    ids=str,
+)
+def test_every_rule_is_a_divergence(rule, divergence):
+    log_p, log_q = laws(10), laws(11)
+    assert_close(soft.Proper(rule)(log_p, log_q), divergence(log_p, log_q))
+
+
+def test_a_target_with_zeros():
+    log_p = torch.tensor([[0.0, -math.inf, -math.inf, -math.inf]]).double()
+    logits = laws(12, 1).requires_grad_()
+    for divergence in (soft.ForwardKL(), soft.JensenShannon(), soft.ReverseKL()):
+        loss = divergence(log_p, logits.log_softmax(-1))
+        (gradient,) = torch.autograd.grad(loss.sum(), logits)
+        assert torch.isfinite(loss).all()
+        assert torch.isfinite(gradient).all()
+    assert_close(soft.ForwardKL()(log_p, laws(12, 1)), -laws(12, 1)[:, 0])
+    assert torch.isinf(soft.ItakuraSaito()(log_p, laws(12, 1))).all()
+
+
+def test_smooth_total_variation_has_a_floor():
+    log_p = laws(13)
+    assert_close(soft.TotalVariation(0.01)(log_p, log_p), torch.full((3,), V * 0.005).double())
+
+
+def test_fields_out_of_range_are_refused():
+    with pytest.raises(InputError, match=r"soft\.epsilon must be positive, found 0"):
+        soft.TotalVariation(0.0)
+    with pytest.raises(InputError, match=r"soft\.floor must be finite and below 0"):
+        soft.ReverseKL(-math.inf)
