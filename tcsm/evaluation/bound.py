@@ -122,6 +122,7 @@ class _Sampled(Bound):
         return Draws(*(column.view(count, draws) for column in columns))
 
 
+@dataclass(frozen=True)
 class Count(_Sampled):
     """(L/n) Σ over n masked sites of −log q, n stratified on {1 … L} (11.3, 11.6).
 
