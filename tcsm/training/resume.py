@@ -90,7 +90,16 @@ def _size(path: Path) -> int:
 
 
 def _secured(path: Path) -> int:
-    """A journal's bytes, all of them on the disk: the state must not outlive its lines."""
-    with path.open("a") as journal:
-        os.fsync(journal.fileno())
+    """A journal's bytes, all of them on the disk: the state must not outlive its lines.
+
+    Raises:
+        InputError: the disk is full or may not be written.
+    """
+    try:
+        with path.open("a") as journal:
+            os.fsync(journal.fileno())
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}); free some space"
+        ) from error
     return _size(path)
