@@ -1,0 +1,40 @@
+"""One house for all tests that only read it, with every experiment trained once."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.stages.house import House, make_text
+
+
+def build(root: Path) -> House:
+    (root / "text.txt").write_text(make_text(0, words=1500))
+    house = House(root)
+    house.good("prepare")
+    return house
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    return build(tmp_path_factory.mktemp("house"))
+
+
+@pytest.fixture
+def own_house(tmp_path: Path) -> House:
+    """A house for a test that damages it."""
+    return build(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def trained(house: House) -> Callable[[str], Path]:
+    """The folder of an experiment that was trained, evaluated and sampled, once for all tests."""
+
+    @cache
+    def folder(experiment: str) -> Path:
+        for stage in ("train", "evaluate", "sample"):
+            house.good(stage, f"experiment={experiment}", name=experiment)
+        return house.root / experiment
+
+    return folder

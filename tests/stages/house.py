@@ -1,0 +1,105 @@
+"""A house in one folder: a small made-up text, a tiny configuration, and the command line."""
+
+import contextlib
+import io
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tcsm.__main__ import run
+
+PARAMS = Path(__file__).parents[2] / "params"
+EXPERIMENTS = sorted(
+    path.relative_to(PARAMS / "experiment").with_suffix("").as_posix()
+    for path in (PARAMS / "experiment").rglob("*.yaml")
+)
+LENGTH = 16
+UNFINISHED = (".partial", ".part", ".tmp")
+TINY = (
+    "scale=smoke",
+    f"scale.length={LENGTH}",
+    "scale.batch=4",
+    "scale.steps=6",
+    "scale.warmup=2",
+    "scale.log_every=2",
+    "scale.checkpoint_every=2",
+    "scale.net={dim: 16, depth: 1, heads: 2}",
+    "scale.evaluation={sequences: 8, draws: 2, batch: 8}",
+    "scale.sampling={count: 3, steps: [2, 4]}",
+    "scale.validation={every: 3, sequences: 4, draws: 2}",
+    "devices.choice=cpu",
+    "corpus=local",
+)
+
+
+class Done(NamedTuple):
+    """How a command ended; the lines of progress are left out of ``err``."""
+
+    code: int
+    out: str
+    err: list[str]
+
+
+@dataclass(frozen=True)
+class House:
+    """The folder ``root``: ``text.txt``, ``data/`` and the runs."""
+
+    root: Path
+
+    def overrides(self, name: str = "run") -> list[str]:
+        """The tiny configuration of a run of this name."""
+        return [
+            *TINY,
+            f"corpus.path={self.root / 'text.txt'}",
+            f"data.root={self.root / 'data'}",
+            f"out={self.root / name}",
+            f"scratch={self.root / 'scratch' / name}",
+        ]
+
+    def run(self, stage: str, *overrides: str, name: str = "run") -> Done:
+        """One command of the console, in this process."""
+        return command(stage, *self.overrides(name), *overrides)
+
+    def good(self, stage: str, *overrides: str, name: str = "run") -> Path:
+        """A command that must succeed; the folder of its run."""
+        done = self.run(stage, *overrides, name=name)
+        assert done.code == 0, done.err
+        return self.root / name
+
+    def files(self, *names: str) -> dict[str, bytes]:
+        """What lies in some folders of the house, by path."""
+        found = (path for name in names for path in (self.root / name).rglob("*"))
+        return {
+            str(path.relative_to(self.root)): path.read_bytes() for path in found if path.is_file()
+        }
+
+    def unfinished(self) -> list[str]:
+        """Files that were begun and neither finished nor removed."""
+        return [str(path) for path in self.root.rglob("*") if path.suffix in UNFINISHED]
+
+
+def command(*argv: str) -> Done:
+    """Any command of the console."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = run(argv)
+    lines = [line for line in err.getvalue().splitlines() if " tok/s " not in line]
+    return Done(code, out.getvalue(), lines)
+
+
+def make_text(seed: int, words: int) -> str:
+    """Made-up English: words of a small vocabulary, the frequent ones short."""
+    chance = random.Random(seed)
+    known = ["".join(chance.choices("etaoinshrdlucmfw", k=1 + n // 12)) for n in range(72)]
+    weights = [1 / (n + 2) for n in range(len(known))]
+    return " ".join(chance.choices(known, weights, k=words))
+
+
+def finite(value: Any) -> bool:
+    """Whether a record holds ordinary numbers only."""
+    if isinstance(value, dict):
+        return all(map(finite, value.values()))
+    if isinstance(value, list):
+        return all(map(finite, value))
+    return not isinstance(value, float) or abs(value) < float("inf")

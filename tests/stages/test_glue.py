@@ -1,0 +1,80 @@
+"""Where the wings meet in training."""
+
+import pytest
+import torch
+
+from tcsm.data.batches import Batches, evaluation_windows
+from tcsm.evaluation.bound import Count
+from tcsm.nets.transformer import Transformer
+from tcsm.noise import Noise
+from tcsm.objectives.base import OpenMean
+from tcsm.objectives.distribution import DistributionMatching
+from tcsm.posteriors.factorized import Factorized
+from tcsm.process.corruption import CountSampling
+from tcsm.process.paths import Path
+from tcsm.process.schedules import Linear
+from tcsm.process.sources import Mask
+from tcsm.scoring import KL
+from tcsm.stages._glue import VALIDATION_SEED, Loss, Validation
+from tcsm.training.devices import Devices
+
+V, L = 5, 8
+PATH = Path(Mask(V), Linear())
+TOKENS = (torch.arange(400) * 7 % 11 % V).to(torch.uint8).numpy()
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return Factorized(Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=2), PATH)
+
+
+@pytest.fixture
+def objective():
+    return DistributionMatching(CountSampling(PATH), OpenMean(), KL())
+
+
+def test_a_loss_is_the_objective_with_the_noise_of_seed_and_step(model, objective):
+    batch = Batches(TOKENS, L, 4, seed=3).at(9)
+    terms = Loss(model, objective, seed=3)(model.net, batch)
+    noise = Noise(3, 9, torch.arange(4), 4)
+    assert torch.equal(terms["loss"], objective(model, batch.tokens, noise)["loss"])
+
+
+def test_parts_of_a_batch_share_no_noise(model, objective):
+    """The mean over micro-batches is the loss of the whole."""
+    batches, loss = Batches(TOKENS, L, 4, seed=3), Loss(model, objective, seed=3)
+    whole = loss(model.net, batches.at(2))["loss"]
+    parts = [loss(model.net, batches.at(2, micro=n, micros=2))["loss"] for n in range(2)]
+    torch.testing.assert_close(sum(parts) / 2, whole)
+
+
+def test_the_network_it_is_given_stands_in_the_model(model, objective):
+    """As a wrapper for data parallelism does."""
+    other = Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=2)
+    Loss(model, objective, seed=3)(other, Batches(TOKENS, L, 4, seed=3).at(0))
+    assert model.net is other
+
+
+def test_validation_happens_every_so_often_and_at_the_end(model):
+    windows = evaluation_windows(TOKENS, L, 6)
+    net, bound = model.net, Count(PATH)
+    devices = Devices("cpu", precision="fp32")
+    validate = Validation(model, net, bound, windows, 3, every=4, steps=10, devices=devices)
+    assert [bool(validate(step)) for step in range(1, 11)] == [
+        step in (4, 8, 10) for step in range(1, 11)
+    ]
+    found = validate(4)
+    draws = bound(model, windows, torch.arange(6), VALIDATION_SEED, 3)
+    nats = float(draws.nats.mean()) / L
+    assert found["valid_nats_per_token"] == pytest.approx(nats)
+    assert found["valid_bits_per_token"] == pytest.approx(nats / 0.6931471805599453)
+
+
+def test_validation_asks_the_bare_network(model):
+    windows = evaluation_windows(TOKENS, L, 2)
+    net = model.net
+    validate = Validation(model, net, Count(PATH), windows, 1, 1, 1, Devices("cpu"))
+    model.net = torch.nn.Identity()
+    validate(1)
+    assert model.net is net

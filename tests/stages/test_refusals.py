@@ -1,0 +1,403 @@
+"""Bad input: exit code 2, one line that names key or file, and nothing half-written."""
+
+import errno
+import json
+import os
+import resource
+import shutil
+from contextlib import contextmanager
+
+import pytest
+
+from tests.stages.house import House, command, make_text
+
+VERBATIM = "corpus.normalize.path=tcsm.data.normalize.verbatim"
+
+
+def refusal(house: House, stage: str, *overrides: str, name: str = "refused") -> str:
+    """The one line that a command ends with; it must leave no file behind."""
+    shutil.rmtree(house.root / "scratch" / name, ignore_errors=True)
+    before = house.files(name, "data")
+    done = house.run(stage, *overrides, name=name)
+    assert done.code == 2, done
+    assert len(done.err) == 1, done.err
+    assert done.err[0].startswith("tcsm: error: ")
+    assert house.files(name, "data") == before
+    assert not any(house.files(f"scratch/{name}").values())
+    assert not house.unfinished()
+    return done.err[0].removeprefix("tcsm: error: ")
+
+
+# --- corpora -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "overrides", "said"),
+    [
+        (None, [], ["text", "no such file or folder (corpus.path)"]),
+        (b"", [], ["text", "no text here; corpus.path must name a file with some"]),
+        (b"12 \n", ["tokenizer=bytes", VERBATIM], ["corpus text:", "split 'valid'", "a longer"]),
+        (b"caf\xe9 " * 50, [], ["text", "not UTF-8 at byte 3", "convert it"]),
+        ("a b é".encode() * 99, [VERBATIM], ["corpus text:", "'letters'", "'é'", "character 4"]),
+        (b"some text", ["corpus.fractions=[0.5,0.5]"], ["corpus.fractions must be three"]),
+        (b"some text", ["corpus.fractions=abc"], ["corpus.fractions: ", "Sequence[float]", "abc"]),
+        (b"some text", ["corpus.path=null"], ["corpus.path: must be of type str", "found None"]),
+        (b"some text", ["data.root=null"], ["data.root must be a text, found None"]),
+    ],
+)
+def test_a_bad_corpus(house, tmp_path, content, overrides, said):
+    if content is not None:
+        (tmp_path / "text").write_bytes(content)
+    line = refusal(house, "prepare", f"corpus.path={tmp_path / 'text'}", *overrides)
+    assert all(part in line for part in said), line
+
+
+def test_a_symbol_in_the_last_split_leaves_no_split(own_house):
+    file = own_house.root / "text.txt"
+    file.write_text(file.read_text()[:-1] + "é")
+    assert "no symbol 'é'" in refusal(own_house, "prepare", VERBATIM)
+
+
+def test_another_text_than_the_pinned_one(house):
+    argv = [key for key in house.overrides("refused") if not key.startswith("corpus")]
+    done = command("prepare", *argv, "corpus.sha256=abcd")
+    assert done.code == 2
+    assert "corpus.sha256: the normalized KJV has sha256 4a089e3a" in done.err[0]
+    assert "wanted abcd" in done.err[0]
+
+
+def test_a_root_that_is_a_file(house, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    line = refusal(house, "prepare", f"data.root={tmp_path / 'file'}")
+    assert str(tmp_path / "file") in line
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+# --- token files -----------------------------------------------------------------------------
+
+
+def flipped(content: bytes) -> bytes:
+    return content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda content: content[:-5], "bytes, wanted"),
+        (lambda content: content + b"\0", "bytes, wanted"),
+        (lambda content: content[:99], "not a token file, or cut in its header"),
+        (lambda content: b"", "not a token file, or cut in its header"),
+        (flipped, "damaged, its sha256 is wrong"),
+        (None, "cannot be read: No such file"),
+    ],
+)
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_a_bad_token_file(house, tmp_path, damage, said, split):
+    shutil.copytree(house.root / "data", tmp_path / "data")
+    file = tmp_path / f"data/{split}.tok"
+    content = file.read_bytes()
+    file.unlink()
+    if damage:
+        file.write_bytes(damage(content))
+    line = refusal(house, "train", f"data.root={tmp_path / 'data'}")
+    assert line.startswith(f"{file}: ")
+    assert said in line
+    assert "run prepare" in line
+
+
+def test_a_token_file_of_another_tokenizer(house):
+    line = refusal(house, "train", "tokenizer=bytes")
+    for part in ("train.tok: written by the tokenizer 'letters'", "wanted 'bytes'", "run prepare"):
+        assert part in line
+
+
+# --- weights -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(house, trained, tmp_path):
+    """A copy of a trained run that may be damaged, as an override of ``out``."""
+    shutil.copytree(trained("kjv/distribution"), tmp_path / "run")
+    for name in ("evaluate.json", "samples.json"):
+        (tmp_path / "run" / name).unlink()
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "sample"])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda content: content[:-5], "is not a whole checkpoint"),
+        (lambda content: content[:5], "is not a whole checkpoint"),
+        (lambda content: b"", "is not a whole checkpoint"),
+        (flipped, "was altered"),
+        (None, "does not exist"),
+    ],
+)
+def test_bad_weights(house, run, stage, damage, said):
+    file = run / "weights.safetensors"
+    content = file.read_bytes()
+    file.unlink()
+    if damage:
+        file.write_bytes(damage(content))
+    line = refusal(house, stage, f"out={run}")
+    assert line.startswith(f"{file} {said}")
+    assert "train" in line
+    assert not (run / "evaluate.json").exists()
+    assert not (run / "samples.json").exists()
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "sample"])
+def test_weights_of_another_architecture(house, run, stage):
+    line = refusal(house, stage, f"out={run}", "net.dim=32", "net.depth=2")
+    said = "is of architecture model.net.depth=1 model.net.dim=16, "
+    said += "expected model.net.depth=2 model.net.dim=32"
+    assert line == f"{run}/weights.safetensors {said}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["judge=nowhere"], ["judge: nowhere/config.yaml does not exist", "judge=null"]),
+        (["judge=3"], ["judge must be a text or null, found 3"]),
+        (["judge={run}"], ["judge: ", "must be an autoregressive run"]),
+        (["sampling.count=0"], ["sampling.count must be a whole number of 1 or more, found 0"]),
+        (["sampling.count=abc"], ["sampling.count must be", "found 'abc'"]),
+        (["sampling.steps=[]"], ["sampling.steps must be a list of whole numbers", "found []"]),
+        (["sampling.steps=[4,0]"], ["sampling.steps must be a list", "found [4, 0]"]),
+        (["sampling.steps=8"], ["sampling.steps must be a list", "found 8"]),
+        (["sampler=next_token"], ["sampler=next_token needs model=autoregressive", "Factorized"]),
+        (["sampler.steps=0"], ["sampler.steps must be at least 1, found 0"]),
+        (["seed=abc"], ["seed must be a whole number", "found 'abc'"]),
+    ],
+)
+def test_samples_that_cannot_be(house, run, overrides, said):
+    overrides = [override.format(run=run) for override in overrides]
+    line = refusal(house, "sample", f"out={run}", *overrides)
+    assert all(part in line for part in said), line
+    assert not (run / "samples.json").exists()
+
+
+def test_a_judge_that_names_no_model(house, run, tmp_path):
+    (tmp_path / "judge").mkdir()
+    (tmp_path / "judge/config.yaml").write_text("seed: 0\n")
+    line = refusal(house, "sample", f"out={run}", f"judge={tmp_path / 'judge'}")
+    assert line.startswith(f"judge: {tmp_path}/judge/config.yaml names no model")
+
+
+def test_a_sampler_of_diffusion_for_an_autoregressive_model(house, trained):
+    trained("kjv/ar")
+    line = refusal(house, "sample", "experiment=kjv/ar", "sampler=ancestral", name="kjv/ar")
+    assert "sampler: Ancestral needs a posterior, found Autoregressive" in line
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["evaluation.sequences=0"], ["evaluation.sequences must be a whole number of 1"]),
+        (["evaluation.sequences=999"], ["evaluation.sequences = 999 windows", "at most"]),
+        (["evaluation.batch=0"], ["evaluation.batch must be a whole number of 1 or more"]),
+        (["evaluation=null"], ["evaluation.sequences: missing"]),
+        (["data.length=1000"], ["data.length = 1000 tokens do not fit in a split of"]),
+        (
+            ["evaluation.draws=0"],
+            ["evaluation.draws must be a whole number of 1 or more, found 0"],
+        ),
+        (["bound=exact"], ["bound=exact needs model=autoregressive, found Factorized"]),
+        (["bound=time", "bound.epsilon=1.0"], ["bound.epsilon must lie in [0, 1), found 1.0"]),
+    ],
+)
+def test_an_evaluation_that_cannot_be(house, run, overrides, said):
+    line = refusal(house, "evaluate", f"out={run}", *overrides)
+    assert all(part in line for part in said), line
+    assert not (run / "evaluate.json").exists()
+
+
+# --- keys and values -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["trainer.stepz=3"], ["trainer.stepz: unknown key", "did you mean steps?"]),
+        (["nothing=3"], ["nothing: unknown key", "allowed: "]),
+        (["experiment=kjv/scor"], ["experiment=kjv/scor: no such choice", "kjv/score"]),
+        (["net=null"], ["net=null: no such choice", "small"]),
+        (["trainer.steps"], ["trainer.steps: cannot be read; expected KEY=VALUE"]),
+        (["trainer.steps=-1"], ["trainer.steps must be 0 or more, found -1"]),
+        (["trainer.steps=abc"], ["trainer.steps: must be of type int, found 'abc'"]),
+        (["trainer.steps=null"], ["trainer.steps: must be of type int, found None"]),
+        (["trainer.steps=1.5"], ["trainer.steps: must be of type int, found 1.5"]),
+        (["trainer.warmup=7"], ["trainer.warmup must lie between 0 and trainer.steps = 6"]),
+        (["trainer.learning_rate=0.0"], ["trainer.learning_rate must be positive, found 0.0"]),
+        (["trainer.learning_rate=nan"], ["trainer.learning_rate must be positive, found nan"]),
+        (["trainer.clip=0.0"], ["trainer.clip must be positive or null, found 0.0"]),
+        (["trainer.betas=0.9"], ["trainer.betas: must be of type Sequence[float], found 0.9"]),
+        (["trainer.betas=[a,b]"], ["trainer.betas: must be of type Sequence[float]", "'a'"]),
+        (["trainer.decay=null"], ["trainer.decay: must be of type Callable", "found None"]),
+        (["trainer.decay=linear"], ["trainer.decay: must be of type Callable", "'linear'"]),
+        (["trainer.ema=0.99"], ["trainer.ema: must be of type Ema | None, found 0.99"]),
+        (["trainer.accumulate=3"], ["data.batch must be a multiple of 3", "trainer.accumulate"]),
+        (["trainer.log_every=0"], ["trainer.log_every must be 1 or more, found 0"]),
+        (["data.length=99999"], ["data.length must lie in [1, ", "training split; found 99999"]),
+        (["data.length=0"], ["data.length must be a whole number of 1 or more, found 0"]),
+        (["data.batch=2.5"], ["data.batch must be a whole number of 1 or more, found 2.5"]),
+        (["data=null"], ["data.root: missing from the configuration"]),
+        (["validation.every=0"], ["validation.every must be a whole number of 1 or more"]),
+        (["validation.sequences=999"], ["validation.sequences = 999 windows", "at most"]),
+        (["seed=-1"], ["seed must be a whole number of 0 or more", "found -1"]),
+        (["seed=1.5"], ["seed must be a whole number", "found 1.5"]),
+        (["out=null"], ["out must be a text, found None"]),
+        (["threads=0"], ["threads must be 1 or more, found 0"]),
+        (["devices.choice=tpu"], ["devices.choice must be one of auto, cpu, cuda, found 'tpu'"]),
+        (["vocabulary=20"], ["model.net.vocabulary must be 27, the size of tokenizer letters"]),
+        (["path.source.vocabulary=20"], ["model.path.source.vocabulary must be 27", "found 20"]),
+        (["net.extra=0"], ["model.net.extra must be 1 or more", "mask", "found 0"]),
+        (["net.heads=3"], ["net.dim must be a multiple of 2 · net.heads = 6, found 16"]),
+        (["net.ratio=0"], ["net.ratio must be 1 or more, found 0"]),
+        (["net.chunk=0"], ["net.chunk must be 1 or more, found 0"]),
+        (["net.stem=2"], ["net.stem must be 0 or an odd width, found 2"]),
+        (["net.timed=true"], ["bound=count needs net.timed=false, found true; set bound=time"]),
+        (["bound=exact"], ["bound=exact needs model=autoregressive, found Factorized"]),
+        (
+            ["validation.draws=0"],
+            ["validation.draws must be a whole number of 1 or more, found 0"],
+        ),
+        (["model.path=null"], ["model.path: must be of type Path, found None"]),
+        (["net._target_=tcsm.process.schedules.Linear"], ["model.net: must be of type Net"]),
+        (["objective=next_token"], ["objective=next_token needs model=autoregressive"]),
+        (["schedule=polynomial", "schedule.power=0.0"], ["schedule.power must be positive"]),
+        (["scoring=tsallis", "scoring.order=1.0"], ["scoring.order must be", "found 1.0"]),
+        (
+            ["objective=score", "objective.smoothing=2.0"],
+            ["objective.smoothing must lie in [0, 1)"],
+        ),
+        (["corruption=time", "corruption.epsilon=1.0"], ["corruption.epsilon must lie in [0, 1)"]),
+        (["experiment=kjv/uniform", "corruption=count"], ["Mask source, found Uniform"]),
+        (["experiment=kjv/uniform", "bound=count"], ["Mask source, found Uniform"]),
+        (["experiment=kjv/ar", "net.causal=false"], ["net.causal must be true", "found false"]),
+        (["experiment=kjv/ar", "net.extra=0"], ["net.extra must be 1 or more", "start symbol"]),
+        (["experiment=kjv/ar", "bound=count"], ["bound: ", "Autoregressive", "bound=exact"]),
+        (["experiment=kjv/ar", "objective=nelbo"], ["objective: Nelbo needs a posterior"]),
+    ],
+)
+def test_a_training_that_cannot_be(house, overrides, said):
+    line = refusal(house, "train", *overrides)
+    assert all(part in line for part in said), line
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["runs=null"], ["runs must be a list of texts, found None"]),
+        (["runs=[3]"], ["runs must be a list of texts, found [3]"]),
+        (["runs=[nowhere]"], ["nowhere/config.yaml: not found"]),
+        (["pairs=[[kjv/ar]]"], ["pairs must be a list of [subject, baseline]"]),
+        (["arms=null"], ["report.sections[0].arms: must be of type Mapping[str, str], found"]),
+        (["report.sections=null"], ["report.sections: must be of type Sequence[Chapter]"]),
+    ],
+)
+def test_a_report_that_cannot_be(house, overrides, said):
+    line = refusal(house, "report", *overrides)
+    assert all(part in line for part in said), line
+
+
+def test_a_damaged_record_is_named_with_its_line(house, run):
+    (run / "metrics.jsonl").write_text('{"step": 1, "tokens": 2, "loss": 1.0}\n{"step"\n')
+    line = refusal(house, "report", f"runs=[{run}]")
+    assert line.startswith(f"{run}/metrics.jsonl:2: not valid JSON")
+
+
+# --- a full disk -------------------------------------------------------------------------------
+
+
+@contextmanager
+def small_files(limit: int):
+    """No file may grow beyond a limit."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+
+@contextmanager
+def full_disk(monkeypatch: pytest.MonkeyPatch, after: int):
+    """So many files reach the disk, no more."""
+    reached, fsync = [], os.fsync
+
+    def fsync_or_fail(file: int) -> None:
+        reached.append(file)
+        if len(reached) > after:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync_or_fail)
+        yield reached
+
+
+def test_no_room_for_token_files(own_house, monkeypatch):
+    (own_house.root / "text.txt").write_text(make_text(1, words=1500))
+    for after in (0, 1, 2):
+        with full_disk(monkeypatch, after):
+            line = refusal(own_house, "prepare")
+        assert ".tok: no space left on the device" in line
+        assert "data.root" in line
+    with small_files(5000):
+        assert "File too large" in refusal(own_house, "prepare")
+    assert (own_house.root / "data").is_dir()
+
+
+def test_no_room_while_training_loses_nothing(own_house, trained, monkeypatch):
+    """At whichever file the disk is full: one line, no torn file, the rest when there is room."""
+    with full_disk(monkeypatch, 10**9) as reached:
+        whole = own_house.good("train", name="whole")
+    assert len(reached) > 12
+    for after in range(0, len(reached), 3):
+        with full_disk(monkeypatch, after):
+            done = own_house.run("train", name=f"full-{after}")
+        assert done.code == 2
+        assert len(done.err) == 1
+        assert "cannot be written" in done.err[0]
+        assert "No space left on device" in done.err[0]
+        assert not own_house.unfinished()
+        again = own_house.good("train", name=f"full-{after}")
+        for name in ("weights.safetensors", "metrics.jsonl", "train.json"):
+            assert (again / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_no_room_for_a_checkpoint(own_house):
+    with small_files(20_000):
+        line = own_house.run("train").err[-1]
+    assert line.startswith(
+        f"tcsm: error: {own_house.root}/scratch/run/state.safetensors cannot be"
+    )
+    assert "free some space or choose another folder" in line
+    assert not (own_house.root / "run").exists()
+    assert not own_house.unfinished()
+
+
+@pytest.mark.parametrize(("stage", "record"), [("evaluate", "evaluate"), ("sample", "samples")])
+def test_no_room_for_a_record(house, run, monkeypatch, stage, record):
+    house.good(stage, f"out={run}")
+    before = (run / f"{record}.json").read_text()
+    with full_disk(monkeypatch, 0):
+        line = refusal(house, stage, f"out={run}", "data.length=8")
+    assert line.startswith(f"{run}/{record}.json: cannot be written: No space left on device")
+    assert (run / f"{record}.json").read_text() == before
+    assert json.loads(before)
+
+
+def test_a_folder_that_may_not_be_written(own_house):
+    """What was computed is kept: another folder gets it without a further step."""
+    done = own_house.run("train", "out=/proc/nowhere/run")
+    assert done.code == 2
+    assert done.err[-1].startswith("tcsm: error: /proc/nowhere")
+    done = own_house.run("train")
+    assert done.err == [
+        f"tcsm: {own_house.root}/scratch/run/state.safetensors: training goes on after step 6"
+    ]
+    assert (own_house.root / "run/train.json").is_file()
+    assert not (own_house.root / "scratch/run").exists()

@@ -1,0 +1,53 @@
+"""What several stages do at their door."""
+
+import pytest
+import torch
+
+from tcsm import config
+from tcsm.data.tokenizers import Bytes, Letters
+from tcsm.errors import InputError
+from tcsm.nets.transformer import Transformer
+from tcsm.stages._shared import architecture, bare, build_model, load_model, open_split
+from tcsm.training.devices import Devices
+from tests.stages.house import EXPERIMENTS
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_model_of_an_experiment_fits_its_tokenizer(house, experiment):
+    cfg = config.compose([*house.overrides(), f"experiment={experiment}"])
+    net = bare(build_model(cfg, Letters()))
+    assert isinstance(net, Transformer)
+    assert net.vocabulary == 27
+    assert net.states == (27 if "uniform" in experiment else 28)
+
+
+def test_a_vocabulary_of_another_tokenizer_is_refused(house):
+    cfg = config.compose(house.overrides())
+    with pytest.raises(InputError, match="must be 256, the size of tokenizer bytes, found 27"):
+        build_model(cfg, Bytes())
+
+
+def test_an_architecture_lists_every_value_once_in_order(house):
+    cfg = config.compose(house.overrides())
+    words = architecture(cfg).split()
+    assert words == sorted(set(words))
+    for word in ("model.net.dim=16", "model.net.chunk=null", "model.path.source.vocabulary=27"):
+        assert word in words
+    assert architecture(config.compose(house.overrides("other"))) == " ".join(words)
+    assert architecture(config.compose([*house.overrides(), "net.dim=32"])) != " ".join(words)
+
+
+def test_a_loaded_model_is_the_trained_one_ready_to_be_asked(house, trained):
+    folder = trained("kjv/mdlm")
+    cfg = config.compose([*house.overrides(), "experiment=kjv/mdlm"])
+    torch.manual_seed(1)
+    models = [load_model(cfg, Letters(), folder, Devices("cpu")) for _ in range(2)]
+    assert not models[0].training
+    for one, other in zip(*(model.parameters() for model in models), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_split_is_opened_by_name(house):
+    cfg = config.compose(house.overrides())
+    for split in ("train", "valid", "test"):
+        assert open_split(cfg, Letters(), split).header.split == split

@@ -1,0 +1,108 @@
+"""Every experiment trains; a run is a function of its configuration; errors leave nothing."""
+
+import json
+
+import pytest
+
+from tcsm.training.checkpoint import load
+from tests.stages.house import EXPERIMENTS, finite
+
+DETERMINISTIC = ("weights.safetensors", "metrics.jsonl", "train.json")
+
+
+def rows(folder, name="metrics.jsonl"):
+    return [json.loads(line) for line in (folder / name).read_text().splitlines()]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_trains(trained, experiment):
+    folder = trained(experiment)
+    record = json.loads((folder / "train.json").read_text())
+    assert (record["stage"], record["experiment"], record["seed"]) == ("train", experiment, 0)
+    assert (record["steps"], record["tokens"]) == (6, 6 * 4 * 16)
+    found = rows(folder)
+    assert [row["step"] for row in found] == [2, 4, 6]
+    assert [row["tokens"] for row in found] == [row["step"] * 4 * 16 for row in found]
+    assert record["final"] == found[-1]
+    assert finite(found)
+    assert all(row["grad_norm"] > 0 for row in found)
+    assert "valid_bits_per_token" in found[-1]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_a_run_folder_is_complete_and_the_scratch_gone(trained, house, experiment):
+    folder = trained(experiment)
+    assert {path.name for path in folder.iterdir()} == {
+        "config.yaml",
+        "weights.safetensors",
+        "metrics.jsonl",
+        "telemetry.jsonl",
+        "train.json",
+        "evaluate.json",
+        "samples.json",
+        *(f"{stage}.telemetry.json" for stage in ("train", "evaluate", "sample")),
+    }
+    assert not (house.root / "scratch" / experiment).exists()
+    assert not house.unfinished()
+
+
+def test_weights_are_what_the_record_says(trained):
+    folder = trained("kjv/distribution")
+    tensors, meta = load(folder / "weights.safetensors")
+    record = json.loads((folder / "train.json").read_text())
+    assert sum(tensor.numel() for tensor in tensors.values()) == record["parameters"]
+    assert "model.net.dim=16" in str(meta["architecture"])
+
+
+def test_telemetry_is_apart(trained):
+    folder = trained("kjv/distribution")
+    telemetry = json.loads((folder / "train.telemetry.json").read_text())
+    assert telemetry["seconds"] > 0
+    assert telemetry["tokens_per_second"] > 0
+    assert telemetry["threads"] == 1
+    assert [row["step"] for row in rows(folder, "telemetry.jsonl")] == [2, 4, 6]
+
+
+@pytest.mark.parametrize("experiment", ["kjv/ar", "kjv/score", "kjv/uniform"])
+def test_a_run_is_a_function_of_its_configuration(house, trained, experiment):
+    first = trained(experiment)
+    again = house.good("train", f"experiment={experiment}", name=f"again/{experiment}")
+    for name in DETERMINISTIC:
+        assert (first / name).read_bytes() == (again / name).read_bytes(), name
+
+
+def test_another_seed_is_another_run(house, trained):
+    first = trained("kjv/score")
+    other = house.good("train", "experiment=kjv/score", "seed=1", name="other")
+    for name in DETERMINISTIC:
+        assert (first / name).read_bytes() != (other / name).read_bytes(), name
+
+
+def test_what_is_only_shown_or_saved_changes_no_weight(house, trained):
+    """Nor does how often it is validated."""
+    first = load(trained("kjv/score") / "weights.safetensors")[0]
+    often = ("trainer.log_every=1", "trainer.checkpoint_every=1", "validation.every=1")
+    other = house.good("train", "experiment=kjv/score", *often, name="often")
+    found = load(other / "weights.safetensors")[0]
+    assert all((first[name] == found[name]).all() for name in first)
+
+
+def test_no_steps_leave_the_first_weights(house):
+    folder = house.good("train", "trainer.steps=0", "trainer.warmup=0", name="untrained")
+    assert rows(folder) == []
+    assert json.loads((folder / "train.json").read_text())["final"] == {}
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(own_house):
+    wild = ("trainer.learning_rate=1e38", "trainer.clip=null", "trainer.checkpoint_every=1")
+    done = own_house.run("train", "experiment=kjv/score", *wild)
+    assert done.code == 2
+    assert len(done.err) == 1
+    kept = own_house.root / "scratch/run/state.safetensors"
+    assert "training stopped at step" in done.err[0]
+    assert f"the last good checkpoint is {kept}" in done.err[0]
+    assert "trainer.learning_rate" in done.err[0]
+    assert not (own_house.root / "run").exists()
+    tensors, _ = load(kept)
+    assert 1 <= tensors["count"][0] < 6
+    assert not own_house.unfinished()
