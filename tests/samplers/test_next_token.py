@@ -1,6 +1,12 @@
+import pytest
 import torch
 
+from tcsm.errors import InputError
 from tcsm.nets.transformer import Transformer
+from tcsm.posteriors.factorized import Factorized
+from tcsm.process.paths import Path
+from tcsm.process.schedules import Linear
+from tcsm.process.sources import Mask
 from tcsm.samplers.next_token import NextToken
 from tcsm.teachers.autoregressive import Autoregressive
 from tests.enumeration import sequences
@@ -32,3 +38,9 @@ def test_is_a_function_of_the_seed():
     first, again, other = (NextToken(steps=1)(model, 20, L, seed).tokens for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+def test_a_posterior_is_refused():
+    model = Factorized(awake().net, Path(Mask(V), Linear()))
+    with pytest.raises(InputError, match="needs model=autoregressive, found Factorized"):
+        NextToken(steps=1)(model, 2, L, 0)
