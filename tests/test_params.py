@@ -8,7 +8,9 @@ import torch
 import yaml
 
 from tcsm import config
+from tcsm.noise import Noise
 from tcsm.signatures import check_arguments
+from tcsm.training.state import TrainState
 
 PARAMS = Path(__file__).parents[1] / "params"
 FILES = sorted(
@@ -30,6 +32,29 @@ def meta(*overrides: str) -> None:
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_an_experiment_builds_at_every_scale(experiment: str, scale: str) -> None:
     meta(f"experiment={experiment}", f"scale={scale}")
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_takes_one_step(experiment: str) -> None:
+    cfg = config.compose([f"experiment={experiment}", "scale=smoke"], PARAMS)
+    torch.manual_seed(0)
+    model, objective, recipe = map(config.build, (cfg.model, cfg.objective, cfg.trainer))
+    state = TrainState(model.net, recipe)
+    tokens = torch.randint(cfg.vocabulary, (4, cfg.data.length))
+    loss = objective(model, tokens, Noise(0, 0, torch.arange(4), 4))["loss"]
+    loss.backward()
+    norm = state.descend()
+    assert loss.isfinite()
+    assert 0 < norm < torch.inf
+    assert state.step == 1
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_what_an_experiment_says_is_what_is_composed(experiment: str) -> None:
+    said = yaml.safe_load((PARAMS / f"experiment/{experiment}.yaml").read_text("utf-8"))
+    del said["defaults"]
+    found = config.compose([f"experiment={experiment}"], PARAMS)
+    assert config.OmegaConf.merge(found, said) == found
 
 
 @pytest.mark.parametrize("choice", CHOICES)
