@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
+from tcsm.blocks import Blocks
 from tcsm.errors import InputError
 
 
@@ -59,6 +60,12 @@ class Bregman(ABC):
     def at_any_label(self, log_q: Float[Tensor, "n V"]) -> Float[Tensor, "n"]:
         """(1/V) Σ_x ``at_site``, the label drawn uniformly; O(V²) unless a closed form exists."""
         return self.pair(log_q[:, None, :] - log_q[:, :, None]).mean((-1, -2))
+
+    def over_blocks(
+        self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], blocks: Blocks
+    ) -> Float[Tensor, "B"] | None:
+        """Mean over blocks S of V^−k Σ_y ψ(Σ_{i∈S} log s_{i,y}) (6.1); None: no closed form."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,14 @@ class Power(Bregman):
         first, second = (_mean_box_cox(power, log_q, log_q_x) for power in self.powers)
         return self.scale * (first + second)
 
+    def over_blocks(
+        self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], blocks: Blocks
+    ) -> Float[Tensor, "B"]:
+        """Σ over both powers of (mean over S of ∏ m_i(λ) − 1)/λ (6.2, 6.3)."""
+        log_q_x = log_q.gather(-1, x[:, None]).squeeze(-1)
+        first, second = (_block_box_cox(power, log_q, log_q_x, blocks) for power in self.powers)
+        return self.scale * (first + second)
+
     def at_any_label(self, log_q: Float[Tensor, "n V"]) -> Float[Tensor, "n"]:
         """Σ over both powers of (m(λ) m(−λ) − 1)/λ; nothing at λ = 0."""
         terms = [
@@ -172,6 +187,16 @@ def _mean_box_cox(
     if power == 0:
         return log_q.mean(-1) - log_q_x
     return torch.expm1(_log_moment(power, log_q) - power * log_q_x) / power
+
+
+def _block_box_cox(
+    power: float, log_q: Float[Tensor, "n V"], log_q_x: Float[Tensor, "n"], blocks: Blocks
+) -> Float[Tensor, "B"]:
+    """Mean over S and y of ((∏_{i∈S} q_y/q_x)^λ − 1)/λ."""
+    if power == 0:
+        return blocks.mean_of_sums(_mean_box_cox(power, log_q, log_q_x))
+    log_m = _log_moment(power, log_q) - power * log_q_x
+    return torch.expm1(blocks.log_mean_of_products(log_m)) / power
 
 
 generalized_kl = Power(1.0, constant=-1.0)  # s log s − s

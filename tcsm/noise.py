@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 
@@ -87,3 +87,10 @@ class Noise:
 def batch_noise(seed: int, step: int, size: int) -> Noise:
     """The noise of a whole batch on one device: ids 0 … size − 1."""
     return Noise(seed, step, torch.arange(size), size)
+
+
+def categorical(log_p: Float[Tensor, "n V"], u: Float64[Tensor, "n"]) -> Int64[Tensor, "n"]:
+    """A draw of each row by inverting its float64 distribution function at u of [0, 1)."""
+    cumulated = log_p.double().exp().cumsum(-1)
+    threshold = u[:, None] * cumulated[:, -1:]
+    return torch.searchsorted(cumulated, threshold, right=True).squeeze(-1)

@@ -1,4 +1,5 @@
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -6,10 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcsm.noise import Noise, batch_noise, fold, splitmix64, to_uniform
+from tcsm.noise import Noise, batch_noise, categorical, fold, splitmix64, to_uniform
 
 GOLDEN = 0x9E3779B97F4A7C15
 COUNT = 4000
+double = partial(torch.tensor, dtype=torch.float64)
 
 
 def signed(word):
@@ -149,3 +151,46 @@ def test_step_may_be_a_tensor():
     assert torch.isclose(
         noise.stratified("a")[1] - noise.stratified("a")[0], torch.tensor(0.5).double()
     )
+
+
+def test_categorical_inverts_the_distribution_function():
+    log_p = double([[0.2, 0.0, 0.5, 0.3]]).log().expand(8, -1)
+    u = double([0.0, 0.1999, 0.2001, 0.4, 0.6999, 0.7001, 0.9, 1 - 2**-53])
+    assert categorical(log_p, u).tolist() == [0, 0, 2, 2, 2, 3, 3, 3]
+
+
+@given(
+    st.lists(st.floats(-30, 0), min_size=2, max_size=8),
+    st.floats(0, 1, exclude_max=True),
+    st.integers(0, 7),
+)
+def test_categorical_never_draws_the_impossible(logits, u, zero):
+    log_p = double([logits])
+    log_p[0, zero % len(logits)] = -torch.inf
+    drawn = categorical(log_p, double([u]))
+    assert 0 <= drawn < len(logits)
+    assert log_p[0, drawn] > -torch.inf
+
+
+def test_categorical_draws_tokens_eighteen_nats_down():
+    """(12.6): single-precision uniforms live on 2⁻²⁴ and would miss e⁻¹⁸ nearly always.
+
+    The strip of u that gives the rare token has its exact width, to a part in 10⁶.
+    """
+    log_p = double([[0.0, -18.0]]).log_softmax(-1)
+    rare = log_p[0, 1].exp().item()
+    edge = double([1 - rare * (1 + 1e-6), 1 - rare * (1 - 1e-6)])
+    assert categorical(log_p.expand(2, -1), edge).tolist() == [0, 1]
+    # Rare tokens in front: single-precision sums would lose them beside the common one.
+    front = log_p.flip(-1).expand(2, -1)
+    edge = double([rare * (1 - 1e-6), rare * (1 + 1e-6)])
+    assert categorical(front, edge).tolist() == [0, 1]
+
+
+def test_categorical_sees_many_rare_tokens_behind_a_common_one():
+    """A tail of 1000 tokens of e⁻¹⁸ each, at the right end of the distribution function."""
+    log_p = torch.cat([torch.zeros(1), torch.full((1000,), -18.0)]).log_softmax(-1)
+    tail = 1000 * log_p[1].exp()
+    u = 1 - tail * (1 - (torch.arange(1000).double() + 0.5) / 1000)
+    drawn = categorical(log_p.expand(1000, -1), u)
+    assert torch.equal(drawn, torch.arange(1, 1001))

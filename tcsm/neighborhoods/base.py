@@ -1,8 +1,16 @@
 """The contract of a neighborhood: neighbors as edits, and the score loss over them.
 
-A neighbor of x is x with K sites rewritten. Objectives meet a neighborhood in one of two ways:
-``enumerate`` lists neighbors for posteriors that can only compare whole sequences, and a whole
-1-ball of a factorized posterior is a per-site closed form (3.1), which never lists anything.
+A neighbor of x is x with K sites rewritten; each has a weight, and the loss is
+
+    ℓ(x) = Σ_{y ∈ N(x)} c(x, y) ψ(log q(y) − log q(x))                                (2.3)
+
+Objectives meet a neighborhood in one of three ways, which give the same value where they apply:
+
+* ``site_loss`` of a `PerSite` neighborhood, one number an open site, evaluated chunk by chunk:
+  neighbors that differ at one site, under a factorized posterior (3.1);
+* ``sequence_loss``, one number a sequence, of a factorized posterior: in closed form where
+  one exists, else over the list;
+* ``enumerate`` or ``draw``, a list of neighbors with weights, for any posterior.
 """
 
 from abc import ABC, abstractmethod
@@ -10,10 +18,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from tcsm.bregman import Bregman
+from tcsm.errors import InputError
+from tcsm.noise import Noise
 
 
 @dataclass(frozen=True)
@@ -21,14 +31,14 @@ class Neighbors:
     """N neighbors of each sequence: neighbor j rewrites K sites.
 
     Attributes:
-        sites: which positions.
-        tokens: what they become.
-        valid: False for entries that pad the list or equal x itself.
+        sites: which positions, each once.
+        tokens: what they become; at a closed site, what it is.
+        weight: share in the loss: c, or what makes a draw unbiased; 0 for entries that pad.
     """
 
     sites: Int[Tensor, "B N K"]
     tokens: Int[Tensor, "B N K"]
-    valid: Bool[Tensor, "B N"]
+    weight: Float64[Tensor, "B N"]
 
     def apply(self, x: Int[Tensor, "B L"]) -> Int[Tensor, "B N L"]:
         """The neighbors themselves."""
@@ -48,26 +58,96 @@ class Neighbors:
         change = flat.gather(1, index + there) - flat.gather(1, index + here)
         return change.view(batch, count, size).sum(-1)
 
+    def sum(self, values: Float[Tensor, "B N"]) -> Float[Tensor, "B"]:
+        """Σ weight · value; what has no weight adds nothing, whatever its value."""
+        kept = torch.where(self.weight > 0, values, torch.zeros_like(values))
+        return (self.weight.to(values.dtype) * kept).sum(-1)
+
+    def draw(self, count: int, noise: Noise) -> "Neighbors":
+        """``count`` of them by weight, with replacement; sums keep their expectation."""
+        cumulated = self.weight.cumsum(-1)
+        total = cumulated[:, -1:]
+        index = torch.searchsorted(
+            cumulated, noise.uniform("neighbors", count) * total, right=True
+        )
+        index = index.clamp(max=cumulated.shape[1] - 1)
+        spread = index[..., None].expand(-1, -1, self.sites.shape[-1])
+        sites, tokens = (part.gather(1, spread) for part in (self.sites, self.tokens))
+        return Neighbors(sites, tokens, (total / count).expand(-1, count))
+
 
 class Neighborhood(ABC):
     """A family of neighbors.
 
-    ``symmetric``: y ∈ N(x) ⇔ x ∈ N(y). The sample form (2.3) is wrong without it.
+    Attributes:
+        symmetric: y ∈ N(x) ⇔ x ∈ N(y), with one weight. The sample form (2.3) is wrong without it.
     """
 
     symmetric: ClassVar[bool]
+
+    @property
+    def one_site(self) -> bool:
+        """Neighbors differ at one site; else a factorized posterior leaves the marginals (2.5)."""
+        return False
 
     @abstractmethod
     def enumerate(self, x: Int[Tensor, "B L"], open: Bool[Tensor, "B L"]) -> Neighbors:
         """All neighbors that differ from x at open sites alone."""
 
+    def draw(
+        self, x: Int[Tensor, "B L"], open: Bool[Tensor, "B L"], count: int, noise: Noise
+    ) -> Neighbors:
+        """``count`` neighbors whose weighted sums are in expectation those of all."""
+        return self.enumerate(x, open).draw(count, noise)
+
+    def sequence_loss(
+        self,
+        divergence: Bregman,
+        log_q: Float[Tensor, "n V"],
+        x: Int[Tensor, "B L"],
+        open: Bool[Tensor, "B L"],
+        noise: Noise,
+    ) -> Float[Tensor, "B"]:
+        """ℓ of a factorized posterior, given its log-conditionals at the n open sites."""
+        near = self.enumerate(x, open)
+        return near.sum(divergence.pair(near.log_ratio(everywhere(log_q, open), x)))
+
+
+class PerSite(Neighborhood):
+    """A neighborhood of neighbors that differ at one site."""
+
+    @property
+    def one_site(self) -> bool:
+        """They do."""
+        return True
+
     @abstractmethod
     def site_loss(
         self, divergence: Bregman, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]
     ) -> Float[Tensor, "n"]:
-        """Sample-form score loss of a factorized posterior, one number an open site."""
+        """Sample-form score loss of a factorized posterior; ℓ is its mean over open sites."""
 
-    def mean(self, values: Float[Tensor, "B N"], near: Neighbors) -> Float[Tensor, "B"]:
-        """Mean over valid neighbors; 0 where there is none."""
-        kept = torch.where(near.valid, values, torch.zeros_like(values))
-        return kept.sum(-1) / near.valid.sum(-1).clamp(min=1)
+    def any_label_loss(
+        self, divergence: Bregman, log_q: Float[Tensor, "n V"]
+    ) -> Float[Tensor, "n"]:
+        """(1/V) Σ_x ``site_loss``, for smoothing (3.7a)."""
+        labels = torch.arange(log_q.shape[-1], device=log_q.device)
+        each = [self.site_loss(divergence, log_q, x.expand(len(log_q))) for x in labels]
+        return torch.stack(each).mean(0)
+
+
+def require_symmetric(neighborhood: Neighborhood) -> None:
+    """Refuse what the sample form cannot be used with.
+
+    Raises:
+        InputError: a directed neighborhood, for which in- and out-neighbors count (2.4).
+    """
+    if not neighborhood.symmetric:
+        name = type(neighborhood).__name__
+        raise InputError(f"the sample form needs a symmetric neighborhood, {name} is not (2.4)")
+
+
+def everywhere(log_q: Float[Tensor, "n V"], open: Bool[Tensor, "B L"]) -> Float[Tensor, "B L V"]:
+    """Log-conditionals of the open sites in their places, 0 at closed ones."""
+    blank = torch.zeros(*open.shape, log_q.shape[-1], dtype=log_q.dtype, device=log_q.device)
+    return blank.masked_scatter(open[..., None], log_q)

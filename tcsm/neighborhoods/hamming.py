@@ -12,11 +12,11 @@ from torch import Tensor
 
 from tcsm.bregman import Bregman
 from tcsm.errors import InputError
-from tcsm.neighborhoods.base import Neighborhood, Neighbors
+from tcsm.neighborhoods.base import Neighbors, PerSite
 
 
 @dataclass(frozen=True)
-class Hamming(Neighborhood):
+class Hamming(PerSite):
     """The whole 1-ball over V tokens.
 
     Raises:
@@ -33,18 +33,24 @@ class Hamming(Neighborhood):
             raise InputError(f"neighborhood.vocabulary must be at least 2, found {found}")
 
     def enumerate(self, x: Int[Tensor, "B L"], open: Bool[Tensor, "B L"]) -> Neighbors:
-        """L·V entries, of which those at closed sites and x itself are not valid."""
+        """L·V entries, of which those at closed sites and x itself have no weight."""
         batch, length = x.shape
         sites = torch.arange(length, device=x.device).repeat_interleave(self.vocabulary)
         tokens = torch.arange(self.vocabulary, device=x.device).repeat(length)
-        valid = open[:, sites] & (x[:, sites] != tokens)
-        spread = (batch, length * self.vocabulary, 1)
-        return Neighbors(
-            sites[None, :, None].expand(spread), tokens[None, :, None].expand(spread), valid
-        )
+        tokens = torch.where(open[:, sites], tokens, x[:, sites])
+        count = self.vocabulary * open.sum(-1, keepdim=True).clamp(min=1).double()
+        weight = (tokens != x[:, sites]) / count
+        spread = sites[None, :, None].expand(batch, -1, 1)
+        return Neighbors(spread, tokens[..., None], weight)
 
     def site_loss(
         self, divergence: Bregman, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]
     ) -> Float[Tensor, "n"]:
         """(1/V) Σ_y ψ; the token y = x adds 0, as ψ(0) = 0."""
         return divergence.at_site(log_q, x)
+
+    def any_label_loss(
+        self, divergence: Bregman, log_q: Float[Tensor, "n V"]
+    ) -> Float[Tensor, "n"]:
+        """The closed form over all pairs."""
+        return divergence.at_any_label(log_q)

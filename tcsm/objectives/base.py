@@ -103,16 +103,26 @@ class Denoising(Objective):
         weight: Float[Tensor, "B"] | None = None,
     ) -> Terms:
         """Corrupt, sum, report."""
-        if not isinstance(model, Posterior):
-            raise InputError(
-                f"objective: {type(self).__name__} needs a posterior (model=factorized or "
-                f"leave_one_out), found {type(model).__name__}"
-            )
+        model = as_posterior(model, self)
         drawn = self.corruption(x_1, noise)
         per_row = self.weighting(drawn) * (1 if weight is None else weight) / len(x_1)
         row = drawn.open.nonzero(as_tuple=True)[0]
         result = model.sum_over_open(drawn, self.site_loss(), per_row[row])
         return {"loss": result.total, **diagnostics(drawn, result)}
+
+
+def as_posterior(model: nn.Module, objective: Objective) -> Posterior:
+    """The model, which must have marginals.
+
+    Raises:
+        InputError: it has none.
+    """
+    if not isinstance(model, Posterior):
+        raise InputError(
+            f"objective: {type(objective).__name__} needs a posterior (model=factorized or "
+            f"leave_one_out), found {type(model).__name__}"
+        )
+    return model
 
 
 def diagnostics(drawn: Corrupted, result: SiteSum) -> Terms:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tcsm.bregman import Bregman
 from tcsm.errors import InputError
-from tcsm.neighborhoods.base import Neighborhood
+from tcsm.neighborhoods.base import PerSite, require_symmetric
 from tcsm.objectives.base import Denoising
 from tcsm.posteriors.site import SiteLoss
 from tcsm.process.corruption import Sites
@@ -29,7 +29,8 @@ class ScoreMatching(Denoising):
 
     Attributes:
         divergence: D_F.
-        neighborhood: N, symmetric.
+        neighborhood: N, symmetric, of neighbors that differ at one site; for others there are
+            `WholeScoreMatching` and `DrawnScoreMatching`.
         smoothing: ε of the matched smoothing (3.7a); 0 for the raw loss. The optimum is exact
             for every ε < 1; gradients are bounded by about 1/ε.
 
@@ -38,18 +39,14 @@ class ScoreMatching(Denoising):
     """
 
     divergence: Bregman
-    neighborhood: Neighborhood
+    neighborhood: PerSite
     smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what would silently bias the optimum."""
         if not 0 <= self.smoothing < 1:
             raise InputError(f"objective.smoothing must lie in [0, 1), found {self.smoothing}")
-        if not self.neighborhood.symmetric:
-            name = type(self.neighborhood).__name__
-            raise InputError(
-                f"the sample form needs a symmetric neighborhood, {name} is not (2.4)"
-            )
+        require_symmetric(self.neighborhood)
 
     def site_loss(self) -> SiteLoss:
         """The 1-ball's closed form, smoothed or raw."""
@@ -60,7 +57,7 @@ class ScoreMatching(Denoising):
 @dataclass(frozen=True)
 class _Ball(SiteLoss):
     divergence: Bregman
-    neighborhood: Neighborhood
+    neighborhood: PerSite
 
     def __call__(self, log_q: Float[Tensor, "n V"], sites: Sites) -> Float[Tensor, "n"]:
         return self.neighborhood.site_loss(self.divergence, log_q, sites.x_1)
@@ -82,5 +79,5 @@ class MatchedSmoothing(SiteLoss):
         keep, floor = math.log1p(-self.epsilon), math.log(self.epsilon / log_q.shape[-1])
         smooth = torch.logaddexp(keep + log_q, torch.full_like(log_q, floor))
         at_label = self.ball(smooth, sites)
-        at_any = self.ball.divergence.at_any_label(smooth)
+        at_any = self.ball.neighborhood.any_label_loss(self.ball.divergence, smooth)
         return (1 - self.epsilon) * at_label + self.epsilon * at_any

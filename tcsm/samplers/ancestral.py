@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from jaxtyping import Int
 from torch import Tensor
 
-from tcsm.noise import Noise
+from tcsm.noise import Noise, categorical
 from tcsm.posteriors.base import Posterior
-from tcsm.samplers.base import GridSampler, categorical
+from tcsm.samplers.base import GridSampler
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
@@ -28,13 +28,6 @@ class Sampled:
 
     tokens: Int[Tensor, "B L"]
     network_calls: int
-
-
-def categorical(log_p: Float[Tensor, "n V"], u: Float64[Tensor, "n"]) -> Int[Tensor, "n"]:
-    """A draw of each row by inverting its float64 distribution function at u of [0, 1)."""
-    cumulated = log_p.double().exp().cumsum(-1)
-    threshold = u[:, None] * cumulated[:, -1:]
-    return torch.searchsorted(cumulated, threshold, right=True).squeeze(-1)
 
 
 @dataclass(frozen=True)

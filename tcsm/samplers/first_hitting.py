@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from tcsm.errors import InputError
-from tcsm.noise import Noise
+from tcsm.noise import Noise, categorical
 from tcsm.process.sources import Mask
-from tcsm.samplers.base import PathSampler, Sampled, categorical, device_of
+from tcsm.samplers.base import PathSampler, Sampled, device_of
 
 
 @dataclass(frozen=True)

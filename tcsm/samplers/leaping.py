@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from tcsm.noise import Noise
+from tcsm.noise import Noise, categorical
 from tcsm.posteriors.base import Posterior
-from tcsm.samplers.base import GridSampler, categorical
+from tcsm.samplers.base import GridSampler
 
 
 @dataclass(frozen=True)

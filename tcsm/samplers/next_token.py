@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from tcsm.errors import InputError
-from tcsm.noise import batch_noise
-from tcsm.samplers.base import Sampled, Sampler, categorical, device_of
+from tcsm.noise import batch_noise, categorical
+from tcsm.samplers.base import Sampled, Sampler, device_of
 from tcsm.teachers.autoregressive import Autoregressive
 
 

@@ -1,4 +1,4 @@
-"""Per-position losses and their gradients by the logits (3.4, 3.7a, 5.1, 5.2)."""
+"""Losses of factorized posteriors and their gradients by the logits (3.4, 3.7a, 5.1, 5.2, 6.1)."""
 
 import warnings
 from collections.abc import Iterator
@@ -9,10 +9,12 @@ from torch import nn
 from tcsm import bregman, scoring, soft
 from tcsm.bregman import Bregman
 from tcsm.neighborhoods.hamming import Hamming
+from tcsm.neighborhoods.hamming_k import HammingK
 from tcsm.objectives.base import OpenMean
 from tcsm.objectives.distribution import DistributionMatching
 from tcsm.objectives.score import ScoreMatching
 from tcsm.objectives.soft import SoftDistributionMatching
+from tcsm.objectives.whole import WholeScoreMatching
 from tcsm.posteriors.bayes import Bayes
 from tcsm.posteriors.factorized import Factorized, LeaveOneOut
 from tcsm.process.corruption import Corrupted
@@ -100,13 +102,29 @@ def model(case: Case) -> Factorized:
 
 
 def score(case: Case) -> Iterator[Comparison]:
-    """Score level over 1-balls, raw or with matched smoothing."""
+    """Score level over 1-balls site by site, raw or with matched smoothing."""
     fields = {
         "divergence": divergence(case["divergence"]),
         "neighborhood": Hamming(case["V"]),
         "smoothing": case.get("eps", 0.0),
     }
     yield from compare(case, ScoreMatching, fields)
+
+
+def blocks(case: Case) -> Iterator[Comparison]:
+    """Score level over blocks of k sites, all at once."""
+    fields = {
+        "divergence": divergence(case["divergence"]),
+        "neighborhood": HammingK(case["V"], case["k"]),
+    }
+    with warnings.catch_warnings(action="ignore"):
+        yield from compare(case, WholeScoreMatching, fields)
+
+
+def both(case: Case) -> Iterator[Comparison]:
+    """Two ways to one number."""
+    yield from score(case)
+    yield from blocks(case)
 
 
 def distribution(case: Case) -> Iterator[Comparison]:

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 import torch
 from hypothesis import given
@@ -6,8 +8,9 @@ from torch.testing import assert_close
 
 from tcsm.bregman import bce, generalized_kl, hellinger
 from tcsm.errors import InputError
-from tcsm.neighborhoods.base import Neighbors
+from tcsm.neighborhoods.base import Neighbors, PerSite
 from tcsm.neighborhoods.hamming import Hamming
+from tcsm.noise import batch_noise
 
 V, L = 3, 4
 X = torch.tensor([[0, 1, 2, 0], [2, 2, 0, 1]])
@@ -17,7 +20,7 @@ OPEN = torch.tensor([[True, False, True, True], [False, True, False, False]])
 def listed(near, x, row):
     return [
         tuple(y)
-        for y, good in zip(near.apply(x)[row].tolist(), near.valid[row], strict=True)
+        for y, good in zip(near.apply(x)[row].tolist(), near.weight[row] > 0, strict=True)
         if good
     ]
 
@@ -67,7 +70,7 @@ def test_neighbors_may_rewrite_several_sites():
     near = Neighbors(
         sites=torch.tensor([[[0, 3]], [[1, 2]]]),
         tokens=torch.tensor([[[2, 1]], [[0, 0]]]),
-        valid=torch.ones(2, 1, dtype=torch.bool),
+        weight=torch.ones(2, 1, dtype=torch.float64),
     )
     assert near.apply(X)[:, 0].tolist() == [[2, 1, 2, 1], [2, 0, 0, 1]]
     log_q = torch.randn(2, L, V, dtype=torch.float64)
@@ -76,21 +79,45 @@ def test_neighbors_may_rewrite_several_sites():
 
 
 @pytest.mark.parametrize("divergence", [generalized_kl, bce, hellinger])
-def test_mean_over_listed_neighbors_is_the_closed_form_of_the_sites(divergence):
-    """(3.1): the listed ball misses only y = x, which adds 0: a factor V/(V − 1)."""
+def test_sum_over_listed_neighbors_is_the_closed_form_of_the_sites(divergence):
     log_q = torch.randn(2, L, V, dtype=torch.float64).log_softmax(-1)
     ball = Hamming(V)
     near = ball.enumerate(X, OPEN)
-    listed = ball.mean(divergence.pair(near.log_ratio(log_q, X)), near) * (V - 1) / V
+    listed = near.sum(divergence.pair(near.log_ratio(log_q, X)))
     for row in range(2):
         sites = ball.site_loss(divergence, log_q[row, OPEN[row]], X[row, OPEN[row]])
         assert_close(listed[row], sites.mean())
+    whole = ball.sequence_loss(divergence, log_q[OPEN], X, OPEN, batch_noise(0, 0, 2))
+    assert_close(whole, listed)
 
 
-def test_mean_over_nothing_is_zero():
+def test_drawn_neighbors_are_unbiased():
+    """Every draw is one of the list, as often as its weight says; the total stays."""
+    near = Hamming(V).enumerate(X[:1], OPEN[:1])
+    drawn = Hamming(V).draw(X[:1], OPEN[:1], 6000, batch_noise(0, 0, 1))
+    assert_close(drawn.weight.sum(-1), near.weight.sum(-1))
+    expected = {y: near.weight.max() for y in listed(near, X, 0)}
+    found = Counter(listed(drawn, X, 0))
+    assert set(found) == set(expected)
+    for y, count in found.items():
+        assert abs(count * drawn.weight[0, 0] / expected[y] - 1) < 5 * (len(found) / 6000) ** 0.5
+
+
+def test_any_label_is_the_mean_over_labels():
+    log_q = torch.randn(4, V, dtype=torch.float64).log_softmax(-1)
     ball = Hamming(V)
-    near = ball.enumerate(X, torch.zeros_like(OPEN))
-    assert ball.mean(torch.full(near.valid.shape, torch.nan), near).tolist() == [0, 0]
+    assert_close(
+        ball.any_label_loss(hellinger, log_q), PerSite.any_label_loss(ball, hellinger, log_q)
+    )
+
+
+def test_sum_over_nothing_is_zero():
+    closed = torch.zeros_like(OPEN)
+    for near in (
+        Hamming(V).enumerate(X, closed),
+        Hamming(V).draw(X, closed, 5, batch_noise(0, 0, 2)),
+    ):
+        assert near.sum(torch.full(near.weight.shape, torch.nan)).tolist() == [0, 0]
 
 
 def test_refusal():
