@@ -4,10 +4,13 @@ They are what a target concrete score needs: p₁(x^{i←y})/p₁(x) = p₁(y | 
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+
+from tcsm.nets.base import Reading
 
 
 class Teacher(nn.Module, ABC):
@@ -52,3 +55,24 @@ def substitute(
     """x^{i←y} for one site i of each sequence and K tokens y."""
     spread = x[:, None].repeat(1, tokens.shape[1], 1)
     return spread.scatter_(-1, column[:, None, None].expand(*tokens.shape, 1), tokens[..., None])
+
+
+@dataclass(frozen=True)
+class AtLabel:
+    """Cross-entropy at known labels, to read off logits chunk by chunk.
+
+    Attributes:
+        labels: one a site.
+    """
+
+    labels: Int[Tensor, "n"]
+
+    def __call__(self, logits: Float[Tensor, "m V"], chunk: slice) -> Reading:
+        """−log p(label)."""
+        loss = nn.functional.cross_entropy(logits.float(), self.labels[chunk], reduction="none")
+        return Reading(loss, loss.detach())
+
+    def gradient(self, logits: Float[Tensor, "m V"], chunk: slice) -> Tensor | None:
+        """Softmax − label."""
+        q = logits.float().softmax(-1)
+        return q.scatter_add(-1, self.labels[chunk, None], -torch.ones_like(q[:, :1]))

@@ -1,0 +1,169 @@
+"""Conditionals p₁(y | x^{≠i}) of an autoregressive p₁, exactly and by approximations (7.3–7.5).
+
+OneSided   log p(y | x^{<i})                                          no look at the future
+Exact      log p₁(x^{i←y}), all y                                     V sequences a site
+Taylor     log p₁ to first order in the one-hot of x^i                one backward for all sites
+TopK       the K best by one teacher exactly, the tail by another     K sequences a site
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from tcsm.errors import InputError
+from tcsm.teachers.autoregressive import Autoregressive
+from tcsm.teachers.base import Teacher, substitute
+
+
+class LeftToRight(nn.Module):
+    """An autoregressive model, as its teachers ask it.
+
+    Args:
+        model: its network keeps all its states in a parameter ``embedding``.
+    """
+
+    def __init__(self, model: Autoregressive) -> None:
+        super().__init__()
+        self.model = model
+
+    @property
+    def embedding(self) -> Float[Tensor, "V D"]:
+        """W: one row a clean token."""
+        table: Tensor = self.model.net.embedding  # type: ignore[assignment]
+        return table[: self.model.net.vocabulary].detach()
+
+    def log_next(self, x: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]) -> Float[Tensor, "n V"]:
+        """Log p(· | x^{<i}) at the chosen sites, float64."""
+        start = torch.full_like(x[:, :1], self.model.net.vocabulary)
+        logits: Tensor = self.model.net(torch.cat([start, x[:, :-1]], 1), None, sites)
+        return torch.log_softmax(logits.double(), -1)
+
+    def log_next_of(self, embedded: Float[Tensor, "B L D"]) -> Float[Tensor, "B L V"]:
+        """The same at every site, as a function of the embeddings of x.
+
+        Every input gets an embedding of its own: number 0 is the start's, then those of x.
+        """
+        net, (batch, length, _) = self.model.net, embedded.shape
+        start: Tensor = net.embedding[net.vocabulary, None]  # type: ignore[index]
+        own = torch.cat([start.detach(), embedded.flatten(0, 1)])
+        ids = torch.arange(1, 1 + batch * length, device=embedded.device).view(batch, length)
+        ids = torch.cat([torch.zeros_like(ids[:, :1]), ids[:, :-1]], 1)
+        arguments = (ids, None, torch.ones_like(ids, dtype=torch.bool))
+        logits = torch.func.functional_call(net, {"embedding": own}, arguments)
+        return torch.log_softmax(logits.double(), -1).view(batch, length, -1)
+
+
+class OneSided(Teacher):
+    """Log p(y | x^{<i}): the past alone, hence biased; to rank candidates and to fill tails."""
+
+    def __init__(self, model: LeftToRight) -> None:
+        super().__init__()
+        self.model = model
+
+    def log_conditionals(
+        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """The next-token law."""
+        return self.model.log_next(x_1, sites)
+
+
+class Exact(Teacher):
+    """softmax_y log p₁(x^{i←y}) (7.3).
+
+    Args:
+        model: p₁.
+        batch: sequences that the network sees at once.
+    """
+
+    def __init__(self, model: LeftToRight, batch: int = 1024) -> None:
+        if batch < 1:
+            raise InputError(f"teacher.batch must be 1 or more, found {batch}")
+        super().__init__()
+        self.model, self.batch = model, batch
+
+    def log_conditionals(
+        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """All V substitutions."""
+        row, column = sites.nonzero(as_tuple=True)
+        tokens = torch.arange(len(self.model.embedding), device=x_1.device)
+        scores = self.log_suffix(x_1[row], column, tokens.expand(len(row), -1))
+        return torch.log_softmax(scores, -1)
+
+    def log_suffix(
+        self, x: Int[Tensor, "n L"], column: Int[Tensor, "n"], tokens: Int[Tensor, "n K"]
+    ) -> Float[Tensor, "n K"]:
+        """Σ_{j≥i} log p(x^j | x^{<j}) of each x^{i←y}: log p₁ up to its prefix, equal for all."""
+        whole = substitute(x, column, tokens).flatten(0, 1)
+        after = torch.arange(x.shape[1], device=x.device) >= column[:, None]
+        after = after.repeat_interleave(tokens.shape[1], 0)
+        starts = range(0, len(whole), self.batch)
+        parts = [slice(start, start + self.batch) for start in starts]
+        sums = [self._sum(whole[part], after[part]) for part in parts]
+        return torch.cat(sums).view(tokens.shape) if sums else tokens.double()
+
+    def _sum(self, x: Int[Tensor, "m L"], sites: Bool[Tensor, "m L"]) -> Float[Tensor, "m"]:
+        label = self.model.log_next(x, sites).gather(-1, x[sites][:, None]).squeeze(-1)
+        return label.new_zeros(len(x)).index_add(0, sites.nonzero()[:, 0], label)
+
+
+class Taylor(Teacher):
+    """softmax_y G_i, log p₁(x^{i←y}) ≈ log p₁(x) + ⟨G_i, e_y − e_x⟩ (7.5).
+
+        G_i = W (∂ log p₁/∂ embedding_i) + log p(· | x^{<i})
+
+    x^i counts twice, as input of later predictions and as the label of its own. Exact where log
+    p₁ is linear in the embeddings, else of second order in the step between two of them.
+    """
+
+    def __init__(self, model: LeftToRight) -> None:
+        super().__init__()
+        self.model = model
+
+    def log_conditionals(
+        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """One forward and one backward for all sites and tokens."""
+        table = self.model.embedding
+        with torch.enable_grad():
+            embedded = table[x_1].requires_grad_()
+            log_next = self.model.log_next_of(embedded)
+            log_p = log_next.gather(-1, x_1[..., None]).sum()
+            (slope,) = torch.autograd.grad(log_p, embedded)
+        return torch.log_softmax((slope @ table.T + log_next.detach())[sites], -1)
+
+
+class TopK(Teacher):
+    """The K likeliest candidates exactly, x₁^i always among them (7.4).
+
+    Args:
+        exact: scores the candidates.
+        k: K; V is exact whatever the rest.
+        ranking: chooses the candidates.
+        tail: its log-odds to x₁^i stand for the others; None for zeros, whose TV error is exactly
+            the mass they should have.
+    """
+
+    def __init__(
+        self, exact: Exact, k: int, ranking: Teacher, tail: Teacher | None = None
+    ) -> None:
+        vocabulary = len(exact.model.embedding)
+        if not 1 <= k <= vocabulary:
+            raise InputError(f"teacher.k must lie in [1, {vocabulary}], found {k}")
+        super().__init__()
+        self.exact, self.k, self.ranking, self.tail = exact, k, ranking, tail
+
+    def log_conditionals(
+        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """Rank, score, fill."""
+        row, column = sites.nonzero(as_tuple=True)
+        label = x_1[row, column][:, None]
+        rank = self.ranking.log_conditionals(x_1, sites)
+        best = rank.scatter(-1, label, torch.inf).topk(self.k).indices  # the label comes first
+        scores = self.exact.log_suffix(x_1[row], column, best).to(rank.dtype)
+        others = torch.full_like(rank, -torch.inf)
+        if self.tail is not None:
+            others = self.tail.log_conditionals(x_1, sites)
+            others = others - others.gather(-1, label) + scores[:, :1]
+        return torch.log_softmax(others.scatter(-1, best, scores), -1)

@@ -1,0 +1,99 @@
+"""Teachers that are networks of conditionals: hollow, one pass for all; masked, one pass a site.
+
+Both see the *clean* context x^{≠i}. Hiding several sites at once would give p(· | x_t), the law of
+another denoiser (7.2).
+"""
+
+from abc import abstractmethod
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from tcsm.errors import InputError
+from tcsm.nets.base import Net, SiteSum
+from tcsm.nets.hollow import Hollow
+from tcsm.teachers.base import AtLabel, Teacher
+
+
+class Conditional(Teacher):
+    """A teacher that learns its conditionals by cross-entropy."""
+
+    @abstractmethod
+    def cross_entropy(
+        self, x: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"], weight: Float[Tensor, "n"]
+    ) -> SiteSum:
+        """Σ weight · (−log p(x^i | what it sees)) over the chosen sites, row-major."""
+
+
+class Blind(Conditional):
+    """All conditionals in one pass of a network that is blind to each site itself.
+
+    Args:
+        net: a hollow network.
+
+    Raises:
+        InputError: the network would see what it is asked for.
+    """
+
+    def __init__(self, net: Net) -> None:
+        if not isinstance(net, Hollow):
+            raise InputError(f"model=blind needs net=hollow, found {type(net).__name__}")
+        super().__init__()
+        self.net = net
+
+    def log_conditionals(
+        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """One pass."""
+        return _log_softmax(self.net(x_1, None, sites))
+
+    def cross_entropy(
+        self, x: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"], weight: Float[Tensor, "n"]
+    ) -> SiteSum:
+        """At sites that see all others: the pseudo-likelihood."""
+        result: SiteSum = self.net(x, None, sites, AtLabel(x[sites]), weight)
+        return result
+
+
+class MaskedLM(Conditional):
+    """A masked language model, asked with one site masked at a time.
+
+    Args:
+        net: a bidirectional network without t, whose state V is the mask.
+        batch: sequences that it sees at once.
+
+    Raises:
+        InputError: no mask among the states, a causal or a timed network, no batch.
+    """
+
+    def __init__(self, net: Net, batch: int = 1024) -> None:
+        if net.states <= net.vocabulary or net.causal or net.timed:
+            raise InputError("model=masked_lm needs a bidirectional net with a mask and without t")
+        if batch < 1:
+            raise InputError(f"model.batch must be 1 or more, found {batch}")
+        super().__init__()
+        self.net, self.batch = net, batch
+
+    def log_conditionals(
+        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """One pass a site, ``batch`` of them together."""
+        row, column = sites.nonzero(as_tuple=True)
+        hidden = torch.arange(x_1.shape[1], device=x_1.device) == column[:, None]
+        whole = x_1[row].masked_fill(hidden, self.net.vocabulary)
+        starts = range(0, max(1, len(whole)), self.batch)
+        parts = [slice(start, start + self.batch) for start in starts]
+        return torch.cat([_log_softmax(self.net(whole[p], None, hidden[p])) for p in parts])
+
+    def cross_entropy(
+        self, x: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"], weight: Float[Tensor, "n"]
+    ) -> SiteSum:
+        """The chosen sites masked together, BERT's way of learning many at once."""
+        seen = x.masked_fill(sites, self.net.vocabulary)
+        result: SiteSum = self.net(seen, None, sites, AtLabel(x[sites]), weight)
+        return result
+
+
+def _log_softmax(logits: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
+    return torch.log_softmax(logits, -1, dtype=torch.promote_types(logits.dtype, torch.float32))
