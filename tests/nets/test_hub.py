@@ -1,0 +1,118 @@
+"""GPT-2 and BERT as networks of ours, and as teachers."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from tcsm.errors import InputError
+from tcsm.nets.hub import BERT, GPT2, Hub, Pretrained
+from tcsm.teachers.autoregressive import Autoregressive
+from tcsm.teachers.base import Tabulated
+from tcsm.teachers.causal import Exact, LeftToRight, OneSided, Taylor, TopK
+from tcsm.teachers.conditional import MaskedLM
+from tests.enumeration import sequences
+
+V, L = 3, 4
+SIZE = {"dim": 8, "depth": 2, "heads": 2, "length": 8}
+X = torch.tensor([[0, 2, 1, 1], [1, 1, 2, 0]])
+SITES = torch.tensor([[True, False, True, True], [False, True, False, False]])
+
+
+def awake(net):
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return net.double().eval()
+
+
+def logits(net, x):
+    return net(x, None, torch.ones_like(x, dtype=torch.bool)).view(*x.shape, V)
+
+
+@pytest.mark.parametrize("kind", [GPT2, BERT])
+def test_it_is_a_network_and_all_of_it_learns(kind):
+    net = awake(kind(vocabulary=V, **SIZE))
+    assert (net.states, net.causal) == (V + 1, kind is GPT2)
+    other = X.clone()
+    other[:, 2] = (X[:, 2] + 1) % V
+    moved = (logits(net, other) - logits(net, X)).abs().amax((0, 2)) > 1e-8
+    assert moved.tolist() == [not net.causal, not net.causal, True, True]
+    assert_close(net(X, None, SITES), logits(net, X)[SITES])
+    logits(net, X).pow(2).sum().backward()
+    assert net.embedding.grad is not None
+
+
+@pytest.mark.parametrize("kind", [GPT2, BERT])
+def test_its_weights_can_be_saved(kind, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    net = awake(kind(vocabulary=V, **SIZE))
+    save_file(net.state_dict(), tmp_path / "weights.safetensors")
+    fresh = kind(vocabulary=V, **SIZE).double().eval()
+    fresh.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    assert_close(logits(fresh, X), logits(net, X))
+
+
+@torch.no_grad()
+def test_a_gpt2_teaches_exactly_and_by_taylor():
+    model = LeftToRight(Autoregressive(awake(GPT2(vocabulary=V, **SIZE))))
+    everything = torch.from_numpy(sequences(V, L))
+    log_next = model.log_next(everything, torch.ones_like(everything, dtype=torch.bool))
+    joint = log_next.gather(-1, everything.flatten()[:, None]).view(-1, L).sum(-1)
+    exact = Tabulated(joint.view((V,) * L)).log_conditionals(X, SITES)
+    assert_close(Exact(model).log_conditionals(X, SITES), exact)
+    assert_close(TopK(Exact(model), V, OneSided(model)).log_conditionals(X, SITES), exact)
+    everywhere = torch.ones_like(X, dtype=torch.bool)
+    by_embedding = model.log_next_of(model.embedding[X]).flatten(0, 1)
+    assert_close(by_embedding, model.log_next(X, everywhere))
+    assert_close(Taylor(model).log_conditionals(X, SITES).exp().sum(-1), torch.ones(4).double())
+
+
+@torch.no_grad()
+def test_a_bert_teaches_without_seeing_the_site():
+    teacher = MaskedLM(awake(BERT(vocabulary=V, **SIZE)), batch=3)
+    found = teacher.log_conditionals(X, SITES)
+    other = torch.where(SITES & (SITES.cumsum(-1) == 1), (X + 1) % V, X)
+    first = SITES.nonzero()[:, 1] == SITES.int().argmax(-1)[SITES.nonzero()[:, 0]]
+    assert_close(teacher.log_conditionals(other, SITES)[first], found[first])
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@torch.no_grad()
+def test_a_checkpoint_in_its_own_numbers(causal, tmp_path):
+    """Logits are those of the library for its own ids, with what stands around the text."""
+    from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel
+
+    config = (
+        GPT2Config(vocab_size=11, n_embd=8, n_layer=1, n_head=1, n_positions=9)
+        if causal
+        else BertConfig(
+            vocab_size=11,
+            hidden_size=8,
+            num_hidden_layers=1,
+            num_attention_heads=1,
+            intermediate_size=8,
+            max_position_embeddings=9,
+        )
+    )
+    (GPT2LMHeadModel if causal else BertForMaskedLM)(config).save_pretrained(tmp_path)
+    kind = GPT2LMHeadModel if causal else BertForMaskedLM
+    lm, tokens = kind.from_pretrained(tmp_path), [7, 2, 9, 4]
+    after = [] if causal else [1]
+    fields = {"vocabulary": V, "causal": causal, "before": [10], "after": after}
+    net = Pretrained(name=str(tmp_path), tokens=tokens, **fields)
+    ids = torch.tensor(tokens)[X]
+    parts = [torch.tensor([part], dtype=torch.int64).expand(2, -1) for part in ([10], after)]
+    whole = torch.cat([parts[0], ids, parts[1]], 1)
+    expected = lm(whole).logits[:, 1 : 1 + L, tokens[:V]]
+    assert_close(logits(net, X), expected)
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"net\.name: .* cannot be loaded"):
+        Pretrained(name=str(tmp_path), tokens=range(3), vocabulary=V, causal=True)
+    lm = GPT2(vocabulary=V, **SIZE).lm
+    lm.set_input_embeddings(torch.nn.Embedding(4, 8))
+    with pytest.raises(InputError, match=r"net\.tokens must be 3 or more numbers below 4"):
+        Hub(lm, [0, 9], V, causal=True)
