@@ -29,7 +29,7 @@ STAGES = Path(__file__).parent / "stages"
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 2 for bad input, 130 for Ctrl-C."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or not {"-h", "--help"}.isdisjoint(arguments):
         print(USAGE.format(stages="\n".join(f"  {n:<10}{s}" for n, s in _stages().items())))
         return 0 if arguments else 2
     try:

@@ -137,6 +137,8 @@ def _fingerprint(cfg: DictConfig, data: TokenFile) -> str:
 
     Where the results go decides nothing: a run whose folder cannot be written ends in another one.
     """
-    decisive = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("out", "scratch")])
+    decisive = OmegaConf.masked_copy(
+        cfg, [str(key) for key in cfg if key not in ("out", "scratch")]
+    )
     text = OmegaConf.to_yaml(decisive, resolve=True) + data.header.sha256
     return hashlib.sha256(text.encode()).hexdigest()
