@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from omegaconf import DictConfig, OmegaConf
+
+from tcsm import config
 from tcsm.__main__ import run
 
 PARAMS = Path(__file__).parents[2] / "params"
@@ -56,6 +59,11 @@ class House:
             f"out={self.root / name}",
             f"scratch={self.root / 'scratch' / name}",
         ]
+
+    def config(self, experiment: str) -> DictConfig:
+        """What an experiment is made of in this house, resolved."""
+        cfg = config.compose([*self.overrides(), f"experiment={experiment}"])
+        return OmegaConf.create(config.resolve(cfg))
 
     def run(self, stage: str, *overrides: str, name: str = "run") -> Done:
         """One command of the console, in this process."""

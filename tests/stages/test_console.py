@@ -88,3 +88,21 @@ def test_the_module_is_the_command(house):
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (house.root / "module/train.json").is_file()
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["train", "--help"]])
+def test_help_is_given_wherever_it_is_asked_for(argv):
+    done = command(*argv)
+    assert (done.code, done.err) == (0, [])
+    assert done.out.startswith("usage: tcsm STAGE")
+    for stage in ("prepare", "train", "evaluate", "sample", "report"):
+        assert f"\n  {stage} " in done.out
+
+
+def test_an_unknown_stage_is_told_with_those_there_are():
+    done = command("nosuchstage")
+    assert done.code == 2
+    assert done.err == [
+        "tcsm: error: nosuchstage: no such stage; "
+        "the stages are evaluate, prepare, report, sample, train"
+    ]

@@ -14,10 +14,10 @@ def record(folder):
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_an_experiment_is_sampled(trained, experiment):
+def test_an_experiment_is_sampled(house, trained, experiment):
     found = record(trained(experiment))
     assert (found["stage"], found["experiment"], found["seed"]) == ("sample", experiment, 0)
-    causal = experiment == "kjv/ar"
+    causal = house.config(experiment).model.net.causal
     assert [run["steps"] for run in found["runs"]] == ([LENGTH] if causal else [2, 4])
     assert finite(found)
     for run in found["runs"]:

@@ -14,11 +14,11 @@ from tests.stages.house import EXPERIMENTS
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_the_model_of_an_experiment_fits_its_tokenizer(house, experiment):
-    cfg = config.compose([*house.overrides(), f"experiment={experiment}"])
+    cfg = house.config(experiment)
     net = bare(build_model(cfg, Letters()))
     assert isinstance(net, Transformer)
     assert net.vocabulary == 27
-    assert net.states == (27 if "uniform" in experiment else 28)
+    assert net.states == 27 + cfg.model.net.extra
 
 
 def test_a_vocabulary_of_another_tokenizer_is_refused(house):
