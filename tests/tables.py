@@ -100,3 +100,14 @@ def loss_at(
     built = objective(corruption=Given(model.path, drawn), **fields)
     noise = Noise(0, 0, torch.arange(len(drawn.x_1)), len(drawn.x_1))
     return built(model, drawn.x_1, noise, row_weight)["loss"]
+
+
+class TableEnergy(nn.Module):
+    """E(x) is a parameter, (V,) * L, whatever x_t."""
+
+    def __init__(self, energy: Tensor) -> None:
+        super().__init__()
+        self.energy = nn.Parameter(energy.double())
+
+    def forward(self, x: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        return self.energy[x.unbind(-1)]

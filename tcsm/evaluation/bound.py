@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tcsm.errors import InputError
 from tcsm.noise import Noise
 from tcsm.posteriors.base import Posterior
+from tcsm.posteriors.joint import Joint
 from tcsm.posteriors.site import BoundIntegrand, CrossEntropy, SiteLoss
 from tcsm.process.corruption import Corruption, CountSampling, TimeSampling
 from tcsm.process.paths import Path
@@ -83,6 +84,8 @@ class _Sampled(Bound):
 
     def check(self, model: nn.Module) -> None:
         """A posterior is what is corrupted for."""
+        if isinstance(model, Joint):
+            raise InputError("bound: −log q of a joint model is no bound (11.5); set bound=joint")
         if not isinstance(model, Posterior):
             found = type(model).__name__
             raise InputError(f"bound: {found} has an exact likelihood; set bound=exact")

@@ -39,20 +39,32 @@ class Read(Protocol):
         """Of the loss with respect to the logits, or None: then autograd finds it."""
 
 
-class Net(nn.Module, ABC):
-    """A network over sequences.
+class Network(nn.Module):
+    """What is trained, saved and counted, whatever it computes.
 
     Attributes:
         vocabulary: V, the clean tokens.
         states: input states: V, and the mask or the start symbol.
+    """
+
+    vocabulary: int
+    states: int
+
+    def flops_per_token(self, length: int) -> float:
+        """Of a training step, forward and backward: 6 a parameter."""
+        return 6.0 * sum(p.numel() for p in self.parameters())
+
+
+class Net(Network, ABC):
+    """A network from sequences to the logits of their sites.
+
+    Attributes:
         causal: sites see their past alone.
         timed: it takes t.
         head: features (n, D) ↦ logits (n, V), one column a clean token.
         chunk: sites a head evaluates at once; None for all at once, by plain autograd.
     """
 
-    vocabulary: int
-    states: int
     causal: bool
     timed: bool
     head: nn.Module
@@ -63,10 +75,6 @@ class Net(nn.Module, ABC):
         self, x: Int[Tensor, "B L"], t: Tensor | None, rows: Int[Tensor, "n"]
     ) -> Float[Tensor, "n D"]:
         """Features at the chosen rows of the B·L flattened sites; a row may come twice."""
-
-    def flops_per_token(self, length: int) -> float:
-        """Of a training step, forward and backward, the head at every site: 6 a parameter."""
-        return 6.0 * sum(p.numel() for p in self.parameters())
 
     @overload
     def forward(self, x: Tensor, t: Tensor | None, sites: Tensor) -> Tensor: ...

@@ -121,11 +121,21 @@ class Transformer(Net):
         self, x: Int[Tensor, "B L"], t: Tensor | None, rows: Int[Tensor, "n"]
     ) -> Float[Tensor, "n D"]:
         """Normalized features of the last layer."""
-        hidden = (
+        return self.encode(self.embed(x), t, rows)
+
+    def embed(self, x: Int[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
+        """What goes into the first block."""
+        hidden: Tensor = (
             self.stem(x, self.embedding) if self.stem else functional.embedding(x, self.embedding)
         )
+        return hidden
+
+    def encode(
+        self, hidden: Float[Tensor, "B L D"], t: Tensor | None, rows: Int[Tensor, "n"]
+    ) -> Float[Tensor, "n D"]:
+        """The blocks."""
         time = self.time(t) if self.time else None
-        turn = rotary(x.shape[1], hidden.shape[-1] // self.heads, hidden)
+        turn = rotary(hidden.shape[1], hidden.shape[-1] // self.heads, hidden)
         if torch.is_autocast_enabled(hidden.device.type):
             hidden = hidden.to(torch.get_autocast_dtype(hidden.device.type))
         for block in self.blocks[:-1]:

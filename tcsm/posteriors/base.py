@@ -19,7 +19,15 @@ from tcsm.posteriors.site import SiteLoss
 from tcsm.process.corruption import Corrupted
 
 
-class Posterior(nn.Module, ABC):
+class ConcreteScore(nn.Module, ABC):
+    """p(x₁ | x_t) up to a factor: all that score matching needs."""
+
+    @abstractmethod
+    def log_ratio(self, drawn: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
+        """The concrete score log q(y | x_t) − log q(x₁ | x_t) of each neighbor y of x₁ (1.2)."""
+
+
+class Posterior(ConcreteScore):
     """p(x₁ | x_t) with tractable marginals q^i(y | x_t)."""
 
     @abstractmethod
@@ -33,10 +41,6 @@ class Posterior(nn.Module, ABC):
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], sites: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
         """Log q^i(· | x_t) at the chosen open sites, in row-major order."""
-
-    @abstractmethod
-    def log_ratio(self, drawn: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
-        """The concrete score log q(y | x_t) − log q(x₁ | x_t) of each neighbor y of x₁ (1.2)."""
 
     def log_marginals(
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], open: Bool[Tensor, "B L"]

@@ -5,7 +5,9 @@ and V tokens in one fp32 categorical under-draws rare tokens (12.6).
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Int
@@ -71,13 +73,25 @@ class PathSampler(Sampler):
         """
         if not isinstance(model, Posterior):
             name, found = type(self).__name__, type(model).__name__
-            raise InputError(f"sampler: {name} needs a posterior, found {found}; use next_token")
+            raise InputError(
+                f"sampler: {name} needs a posterior, found {found}; use next_token for an "
+                "autoregressive model, importance for a joint one"
+            )
         return model
 
     def start(self, count: int, length: int, seed: int, device: torch.device) -> Tensor:
         """x₀ ∼ p₀."""
         noise = Noise(seed, -1, torch.arange(count, device=device), count)
         return self.path.source.draw(noise.uniform("start", length))
+
+    def walk(self, step: Callable[..., Tensor], x_t: Int[Tensor, "B L"], seed: int) -> Tensor:
+        """Takes ``step(x_t, t, s, noise)`` along the grid."""
+        ids = torch.arange(len(x_t), device=x_t.device)
+        grid = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64, device=x_t.device)
+        for index in range(self.steps):
+            t, s = (grid[at].expand(len(x_t)) for at in (index, index + 1))
+            x_t = step(x_t, t, s, Noise(seed, index, ids, len(x_t)))
+        return x_t
 
 
 @dataclass(frozen=True)
@@ -95,12 +109,7 @@ class GridSampler(PathSampler):
         """Walk the grid."""
         posterior = self.posterior(model)
         x_t = self.start(count, length, seed, device_of(model))
-        ids = torch.arange(count, device=x_t.device)
-        grid = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64, device=x_t.device)
-        for index in range(self.steps):
-            t, s = (grid[at].expand(count) for at in (index, index + 1))
-            x_t = self.step(posterior, x_t, t, s, Noise(seed, index, ids, count))
-        return Sampled(x_t, self.steps)
+        return Sampled(self.walk(partial(self.step, posterior), x_t, seed), self.steps)
 
 
 def device_of(model: nn.Module) -> torch.device:

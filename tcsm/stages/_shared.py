@@ -11,7 +11,7 @@ from tcsm.config import build
 from tcsm.data.tokenfile import TokenFile, open_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
-from tcsm.nets.base import Net
+from tcsm.nets.base import Network
 from tcsm.training.checkpoint import load_weights
 from tcsm.training.devices import Devices
 
@@ -48,9 +48,9 @@ def build_model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
     return model
 
 
-def bare(model: nn.Module) -> Net:
+def bare(model: nn.Module) -> Network:
     """The network of a model: what is trained and saved."""
-    assert isinstance(model.net, Net)
+    assert isinstance(model.net, Network)
     return model.net
 
 

@@ -38,6 +38,7 @@ def test_every_supported_case_of_the_committed_file_agrees(document):
         "distrib k=1": 8,
         "smoothed k=1": 2,
         "soft k=1": 10,
+        "joint": 3,
         "schedules": 6,
         "posterior": 2,
         "elbo": 2,
@@ -45,7 +46,6 @@ def test_every_supported_case_of_the_committed_file_agrees(document):
         "samplers": 4,
     }
     assert verdict.later == {
-        "joint": 3,
         "dre": 4,
         "reward": 3,
         "preference": 2,
@@ -107,6 +107,18 @@ def test_a_corrupted_table_fails(document, section, index, field):
     case[field] *= 1 + 1e-6
     (line,) = check({"tabular": {section: [case]}}).failed
     assert line.startswith(f"{section}[0]: {field.removesuffix('_integrand')}")
+
+
+@pytest.mark.parametrize("field", ["value", "grad_energy"])
+@pytest.mark.parametrize("index", range(3))
+def test_a_corrupted_energy_fails(document, index, field):
+    case = copy.deepcopy(document["joint_cases"][index])
+    if field == "value":
+        case["value"] += 1e-7
+    else:
+        case["grad_energy"][0][1] += 1e-7
+    (line,) = check({"joint_cases": [case]}).failed
+    assert line.startswith(f"{case['id']}: {field}")
 
 
 def test_a_corrupted_bound_fails(document):

@@ -1,0 +1,70 @@
+"""A valid bound for joint posteriors: one site at a time, its marginal from candidates (11.5).
+
+    −log p(x₁) ≤ E_n L E_{i ∈ S} [−log q̂^i(x₁^i | x_t)],      n ∼ {1 … L}, S masked     (11.3)
+
+−log q(x₁ | x_t) of the joint law itself is *no* bound: with the exact posterior it falls below the
+entropy. Here q̂^i is a law for every number K of candidates, so that this bounds the chain which
+opens site after site in random order by K candidates each, whatever K; more of them tighten it.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from tcsm.errors import InputError
+from tcsm.evaluation.bound import Bound, Draws
+from tcsm.noise import Noise
+from tcsm.posteriors.joint import Joint
+from tcsm.process.corruption import CountSampling
+from tcsm.process.paths import Path
+
+
+@dataclass(frozen=True)
+class JointCount(Bound):
+    """K·V energies a draw, at one random masked site; time-free networks, mask source.
+
+    Attributes:
+        path: the noising process.
+        candidates: K.
+
+    Raises:
+        InputError: no candidate, or a source that is not the mask.
+    """
+
+    path: Path
+    candidates: int = 8
+
+    def __post_init__(self) -> None:
+        """Counts exist for masks alone."""
+        CountSampling(self.path)
+        if self.candidates < 1:
+            raise InputError(f"bound.candidates must be at least 1, found {self.candidates}")
+
+    def check(self, model: nn.Module) -> None:
+        """Joint models alone; with a time they have no such form."""
+        if not isinstance(model, Joint):
+            raise InputError(f"bound=joint needs model=joint, found {type(model).__name__}")
+        if any(getattr(part, "timed", False) for part in model.modules()):
+            raise InputError("bound=joint needs net.timed=false, found true")
+
+    @torch.no_grad()
+    def __call__(
+        self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
+    ) -> Draws:
+        """One masked site of each of M corruptions of every sequence."""
+        self.check(model)
+        assert isinstance(model, Joint)
+        if draws < 1:
+            raise InputError(f"evaluation.draws must be at least 1, found {draws}")
+        count, length = x_1.shape
+        draw = torch.arange(draws, device=x_1.device).repeat(count)
+        noise = Noise(seed, ids.repeat_interleave(draws), draw, draws)
+        drawn = CountSampling(self.path)(x_1.repeat_interleave(draws, 0), noise)
+        site = (noise.uniform("site", length) * drawn.open).argmax(-1)
+        log_q = model.log_marginal(drawn, site, self.candidates, noise)
+        label = drawn.x_1.gather(1, site[:, None])
+        nats = -log_q.gather(-1, label).squeeze(-1)
+        columns = (length * nats, self.path.alpha(drawn.t), nats)
+        return Draws(*(column.view(count, draws) for column in columns))

@@ -1,0 +1,101 @@
+"""Joint posteriors: a residual energy on a fixed factorized reference (6.6).
+
+    q(x | x_t) ∝ q_ref(x | x_t) e^{−E(x, x_t)}
+
+Ratios need no normalizer, so score matching trains E over neighborhoods of any kind; its optimum
+is E = log(q_ref/p) + const. What needs the normalizer is estimated from candidates x ∼ q_ref with
+weights softmax(−E) (9.6).
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from tcsm.neighborhoods.base import Neighbors
+from tcsm.noise import Noise, categorical
+from tcsm.posteriors.base import ConcreteScore
+from tcsm.posteriors.factorized import Factorized
+from tcsm.process.corruption import Corrupted
+from tcsm.process.paths import Path
+
+
+class Joint(ConcreteScore):
+    """The energy is trained, the reference is not.
+
+    Args:
+        net: (guesses (B, N, L), x_t, t) ↦ E, (B, N).
+        reference: q_ref, frozen here.
+    """
+
+    def __init__(self, net: nn.Module, reference: Factorized) -> None:
+        super().__init__()
+        self.net, self.reference = net, reference.requires_grad_(False)
+
+    @property
+    def path(self) -> Path:
+        """The reference's."""
+        return self.reference.path
+
+    def log_ratio(self, drawn: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
+        """Log q_ref(y)/q_ref(x₁) − E(y) + E(x₁): 1 + N energies of one x_t."""
+        with torch.no_grad():
+            reference = self.reference.log_ratio(drawn, near)
+        guesses = torch.cat([drawn.x_1[:, None], near.apply(drawn.x_1)], 1)
+        energy: Tensor = self.net(guesses, drawn.x_t, drawn.t)
+        return reference - energy[:, 1:] + energy[:, :1]
+
+    @torch.no_grad()
+    def candidates(
+        self,
+        x_t: Int[Tensor, "B L"],
+        t: Float[Tensor, "B"],
+        open: Bool[Tensor, "B L"],
+        count: int,
+        noise: Noise,
+    ) -> Int[Tensor, "B K L"]:
+        """K draws of q_ref(· | x_t); closed sites carry x_t over."""
+        log_q = self.reference.log_conditionals(x_t, t, open)
+        u = noise.uniform("candidates", count, x_t.shape[1])
+        guesses = [
+            x_t.masked_scatter(open, categorical(log_q, u[:, k][open])) for k in range(count)
+        ]
+        return torch.stack(guesses, 1)
+
+    @torch.no_grad()
+    def resample(
+        self,
+        x_t: Int[Tensor, "B L"],
+        t: Float[Tensor, "B"],
+        open: Bool[Tensor, "B L"],
+        count: int,
+        noise: Noise,
+    ) -> Int[Tensor, "B L"]:
+        """One of K candidates by the weights softmax(−E) (9.6); tends to q like 1/K."""
+        guesses = self.candidates(x_t, t, open, count, noise)
+        log_weight = torch.log_softmax(-self.net(guesses, x_t, t).double(), -1)
+        pick = categorical(log_weight, noise.uniform("pick"))
+        return guesses[torch.arange(len(pick), device=x_t.device), pick]
+
+    @torch.no_grad()
+    def log_marginal(
+        self,
+        drawn: Corrupted,
+        site: Int[Tensor, "B"],
+        count: int,
+        noise: Noise,
+    ) -> Float[Tensor, "B V"]:
+        """Log q̂^i(· | x_t) at one open site i a sequence, from K candidates elsewhere (11.5).
+
+        q̂^i(y) ∝ Σ_k q_ref^i(y) e^{−E(x_k^{i←y})} is a normalized law for every K, that of a
+        sampler which opens site i by drawing candidates, then y. It tends to q^i.
+        """
+        guesses = self.candidates(drawn.x_t, drawn.t, drawn.open, count, noise)
+        here = torch.zeros_like(drawn.open).scatter(1, site[:, None], True)
+        reference = self.reference.log_conditionals(drawn.x_t, drawn.t, here)
+        batch, vocabulary = reference.shape
+        tokens = torch.arange(vocabulary, device=site.device)
+        every = guesses[:, :, None].repeat(1, 1, vocabulary, 1)
+        place = site[:, None, None, None].expand(-1, count, vocabulary, 1)
+        every = every.scatter(-1, place, tokens[:, None].expand_as(place))
+        energy = self.net(every.flatten(1, 2), drawn.x_t, drawn.t).view(batch, count, vocabulary)
+        return torch.log_softmax(reference.double() + torch.logsumexp(-energy.double(), 1), -1)

@@ -1,0 +1,58 @@
+"""Self-normalized importance resampling of a joint posterior, then its noising process's bridge.
+
+At each step K candidates x₁ ∼ q_ref(· | x_t), one of them by softmax(−E), then x_s ∼ p_{s|t,1}
+(8.3, 9.6).
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from tcsm.errors import InputError
+from tcsm.noise import Noise
+from tcsm.posteriors.joint import Joint
+from tcsm.samplers.base import PathSampler, Sampled, device_of
+
+
+@dataclass(frozen=True)
+class Importance(PathSampler):
+    """Ancestral sampling with whole sequences drawn by weight.
+
+    Attributes:
+        candidates: K; 1 draws from the reference.
+
+    Raises:
+        InputError: no candidate.
+    """
+
+    candidates: int = 8
+
+    def __post_init__(self) -> None:
+        """Somebody must be elected."""
+        super().__post_init__()
+        if self.candidates < 1:
+            raise InputError(f"sampler.candidates must be at least 1, found {self.candidates}")
+
+    @torch.no_grad()
+    def __call__(self, model: nn.Module, count: int, length: int, seed: int) -> Sampled:
+        """Walk the grid; a step costs one pass of the reference and K energies."""
+        if not isinstance(model, Joint):
+            raise InputError(f"sampler=importance needs model=joint, found {type(model).__name__}")
+        x_t = self.start(count, length, seed, device_of(model))
+        x_t = self.walk(partial(self.step, model), x_t, seed)
+        return Sampled(x_t, self.steps * (1 + self.candidates))
+
+    def step(
+        self, joint: Joint, x_t: Int[Tensor, "B L"], t: Tensor, s: Tensor, noise: Noise
+    ) -> Int[Tensor, "B L"]:
+        """From time t to s > t."""
+        open = self.path.source.open(x_t)
+        x_1 = joint.resample(x_t, t, open, self.candidates, noise)
+        alpha_t, alpha_s = (self.path.alpha(time)[:, None].expand(x_t.shape) for time in (t, s))
+        u = noise.uniform("step", x_t.shape[1], 2)
+        bridge = self.path.bridge(x_t[open], x_1[open], alpha_t[open], alpha_s[open])
+        crossed = bridge.draw(x_t[open], x_1[open], self.path.source, u[open])
+        return x_t.masked_scatter(open, crossed)

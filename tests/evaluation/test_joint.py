@@ -1,0 +1,96 @@
+"""What may and what may not be called a likelihood of a joint model (11.5)."""
+
+import pytest
+import torch
+
+from tcsm.errors import InputError
+from tcsm.evaluation.bound import Count, Exact, Time
+from tcsm.evaluation.joint import JointCount
+from tcsm.nets.energy import Energy
+from tcsm.nets.transformer import Transformer
+from tcsm.posteriors.factorized import Factorized
+from tcsm.posteriors.joint import Joint
+from tcsm.process.paths import Path
+from tcsm.process.schedules import Linear
+from tcsm.process.sources import Mask, Uniform
+from tests.enumeration import random_law, sequences
+from tests.tables import Table, TableEnergy
+
+V, L = 3, 2
+PATH = Path(Mask(V), Linear())
+ALL = torch.from_numpy(sequences(V, L))
+P_1 = torch.from_numpy(random_law(V, L, 0))
+DRAWS = 400
+
+
+class OfTheData(torch.nn.Module):
+    """E(x, x_t) = −log p₁(x), exact at every x_t for a uniform reference."""
+
+    def forward(self, x, x_t, t):
+        return -P_1[x.unbind(-1)].log()
+
+
+def ideal():
+    return Joint(OfTheData(), Factorized(Table(torch.zeros(L, V)), PATH))
+
+
+def total(model, candidates):
+    """Bound averaged over p₁, and its Monte-Carlo error."""
+    draws = JointCount(PATH, candidates)(model, ALL, torch.arange(len(ALL)), 0, DRAWS)
+    weight = P_1.flatten()
+    error = ((weight**2 * draws.nats.var(1)).sum() / DRAWS).sqrt()
+    return (weight * draws.nats.mean(1)).sum().item(), error.item()
+
+
+ENTROPY = -(P_1 * P_1.log()).sum().item()
+
+
+@pytest.mark.parametrize("candidates", [1, 2, 8])
+def test_it_is_a_bound_for_any_number_of_candidates_and_more_of_them_tighten_it(candidates):
+    value, error = total(ideal(), candidates)
+    assert value > ENTROPY - 3 * error
+    tighter, other = total(ideal(), 200)
+    assert tighter < value + 3 * (error + other)
+    assert abs(tighter - ENTROPY) < 4 * other + 0.01
+
+
+def test_what_it_bounds_has_total_mass_one():
+    """The chain of one candidate a site, by enumeration: Σ e^{−bound} ≤ 1 over all sequences."""
+    model = Joint(TableEnergy(torch.randn(V, V)), Factorized(Table(torch.randn(L, V)), PATH))
+    draws = JointCount(PATH, 1)(model, ALL, torch.arange(len(ALL)), 0, 4000)
+    assert (-draws.nats.mean(1)).exp().sum() < 1.02
+
+
+def test_minus_log_of_the_joint_law_is_below_the_entropy():
+    """Why other bounds refuse: (L/n) · (−log q(x₁ | x_t))/L is too good to be true."""
+    hidden = -P_1.log()
+    one = [-(P_1 / P_1.sum(axis, keepdim=True)).log() for axis in (0, 1)]
+    wrong = (hidden / 2 + (one[0] + one[1]) / 2).mul(P_1).sum().item()
+    assert wrong < ENTROPY - 0.1
+
+
+@pytest.mark.parametrize(
+    ("bound", "reason"),
+    [
+        (Count(PATH), r"no bound \(11\.5\); set bound=joint"),
+        (Time(PATH), r"no bound \(11\.5\); set bound=joint"),
+        (Exact(), "bound=exact needs model=autoregressive, found Joint"),
+    ],
+)
+def test_other_bounds_refuse_a_joint_model(bound, reason):
+    with pytest.raises(InputError, match=reason):
+        bound.check(ideal())
+
+
+def test_refusals():
+    with pytest.raises(InputError, match=r"bound\.candidates must be at least 1, found 0"):
+        JointCount(PATH, 0)
+    with pytest.raises(InputError, match="needs the Mask source"):
+        JointCount(Path(Uniform(V), Linear()))
+    with pytest.raises(InputError, match="bound=joint needs model=joint, found Factorized"):
+        JointCount(PATH).check(ideal().reference)
+    body = Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=2, timed=True)
+    with pytest.raises(InputError, match=r"net\.timed=false"):
+        JointCount(PATH).check(Joint(Energy(body), ideal().reference))
+    with pytest.raises(InputError, match=r"evaluation\.draws must be at least 1"):
+        JointCount(PATH)(ideal(), ALL, torch.arange(len(ALL)), 0, 0)
