@@ -1,0 +1,88 @@
+"""Edits at fixed length: one token inserted, the last one dropped, or the other way round.
+
+    insert(i, v):  x^{<i} v x^i … x^{e−1}           delete(i, v):  x^{<i} x^{i+1} … x^e v     (6.7)
+
+i runs over the open sites and e is the end of i's open span: closed tokens stay in their place,
+or the posterior of a neighbor would be 0. insert(i, v) is undone by delete(i, x^e), so that not
+distinct results but operations are listed and drawn: their multiplicities are symmetric.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from tcsm.errors import InputError
+from tcsm.neighborhoods.base import Neighborhood, Neighbors
+from tcsm.noise import Noise
+
+
+@dataclass(frozen=True)
+class Edit(Neighborhood):
+    """The 2nV operations, each of weight 1/(2nV); all sequences are connected by them.
+
+    Raises:
+        InputError: fewer than two tokens.
+    """
+
+    vocabulary: int
+    symmetric: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Edits of the only sequence there is lead nowhere."""
+        if self.vocabulary < 2:
+            found = self.vocabulary
+            raise InputError(f"neighborhood.vocabulary must be at least 2, found {found}")
+
+    def enumerate(self, x: Int[Tensor, "B L"], open: Bool[Tensor, "B L"]) -> Neighbors:
+        """2LV entries, of which those at closed sites have no weight."""
+        sizes = (torch.arange(size, device=x.device) for size in (2, x.shape[1], self.vocabulary))
+        every = torch.cartesian_prod(*sizes).unbind(-1)
+        kind, site, token = (part.expand(len(x), -1) for part in every)
+        return _operate(x, open, kind == 1, site, token, 2 * self.vocabulary * open.sum(-1))
+
+    def draw(
+        self, x: Int[Tensor, "B L"], open: Bool[Tensor, "B L"], count: int, noise: Noise
+    ) -> Neighbors:
+        """Operations drawn uniformly."""
+        u = noise.uniform("edit", count, 3)
+        places = open.double().cumsum(-1)
+        chosen = torch.searchsorted(places, u[..., 0] * places[:, -1:], right=True)
+        site = chosen.clamp(max=x.shape[1] - 1)
+        token = (u[..., 1] * self.vocabulary).long()
+        return _operate(x, open, u[..., 2] < 0.5, site, token, torch.full_like(x[:, 0], count))
+
+
+def _operate(
+    x: Int[Tensor, "B L"],
+    open: Bool[Tensor, "B L"],
+    insert: Bool[Tensor, "B N"],
+    site: Int[Tensor, "B N"],
+    token: Int[Tensor, "B N"],
+    share: Int[Tensor, "B"],
+) -> Neighbors:
+    """Carry out one operation for each neighbor; its weight is 1/share, 0 at closed sites."""
+    length = x.shape[1]
+    place = torch.arange(length, device=x.device)
+    first, last = site[..., None], _ends(open).gather(1, site)[..., None]
+    inside = (place >= first) & (place <= last)
+    step = torch.where(insert, -1, 1)[..., None]
+    source = torch.where(inside, (place + step).clamp(0, length - 1), place)
+    tokens = x[:, None].expand(*site.shape, length).gather(-1, source)
+    fresh = torch.where(insert[..., None], first, last)
+    valid = open.gather(1, site)
+    tokens = torch.where((place == fresh) & valid[..., None], token[..., None], tokens)
+    tokens = torch.where(open[:, None], tokens, x[:, None])
+    return Neighbors(
+        place.expand(tokens.shape), tokens, valid / share.clamp(min=1).double()[:, None]
+    )
+
+
+def _ends(open: Bool[Tensor, "B L"]) -> Int[Tensor, "B L"]:
+    """The last site of the open span that holds each open site."""
+    length = open.shape[1]
+    place = torch.arange(length, device=open.device)
+    closed = torch.where(open, length, place)
+    return closed.flip(-1).cummin(-1).values.flip(-1) - 1
