@@ -61,7 +61,7 @@ class Hollow(Net):
     """Tokens (B, L) ↦ features (n, D) of x^{≠i}, and a head to V logits.
 
     Args:
-        vocabulary: V; states are the clean tokens alone.
+        vocabulary: V, the clean tokens; state V is the start symbol of both streams.
         dim: width D of each stream.
         depth: blocks of each stream.
         heads: attention heads.
@@ -100,7 +100,7 @@ class Hollow(Net):
             net.head = nn.Identity()
             return net
 
-        self.vocabulary, self.states = vocabulary, vocabulary
+        self.vocabulary, self.states = vocabulary, vocabulary + 1
         self.causal, self.timed, self.chunk = False, False, chunk
         self.left, self.right = stream(), stream()
         self.mixing = Mixing(dim, heads, ratio)

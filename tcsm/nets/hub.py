@@ -94,6 +94,8 @@ class GPT2(Hub):
             n_positions=length,
             tie_word_embeddings=False,
             use_cache=False,
+            bos_token_id=vocabulary,
+            eos_token_id=vocabulary,
             resid_pdrop=0.0,
             embd_pdrop=0.0,
             attn_pdrop=0.0,

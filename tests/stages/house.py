@@ -13,10 +13,12 @@ from tcsm import config
 from tcsm.__main__ import run
 
 PARAMS = Path(__file__).parents[2] / "params"
-EXPERIMENTS = sorted(
+ALL = sorted(
     path.relative_to(PARAMS / "experiment").with_suffix("").as_posix()
     for path in (PARAMS / "experiment").rglob("*.yaml")
 )
+TEACHERS = [name for name in ALL if name.startswith("teacher/")]  # not all of them write texts
+EXPERIMENTS = [name for name in ALL if name not in TEACHERS]
 LENGTH = 16
 UNFINISHED = (".partial", ".part", ".tmp")
 TINY = (

@@ -1,0 +1,25 @@
+"""Every teacher is trained by the pipeline itself, and asked about held-out text."""
+
+import json
+import math
+
+import pytest
+
+from tests.stages.house import LENGTH, TEACHERS
+
+
+@pytest.mark.parametrize("experiment", TEACHERS)
+def test_a_teacher_is_trained_and_evaluated(house, experiment):
+    for stage in ("train", "evaluate"):
+        house.good(stage, f"experiment={experiment}", name=experiment)
+    folder = house.root / experiment
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [2, 4, 6]
+    assert all(math.isfinite(row["loss"]) for row in rows)
+    found = json.loads((folder / "evaluate.json").read_text())
+    assert found["bound"] == ("exact" if experiment == "teacher/gpt2" else "pseudo")
+    assert found["by_noise"] == []
+    for split in found["splits"].values():
+        assert split["draws"] == 1
+        assert split["characters"] == 8 * LENGTH
+        assert 0 < split["bpc"] < 2 * math.log2(27)
