@@ -164,6 +164,7 @@ class TopK(Teacher):
         scores = self.exact.log_suffix(x_1[row], column, best).to(rank.dtype)
         others = torch.full_like(rank, -torch.inf)
         if self.tail is not None:
-            others = self.tail.log_conditionals(x_1, sites)
+            same = self.tail is self.ranking  # a backward spared where Taylor is both
+            others = rank if same else self.tail.log_conditionals(x_1, sites)
             others = others - others.gather(-1, label) + scores[:, :1]
         return torch.log_softmax(others.scatter(-1, best, scores), -1)
