@@ -158,10 +158,10 @@ def check(cfg: DictConfig) -> None:
 
 
 def _bad_value(error: Exception) -> str:
-    """The innermost reason, after the key of the node that could not be built."""
+    """Our own reason or the innermost, after the key of the node that could not be built."""
     found = re.search(r"full_key: (\S+)", str(error))
     cause: BaseException = error
-    while cause.__cause__ is not None:
+    while cause.__cause__ is not None and not isinstance(cause, InputError):
         cause = cause.__cause__
     key, reason = found[1] if found else "config", _line(cause)
     return reason if reason.startswith(key) else f"{key}: {reason}"

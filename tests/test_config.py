@@ -88,6 +88,13 @@ def test_build_gives_constants_and_plain_containers() -> None:
     assert type(built[0]["a"]) is list
 
 
+def test_our_own_reason_wins_over_what_caused_it(tmp_path: Path) -> None:
+    """The tokenizer of an empty folder: what we say of it, not the library's own words."""
+    target = {"_target_": "tcsm.data.tokenizers.HuggingFace", "path": str(tmp_path), "size": 3}
+    with pytest.raises(InputError, match=f"{tmp_path}: no tokenizer can be loaded from here"):
+        config.build(OmegaConf.create(target))
+
+
 def test_a_partial_may_lack_arguments() -> None:
     node = {"_target_": "tcsm.process.schedules.Polynomial", "_partial_": True}
     assert config.build(OmegaConf.create(node))(power=2.0) == Polynomial(2.0)
