@@ -55,7 +55,7 @@ class HubDataset(Corpus):
         try:
             from datasets import load_dataset  # noqa: PLC0415  an extra of the package
         except ImportError as error:
-            raise InputError(f"corpus {self.name} needs: pip install tcsm[hub]") from error
+            raise InputError(f"corpus {self.name} needs: pip install -e '.[hub]'") from error
         try:
             rows = load_dataset(self.name, self.config, split=part, revision=self.revision)
             return rows.select_columns([self.column])

@@ -60,7 +60,7 @@ def test_title():
 
 def test_missing_package_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(InputError, match=r"some/words needs: pip install tcsm\[hub\]"):
+    with pytest.raises(InputError, match=r"some/words needs: pip install -e '\.\[hub\]'"):
         next(iter(corpus().splits()["train"]))
 
 
