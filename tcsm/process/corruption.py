@@ -115,7 +115,10 @@ class CountSampling(Corruption):
         """Counts exist for masks alone."""
         if not isinstance(self.path.source, Mask):
             found = type(self.path.source).__name__
-            raise InputError(f"corruption by count needs the Mask source, found {found}")
+            raise InputError(
+                f"corruption by count needs the Mask source, found {found}; "
+                "set corruption=time and bound=time"
+            )
 
     def __call__(self, x_1: Int[Tensor, "B L"], noise: Noise) -> Corrupted:
         """Corrupt a batch."""

@@ -32,7 +32,10 @@ class FirstHitting(PathSampler):
         super().__post_init__()
         if not isinstance(self.path.source, Mask):
             found = type(self.path.source).__name__
-            raise InputError(f"sampler first_hitting needs the Mask source, found {found}")
+            raise InputError(
+                f"sampler first_hitting needs the Mask source, found {found}; "
+                "set sampler=ancestral or leaping"
+            )
 
     @torch.no_grad()
     def __call__(self, model: nn.Module, count: int, length: int, seed: int) -> Sampled:
