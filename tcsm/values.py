@@ -33,6 +33,7 @@ KINDS = {
     "out": TEXT,
     "scratch": TEXT,
     "judge": MAYBE_TEXT,
+    "reference": MAYBE_TEXT,
     "runs": TEXTS,
     "pairs": PAIRS,
     "data.root": TEXT,

@@ -12,6 +12,7 @@ from tcsm.data.tokenfile import TokenFile, open_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.nets.base import Network
+from tcsm.posteriors.joint import Joint
 from tcsm.training.checkpoint import load_weights
 from tcsm.training.devices import Devices
 
@@ -25,7 +26,8 @@ def build_model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
     """The model of a run, its sizes held against the tokenizer's.
 
     Raises:
-        InputError: network or source count other tokens than the tokenizer has.
+        InputError: network or source count other tokens than the tokenizer has; a joint model's
+            reference cannot be loaded.
     """
     model: nn.Module = build(cfg.model)
     net = bare(model)
@@ -45,7 +47,21 @@ def build_model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
             f"model.net.extra must be {states - net.vocabulary} or more, room for the mask or the "
             f"start symbol, found {net.states - net.vocabulary}"
         )
+    if isinstance(model, Joint):
+        load_reference(cfg, model)
     return model
+
+
+def load_reference(cfg: DictConfig, model: Joint) -> None:
+    """The weights of a joint model's reference, from the run that made them.
+
+    Raises:
+        InputError: no such run, or one of another architecture.
+    """
+    if cfg.get("reference") is None:
+        raise InputError("reference: found null; model=joint needs the folder of a factorized run")
+    made_for = architecture(OmegaConf.create({"model": cfg.model.reference}))
+    load_weights(Path(cfg.reference) / "weights.safetensors", bare(model.reference), made_for)
 
 
 def bare(model: nn.Module) -> Network:

@@ -27,6 +27,7 @@ READS = (
     "data.length",
     "tokenizer",
     "model",
+    "reference",
     "bound",
     "evaluation.sequences",
     "evaluation.draws",

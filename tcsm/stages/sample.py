@@ -27,6 +27,7 @@ READS = (
     "data.length",
     "tokenizer",
     "model",
+    "reference",
     "sampler",
     "sampling.count",
     "sampling.steps",

@@ -34,6 +34,7 @@ READS = (
     "data.batch",
     "tokenizer",
     "model",
+    "reference",
     "objective",
     "bound",
     "trainer",
