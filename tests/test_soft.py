@@ -123,7 +123,7 @@ def test_closed_form_gradient_if_any_is_autograds(name):
         (scoring.ItakuraSaito(), soft.ItakuraSaito()),
         (scoring.Brier(), soft.Brier()),
     ],
-    ids=str,
+    ids=lambda part: type(part).__name__,
 )
 def test_every_rule_is_a_divergence(rule, divergence):
     log_p, log_q = laws(10), laws(11)
