@@ -8,17 +8,29 @@ from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise
-from tcsm.objectives.base import Denoising, Objective, Terms
+from tcsm.objectives.base import Denoising, Objective, SequenceMean, Terms
 from tcsm.posteriors.site import BoundIntegrand, SiteLoss
+from tcsm.process.corruption import CountSampling
 from tcsm.teachers.autoregressive import Autoregressive
 
 
 @dataclass(frozen=True)
 class Nelbo(Denoising):
-    """The bound's integrand at sampled times: nats a token with ``SequenceMean`` (11.3, 11.4).
+    """The bound's integrand at sampled times, nats a token (11.3, 11.4).
 
     Mask source: MDLM, MD4. Uniform source: the reverse-process bound, UDLM's.
+
+    Raises:
+        InputError: corruption by count, or another weighting: the loss would be no bound.
     """
+
+    def __post_init__(self) -> None:
+        """The integrand is one over t, and carries its own weight."""
+        if isinstance(self.corruption, CountSampling):
+            raise InputError("objective=nelbo needs corruption=time, found CountSampling")
+        if not isinstance(self.weighting, SequenceMean):
+            found = type(self.weighting).__name__
+            raise InputError(f"objective=nelbo needs weighting=sequence_mean, found {found}")
 
     def site_loss(self) -> SiteLoss:
         """Integrand at a site."""

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tcsm.errors import InputError
+from tcsm.reporting.records import Record
 from tcsm.reporting.runs import Run
 from tcsm.reporting.statistics import Array, Estimate, over_seeds, ratio
 
@@ -73,6 +74,7 @@ def by_noise(runs: Sequence[Run], arms: Arms) -> pd.DataFrame:
         {
             "arm": label,
             "seed": run.seed,
+            "bound": run.evaluate["bound"],
             "noise": _noise(level),
             "bits": level["nats_per_token"] / math.log(2),
         }
@@ -80,7 +82,7 @@ def by_noise(runs: Sequence[Run], arms: Arms) -> pd.DataFrame:
         for run in of_arm(runs, experiment)
         for level in run.evaluate.get("by_noise", [])
     ]
-    return pd.DataFrame(rows, columns=["arm", "seed", "noise", "bits"])
+    return pd.DataFrame(rows, columns=["arm", "seed", "bound", "noise", "bits"])
 
 
 def samples(runs: Sequence[Run], arms: Arms) -> pd.DataFrame:
@@ -124,12 +126,18 @@ def _bpc(runs: Sequence[Run], split: str) -> Estimate:
 
 
 def _likelihood_row(runs: Sequence[Run]) -> dict[str, object]:
-    bounds = sorted({str(run.evaluate["bound"]) for run in runs if run.evaluate})
+    bounds = sorted({_bound(run.evaluate) for run in runs if run.evaluate})
     row: dict[str, object] = {"seeds": len(runs), "bound": ", ".join(bounds)}
     for split in ("valid", "test"):
         found = _bpc(runs, split)
         row |= {f"{split}_{key}": value for key, value in vars(found).items()}
     return row
+
+
+def _bound(evaluate: Record) -> str:
+    """The estimator, and the clamp of time that it needed."""
+    clamp = evaluate.get("epsilon")
+    return str(evaluate["bound"]) + (f", ε = {clamp:g}" if clamp else "")
 
 
 def _cost_row(runs: Sequence[Run]) -> dict[str, float]:

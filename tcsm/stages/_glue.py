@@ -46,7 +46,9 @@ class Validation:
         bound: the estimator.
         windows: validation data, the same for every run.
         draws: corruptions of each window.
-        every: steps between two validations; the last step always is one.
+        every: steps between two validations: the first record at or after each multiple is one,
+            and the last.
+        log_every: steps between two records.
         steps: of the whole training.
         devices: where it computes.
     """
@@ -57,12 +59,13 @@ class Validation:
     windows: Int[Tensor, "N L"]
     draws: int
     every: int
+    log_every: int
     steps: int
     devices: Devices
 
     def __call__(self, step: int) -> dict[str, Any]:
         """Nats a token and bits, or nothing at a step without validation."""
-        if step % self.every and step != self.steps:
+        if step % self.every >= self.log_every and step != self.steps:
             return {}
         self.model.net = self.net
         ids = torch.arange(len(self.windows))

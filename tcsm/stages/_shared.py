@@ -18,8 +18,17 @@ from tcsm.training.devices import Devices
 
 
 def open_split(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> TokenFile:
-    """The token file of a split, checked against the tokenizer."""
-    return open_tokens(Path(cfg.data.root) / f"{split}.tok", tokenizer)
+    """The token file of a split, checked against tokenizer and corpus.
+
+    Raises:
+        InputError: it cannot be used, or was made from another corpus.
+    """
+    path = Path(cfg.data.root) / f"{split}.tok"
+    tokens, corpus = open_tokens(path, tokenizer), build(cfg.corpus).title
+    if tokens.header.corpus != corpus:
+        found = tokens.header.corpus
+        raise InputError(f"{path}: made from corpus {found}, wanted {corpus}; run prepare again")
+    return tokens
 
 
 def build_model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:

@@ -25,6 +25,7 @@ READS = (
     "out",
     "data.root",
     "data.length",
+    "corpus",
     "tokenizer",
     "model",
     "reference",

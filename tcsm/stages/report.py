@@ -5,6 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from tcsm.config import build
+from tcsm.errors import InputError
 from tcsm.reporting.page import build as build_page
 from tcsm.reporting.runs import read_runs
 
@@ -13,5 +14,8 @@ READS = ("out", "runs", "report")
 
 def main(cfg: DictConfig, out: Path) -> None:
     """Read every run, write ``index.html``, ``figures/`` and ``tables/``."""
-    page = build_page(read_runs(Path(run) for run in cfg.runs), build(cfg.report), out)
+    context = build(cfg.report)
+    if not cfg.runs:
+        raise InputError("runs: found none; name run folders, as runs=[results/a,results/b]")
+    page = build_page(read_runs(Path(run) for run in cfg.runs), context, out)
     print(page)

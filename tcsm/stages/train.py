@@ -20,6 +20,7 @@ from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks
 from tcsm.training.loop import fit
+from tcsm.training.optim import Recipe
 from tcsm.training.resume import JOURNALS, Resumable
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Progress, Stopwatch, describe
@@ -32,6 +33,7 @@ READS = (
     "data.root",
     "data.length",
     "data.batch",
+    "corpus",
     "tokenizer",
     "model",
     "reference",
@@ -60,7 +62,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         model = build_model(cfg, tokenizer).to(devices.device)
         state = TrainState(bare(model), build(cfg.trainer), cfg.seed)
         batches.rows(devices.world, state.recipe.accumulate)
-        validate = _validation(cfg, model, valid, state.recipe.steps, devices)
+        validate = _validation(cfg, model, valid, state.recipe, devices)
         loss = Loss(model, build(cfg.objective), cfg.seed)
         resumable = Resumable(Path(cfg.scratch), _fingerprint(cfg, train), devices.main)
         resumable.begin(state)
@@ -77,15 +79,24 @@ def main(cfg: DictConfig, out: Path) -> None:
 
 
 def _validation(
-    cfg: DictConfig, model: nn.Module, data: TokenFile, steps: int, devices: Devices
+    cfg: DictConfig, model: nn.Module, data: TokenFile, recipe: Recipe, devices: Devices
 ) -> Validation:
     """The learning curve's points; a bound of another model is refused before a step."""
     length, count = cfg.data.length, cfg.validation.sequences
     windows = evaluation_windows(data.tokens, length, count, "validation.sequences")
     bound: Bound = build(cfg.bound)
     bound.check(model)
-    draws, every = cfg.validation.draws, cfg.validation.every
-    return Validation(model, bare(model), bound, windows, draws, every, steps, devices)
+    return Validation(
+        model,
+        bare(model),
+        bound,
+        windows,
+        draws=cfg.validation.draws,
+        every=cfg.validation.every,
+        log_every=recipe.log_every,
+        steps=recipe.steps,
+        devices=devices,
+    )
 
 
 def _hooks(

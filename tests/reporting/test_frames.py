@@ -89,7 +89,7 @@ def test_noise_runs_from_clean_to_nothing(folders, level):
     path.write_text(json.dumps(record))
     rows = frames.by_noise(read_runs(folders[:1]), {"kjv/distribution": "D"})
     assert rows.to_dict("records") == [
-        {"arm": "D", "seed": 0, "noise": 0.25, "bits": 2.0 / math.log(2)}
+        {"arm": "D", "seed": 0, "bound": "count", "noise": 0.25, "bits": 2.0 / math.log(2)}
     ]
 
 

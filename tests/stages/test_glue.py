@@ -1,5 +1,7 @@
 """Where the wings meet in training."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -60,10 +62,14 @@ def test_validation_happens_every_so_often_and_at_the_end(model):
     windows = evaluation_windows(TOKENS, L, 6)
     net, bound = model.net, Count(PATH)
     devices = Devices("cpu", precision="fp32")
-    validate = Validation(model, net, bound, windows, 3, every=4, steps=10, devices=devices)
+    validate = Validation(
+        model, net, bound, windows, 3, every=4, log_every=1, steps=10, devices=devices
+    )
     assert [bool(validate(step)) for step in range(1, 11)] == [
         step in (4, 8, 10) for step in range(1, 11)
     ]
+    seldom = replace(validate, log_every=3)
+    assert [bool(seldom(step)) for step in (3, 6, 9, 10)] == [False, True, True, True]
     found = validate(4)
     draws = bound(model, windows, torch.arange(6), VALIDATION_SEED, 3)
     nats = float(draws.nats.mean()) / L
@@ -74,7 +80,7 @@ def test_validation_happens_every_so_often_and_at_the_end(model):
 def test_validation_asks_the_bare_network(model):
     windows = evaluation_windows(TOKENS, L, 2)
     net = model.net
-    validate = Validation(model, net, Count(PATH), windows, 1, 1, 1, Devices("cpu"))
+    validate = Validation(model, net, Count(PATH), windows, 1, 1, 1, 1, Devices("cpu"))
     model.net = torch.nn.Identity()
     validate(1)
     assert model.net is net

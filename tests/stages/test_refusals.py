@@ -13,6 +13,8 @@ from tests.stages.house import House, command, make_text
 
 VERBATIM = "corpus.normalize.path=tcsm.data.normalize.verbatim"
 
+NELBO = ("objective=nelbo", "corruption=time", "weighting=sequence_mean")
+
 
 def refusal(house: House, stage: str, *overrides: str, name: str = "refused") -> str:
     """The one line that a command ends with; it must leave no file behind."""
@@ -278,7 +280,19 @@ def test_an_evaluation_that_cannot_be(house, run, overrides, said):
         (["experiment=kjv/ar", "net.causal=false"], ["net.causal must be true", "found false"]),
         (["experiment=kjv/ar", "net.extra=0"], ["net.extra must be 1 or more", "start symbol"]),
         (["experiment=kjv/ar", "bound=count"], ["bound: ", "Autoregressive", "bound=exact"]),
-        (["experiment=kjv/ar", "objective=nelbo"], ["objective: Nelbo needs a posterior"]),
+        (
+            ["objective=nelbo", "weighting=sequence_mean"],
+            ["objective=nelbo needs corruption=time, found CountSampling"],
+        ),
+        (
+            ["objective=nelbo", "corruption=time"],
+            ["objective=nelbo needs weighting=sequence_mean, found OpenMean"],
+        ),
+        (
+            ["experiment=kjv/ar", *NELBO],
+            ["objective: Nelbo needs a posterior"],
+        ),
+        (["corpus.path=another.txt"], ["made from corpus text.txt, wanted another.txt"]),
     ],
 )
 def test_a_training_that_cannot_be(house, overrides, said):
@@ -289,6 +303,7 @@ def test_a_training_that_cannot_be(house, overrides, said):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
+        (["runs=[]"], ["runs: found none; name run folders"]),
         (["runs=null"], ["runs must be a list of texts, found None"]),
         (["runs=[3]"], ["runs must be a list of texts, found [3]"]),
         (["runs=[nowhere]"], ["nowhere/config.yaml: not found"]),

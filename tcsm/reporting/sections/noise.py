@@ -38,6 +38,9 @@ class ByNoise:
 
 
 def _answer(rows: pd.DataFrame) -> str:
+    """Of the arms that share an estimator: across sources an open site is another thing."""
+    most = rows.groupby("bound")["arm"].nunique().idxmax()
+    rows = rows[rows["bound"] == most]
     means = rows.groupby(["noise", "arm"])["bits"].mean().unstack()
     shared = means.dropna()
     if shared.empty or len(means.columns) < 2:
@@ -45,7 +48,7 @@ def _answer(rows: pd.DataFrame) -> str:
     spread = shared.max(axis=1) - shared.min(axis=1)
     level = float(spread.index[int(spread.argmax())])
     return (
-        f"The arms part most at noise level {wording.number(level, 2)}: "
+        f"Arms evaluated by {most} part most at noise level {wording.number(level, 2)}: "
         f"{shared.loc[level].idxmin()} and {shared.loc[level].idxmax()} differ by "
         f"{wording.number(float(spread.max()), 2)} bits per token there."
     )

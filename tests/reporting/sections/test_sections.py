@@ -75,7 +75,7 @@ def test_the_differences_answer(two):
 def test_learning_and_noise_answer_from_the_frames(runs):
     assert Learning(ARMS)(runs).answer.startswith("At the end of training MDLM stands lowest")
     answer = ByNoise(ARMS)(runs).answer
-    assert answer.startswith("The arms part most at noise level 0.90: MDLM and Score differ")
+    assert answer.startswith("Arms evaluated by count part most at noise level 0.90: MDLM and ")
 
 
 def test_samples_show_texts_of_the_first_seed(runs):
