@@ -1,13 +1,12 @@
 """The autoregressive model p₁(x) = ∏ᵢ p(x^i | x^{<i}): baseline, judge of samples, and teacher."""
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
-from tcsm.nets.base import Net, Reading, SiteSum
+from tcsm.nets.base import Net, SiteSum
+from tcsm.teachers.base import AtLabel
 
 
 class Autoregressive(nn.Module):
@@ -33,7 +32,7 @@ class Autoregressive(nn.Module):
     def cross_entropy(self, x: Int[Tensor, "B L"], weight: Float[Tensor, "n"]) -> SiteSum:
         """Σ weight · (−log p(x^i | x^{<i})) over all sites, row-major."""
         everywhere = torch.ones_like(x, dtype=torch.bool)
-        read = _NextToken(x.flatten())
+        read = AtLabel(x.flatten())
         result: SiteSum = self.net(self._shifted(x), None, everywhere, read, weight)
         return result
 
@@ -52,16 +51,3 @@ class Autoregressive(nn.Module):
         last = torch.zeros_like(padded, dtype=torch.bool)
         last[:, -1] = True
         return torch.log_softmax(self.net(self._shifted(padded), None, last).double(), -1)
-
-
-@dataclass(frozen=True)
-class _NextToken:
-    x: Int[Tensor, "n"]
-
-    def __call__(self, logits: Float[Tensor, "n V"], chunk: slice) -> Reading:
-        loss = nn.functional.cross_entropy(logits.float(), self.x[chunk], reduction="none")
-        return Reading(loss, loss.detach())
-
-    def gradient(self, logits: Float[Tensor, "n V"], chunk: slice) -> Tensor | None:
-        q = logits.float().softmax(-1)
-        return q.scatter_add(-1, self.x[chunk, None], -torch.ones_like(q[:, :1]))
