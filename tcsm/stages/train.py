@@ -27,6 +27,7 @@ from tcsm.training.telemetry import Progress, Stopwatch, describe
 
 READS = (
     "experiment",
+    "axes",
     "seed",
     "out",
     "scratch",
@@ -37,6 +38,7 @@ READS = (
     "tokenizer",
     "model",
     "reference",
+    "teacher_run",
     "objective",
     "bound",
     "trainer",
