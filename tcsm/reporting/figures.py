@@ -41,6 +41,7 @@ STYLE: dict[Any, Any] = {
     "xtick.color": "#555b66",
     "ytick.color": "#555b66",
 }
+PLAIN = FuncFormatter(lambda value, _: wording.brief(value))
 FEW = 16  # so many places on the x axis still get a marker each
 
 
@@ -57,7 +58,7 @@ def lines(frame: pd.DataFrame, x: Axis, y: Axis, order: Sequence[str]) -> Figure
     """The mean over seeds of ``y`` against ``x``, a line an arm, in a band from least to most."""
     present = [arm for arm in order if arm in set(frame["arm"])]
     with mpl.rc_context(STYLE):
-        figure, axes = _canvas(3.5)
+        figure, axes = canvas(3.5)
         sns.lineplot(
             data=frame,
             x=x.key,
@@ -66,15 +67,15 @@ def lines(frame: pd.DataFrame, x: Axis, y: Axis, order: Sequence[str]) -> Figure
             style="arm",
             hue_order=present,
             style_order=present,
-            palette=_colors(order),
-            dashes=_dashes(order),
+            palette=colors_of(order),
+            dashes=dashes_of(order),
             markers=["o"] * len(present) if frame[x.key].nunique() <= FEW else False,
             errorbar=("pi", 100),
             err_kws={"alpha": 0.15, "linewidth": 0},
             ax=axes,
         )
-        _label(axes, x, y)
-        _mark(axes, x, sorted(map(float, frame[x.key].unique())))
+        label(axes, x, y)
+        mark(axes, x, sorted(map(float, frame[x.key].unique())))
         axes.legend().remove()
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2, handlelength=2.6)
@@ -84,9 +85,9 @@ def lines(frame: pd.DataFrame, x: Axis, y: Axis, order: Sequence[str]) -> Figure
 def by_arm(frame: pd.DataFrame, x: Axis, order: Sequence[str]) -> Figure:
     """Every seed as a point, a row an arm, over the mean and its 95 % interval."""
     present = [arm for arm in order if arm in set(frame["arm"])]
-    colors = _colors(order)
+    colors = colors_of(order)
     with mpl.rc_context(STYLE):
-        figure, axes = _canvas(0.8 + 0.38 * len(present))
+        figure, axes = canvas(0.8 + 0.38 * len(present))
         for row, arm in enumerate(present):
             values = frame.loc[frame["arm"] == arm, x.key].to_numpy(dtype=float)
             found = over_seeds(values)
@@ -96,7 +97,7 @@ def by_arm(frame: pd.DataFrame, x: Axis, order: Sequence[str]) -> Figure:
         axes.set_yticks(range(len(present)), present)
         axes.set_ylim(len(present) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
-        _label(axes, x, Axis("", ""))
+        label(axes, x, Axis("", ""))
     return figure
 
 
@@ -121,29 +122,37 @@ def inline(svg: str, name: str) -> str:
     return body
 
 
-def _canvas(height: float) -> tuple[Figure, Axes]:
+def canvas(height: float) -> tuple[Figure, Axes]:
+    """An empty figure as wide as all others."""
     figure = Figure(figsize=(4.6, height), layout="constrained")
     return figure, figure.subplots()
 
 
-def _colors(order: Sequence[str]) -> dict[str, str]:
+def colors_of(order: Sequence[str]) -> dict[str, str]:
+    """Name → color, by its place in the order."""
     return {arm: PALETTE[place % len(PALETTE)] for place, arm in enumerate(order)}
 
 
-def _dashes(order: Sequence[str]) -> dict[str, object]:
+def dashes_of(order: Sequence[str]) -> dict[str, object]:
+    """Name → dashes, by its place in the order."""
     styles = ("", (5, 1.5), (1.5, 1.2), (6, 1.5, 1.5, 1.5))
     return {arm: styles[place % len(styles)] for place, arm in enumerate(order)}
 
 
-def _label(axes: Axes, x: Axis, y: Axis) -> None:
+def label(axes: Axes, x: Axis, y: Axis) -> None:
+    """Names both axes and makes them logarithmic where they say so."""
     axes.set(xlabel=x.label, ylabel=y.label)
     if x.log:
         axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_formatter(PLAIN)
     if y.log:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(PLAIN)
+        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _mark(axes: Axes, x: Axis, places: Sequence[float]) -> None:
+def mark(axes: Axes, x: Axis, places: Sequence[float]) -> None:
     """Names places on the x axis in plain words; a few on a logarithmic axis are named each."""
     if x.log and len(places) <= FEW // 2:
         axes.set_xticks(places)
@@ -151,4 +160,4 @@ def _mark(axes: Axes, x: Axis, places: Sequence[float]) -> None:
     elif x.log:
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.brief(value)))
+    axes.xaxis.set_major_formatter(PLAIN)

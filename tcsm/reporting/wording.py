@@ -66,6 +66,15 @@ def brief(value: SupportsFloat) -> str:
     return f"{float(value):.6g}"
 
 
+def short(value: SupportsFloat) -> str:
+    """Two digits that count: ``0.0012``, ``3.4e−5``, ``120``; a dash if it is not known."""
+    if math.isnan(value):
+        return DASH
+    text = f"{float(value):#.2g}".rstrip(".") if abs(float(value)) < 100 else f"{float(value):.0f}"
+    digits, _, power = text.replace("-", "−").partition("e")
+    return f"{digits}e{power[0]}{power[1:].lstrip('0')}".replace("+", "") if power else digits
+
+
 def duration(seconds: SupportsFloat) -> str:
     """Seconds as ``8 s``, ``12 min 30 s`` or ``3 h 05 min``."""
     if math.isnan(seconds):
