@@ -12,6 +12,7 @@ if workflow.is_main_process:  # one GPU unless told otherwise; `--resources gpu=
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
+include: "workflow/rules/ablate.smk"
 include: "workflow/rules/report.smk"
 
 rule all:

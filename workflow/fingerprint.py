@@ -28,6 +28,9 @@ class Sources:
         self.package = package
         self._tree = cache(self._parse)
         self._hash = cache(self._digest)
+        self._one = cache(self._digest_of_one)
+        self._named = cache(self._search_one)
+        self._next = cache(self._imported)
         self._closure = cache(self._search)
 
     def reads(self, stage: str) -> tuple[str, ...]:
@@ -63,18 +66,24 @@ class Sources:
         return self._closure(frozenset(names))
 
     def _search(self, names: frozenset[str]) -> frozenset[str]:
+        return frozenset().union(*(self._named(name) for name in names))
+
+    def _search_one(self, name: str) -> frozenset[str]:
         found: set[str] = set()
-        waiting = [module for name in names for module in self._chain(name)]
+        waiting = self._chain(name)
         while waiting:
             module = waiting.pop()
             if module not in found:
                 found.add(module)
-                waiting += [m for name in self._imports(module) for m in self._chain(name)]
+                waiting += self._next(module)
         return frozenset(found)
 
     def _digest(self, modules: frozenset[str]) -> str:
-        parts = [f"{module}\n{ast.dump(self._tree(module))}" for module in sorted(modules)]
+        parts = [f"{module} {self._one(module)}" for module in sorted(modules)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def _digest_of_one(self, module: str) -> str:
+        return hashlib.sha256(ast.dump(self._tree(module)).encode()).hexdigest()
 
     def _chain(self, name: str) -> list[str]:
         """The modules on the way to ``a.b.C``: a, a.b and, if it is one, a.b.C."""
@@ -83,6 +92,9 @@ class Sources:
             return []
         dotted = [".".join(parts[: n + 1]) for n in range(len(parts))]
         return [module for module in dotted if self._file(module)]
+
+    def _imported(self, module: str) -> list[str]:
+        return [found for name in self._imports(module) for found in self._chain(name)]
 
     def _imports(self, module: str) -> Iterator[str]:
         for node in ast.walk(self._tree(module)):

@@ -4,21 +4,24 @@ The texts made here are the parameters of Snakemake's rules. A job is done again
 own text changes, so a comment in ``params/`` reruns nothing and a value reruns what it touches.
 """
 
-import hashlib
 import os
 import sys
-from functools import cache
+from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 
-from omegaconf import DictConfig
-
-from tcsm import config
 from tcsm.errors import InputError
-from workflow.fingerprint import Sources
+from workflow import ablations
+from workflow.ablations import Arm, experiment
+from workflow.compositions import Compositions
 
-PASSED = Path(".snakemake/tcsm-passed")
-SOURCES = Path(config.__file__).parents[1]
-
+RECORDS = {
+    "train": "train.json",
+    "evaluate": "evaluate.json",
+    "sample": "samples.json",
+    "exact": "exact.json",
+    "targets": "targets.json",
+}
 ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
 
 # Snakemake's interpreter runs the jobs. It is no parameter of a rule: another path to the same
@@ -35,54 +38,105 @@ def command(stage: str) -> str:
 
 
 class Runs:
-    """The grid experiments × seeds of a file of ``params/scale``.
+    """The arms × seeds of a file of ``params/scale``.
 
     Attributes:
         scale: the content of that file.
-        experiments: the arms that are trained.
-        seeds: of every arm.
+        seeds: of every arm; one that others need and the scale does not name has the first alone.
+        ablations: name → its arms.
+        needed: the arms that others need and the scale does not name.
+        arms: all of them by name.
+        together: the trained arms whose seeds share a process.
+        one_by_one: the other trained arms.
         out: the folder of the report.
+
+    Raises:
+        InputError: an experiment or an ablation that does not exist or is not well formed.
     """
 
     def __init__(self, scale: str) -> None:
-        self._sources = Sources(SOURCES)
-        self._composed = cache(self._compose)
-        self.scale = config.compose([f"scale={scale}"]).scale
-        self.experiments: list[str] = list(self.scale.pretrain)
+        self._made = Compositions(scale)
+        self.scale = self._made.scale
         self.seeds: list[int] = list(self.scale.seeds)
         self.out = "reports" if scale == "default" else f"reports/{scale}"
-        self._any_seed = cache(self._one_text)
+        listed = self.scale.get("ablations", [])
+        self.ablations = {name: ablations.read(name, scale, self._made.params) for name in listed}
+        pretrain = [
+            experiment(name, "train", "evaluate", "sample") for name in self.scale.pretrain
+        ]
+        named = [*pretrain, *(arm for group in self.ablations.values() for arm in group)]
+        self.needed = self._needed({arm.name: arm for arm in named})
+        self.arms = {arm.name: arm for arm in named} | self.needed
+        trained = [name for name, arm in self.arms.items() if "train" in arm.stages]
+        self.together = [n for n in trained if self.arms[n].axes and self.scale.together]
+        self.one_by_one = [name for name in trained if name not in self.together]
 
-    def folder(self, experiment: str, seed: int | str, root: str = "results") -> str:
+    def folder(self, name: str, seed: int | str, root: str = "results") -> str:
         """Where a run lives; also a pattern, for the wildcards "{experiment}" and "{seed}"."""
-        return f"{root}/{self.scale.name}/{experiment}/seed-{seed}"
+        return f"{root}/{self.scale.name}/{name}/seed-{seed}"
 
-    def folders(self, *experiments: str) -> list[str]:
-        """The folders of every seed of some experiments, of all if none is named."""
-        names = experiments or self.experiments
-        return [self.folder(name, seed) for name in names for seed in self.seeds]
+    def seeds_of(self, name: str) -> list[int]:
+        """The seeds of an arm."""
+        return self.seeds[:1] if name in self.needed else self.seeds
+
+    def folders(self, names: Iterable[str]) -> list[str]:
+        """The folders of every seed of some arms."""
+        return [self.folder(name, seed) for name in names for seed in self.seeds_of(name)]
+
+    def records(self, names: Iterable[str]) -> list[str]:
+        """The files in which all runs of some arms tell what came out."""
+        return [
+            f"{folder}/{RECORDS[stage]}"
+            for name in names
+            for folder in self.folders([name])
+            for stage in self.arms[name].stages
+        ]
 
     def judge(self) -> str | None:
         """The folder of the run that scores the samples of all others, if the scale has one."""
         return self.folder(self.scale.judge, self.seeds[0]) if self.scale.judge else None
 
-    def root(self, experiment: str) -> str:
-        """The folder of the token files that an experiment reads."""
-        return str(self._composed(experiment).data.root)
+    def root(self, name: str) -> str:
+        """The folder of the token files that an arm reads."""
+        return self._made.root(self.arms[name])
+
+    def reads_text(self, stage: str) -> bool:
+        """Whether a stage reads token files."""
+        return "data.root" in self._made.reads(stage)
+
+    def needs(self, name: str) -> dict[str, str]:
+        """Key → the folder of the run that an arm waits for."""
+        found = self._made.needs(self.arms[name])
+        return {key: self.folder(other, self.seeds[0]) for key, other in found.items()}
+
+    def batches(self, stage: str) -> list[list[str]]:
+        """Arms whose runs share a process: those of an ablation with the same first value."""
+        arms = [arm for arm in self.arms.values() if arm.axes and stage in arm.stages]
+        grouped = groupby(arms, key=lambda arm: (arm.ablation, arm.axes[0]))
+        return [[arm.name for arm in group] for _, group in grouped]
+
+    def batch_name(self, batch: list[str]) -> str:
+        """The ablation and the value that arms of a batch share."""
+        arm = self.arms[batch[0]]
+        return f"{arm.ablation}/{arm.axes[0][1]}"
 
     def code(self, stage: str, text: str) -> str:
         """The fingerprint of the code that a stage runs with a configuration."""
-        return self._sources.fingerprint(stage, text)
+        return self._made.code(stage, text)
 
-    def run_text(self, stage: str, experiment: str, *seeds: int) -> str:
+    def run_text(self, stage: str, names: Iterable[str], *seeds: int) -> str:
         """What a stage reads of some runs (of every seed, if none is named), a document each."""
-        text = self._any_seed(stage, experiment)
-        return "---\n".join(text.replace(str(ANY_SEED), str(n)) for n in seeds or self.seeds)
+        return "---\n".join(
+            self._any_seed(stage, name).replace(str(ANY_SEED), str(seed))
+            for name in names
+            for seed in seeds or self.seeds_of(name)
+        )
 
-    def _one_text(self, stage: str, experiment: str) -> str:
-        out = self.folder(experiment, ANY_SEED)
-        scratch = self.folder(experiment, ANY_SEED, "results/.scratch")
-        return self._cut(stage, experiment, seed=ANY_SEED, out=out, scratch=scratch)
+    def _any_seed(self, stage: str, name: str) -> str:
+        out = self.folder(name, ANY_SEED)
+        scratch = self.folder(name, ANY_SEED, "results/.scratch")
+        open_ = {"judge": self.judge(), "seed": ANY_SEED, "out": out, "scratch": scratch}
+        return self._made.text(stage, self.arms[name], {**open_, **self.needs(name)})
 
     def corpus_text(self, root: str) -> str:
         """What ``prepare`` reads for a folder of token files.
@@ -90,18 +144,19 @@ class Runs:
         Raises:
             InputError: no experiment reads the folder, or two want different things in it.
         """
-        readers = [name for name in self.experiments if self.root(name) == root]
-        texts = {name: self._cut("prepare", name, out=root) for name in readers}
-        if len(set(texts.values())) != 1:
-            found = ", ".join(texts) or "no experiment"
+        readers = [name for name in self.arms if self.root(name) == root]
+        texts = {self._made.text("prepare", self.arms[name], {"out": root}) for name in readers}
+        if len(texts) != 1:
+            found = ", ".join(readers) or "no experiment"
             raise InputError(
                 f"data.root: {root} must hold one corpus in one tokenizer; it is read by {found}"
             )
-        return texts[readers[0]]
+        return texts.pop()
 
     def report_text(self) -> str:
         """What ``report`` reads: the folders of all runs."""
-        return self._cut("report", self.experiments[0], out=self.out, runs=self.folders())
+        first = next(iter(self.arms.values()))
+        return self._made.text("report", first, {"out": self.out, "runs": self.folders(self.arms)})
 
     def page_parts(self) -> list[str]:
         """The template and the captions of the page."""
@@ -109,31 +164,25 @@ class Runs:
         return sorted(str(p) for folder in folders for p in folder.rglob("*") if p.is_file())
 
     def check(self) -> None:
-        """Build every experiment on torch's meta device, unless these very runs once passed.
+        """Build every arm before any job runs, and keep what was composed.
 
         Raises:
             InputError: a bad key, choice or value of any run.
         """
-        text = "---\n".join(config.resolve(self._composed(name)) for name in self.experiments)
-        code = self.code("report", text)
-        passed = PASSED / hashlib.sha256(f"{code}\n{text}".encode()).hexdigest()
-        if not passed.exists():
-            self._build()
-            passed.parent.mkdir(parents=True, exist_ok=True)
-            passed.touch()
+        self.report_text()
+        for name, arm in self.arms.items():
+            self._made.check(arm)
+            for stage in arm.stages:
+                self._any_seed(stage, name)
+        self._made.save()
 
-    def _build(self) -> None:
-        import torch  # noqa: PLC0415 -- seconds that a start with nothing to do need not spend
-
-        for name in self.experiments:
-            with torch.device("meta"):
-                config.check(self._composed(name))
-
-    def _compose(self, experiment: str) -> DictConfig:
-        return config.compose([f"scale={self.scale.name}", f"experiment={experiment}"])
-
-    def _cut(self, stage: str, experiment: str, **values: object) -> str:
-        cfg = self._composed(experiment).copy()
-        for key, value in {"judge": self.judge(), **values}.items():
-            cfg[key] = value
-        return config.cut(cfg, self._sources.reads(stage))
+    def _needed(self, named: dict[str, Arm]) -> dict[str, Arm]:
+        """What these arms need and are not, and what that needs in turn."""
+        found: dict[str, Arm] = {}
+        waiting = list(named.values())
+        while waiting:
+            for name in self._made.needs(waiting.pop()).values():
+                if name not in named | found:
+                    found[name] = experiment(name, "train", "evaluate")
+                    waiting.append(found[name])
+        return found

@@ -5,7 +5,16 @@ from pathlib import Path
 
 from tests.workflow.house import House
 
-RULES = ("prepare", "pin", "train", "evaluate", "sample", "report")
+RULES = (
+    "prepare",
+    "pin",
+    "train",
+    "evaluate",
+    "sample",
+    "train_seeds",
+    "evaluate_first",
+    "report",
+)
 ENVIRONMENT = "Specify a conda environment or container for each rule."
 
 

@@ -110,7 +110,7 @@ def test_bad_command_line(finished: House) -> None:
     assert done.returncode != 0
     assert "scael" in done.stdout + done.stderr
     done = finished.snakemake("--dry-run", "--config", "scale=huge")
-    assert "scale=huge: no such choice; allowed: default, tiny" in done.stdout + done.stderr
+    assert "scale=huge: no such choice; allowed: default, grid, tiny" in done.stdout + done.stderr
 
 
 def test_a_failed_job_leaves_no_output_and_its_log(house: House) -> None:

@@ -1,5 +1,7 @@
 """What the rules share: the runs of this scale and how a stage is started."""
 
+import re
+
 from snakemake.exceptions import WorkflowError
 
 from tcsm.errors import InputError
@@ -13,7 +15,7 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 wildcard_constraints:
-    experiment=r"[a-z0-9_]+/[a-z0-9_]+",
+    experiment=r"[a-z0-9_]+/[a-z0-9_.-]+",
     seed=r"\d+",
     root=r"(results/)?data/[A-Za-z0-9_.-]+",
 
@@ -21,9 +23,24 @@ RUN = RUNS.folder("{experiment}", "{seed}")
 LOGS, TIMES = f"results/logs/{RUNS.scale.name}", f"results/benchmarks/{RUNS.scale.name}"
 
 
+def seeds(*files):
+    """These files of every seed of an experiment."""
+    return expand([f"{RUN}/{file}" for file in files], seed=RUNS.seeds, allow_missing=True)
+
+
+def first(*files):
+    """These files of the first seed of an experiment."""
+    return expand([f"{RUN}/{file}" for file in files], seed=RUNS.seeds[:1], allow_missing=True)
+
+
+def only(names):
+    """The pattern of these experiments; of nothing, if there is none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 def text(stage):
     """The configuration of a job: of its seed, or of every seed of its experiment."""
-    return lambda job: RUNS.run_text(stage, job.experiment, *map(int, job.get("seed", "").split()))
+    return lambda job: RUNS.run_text(stage, [job.experiment], *map(int, job.get("seed", "").split()))
 
 
 def code(stage):
@@ -39,6 +56,11 @@ def tokens(job):
 def manifest(job):
     """The checksums of the token files of an experiment."""
     return f"results/manifests/{RUNS.root(job.experiment)}.sha256"
+
+
+def of_needed(name):
+    """A file of every run that an experiment needs."""
+    return lambda job: [f"{folder}/{name}" for folder in RUNS.needs(job.experiment).values()]
 
 
 def of_judge(name):

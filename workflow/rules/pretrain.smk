@@ -1,17 +1,24 @@
 """One model an experiment and seed; its likelihood and samples, all seeds in one process."""
 
+TRAINED = (
+    "config.yaml",
+    "weights.safetensors",
+    "metrics.jsonl",
+    "telemetry.jsonl",
+    "train.json",
+    "train.telemetry.json",
+)
+EVALUATED = ("evaluate.json", "evaluate.telemetry.json")
+
 
 rule train:
     input:
         ancient(tokens),
+        ancient(of_needed("weights.safetensors")),
         manifest,
+        of_needed("train.json"),
     output:
-        f"{RUN}/config.yaml",
-        f"{RUN}/weights.safetensors",
-        f"{RUN}/metrics.jsonl",
-        f"{RUN}/telemetry.jsonl",
-        f"{RUN}/train.json",
-        f"{RUN}/train.telemetry.json",
+        expand(f"{RUN}/{{file}}", file=TRAINED, allow_missing=True),
     params:
         config=text("train"),
         code=code("train"),
@@ -19,6 +26,8 @@ rule train:
         f"{LOGS}/train/{{experiment}}/seed-{{seed}}.log",
     benchmark:
         f"{TIMES}/train/{{experiment}}/seed-{{seed}}.tsv"
+    wildcard_constraints:
+        experiment=only(RUNS.one_by_one),
     threads: 1
     resources:
         gpu=RUNS.scale.gpu,
@@ -31,12 +40,12 @@ rule train:
 rule evaluate:
     input:
         ancient(tokens),
-        ancient(expand(f"{RUN}/weights.safetensors", seed=RUNS.seeds, allow_missing=True)),
+        ancient(seeds("weights.safetensors")),
+        ancient(of_needed("weights.safetensors")),
         manifest,
-        expand(f"{RUN}/train.json", seed=RUNS.seeds, allow_missing=True),
+        seeds("train.json"),
     output:
-        expand(f"{RUN}/evaluate.json", seed=RUNS.seeds, allow_missing=True),
-        expand(f"{RUN}/evaluate.telemetry.json", seed=RUNS.seeds, allow_missing=True),
+        seeds(*EVALUATED),
     params:
         config=text("evaluate"),
         code=code("evaluate"),
@@ -44,6 +53,8 @@ rule evaluate:
         f"{LOGS}/evaluate/{{experiment}}.log",
     benchmark:
         f"{TIMES}/evaluate/{{experiment}}.tsv"
+    wildcard_constraints:
+        experiment=only(RUNS.arms.keys() - RUNS.needed.keys()),
     threads: 1
     resources:
         gpu=RUNS.scale.gpu,
@@ -55,13 +66,13 @@ rule evaluate:
 
 rule sample:
     input:
-        ancient(expand(f"{RUN}/weights.safetensors", seed=RUNS.seeds, allow_missing=True)),
+        ancient(seeds("weights.safetensors")),
+        ancient(of_needed("weights.safetensors")),
         ancient(of_judge("weights.safetensors")),
-        expand(f"{RUN}/train.json", seed=RUNS.seeds, allow_missing=True),
+        seeds("train.json"),
         of_judge("train.json"),
     output:
-        expand(f"{RUN}/samples.json", seed=RUNS.seeds, allow_missing=True),
-        expand(f"{RUN}/sample.telemetry.json", seed=RUNS.seeds, allow_missing=True),
+        seeds("samples.json", "sample.telemetry.json"),
     params:
         config=text("sample"),
         code=code("sample"),

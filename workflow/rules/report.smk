@@ -5,9 +5,7 @@ REPORT = f"{RUNS.out}/index.html"
 
 rule report:
     input:
-        expand("{run}/train.json", run=RUNS.folders()),
-        expand("{run}/evaluate.json", run=RUNS.folders()),
-        expand("{run}/samples.json", run=RUNS.folders()),
+        RUNS.records(RUNS.arms),
         RUNS.page_parts(),
     output:
         REPORT,

@@ -3,7 +3,17 @@
 from tcsm import config
 from tcsm.reporting import records
 
-READS: tuple[str, ...] = ("experiment", "seed", "out", "scratch", "data", "objective", "trainer")
+READS: tuple[str, ...] = (
+    "experiment",
+    "seed",
+    "out",
+    "scratch",
+    "data",
+    "objective",
+    "trainer",
+    "axes",
+    "reference",
+)
 
 
 def main(cfg, out):

@@ -1,0 +1,153 @@
+"""From a file of axes to arms, and from arms to runs that share processes."""
+
+from pathlib import Path
+
+import pytest
+
+from tcsm.errors import InputError
+from tests.workflow.house import TOP, House, build
+from workflow.ablations import read
+
+PLAN = """
+experiment: toy/score
+stages: [train, evaluate]
+overrides: [trainer.steps=2, +extra.key=1]
+axes:
+  source: {mask: [], uniform: [path=uniform, model=leave_one_out]}
+  loss: {kl: [objective=kl], bce: [objective=score, trainer.steps=3], gkl: [objective=score]}
+without: [{source: uniform, loss: bce}]
+scales:
+  tiny: {overrides: [trainer.steps=1, extra.key=2], keep: {loss: [gkl, bce]}}
+"""
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Path:
+    (tmp_path / "ablation").mkdir()
+    (tmp_path / "ablation/losses.yaml").write_text(PLAN)
+    return tmp_path
+
+
+def test_the_arms_are_the_product(params: Path) -> None:
+    arms = read("losses", "long", params)
+    assert [arm.name for arm in arms] == [
+        "losses/mask-kl",
+        "losses/mask-bce",
+        "losses/mask-gkl",
+        "losses/uniform-kl",
+        "losses/uniform-gkl",
+    ]
+    last = arms[-1]
+    assert last.axes == (("source", "uniform"), ("loss", "gkl"))
+    assert last.stages == ("train", "evaluate")
+    assert last.ablation == "losses"
+    assert set(last.overrides) == {
+        "experiment=toy/score",
+        "trainer.steps=2",
+        "+extra.key=1",
+        "path=uniform",
+        "model=leave_one_out",
+        "objective=score",
+    }
+
+
+def test_a_later_override_wins_and_a_scale_takes_its_part(params: Path) -> None:
+    arms = {arm.name: arm.overrides for arm in read("losses", "long", params)}
+    assert "trainer.steps=3" in arms["losses/mask-bce"]
+    assert "trainer.steps=2" not in arms["losses/mask-bce"]
+    tiny = {arm.name: arm.overrides for arm in read("losses", "tiny", params)}
+    assert list(tiny) == ["losses/mask-gkl", "losses/mask-bce", "losses/uniform-gkl"]
+    assert {"trainer.steps=1", "extra.key=2"} <= set(tiny["losses/mask-bce"])
+    assert "+extra.key=1" not in tiny["losses/mask-bce"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("axes:", "axis:", "'axes' is a required property|'axis' was unexpected"),
+        ("[train, evaluate]", "[trian]", r"losses.yaml: stages: \['trian'\] is not one of"),
+        ("path=uniform", "path", r"axes.source.uniform.0: 'path' does not match"),
+        ("[gkl, bce]", "[gkl, bec]", "scales.tiny.keep.loss: bec is no value; did you mean bce"),
+        ("keep: {loss", "keep: {los", "scales.tiny.keep: los is no axis; did you mean loss"),
+        ("loss: bce}", "loss: b}", r"without\[0\].loss: b is no value"),
+        ("  loss: {", "  loss: [", "losses.yaml: cannot be read"),
+    ],
+)
+def test_a_bad_file_is_refused_by_its_key(params: Path, old: str, new: str, message: str) -> None:
+    file = params / "ablation/losses.yaml"
+    assert old in PLAN
+    file.write_text(PLAN.replace(old, new))
+    with pytest.raises(InputError, match=message):
+        read("losses", "tiny", params)
+
+
+def test_an_unknown_ablation_is_refused(params: Path) -> None:
+    with pytest.raises(InputError, match=r"lossess\.yaml does not exist; did you mean losses"):
+        read("lossess", "tiny", params)
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """The toy house with two ablations run."""
+    house = build(tmp_path_factory.mktemp("grid") / "house")
+    done = house.snakemake("--config", "scale=grid")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return house
+
+
+def test_small_runs_share_a_process(grid: House) -> None:
+    logs = grid.folder / "results/logs/grid"
+    assert (logs / "train/weights/light-few.log").read_text().count("training") == 2
+    said = (logs / "exact/worlds/light.log").read_text().splitlines()
+    assert said == [
+        f"enumerating worlds/light-{steps} seed {seed}"
+        for steps in ("few", "many")
+        for seed in (0, 1)
+    ]
+
+
+def test_arms_get_their_values_and_what_they_need(grid: House) -> None:
+    runs = grid.folder / "results/grid"
+    assert (runs / "weights/light-few/seed-1/weights.safetensors").read_text() == "2.0"
+    assert (runs / "weights/heavy-few/seed-0/weights.safetensors").read_text() == "10.0"
+    assert not (runs / "weights/heavy-many").exists()
+    config = (runs / "weights/light-few/seed-1/config.yaml").read_text()
+    assert "experiment: weights/light-few" in config
+    assert "reference: results/grid/toy/first/seed-0" in config
+    assert "weight: light" in config
+    assert (runs / "toy/first/seed-0/evaluate.json").exists()
+    assert not (runs / "toy/first/seed-1").exists()
+
+
+def test_again_nothing_and_an_edit_its_arms(grid: House) -> None:
+    assert grid.plan("--config", "scale=grid") == {}
+    grid.edit("params/ablation/weights.yaml", "weight=5.0", "weight=6.0")
+    plan = {"train_seeds": 1, "evaluate": 1, "report": 1}
+    assert grid.plan("--config", "scale=grid") == plan
+    assert grid.plan("weights", "--config", "scale=grid") == {
+        "train_seeds": 1,
+        "evaluate": 1,
+        "weights": 1,
+    }
+    grid.edit("params/ablation/weights.yaml", "weight=6.0", "weight=5.0")
+    grid.edit("params/experiment/toy/first.yaml", "7.0", "8.0")
+    plan = {"train": 1, "evaluate_first": 1, "train_seeds": 3, "evaluate": 3, "report": 1}
+    assert grid.plan("--config", "scale=grid") == plan
+    grid.edit("params/experiment/toy/first.yaml", "8.0", "7.0")
+
+
+def test_a_bad_arm_stops_before_any_job(grid: House) -> None:
+    grid.edit("params/ablation/weights.yaml", "weight=5.0", "weight=-5.0")
+    done = grid.snakemake("--config", "scale=grid")
+    grid.edit("params/ablation/weights.yaml", "weight=-5.0", "weight=5.0")
+    assert done.returncode != 0
+    assert "objective.weight must be 0 or more, found -5.0" in done.stderr
+
+
+def test_every_ablation_of_every_scale_is_well_formed() -> None:
+    params = TOP / "params"
+    names = [file.stem for file in (params / "ablation").glob("*.yaml")]
+    for name in names:
+        for scale in ("smoke", "default", "long", "full"):
+            arms = read(name, scale, params)
+            assert len({arm.name for arm in arms}) == len(arms) > 0

@@ -1,0 +1,17 @@
+"""A world is enumerated."""
+
+from tcsm import config
+from tcsm.reporting import records
+
+READS = ("experiment", "seed", "out", "objective", "trainer", "axes")
+
+
+def main(cfg, out):
+    """Write what a run leaves behind."""
+    print(f"enumerating {cfg.experiment} seed {cfg.seed}")
+    config.build(cfg.objective)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("config.yaml", "metrics.jsonl"):
+        (out / name).write_text(config.resolve(cfg))
+    for name in ("exact.json", "exact.telemetry.json"):
+        records.write(out / name, cfg)

@@ -1,0 +1,122 @@
+"""Arms: what is trained under one name. A file of ``params/ablation`` is a product of axes of them.
+
+    experiment: kjv/score            what every arm starts from
+    stages: [train, evaluate]        what is done with it
+    overrides: [trainer.steps=200]   for every arm
+    axes: {AXIS: {VALUE: [OVERRIDE, ...], ...}, ...}
+    without: [{AXIS: VALUE, ...}]    combinations that are left out
+    scales: {SCALE: {overrides: [...], keep: {AXIS: [VALUE, ...]}}}
+
+A scale that is not named there takes the whole product.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from tcsm.errors import InputError
+from tcsm.signatures import near
+
+SCHEMA = Path(__file__).parent / "schemas/ablation.schema.yaml"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A configuration under a name; its runs differ by their seeds alone.
+
+    Attributes:
+        name: "kjv/score", or "ABLATION/VALUE-VALUE" in an ablation.
+        overrides: of the configuration, a later one wins.
+        stages: what is done with it.
+        axes: its place in its ablation.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    stages: tuple[str, ...]
+    axes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def ablation(self) -> str | None:
+        """The ablation it is an arm of."""
+        return self.name.partition("/")[0] if self.axes else None
+
+
+def experiment(name: str, *stages: str) -> Arm:
+    """The arm that is a file of ``params/experiment``."""
+    return Arm(name, (f"experiment={name}",), stages)
+
+
+def read(name: str, scale: str, params: Path) -> list[Arm]:
+    """The arms that a scale takes of an ablation.
+
+    Raises:
+        InputError: no such file, or one that does not say what an ablation must.
+    """
+    path = params / f"ablation/{name}.yaml"
+    if not path.is_file():
+        names = sorted(file.stem for file in path.parent.glob("*.yaml"))
+        raise InputError(f"scale.ablations: {path} does not exist; {near(name, names)}")
+    plan = _checked(path)
+    part = plan.get("scales", {}).get(scale, {})
+    axes = _kept(plan["axes"], part.get("keep", {}), f"{path}: scales.{scale}.keep")
+    common = [f"experiment={plan['experiment']}", *plan.get("overrides", [])]
+    left_out = plan.get("without", [])
+    for number, combination in enumerate(left_out):
+        _require_known(combination, plan["axes"], f"{path}: without[{number}]")
+    arms = []
+    for values in itertools.product(*axes.values()):
+        place = dict(zip(axes, values, strict=True))
+        if not any(combination.items() <= place.items() for combination in left_out):
+            own = [line for axis, value in place.items() for line in axes[axis][value]]
+            lines = _last([*common, *own, *part.get("overrides", [])])
+            arm = f"{name}/{'-'.join(values)}"
+            arms.append(Arm(arm, lines, tuple(plan["stages"]), tuple(place.items())))
+    return arms
+
+
+def _checked(path: Path) -> dict[str, Any]:
+    """The file's content, held against the schema."""
+    schema = yaml.safe_load(SCHEMA.read_text("utf-8"))
+    try:
+        plan = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(plan), key=str)
+    if errors:
+        place = ".".join(map(str, errors[0].absolute_path)) or "the file"
+        raise InputError(f"{path}: {place}: {errors[0].message}")
+    return dict(plan)
+
+
+def _kept(
+    axes: Mapping[str, Mapping[str, Any]], keep: Mapping[str, Sequence[str]], where: str
+) -> dict[str, dict[str, Any]]:
+    """The axes, cut to the values that a scale takes, in the order of the scale."""
+    for axis, values in keep.items():
+        for value in values:
+            _require_known({axis: value}, axes, where)
+    return {
+        axis: {value: values[value] for value in keep.get(axis, values)}
+        for axis, values in axes.items()
+    }
+
+
+def _require_known(
+    place: Mapping[str, str], axes: Mapping[str, Mapping[str, Any]], where: str
+) -> None:
+    for axis, value in place.items():
+        if axis not in axes:
+            raise InputError(f"{where}: {axis} is no axis; {near(axis, axes)}")
+        if value not in axes[axis]:
+            raise InputError(f"{where}.{axis}: {value} is no value; {near(value, axes[axis])}")
+
+
+def _last(lines: Iterable[str]) -> tuple[str, ...]:
+    """One override a key: a later one takes the place of an earlier."""
+    return tuple({line.partition("=")[0].lstrip("+"): line for line in lines}.values())
