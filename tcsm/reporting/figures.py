@@ -4,13 +4,15 @@ Drawn small (4.6 in wide), so that letters stay legible on a phone; colors are s
 color-blind (Okabe and Ito) and belong to an arm's place in the order, in every figure.
 """
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -18,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from tcsm.reporting import wording
-from tcsm.reporting.statistics import over_seeds
+from tcsm.reporting.statistics import Array, over_seeds
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5D4E9D", "#444444")
 STYLE: dict[Any, Any] = {
@@ -82,23 +84,44 @@ def lines(frame: pd.DataFrame, x: Axis, y: Axis, order: Sequence[str]) -> Figure
     return figure
 
 
-def by_arm(frame: pd.DataFrame, x: Axis, order: Sequence[str]) -> Figure:
-    """Every seed as a point, a row an arm, over the mean and its 95 % interval."""
+def by_arm(frame: pd.DataFrame, x: Axis, order: Sequence[str], color: str = "arm") -> Figure:
+    """Every seed as a point, a row an arm, over the mean and its 95 % interval.
+
+    An arm whose mean is several times the median of all is told at the edge, in words, so that it
+    does not press the others together. ``color`` is the column that colors tell apart.
+    """
     present = [arm for arm in order if arm in set(frame["arm"])]
-    colors = colors_of(order)
+    groups = {arm: frame.loc[frame["arm"] == arm] for arm in present}
+    colors = colors_of(list(order) if color == "arm" else list(pd.unique(frame[color])))
+    far = _far({arm: float(mine[x.key].mean()) for arm, mine in groups.items()}, x)
     with mpl.rc_context(STYLE):
         figure, axes = canvas(0.8 + 0.38 * len(present))
-        for row, arm in enumerate(present):
-            values = frame.loc[frame["arm"] == arm, x.key].to_numpy(dtype=float)
-            found = over_seeds(values)
-            axes.plot([found.low, found.high], [row, row], color=colors[arm], alpha=0.35, lw=7)
-            axes.plot(found.value, row, "|", color=colors[arm], markersize=17, markeredgewidth=2.4)
-            axes.plot(values, [row] * len(values), "o", color=colors[arm], ms=5, mec="white")
+        label(axes, x, Axis("", ""))
+        for row, (arm, mine) in enumerate(groups.items()):
+            tint = colors[arm if color == "arm" else mine[color].iloc[0]]
+            values = mine[x.key].to_numpy(dtype=float)
+            if arm not in far:
+                _dots(axes, row, values, tint)
+            else:
+                words, right = f"{wording.number(values.mean(), 2)} →", axes.get_yaxis_transform()
+                axes.text(0.99, row, words, color=tint, ha="right", va="center", transform=right)
         axes.set_yticks(range(len(present)), present)
         axes.set_ylim(len(present) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
-        label(axes, x, Axis("", ""))
     return figure
+
+
+def _dots(axes: Axes, row: int, values: Array, color: str) -> None:
+    found = over_seeds(values)
+    axes.plot([found.low, found.high], [row, row], color=color, alpha=0.35, lw=7)
+    axes.plot(found.value, row, "|", color=color, markersize=17, markeredgewidth=2.4)
+    axes.plot(values, [row] * len(values), "o", color=color, ms=5, mec="white")
+
+
+def _far(means: Mapping[str, float], x: Axis) -> set[str]:
+    """The arms that lie beyond twice the median."""
+    middle = float(np.median(list(means.values()))) if means else math.nan
+    return set() if x.log else {arm for arm, mean in means.items() if mean > 2 * middle > 0}
 
 
 def save(figure: Figure, folder: Path, name: str) -> Path:
@@ -136,7 +159,10 @@ def colors_of(order: Sequence[str]) -> dict[str, str]:
 def dashes_of(order: Sequence[str]) -> dict[str, object]:
     """Name → dashes, by its place in the order."""
     styles = ("", (5, 1.5), (1.5, 1.2), (6, 1.5, 1.5, 1.5))
-    return {arm: styles[place % len(styles)] for place, arm in enumerate(order)}
+    return {
+        arm: styles[(place + place // len(PALETTE)) % len(styles)]
+        for place, arm in enumerate(order)
+    }
 
 
 def label(axes: Axes, x: Axis, y: Axis) -> None:

@@ -13,10 +13,9 @@ import pandas as pd
 from tcsm.errors import InputError
 from tcsm.reporting.records import Record
 from tcsm.reporting.runs import Run
-from tcsm.reporting.statistics import Array, Estimate, over_seeds, ratio
+from tcsm.reporting.statistics import NOTHING, Array, Estimate, over_seeds, ratio
 
 Arms = Mapping[str, str]
-NOTHING = Estimate(math.nan, math.nan, math.nan, math.nan, 0)
 
 
 def of_arm(runs: Sequence[Run], experiment: str) -> list[Run]:

@@ -15,7 +15,8 @@ from markupsafe import Markup, escape
 from tcsm.errors import InputError
 from tcsm.reporting.records import write_text
 from tcsm.reporting.runs import Run
-from tcsm.reporting.sections.base import Block, Chapter, Section
+from tcsm.reporting.sections.base import Block, Chapter, Chart, Section
+from tcsm.reporting.tables import Table
 
 INLINE = (
     (re.compile(r"`(.+?)`"), r"<code>\1</code>"),
@@ -50,22 +51,34 @@ class Context:
 
 def build(runs: Sequence[Run], context: Context, out: Path) -> Path:
     """Writes ``out/index.html``, ``out/figures`` and ``out/tables``; returns the page's path."""
-    sections = [_publish(chapter(runs), context, out) for chapter in context.sections]
+    found = [chapter(runs) for chapter in context.sections]
+    sections = [_publish(section, context, out) for section in found if section.blocks]
+    absent = [section.title for section in found if not section.blocks]
     style = (Path(context.template) / "style.css").read_text(encoding="utf-8")
     page = _environment(Path(context.template)).get_template("page.html.j2")
     text = page.render(
-        title=context.title, lead=context.lead, sections=sections, style=Markup(style)
+        title=context.title,
+        lead=context.lead,
+        sections=sections,
+        absent=absent,
+        style=Markup(style),
     )
     write_text(out / "index.html", text)
     return out / "index.html"
 
 
-def prose(text: str) -> Markup:
-    """Escaped text with ``code``, **strong** and *emphasis*, a paragraph a blank line."""
+def phrase(text: str) -> Markup:
+    """Escaped text with ``code``, **strong** and *emphasis*."""
     body = str(escape(text.strip()))
     for pattern, mark in INLINE:
         body = pattern.sub(mark, body)
-    return Markup("".join(f"<p>{part}</p>" for part in re.split(r"\n\s*\n", body) if part))
+    return Markup(body)
+
+
+def prose(text: str) -> Markup:
+    """Phrases, a paragraph a blank line."""
+    parts = re.split(r"\n\s*\n", phrase(text))
+    return Markup("".join(f"<p>{part}</p>" for part in parts if part))
 
 
 def _publish(section: Section, context: Context, out: Path) -> dict[str, object]:
@@ -74,8 +87,9 @@ def _publish(section: Section, context: Context, out: Path) -> dict[str, object]
 
 
 def _show(block: Block, captions: Path, out: Path) -> dict[str, object]:
-    path = captions / f"{block.name}.md"
-    caption = path.read_text(encoding="utf-8") if block.name and path.exists() else ""
+    shared = block.caption if isinstance(block, Table | Chart) else ""
+    paths = [captions / f"{name}.md" for name in (block.name, shared) if name]
+    caption = next((path.read_text(encoding="utf-8") for path in paths if path.exists()), "")
     return {"kind": block.kind, "name": block.name, "caption": caption, **block.publish(out)}
 
 
@@ -87,5 +101,5 @@ def _environment(template: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["prose"] = prose
+    environment.filters |= {"prose": prose, "phrase": phrase}
     return environment

@@ -15,16 +15,24 @@ import yaml
 from tcsm.errors import InputError
 from tcsm.reporting.records import Record, read_json, read_lines, require
 
-FILES = {"train": "train.json", "evaluate": "evaluate.json", "sample": "samples.json"}
+FILES = {
+    "train": "train.json",
+    "evaluate": "evaluate.json",
+    "sample": "samples.json",
+    "exact": "exact.json",
+    "targets": "targets.json",
+}
 KEYS: dict[str, tuple[str, ...]] = {
     "config": ("experiment", "seed"),
-    "metrics": ("step", "tokens", "loss"),
+    "metrics": ("step", "loss"),
     "speed": ("step", "seconds"),
     "train": ("experiment", "seed", "parameters", "steps", "tokens", "data_sha256"),
     "evaluate": ("experiment", "seed", "bound", "splits", "by_noise"),
     "split": ("bpc", "nats", "chars"),
     "sample": ("experiment", "seed", "runs"),
     "sampler run": ("sampler", "steps", "network_calls", "texts", "statistics"),
+    "exact": ("experiment", "seed", "kl", "finite", "diverged"),
+    "targets": ("experiment", "seed", "tv", "tv_se"),
     "telemetry": ("seconds", "cpu_seconds", "device", "threads", "versions", "commit", "dirty"),
 }
 
@@ -39,11 +47,13 @@ class Run:
         seed: its seed.
         config: the resolved configuration.
         config_sha256: hash of the bytes of ``config.yaml``.
-        metrics: one row a logged step: step, tokens, loss, diagnostics.
+        metrics: one row a logged step: step, loss, tokens of text, diagnostics.
         telemetry: one row a logged step: step, seconds, … (depends on the machine).
         train: the summary of training.
         evaluate: the likelihoods.
         samples: the generated texts.
+        exact: the distance to a law that is known whole.
+        targets: the error of approximate targets.
         stages: stage → its telemetry (depends on the machine).
     """
 
@@ -57,6 +67,8 @@ class Run:
     train: Record = field(default_factory=dict)
     evaluate: Record = field(default_factory=dict)
     samples: Record = field(default_factory=dict)
+    exact: Record = field(default_factory=dict)
+    targets: Record = field(default_factory=dict)
     stages: dict[str, Record] = field(default_factory=dict)
 
 
@@ -81,6 +93,8 @@ def read_run(folder: Path) -> Run:
         train=found["train"],
         evaluate=found["evaluate"],
         samples=found["sample"],
+        exact=found["exact"],
+        targets=found["targets"],
         stages={stage: record for stage, record in telemetry.items() if record},
     )
 

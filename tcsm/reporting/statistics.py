@@ -7,7 +7,7 @@ A single value has no interval: its error and bounds are NaN and its count is 1.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,9 @@ class Estimate:
     count: int
 
 
+NOTHING = Estimate(math.nan, math.nan, math.nan, math.nan, 0)
+
+
 def over_seeds(values: Sequence[float] | Array, level: float = 0.95) -> Estimate:
     """The mean of independent values with its standard error and t interval."""
     x = np.asarray(values, dtype=np.float64)
@@ -36,6 +39,18 @@ def over_seeds(values: Sequence[float] | Array, level: float = 0.95) -> Estimate
         raise InputError("found no values to average; at least one run is needed")
     error = float(x.std(ddof=1)) / math.sqrt(x.size) if x.size > 1 else math.nan
     return _with_interval(float(x.mean()), error, x.size, level)
+
+
+def finite(values: Sequence[float] | Array) -> Estimate:
+    """The mean of those values that are numbers; NOTHING if none is."""
+    x = np.asarray(values, dtype=np.float64)
+    known = x[np.isfinite(x)]
+    return over_seeds(known) if known.size else NOTHING
+
+
+def paired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Estimate:
+    """The mean of ours − theirs over the seeds that have both; NOTHING if none has."""
+    return finite([ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())])
 
 
 def ratio(nats: Array, chars: Array, level: float = 0.95) -> Estimate:

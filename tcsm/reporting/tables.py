@@ -41,12 +41,22 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A block of a section: ``frame`` as numbers, ``columns`` as shown, ``name`` of its files."""
+    """A block of a section.
+
+    Attributes:
+        name: of its files and its caption.
+        frame: the numbers.
+        columns: what is shown of them.
+        caption: name of a caption that it shares with others, where it has none of its own.
+        folded: the line behind which the page hides it, if any.
+    """
 
     kind: ClassVar[str] = "table"
     name: str
     frame: pd.DataFrame
     columns: tuple[Column, ...]
+    caption: str = ""
+    folded: str = ""
 
     def headers(self) -> list[str]:
         """The shown headers."""
@@ -60,7 +70,7 @@ class Table:
     def publish(self, out: Path) -> dict[str, object]:
         """Writes ``out/tables/NAME.csv`` and ``.tex``; returns what the template shows."""
         write(self, out / "tables")
-        return {"headers": self.headers(), "rows": self.rows()}
+        return {"headers": self.headers(), "rows": self.rows(), "folded": self.folded}
 
 
 def write(table: Table, folder: Path) -> None:

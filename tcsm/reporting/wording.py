@@ -1,6 +1,7 @@
 """Wording: how numbers are spoken of in tables and sentences, the same everywhere."""
 
 import math
+from collections.abc import Sequence
 from typing import SupportsFloat, SupportsInt
 
 DASH = "–"
@@ -76,9 +77,11 @@ def short(value: SupportsFloat) -> str:
 
 
 def duration(seconds: SupportsFloat) -> str:
-    """Seconds as ``8 s``, ``12 min 30 s`` or ``3 h 05 min``."""
+    """Seconds as ``8.4 s``, ``40 s``, ``12 min 30 s`` or ``3 h 05 min``."""
     if math.isnan(seconds):
         return DASH
+    if 0 < float(seconds) < 9.95:
+        return f"{number(seconds, 1)} s"
     minutes, rest = divmod(round(float(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -100,3 +103,17 @@ def verdict(low: SupportsFloat, high: SupportsFloat) -> str:
     if float(high) < 0:
         return "better, beyond the spread of the seeds"
     return "the interval holds zero: no difference can be told"
+
+
+def outcome(low: SupportsFloat, high: SupportsFloat, count: SupportsInt) -> str:
+    """The verdict in few words, for a table."""
+    if math.isnan(low):
+        return "one seed" if int(count) == 1 else DASH
+    if float(low) > 0:
+        return "worse"
+    return "better" if float(high) < 0 else "no difference found"
+
+
+def listed(names: Sequence[str]) -> str:
+    """``A``, ``A and B``, ``A, B and C``."""
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)

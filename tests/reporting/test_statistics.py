@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcsm.errors import InputError
-from tcsm.reporting.statistics import over_seeds, ratio, student_quantile, student_within
+from tcsm.reporting.statistics import (
+    NOTHING,
+    finite,
+    over_seeds,
+    paired,
+    ratio,
+    student_quantile,
+    student_within,
+)
 
 TABLE = {  # two-sided 95 % and 99 %, from any printed table
     1: (12.706, 63.657),
@@ -86,3 +94,19 @@ def test_pairing_removes_what_both_share():
     paired, apart = ratio(first - second, chars), ratio(first, chars)
     assert paired.value == pytest.approx(apart.value - ratio(second, chars).value)
     assert paired.error < apart.error / 5
+
+
+def test_paired_by_hand():
+    found = paired({0: 2.0, 1: 2.4, 2: 2.1, 3: 9.0}, {2: 2.0, 1: 2.1, 0: 1.8, 7: 0.0})
+    error = math.sqrt(((0.2 - 0.2) ** 2 + (0.3 - 0.2) ** 2 + (0.1 - 0.2) ** 2) / 2 / 3)
+    assert found.value == pytest.approx(0.2)
+    assert found.error == pytest.approx(error)
+    assert (found.low, found.high) == pytest.approx(
+        (0.2 - 4.302653 * error, 0.2 + 4.302653 * error)
+    )
+    assert found.count == 3
+
+
+def test_what_is_no_number_is_left_out_of_a_mean():
+    assert finite([2.0, math.nan, 4.0, math.inf]) == over_seeds([2.0, 4.0])
+    assert finite([]) == finite([math.nan]) == paired({0: 1.0}, {1: 1.0}) == NOTHING

@@ -36,5 +36,5 @@ def test_the_csv_keeps_every_number(tmp_path: Path):
 
 def test_publishing_writes_below_tables(tmp_path: Path):
     shown = TABLE.publish(tmp_path)
-    assert shown == {"headers": TABLE.headers(), "rows": TABLE.rows()}
+    assert shown == {"headers": TABLE.headers(), "rows": TABLE.rows(), "folded": ""}
     assert (tmp_path / "tables" / "toy.csv").exists()

@@ -34,7 +34,9 @@ from tcsm.reporting import wording
         (wording.short(-12.4), "−12"),
         (wording.short(123.4), "123"),
         (wording.short(math.nan), "–"),
-        (wording.duration(8.4), "8 s"),
+        (wording.duration(8.4), "8.4 s"),
+        (wording.duration(0), "0 s"),
+        (wording.duration(9.99), "10 s"),
         (wording.duration(750), "12 min 30 s"),
         (wording.duration(11_100), "3 h 05 min"),
         (wording.duration(math.nan), "–"),
@@ -51,3 +53,16 @@ def test_a_verdict_follows_the_interval():
     assert wording.verdict(-0.02, -0.01).startswith("better")
     assert "no difference" in wording.verdict(-0.01, 0.02)
     assert "one seed" in wording.verdict(math.nan, math.nan)
+
+
+def test_an_outcome_is_the_verdict_in_few_words():
+    assert wording.outcome(0.01, 0.02, 3) == "worse"
+    assert wording.outcome(-0.02, -0.01, 3) == "better"
+    assert wording.outcome(-0.01, 0.02, 3) == "no difference found"
+    assert wording.outcome(math.nan, math.nan, 1) == "one seed"
+    assert wording.outcome(math.nan, math.nan, 0) == "–"
+
+
+def test_names_are_listed_as_one_speaks():
+    names = ["A", "B", "C"]
+    assert [wording.listed(names[:n]) for n in range(4)] == ["", "A", "A and B", "A, B and C"]

@@ -32,13 +32,23 @@ class Block(Protocol):
 
 @dataclass(frozen=True)
 class Section:
-    """What a chapter says: ``name`` is its anchor, ``answer`` is computed from the runs."""
+    """What a chapter says; without blocks it has no place on the page.
+
+    Attributes:
+        name: its anchor.
+        title: its heading.
+        question: what it asks.
+        blocks: the evidence.
+        answer: computed from the runs.
+        brief: the answer in a line, for the top of the page.
+    """
 
     name: str
     title: str
     question: str
     blocks: tuple[Block, ...]
     answer: str = ""
+    brief: str = ""
 
 
 @runtime_checkable
@@ -62,13 +72,26 @@ class Text:
         return {"text": self.text}
 
 
+@dataclass(frozen=True)
+class Answers:
+    """The brief answers of all sections, each a line that leads to its section."""
+
+    kind: ClassVar[str] = "answers"
+    name: str = ""
+
+    def publish(self, out: Path) -> dict[str, object]:
+        """Shows what the template finds in the sections."""
+        return {}
+
+
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """A figure."""
+    """A figure; ``caption`` names one that it shares with others, where it has none of its own."""
 
     kind: ClassVar[str] = "chart"
     name: str
     figure: Figure
+    caption: str = ""
 
     def publish(self, out: Path) -> dict[str, object]:
         """Writes ``out/figures/NAME.svg`` and ``.pdf``; shows the SVG inline."""

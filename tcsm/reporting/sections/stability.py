@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tcsm.reporting import frames, wording
+from tcsm.reporting import frames, health, wording
 from tcsm.reporting.frames import Arms
 from tcsm.reporting.runs import Run
 from tcsm.reporting.sections.base import Command, Missing, Section
@@ -38,10 +38,10 @@ class Stability:
     """
 
     arms: Arms
-    key: str = "valid_nats_per_token"
-    tolerance: float = 0.35
+    key: str = health.KEY
+    tolerance: float = health.TOLERANCE
     spike: float = 10.0
-    nonfinite: str = "nonfinite"
+    nonfinite: str = health.NONFINITE
     command: str = ""
 
     def __call__(self, runs: Sequence[Run]) -> Section:
@@ -60,21 +60,13 @@ class Stability:
             "arm": label,
             "runs": len(runs),
             "finished": sum(bool(run.train) for run in runs),
-            "nonfinite": sum(self._nonfinite(run.metrics) for run in runs),
-            "diverged": sum(self._diverged(run.metrics) for run in runs),
+            "nonfinite": sum(health.nonfinite(run.metrics, self.nonfinite) for run in runs),
+            "diverged": sum(
+                health.diverged(run.metrics, self.key, self.tolerance) for run in runs
+            ),
             "spikes": sum(int((norm > self.spike * norm.median()).sum()) for norm in norms),
             "largest": max((float(norm.max()) for norm in norms), default=math.nan),
         }
-
-    def _nonfinite(self, metrics: pd.DataFrame) -> bool:
-        return self.nonfinite in metrics and bool(metrics[self.nonfinite].max() > 0)
-
-    def _diverged(self, metrics: pd.DataFrame) -> bool:
-        judged = metrics[self.key].dropna() if self.key in metrics else metrics["loss"].iloc[:0]
-        if judged.empty:
-            return False
-        means = judged.rolling(max(1, len(judged) // 10)).mean()
-        return bool(means.iloc[-1] - means.min() > self.tolerance)
 
 
 def _answer(rows: pd.DataFrame) -> str:

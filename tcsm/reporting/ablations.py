@@ -1,0 +1,143 @@
+"""Ablations: the runs of a grid as a frame, one row a run.
+
+An arm is a place in the grid, a value on every axis; params say each value in words. The cost of a
+run is its own, that of its targets and that of the runs it needs (a teacher, a reference).
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+
+import pandas as pd
+
+from tcsm.reporting import health
+from tcsm.reporting.records import Record
+from tcsm.reporting.runs import Run
+
+Words = Mapping[str, Mapping[str, str]]
+NEEDS = ("teacher_run", "reference")
+MADE = ("train", "exact")
+SPLITS = ("test", "valid")
+IDENTITY = ("stage", "experiment", "seed")
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """An ablation as it was run.
+
+    Attributes:
+        axes: what its arms differ in, in the order of their names.
+        runs: one row a run: arm (its label), experiment, seed, the value on every axis, test_bpc
+            and valid_bpc, steps, tokens, seconds, CPU-seconds (cpu_seconds of its own,
+            targets_seconds, needed_seconds, and total_seconds, their sum), finite, diverged, and
+            the numbers of ``exact.json`` and ``targets.json``; what was not measured is NaN.
+    """
+
+    axes: tuple[str, ...]
+    runs: pd.DataFrame
+
+
+def read(runs: Sequence[Run], name: str, words: Words) -> Grid:
+    """The runs of the experiments ``name/…``, in the order in which ``words`` has the values."""
+    mine = sorted(
+        (run for run in runs if is_part(run, name)),
+        key=lambda run: (*_places(run, words), run.seed),
+    )
+    folders = {run.folder: run for run in runs}
+    axes = dict.fromkeys(axis for run in mine for axis in values(run))
+    return Grid(tuple(axes), pd.DataFrame([_row(run, words, folders) for run in mine]))
+
+
+def is_part(run: Run, name: str) -> bool:
+    """Whether a run belongs to the ablation ``name``."""
+    return run.experiment.startswith(f"{name}/") and bool(values(run))
+
+
+def values(run: Run) -> dict[str, str]:
+    """Axis → value of a run; empty if it belongs to no ablation."""
+    return {str(axis): str(value) for axis, value in (run.config.get("axes") or {}).items()}
+
+
+def say(words: Words, axis: str, value: str) -> str:
+    """A value of an axis in words; one that params do not name says itself."""
+    return words.get(axis, {}).get(value, value.replace("_", " "))
+
+
+def label(words: Words, run: Run) -> str:
+    """The words for the arm of a run."""
+    return ", ".join(say(words, axis, value) for axis, value in values(run).items())
+
+
+def needed(run: Run, folders: Mapping[Path, Run]) -> list[Run | None]:
+    """The runs that a run was trained with; None for one whose records are not at hand."""
+    names = [run.config.get(key) for key in NEEDS]
+    return [folders.get(Path(name)) for name in names if name]
+
+
+def _places(run: Run, words: Words) -> list[tuple[int, float, str]]:
+    """The place of each value: as params list it, then numbers by size, then letters."""
+    found = []
+    for axis, value in values(run).items():
+        listed = list(words.get(axis, {}))
+        place = listed.index(value) if value in listed else len(listed)
+        found.append((place, number(value), value))
+    return found
+
+
+def number(value: str) -> float:
+    """A value that is a number; infinity for a word."""
+    try:
+        return float(value)
+    except ValueError:
+        return math.inf
+
+
+def _row(run: Run, words: Words, folders: Mapping[Path, Run]) -> dict[str, object]:
+    splits = run.evaluate.get("splits", {})
+    return {
+        "arm": label(words, run),
+        "experiment": run.experiment,
+        "seed": run.seed,
+        **{f"{split}_bpc": splits.get(split, {}).get("bpc", math.nan) for split in SPLITS},
+        **{key: run.train.get(key, math.nan) for key in ("steps", "tokens", "parameters")},
+        **_numbers(run.exact),
+        **_numbers(run.targets),
+        **_cost(run, folders),
+        "finite": not health.nonfinite(run.metrics) and bool(run.exact.get("finite", True)),
+        "diverged": health.diverged(run.metrics) or bool(run.exact.get("diverged", False)),
+        **values(run),
+    }
+
+
+def _numbers(record: Record) -> dict[str, float]:
+    """The plain numbers of a record; a null is a number that was not finite."""
+    return {
+        key: math.nan if value is None else float(value)
+        for key, value in record.items()
+        if key not in IDENTITY and (value is None or _is_number(value))
+    }
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _cost(run: Run, folders: Mapping[Path, Run]) -> dict[str, float]:
+    own, targets = spent(run, MADE), spent(run, ("targets",))
+    others = sum(
+        math.nan if other is None else spent(other, ("train",)) for other in needed(run, folders)
+    )
+    return {
+        "cpu_seconds": own,
+        "seconds": sum(stage.get("seconds", 0.0) for stage in run.stages.values()),
+        "targets_seconds": targets,
+        "needed_seconds": others,
+        "total_seconds": own + targets + others,
+    }
+
+
+def spent(run: Run, stages: Iterable[str]) -> float:
+    """CPU-seconds of some stages of a run together."""
+    return float(sum(run.stages.get(stage, {}).get("cpu_seconds", 0.0) for stage in stages))

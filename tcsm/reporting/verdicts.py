@@ -1,0 +1,132 @@
+"""Verdicts: how a comparison of arms is told, as columns of a table and as sentences.
+
+They read the rows of ``comparisons.arms``; less is better.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from tcsm.reporting import comparisons, wording
+from tcsm.reporting.ablations import Grid
+from tcsm.reporting.tables import Column
+
+HEALTH = (
+    Column("Runs", lambda row: wording.whole(row.runs)),
+    Column("Non-finite", lambda row: wording.whole(row.nonfinite)),
+    Column("Diverged", lambda row: wording.whole(row.diverged)),
+)
+COSTS = (
+    ("CPU a run", "cpu_seconds"),
+    ("Targets", "targets_seconds"),
+    ("Needed runs", "needed_seconds"),
+    ("Together", "total_seconds"),
+)
+
+
+def measured(header: str) -> tuple[Column, ...]:
+    """Arm, measure ± half its interval, gap to the baseline with its interval, verdict."""
+    return (
+        Column("Arm", lambda row: row.arm),
+        Column(header, reach),
+        Column("Δ to the baseline", lambda row: "baseline" if _is_baseline(row) else gap(row)),
+        Column("Verdict", lambda row: "" if _is_baseline(row) else outcome(row)),
+    )
+
+
+def costs(rows: pd.DataFrame) -> tuple[Column, ...]:
+    """Steps and CPU time of a run; the cost of others only where there is any."""
+    plain = bool((rows["total_seconds"] == rows["cpu_seconds"]).all())
+    shown = COSTS[:1] if plain else COSTS
+    times = [Column(header, _time(key)) for header, key in shown]
+    return (Column("Steps", lambda row: wording.whole(row.steps)), *times)
+
+
+def _time(key: str) -> Callable[[Any], str]:
+    return lambda row: wording.duration(row[key])
+
+
+def reach(row: pd.Series) -> str:
+    """``2.310 ± 0.020``: the mean and half its 95 % interval."""
+    return wording.plus_minus(row["value"], row["high"] - row["value"], row["count"])
+
+
+def gap(row: pd.Series) -> str:
+    """``−0.050 [−0.070, −0.030]``: the paired gap and its 95 % interval."""
+    if math.isnan(row["gap_value"]):
+        return wording.DASH
+    limits = wording.interval(row["gap_low"], row["gap_high"], row["gap_count"])
+    return f"{wording.signed(row['gap_value'])} {limits}"
+
+
+def outcome(row: pd.Series) -> str:
+    """What the interval of the gap allows to say, in few words."""
+    return wording.outcome(row["gap_low"], row["gap_high"], row["gap_count"])
+
+
+def answer(grid: Grid, rows: pd.DataFrame, measure: str, words: str) -> str:
+    """For the arms of each baseline: who is best, by how much, who is level, who failed."""
+    parts = [
+        _lead(grid, part, measure, words)
+        for _, part in rows.groupby("group", sort=False)
+        if part["value"].notna().any()
+    ]
+    return " ".join([*parts, failures(rows)]).strip()
+
+
+def brief(rows: pd.DataFrame, words: str) -> str:
+    """The best arm of each baseline in a few words."""
+    parts = []
+    for _, part in rows.dropna(subset=["value"]).groupby("group", sort=False):
+        best = best_of(part)
+        held = (
+            "" if _is_baseline(best) else f" ({gap(best)} to {best['baseline']}: {outcome(best)})"
+        )
+        parts.append(f"**{best['arm']}** is lowest with {reach(best)} {words}{held}")
+    return "; ".join(parts) + "." if parts else ""
+
+
+def best_of(rows: pd.DataFrame) -> pd.Series:
+    """The row of the least mean."""
+    return rows.iloc[int(rows["value"].argmin())]
+
+
+def failures(rows: pd.DataFrame) -> str:
+    """The arms with runs that were not finite or diverged; empty if there is none."""
+    failed = rows[(rows["nonfinite"] > 0) | (rows["diverged"] > 0)]
+    said = [
+        f"{row.arm} ({max(row.nonfinite, row.diverged)} of {wording.counted(row.runs, 'run')})"
+        for _, row in failed.iterrows()
+    ]
+    return f"Not finite or diverged: {', '.join(said)}." if said else ""
+
+
+def _lead(grid: Grid, rows: pd.DataFrame, measure: str, words: str) -> str:
+    best = best_of(rows)
+    name = f"**{best['arm']}**" + (", the baseline," if _is_baseline(best) else "")
+    text = f"{name} is lowest: {reach(best)} {words}"
+    if not _is_baseline(best) and best["baseline"]:
+        verdict = wording.verdict(best["gap_low"], best["gap_high"])
+        text += f", {gap(best)} against {best['baseline']}: {verdict}"
+    return f"{text}. {_level(grid, rows, measure, str(best['arm']))}".strip()
+
+
+def _level(grid: Grid, rows: pd.DataFrame, measure: str, best: str) -> str:
+    """Who cannot be told from the best arm, given the seeds."""
+    others = [str(arm) for arm in rows["arm"] if arm != best]
+    if not others:
+        return ""
+    if int(rows["count"].max()) < 2:
+        return "One seed is not enough to tell arms apart."
+    level = comparisons.level_with(grid, measure, best, others)
+    if not level:
+        return "Every other arm is worse, beyond the spread of the seeds."
+    if len(level) == len(others) > 1:
+        return f"No difference found between it and the {len(others)} other arms."
+    return f"No difference found between it and {wording.listed(level)}."
+
+
+def _is_baseline(row: pd.Series) -> bool:
+    return bool(row["arm"] == row["baseline"])

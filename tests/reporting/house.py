@@ -1,0 +1,195 @@
+"""Made-up but plausible records: six arms × three seeds, and the grids of ablations."""
+
+import math
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from tcsm.reporting.records import Writer, write_json
+
+ARMS = {
+    "kjv/distribution": "TCSM, distribution",
+    "kjv/score": "TCSM, score",
+    "kjv/mdlm": "MDLM",
+    "kjv/uniform": "TCSM, uniform noise",
+    "kjv/teacher": "TCSM, AR teacher",
+    "kjv/causal": "Autoregressive",
+}
+PAIRS = (("kjv/distribution", "kjv/mdlm"), ("kjv/score", "kjv/mdlm"))
+LEVEL = dict(zip(ARMS, (2.10, 2.14, 2.11, 2.45, 2.06, 1.92), strict=True))
+HOSTILE = '<script>alert("x")</script> & the LORD said unto Moses, '
+VERSE = "and it came to pass in those days, that there went out a decree "
+SEEDS = (0, 1, 2)
+LOSSES = {"kl": 2.2, "generalized_kl": 2.2, "hellinger": 2.15, "raw": 15.0}
+SOURCES = {"mask": 0.0, "uniform": 0.3}
+TAILS = {"zero": 0.4, "fallback": 0.3, "taylor": 0.1}
+RULES = {"bce": 1, "pearson": 2}
+TARGETS = {"none": 2.2, "hollow": 2.0, "bert": 2.3}
+
+
+def make_run(root: Path, experiment: str, seed: int) -> Path:
+    draw = np.random.default_rng([list(ARMS).index(experiment), seed])
+    level = LEVEL[experiment] + 0.01 * draw.standard_normal()
+    folder = _folder(root, experiment, seed)
+    _train(folder, experiment, seed, level, draw)
+    _evaluate(folder, experiment, seed, level)
+    _sample(folder, experiment, seed, level)
+    for stage, seconds in {"train": 290.0, "evaluate": 21.0, "sample": 14.0}.items():
+        write_json(folder / f"{stage}.telemetry.json", _telemetry(seconds + seed))
+    return folder
+
+
+def make_student(
+    root: Path, experiment: str, seed: int, level: float, axes=None, teacher: str | None = None
+) -> Path:
+    """A run of a text ablation: trained, evaluated; BPC is ``level`` up to a seed's own share."""
+    folder = _folder(root, experiment, seed, axes=axes or {}, teacher_run=teacher)
+    draw = np.random.default_rng([round(1000 * level), seed])
+    _train(folder, experiment, seed, level, draw)
+    _evaluate(folder, experiment, seed, level + 0.01 * seed)
+    with Writer(folder / "telemetry.jsonl") as writer:
+        for step in range(20, 1201, 20):
+            times = {"seconds": step / 40, "cpu_seconds": step / 60}
+            writer.append({"step": step, "tokens_per_second": 9000.0, **times})
+    for stage, seconds in {"train": 20.0, "evaluate": 2.0}.items():
+        write_json(folder / f"{stage}.telemetry.json", _telemetry(seconds))
+    return folder
+
+
+def make_exact(root: Path, experiment: str, seed: int, axes, kl: float | None) -> Path:
+    """A run in a world that is known whole; without a ``kl`` it was lost."""
+    folder = _folder(root, experiment, seed, axes=axes)
+    lost = kl is None
+    record = {"stage": "exact", "experiment": experiment, "seed": seed, "steps": 300, "kl": kl}
+    record |= {"evaluations": 38400, "finite": not lost, "diverged": lost, "condition": 12.5}
+    record |= {"gradient_variance": 0.5, "curve": [{"step": 300, "kl": kl}]}
+    write_json(folder / "exact.json", record)
+    write_json(folder / "exact.telemetry.json", _telemetry(2.0 + seed))
+    return folder
+
+
+def make_targets(root: Path, experiment: str, seed: int, axes, tv: float) -> Path:
+    """The error of one kind of approximate target."""
+    folder = _folder(root, experiment, seed, axes=axes)
+    record = {"stage": "targets", "experiment": experiment, "seed": seed, "tv": tv}
+    write_json(folder / "targets.json", record | {"tv_se": 0.002, "sequences": 64})
+    write_json(folder / "targets.telemetry.json", _telemetry(3.0))
+    return folder
+
+
+def make_ablations(root: Path, seeds=SEEDS) -> list[Path]:
+    """Every kind of ablation in small, and the teacher that it needs."""
+    teacher = make_student(root, "teacher/hollow", 0, 1.9)
+    kinds = (_divergences, _acceleration, _targets, _exact)
+    return [teacher, *(folder for make in kinds for seed in seeds for folder in make(root, seed))]
+
+
+def _divergences(root: Path, seed: int):
+    for source, loss in product(SOURCES, LOSSES):
+        axes, level = {"source": source, "loss": loss}, SOURCES[source] + LOSSES[loss]
+        yield make_student(root, f"divergences/{source}-{loss}", seed, level, axes)
+
+
+def _acceleration(root: Path, seed: int):
+    for target, level in TARGETS.items():
+        teacher = None if target == "none" else str(root / "teacher/hollow/seed-0")
+        name, axes = f"acceleration/{target}", {"target": target}
+        yield make_student(root, name, seed, level, axes, teacher)
+
+
+def _targets(root: Path, seed: int):
+    for tail, size in product(TAILS, (1, 2, 4, 8, 16)):
+        axes, tv = {"tail": tail, "size": str(size)}, TAILS[tail] / size + 0.002 * seed
+        yield make_targets(root, f"targets/{tail}-{size}", seed, axes, tv)
+
+
+def _exact(root: Path, seed: int):
+    for rule, k in product(RULES, (1, 2, 3)):
+        kl = None if (rule, k) == ("pearson", 3) else RULES[rule] * 10.0**-k
+        axes = {"divergence": rule, "k": str(k)}
+        yield make_exact(root, f"exact/{rule}-{k}", seed, axes, kl)
+
+
+def _folder(root: Path, experiment: str, seed: int, **config) -> Path:
+    folder = root / experiment / f"seed-{seed}"
+    folder.mkdir(parents=True)
+    config |= {"experiment": experiment, "seed": seed}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    return folder
+
+
+def _train(folder: Path, experiment: str, seed: int, level: float, draw) -> None:
+    with Writer(folder / "metrics.jsonl") as writer:
+        for step in range(20, 1201, 20):
+            bits = 4.1 * level / 2 + 3.4 * (step / 20) ** -0.6 + 0.05 * draw.standard_normal()
+            record = {"step": step, "tokens": step * 8192, "loss": 1.3 * bits, "lr": 1e-3}
+            record |= {"grad_norm": 0.5 + 0.1 * draw.random()}
+            if step % 100 == 0:
+                record |= {"valid_nats_per_token": bits * math.log(2)}
+            writer.append(record)
+    train = {"stage": "train", "experiment": experiment, "seed": seed, "parameters": 1_204_736}
+    train |= {"steps": 1200, "tokens": 1200 * 8192, "final": record}
+    train |= {"weights_sha256": f"{seed}e" * 32, "data_sha256": "da" * 32}
+    write_json(folder / "train.json", train)
+
+
+def _evaluate(folder: Path, experiment: str, seed: int, level: float) -> None:
+    shared = np.random.default_rng(7)  # texts are harder or easier for every arm alike
+    chars = shared.integers(200, 260, size=40)
+    hardness = shared.normal(0, 0.1, size=40)
+    own = np.random.default_rng([seed, round(1e6 * level)]).normal(0, 0.02, size=40)
+    nats = (level + hardness + own) * chars * math.log(2)
+    split = {
+        "bpc": float(nats.sum() / chars.sum() / math.log(2)),
+        "nats": nats.tolist(),
+        "chars": chars.tolist(),
+    }
+    by_noise = [
+        {"masked_fraction": x, "nats_per_token": level * (0.4 + 1.9 * x**2), "se": 0.01, "n": 64}
+        for x in (0.1, 0.3, 0.5, 0.7, 0.9)
+    ]
+    record = {"stage": "evaluate", "experiment": experiment, "seed": seed, "epsilon": None}
+    record |= {
+        "bound": "count" if level > 2 else "exact",
+        "splits": {"valid": split, "test": split},
+    }
+    write_json(folder / "evaluate.json", record | {"by_noise": by_noise if level > 2 else []})
+
+
+def _sample(folder: Path, experiment: str, seed: int, level: float) -> None:
+    runs = [
+        {
+            "sampler": "ancestral",
+            "steps": steps,
+            "network_calls": steps,
+            "texts": [HOSTILE + VERSE * 9, VERSE],
+            "statistics": {
+                "entropy": 4.6 - 0.05 * math.log(steps) + 0.01 * seed,
+                "distinct_4": 0.71,
+                "repetition": 0.02,
+                "judge_bpc": level + 1.8 * steps**-0.4 + 0.02 * seed,
+            },
+        }
+        for steps in (8, 32, 128)
+    ]
+    record = {"stage": "sample", "experiment": experiment, "seed": seed, "runs": runs}
+    write_json(folder / "samples.json", record)
+
+
+def _telemetry(seconds: float) -> dict[str, object]:
+    versions = {"python": "3.11.7", "torch": "2.13.0", "tcsm": "0.1.0"}
+    return {
+        "seconds": seconds / 1.6,
+        "cpu_seconds": seconds,
+        "tokens_per_second": 33_000.0,
+        "peak_memory_mib": 812.0,
+        "mfu": None,
+        "device": "cpu",
+        "threads": 2,
+        "versions": versions,
+        "commit": "0123456789abcdef" * 2,
+        "dirty": False,
+        "started": "2026-01-01T00:00:00",
+    }

@@ -1,0 +1,81 @@
+import dataclasses
+import math
+
+import pytest
+
+from tcsm.reporting import ablations
+from tcsm.reporting.runs import read_runs
+from tests.reporting.house import make_student
+
+WORDS = {
+    "loss": {"hellinger": "Hellinger", "kl": "KL"},
+    "source": {"mask": "masked"},
+    "target": {"none": "labels"},
+}
+
+
+def test_a_grid_has_the_runs_of_its_name_alone(ablated, runs):
+    grid = ablations.read([*runs, *ablated], "divergences", WORDS)
+    assert grid.axes == ("source", "loss")
+    assert len(grid.runs) == 2 * 4 * 3
+    assert set(grid.runs["experiment"].str.split("/").str[0]) == {"divergences"}
+    assert ablations.read(runs, "divergences", WORDS).runs.empty
+
+
+def test_arms_stand_as_params_list_them_and_speak_their_words(ablated):
+    for order in (ablated, ablated[::-1]):
+        runs = ablations.read(order, "divergences", WORDS).runs
+        masked = runs[runs["source"] == "mask"]["arm"].unique().tolist()
+        assert masked == [
+            "masked, Hellinger",
+            "masked, KL",
+            "masked, generalized kl",
+            "masked, raw",
+        ]
+        assert runs["seed"].tolist() == [0, 1, 2] * 8
+
+
+def test_values_that_are_numbers_are_ordered_by_size(ablated):
+    runs = ablations.read(ablated, "targets", {}).runs
+    assert runs["size"].unique().tolist() == ["1", "2", "4", "8", "16"]
+
+
+def test_a_teacher_is_part_of_the_cost(ablated):
+    runs = ablations.read(ablated, "acceleration", WORDS).runs.groupby("target").first()
+    keys = ["cpu_seconds", "targets_seconds", "needed_seconds", "total_seconds"]
+    assert runs.loc["none", keys].tolist() == [20.0, 0.0, 0.0, 20.0]
+    assert runs.loc["hollow", keys].tolist() == [20.0, 0.0, 20.0, 40.0]
+
+
+def test_the_targets_of_a_run_are_part_of_its_cost(ablated):
+    run = next(run for run in ablated if run.experiment == "acceleration/hollow")
+    stages = {**run.stages, "targets": {"cpu_seconds": 5.0, "seconds": 5.0}}
+    others = [other for other in ablated if other is not run]
+    changed = [*others, dataclasses.replace(run, stages=stages)]
+    row = ablations.read(changed, "acceleration", WORDS).runs.set_index("experiment")
+    assert row.loc["acceleration/hollow", "total_seconds"].iloc[0] == 45.0
+
+
+def test_a_teacher_that_is_not_at_hand_leaves_the_cost_unknown(tmp_path):
+    folder = make_student(tmp_path, "a/x", 0, 2.0, {"target": "x"}, teacher="elsewhere/seed-0")
+    row = ablations.read(read_runs([folder]), "a", {}).runs.iloc[0]
+    assert row["cpu_seconds"] == 20.0
+    assert math.isnan(row["total_seconds"])
+
+
+def test_numbers_of_the_exact_world_are_columns_and_null_is_lost(ablated):
+    runs = ablations.read(ablated, "exact", {}).runs
+    lost = runs[(runs["divergence"] == "pearson") & (runs["k"] == "3")]
+    assert lost["kl"].isna().all()
+    assert lost["diverged"].all()
+    assert not lost["finite"].any()
+    kept = runs[(runs["divergence"] == "bce") & (runs["k"] == "2")].iloc[0]
+    assert (kept["kl"], kept["evaluations"], kept["steps"]) == (0.01, 38400, 300)
+    assert kept["cpu_seconds"] == 2.0
+    assert kept["finite"]
+    assert math.isnan(kept["test_bpc"])
+
+
+@pytest.mark.parametrize(("value", "number"), [("16", 16.0), ("0.5", 0.5), ("all", math.inf)])
+def test_a_value_may_be_a_number(value, number):
+    assert ablations.number(value) == number

@@ -1,0 +1,24 @@
+import math
+
+import pandas as pd
+import pytest
+
+from tcsm.reporting import health
+
+
+@pytest.mark.parametrize(("counts", "met"), [([0, 0], False), ([0, 2], True)])
+def test_a_refused_step_is_no_finite_run(counts, met):
+    assert health.nonfinite(pd.DataFrame({"nonfinite": counts})) is met
+
+
+def test_a_run_that_counts_nothing_is_fine():
+    assert not health.nonfinite(pd.DataFrame({"loss": [1.0]}))
+    assert not health.diverged(pd.DataFrame({"loss": [1.0]}))
+    assert not health.diverged(pd.DataFrame({health.KEY: [math.nan]}))
+
+
+def test_a_run_diverged_if_it_ends_well_above_its_best():
+    curve = [3.0, 2.0, 1.5, math.nan, 1.6]
+    assert not health.diverged(pd.DataFrame({health.KEY: [*curve, 1.8]}))
+    assert health.diverged(pd.DataFrame({health.KEY: [*curve, 1.9]}))
+    assert not health.diverged(pd.DataFrame({health.KEY: [*curve, 1.9]}), tolerance=0.5)
