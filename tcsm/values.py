@@ -37,6 +37,8 @@ KINDS = {
     "teacher_run": MAYBE_TEXT,
     "needs.reference": MAYBE_TEXT,
     "needs.teacher_run": MAYBE_TEXT,
+    "targets.cache": MAYBE_TEXT,
+    "targets.limit_mib": COUNT,
     "runs": TEXTS,
     "pairs": PAIRS,
     "data.root": TEXT,

@@ -39,6 +39,9 @@ def test_an_experiment_takes_one_step(experiment: str) -> None:
     cfg = config.compose([f"experiment={experiment}", "scale=smoke"], PARAMS)
     torch.manual_seed(0)
     model, objective, recipe = map(config.build, (cfg.model, cfg.objective, cfg.trainer))
+    if cfg.needs.teacher_run:
+        other = config.compose([f"experiment={cfg.needs.teacher_run}", "scale=smoke"], PARAMS)
+        objective = objective.taught_by(objective.target.teacher(config.build(other.model)))
     state = TrainState(model.net, recipe)
     tokens = torch.randint(cfg.vocabulary, (4, cfg.data.length))
     loss = objective(model, tokens, Noise(0, 0, torch.arange(4), 4))["loss"]

@@ -45,10 +45,12 @@ class Network(nn.Module):
     Attributes:
         vocabulary: V, the clean tokens.
         states: input states: V, and the mask or the start symbol.
+        longest: the most tokens of a sequence, None for any number.
     """
 
     vocabulary: int
     states: int
+    longest: int | None = None
 
     def flops_per_token(self, length: int) -> float:
         """Of a training step, forward and backward: 6 a parameter."""

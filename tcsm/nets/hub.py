@@ -53,6 +53,8 @@ class Hub(Net):
         self.register_buffer("before", before)
         self.register_buffer("after", after)
         self.register_buffer("columns", torch.tensor(list(tokens)[:vocabulary]))
+        places: int | None = getattr(lm.config, "max_position_embeddings", None)
+        self.longest = None if places is None else places - len(before) - len(after)
         lm.set_input_embeddings(nn.Identity())  # type: ignore[operator]
         self.lm = lm
 

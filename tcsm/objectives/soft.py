@@ -7,7 +7,7 @@ optimum for a divergence that is linear in p, with less variance (5.2).
 """
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -23,6 +23,7 @@ from tcsm.posteriors.site import SiteLoss
 from tcsm.process.corruption import Corrupted, Corruption, Sites
 from tcsm.scoring import KL, ScoringRule
 from tcsm.soft import SoftDivergence
+from tcsm.teachers.base import Teacher
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class SoftDistributionMatching(Objective):
         """Refuse a share that is none, or that leaves nothing to the teacher."""
         if not 0 <= self.hard < 1:
             raise InputError(f"objective.hard must lie in [0, 1), found {self.hard}")
+
+    def taught_by(self, teacher: Teacher) -> "SoftDistributionMatching":
+        """The same with the teacher that its configuration could only say how to ask."""
+        return replace(self, target=replace(self.target, teacher=teacher))
 
     def site_loss(self, drawn: Corrupted) -> "Mixed":
         """ℓ^i, its targets computed."""

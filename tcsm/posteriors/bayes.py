@@ -12,9 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tcsm.errors import InputError
 from tcsm.process.corruption import Corrupted
 from tcsm.process.paths import Path, add_at
 from tcsm.teachers.base import Teacher
+from tcsm.teachers.ways import Way
 
 
 @dataclass(frozen=True)
@@ -22,16 +24,22 @@ class Bayes:
     """A teacher seen through the noise.
 
     Attributes:
-        teacher: p₁.
+        teacher: p₁; a way to ask one until its model is there.
         path: p_{t|1}.
     """
 
-    teacher: Teacher
+    teacher: Teacher | Way
     path: Path
 
     @torch.no_grad()
     def __call__(self, drawn: Corrupted) -> Float[Tensor, "n V"]:
-        """Log p^i at the open sites, in row-major order."""
+        """Log p^i at the open sites, in row-major order.
+
+        Raises:
+            InputError: nobody was there to teach.
+        """
+        if isinstance(self.teacher, Way):
+            raise InputError("teacher_run: found null; objective=soft needs a teacher's folder")
         log_p = self.teacher.log_conditionals(drawn.x_1, drawn.open)
         sites = drawn.sites()
         evidence = self.path.source.evidence(self.path.alpha(sites.t))

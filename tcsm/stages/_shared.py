@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from tcsm.config import build
+from tcsm.config import build, load
 from tcsm.data.tokenfile import TokenFile, open_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
@@ -91,6 +91,21 @@ def _values(node: object, key: str) -> Iterator[str]:
             yield from _values(child, f"{key}.{name}")
     else:
         yield f"{key}={json.dumps(node, separators=(',', ':'))}"
+
+
+def open_run(key: str, folder: Path) -> DictConfig:
+    """The configuration of a trained run that a key names.
+
+    Raises:
+        InputError: no such run, or one that has no model.
+    """
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise InputError(f"{key}: {path} does not exist; train that run first, or set {key}=null")
+    run = next(load(str(path)))
+    if "model" not in run:
+        raise InputError(f"{key}: {path} names no model; it must be the config.yaml of a training")
+    return run
 
 
 def load_model(cfg: DictConfig, tokenizer: Tokenizer, folder: Path, devices: Devices) -> nn.Module:

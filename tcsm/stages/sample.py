@@ -8,14 +8,14 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from tcsm.config import build, load
+from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.estimates import bits_per_character
 from tcsm.evaluation.samples import distinct, entropy, repetition
 from tcsm.reporting.records import write_json
 from tcsm.samplers.base import Sampled, Sampler
-from tcsm.stages._shared import load_model
+from tcsm.stages._shared import load_model, open_run
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
@@ -61,12 +61,7 @@ def _judge(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Autoregre
     """The autoregressive run that scores samples; its own configuration says what it is."""
     if cfg.judge is None:
         return None
-    path = Path(cfg.judge) / "config.yaml"
-    if not path.is_file():
-        raise InputError(f"judge: {path} does not exist; train that run first, or set judge=null")
-    run = next(load(str(path)))
-    if "model" not in run:
-        raise InputError(f"judge: {path} names no model; it must be the config.yaml of a training")
+    run = open_run("judge", Path(cfg.judge))
     judge = load_model(run, tokenizer, Path(cfg.judge), devices)
     if not isinstance(judge, Autoregressive):
         raise InputError(f"judge: {cfg.judge} must be an autoregressive run")

@@ -14,8 +14,10 @@ from tcsm.data.batches import Batches, evaluation_windows
 from tcsm.data.tokenfile import TokenFile
 from tcsm.evaluation.bound import Bound
 from tcsm.reporting.records import Writer, write_json, write_text
+from tcsm.stages._answers import Answers
 from tcsm.stages._glue import Loss, Validation
 from tcsm.stages._shared import architecture, bare, build_model, open_split
+from tcsm.stages._teaching import taught
 from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks
@@ -39,6 +41,8 @@ READS = (
     "model",
     "reference",
     "teacher_run",
+    "pretrained",
+    "targets",
     "objective",
     "bound",
     "trainer",
@@ -65,18 +69,21 @@ def main(cfg: DictConfig, out: Path) -> None:
         state = TrainState(bare(model), build(cfg.trainer), cfg.seed)
         batches.rows(devices.world, state.recipe.accumulate)
         validate = _validation(cfg, model, valid, state.recipe, devices)
-        loss = Loss(model, build(cfg.objective), cfg.seed)
-        resumable = Resumable(Path(cfg.scratch), _fingerprint(cfg, train), devices.main)
+        objective, answers = taught(cfg, tokenizer, devices)
+        loss = Loss(model, objective, cfg.seed)
+        run = _fingerprint(cfg, train.header.sha256, answers.identity)
+        resumable = Resumable(Path(cfg.scratch), run, devices.main)
         resumable.begin(state)
+        answers.go_on(resumable.folder / "telemetry.jsonl")
         watch = Stopwatch(state.elapsed)
         with ExitStack() as stack:
-            hooks = _hooks(cfg, resumable, state, validate, stack)
+            hooks = _hooks(cfg, resumable, state, validate, stack, answers)
             fit(state, loss, batches, devices, hooks)
         if devices.main:
             _deliver(cfg, out, state, resumable.folder, train)
             flops = bare(model).flops_per_token(cfg.data.length)
             telemetry = describe(watch, state.tokens, devices.device, flops, devices.world)
-            write_json(out / "train.telemetry.json", telemetry)
+            write_json(out / "train.telemetry.json", {**telemetry, **answers.costs()})
             resumable.finish()
 
 
@@ -107,6 +114,7 @@ def _hooks(
     state: TrainState,
     validate: Validation,
     stack: ExitStack,
+    answers: Answers,
 ) -> Hooks:
     """Journals in the scratch folder, a line of progress, and the state itself."""
     if not resumable.main:
@@ -115,7 +123,7 @@ def _hooks(
     metrics, times = (stack.enter_context(Writer(path, state.step)) for path in paths)
     return Hooks(
         record=lambda row: metrics.append({**row, **validate(int(row["step"]))}),
-        time=times.append,
+        time=lambda row: times.append({**row, **answers.costs()}),
         progress=Progress(f"{cfg.experiment} seed {cfg.seed}"),
         resumable=resumable,
     )
@@ -146,13 +154,14 @@ def _deliver(
     write_json(out / "train.json", summary)
 
 
-def _fingerprint(cfg: DictConfig, data: TokenFile) -> str:
+def _fingerprint(cfg: DictConfig, *contents: str) -> str:
     """Of everything that decides the run: a saved state of another configuration is left aside.
 
     Where the results go decides nothing: a run whose folder cannot be written ends in another one.
+    What the folders hold that it names does: ``contents`` are digests of them.
     """
     decisive = OmegaConf.masked_copy(
         cfg, [str(key) for key in cfg if key not in ("out", "scratch")]
     )
-    text = OmegaConf.to_yaml(decisive, resolve=True) + data.header.sha256
+    text = OmegaConf.to_yaml(decisive, resolve=True) + "".join(contents)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -49,6 +49,25 @@ class Tabulated(Teacher):
         return torch.log_softmax(self.log_law[whole.unbind(-1)], -1)
 
 
+class Flattened(Teacher):
+    """Conditionals of p₁^{1/T}: log p₁(y | x^{≠i})/T, normalized.
+
+    Args:
+        teacher: p₁.
+        temperature: T.
+    """
+
+    def __init__(self, teacher: Teacher, temperature: float) -> None:
+        super().__init__()
+        self.teacher, self.temperature = teacher, temperature
+
+    def log_conditionals(
+        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """The teacher's, divided."""
+        return torch.log_softmax(self.teacher.log_conditionals(x_1, sites) / self.temperature, -1)
+
+
 def substitute(
     x: Int[Tensor, "n L"], column: Int[Tensor, "n"], tokens: Int[Tensor, "n K"]
 ) -> Int[Tensor, "n K L"]:

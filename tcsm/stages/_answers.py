@@ -1,0 +1,112 @@
+"""What a teacher said, kept on the disk: students of the same batches need not ask again.
+
+A batch has a file of its own: log-conditionals in float16, named by a digest of its tokens and of
+the sites asked for, in a folder named by a digest of the teacher. Files are written whole and read
+against their checksum; a damaged one is said so and made anew.
+"""
+
+import hashlib
+import json
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from tcsm.errors import InputError
+from tcsm.teachers.base import Teacher
+from tcsm.training.checkpoint import load, save
+
+
+class Answers(Teacher):
+    """A teacher whose answers are remembered, and what they cost.
+
+    Kept answers are rounded when they are made, so that it does not matter who made them.
+
+    Args:
+        teacher: who is asked; None if nobody ever will be.
+        identity: a digest of its weights and of the way it is asked.
+        cache: where folders of answers lie; None to ask every time, in full precision.
+
+    Attributes:
+        made: processor seconds spent by this run on answers.
+        spared: processor seconds that other runs once spent on answers which this run found.
+    """
+
+    def __init__(
+        self, teacher: Teacher | None = None, identity: str = "", cache: Path | None = None
+    ) -> None:
+        super().__init__()
+        self.teacher, self.identity = teacher, identity
+        self.folder = None if cache is None else cache / identity[:16]
+        self.made, self.spared = 0.0, 0.0
+
+    def costs(self) -> dict[str, float]:
+        """For telemetry; a run that had made all of its targets would have spent both."""
+        if self.teacher is None:
+            return {}
+        return {"targets_cpu_seconds": self.made, "targets_spared_cpu_seconds": self.spared}
+
+    def go_on(self, journal: Path) -> None:
+        """Takes up the costs where a journal of telemetry was left."""
+        rows = journal.read_text().splitlines() if journal.exists() else []
+        last = json.loads(rows[-1]) if rows else {}
+        self.made = last.get("targets_cpu_seconds", 0.0)
+        self.spared = last.get("targets_spared_cpu_seconds", 0.0)
+
+    def log_conditionals(
+        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """The teacher's, or what it said before."""
+        if self.folder is None:
+            return self._ask(x_1, sites)[0]
+        path = self.folder / f"{_name(x_1, sites)}.safetensors"
+        answer = self._recall(path) if path.exists() else None
+        return (self._make(path, x_1, sites) if answer is None else answer).to(x_1.device).float()
+
+    def _ask(self, x_1: Tensor, sites: Tensor) -> tuple[Tensor, float]:
+        assert self.teacher is not None
+        began = time.process_time()
+        answer = self.teacher.log_conditionals(x_1, sites)
+        spent = time.process_time() - began
+        self.made += spent
+        return answer, spent
+
+    def _make(self, path: Path, x_1: Tensor, sites: Tensor) -> Tensor:
+        answer, spent = self._ask(x_1, sites)
+        rounded = answer.half()
+        save(path, {"log_p": rounded}, {"cpu_seconds": spent})
+        return rounded
+
+    def _recall(self, path: Path) -> Tensor | None:
+        try:
+            tensors, facts = load(path)
+        except InputError:
+            print(f"tcsm: {path}: damaged; its targets are made anew", file=sys.stderr)
+            return None
+        self.spared += float(facts["cpu_seconds"])
+        return tensors["log_p"]
+
+
+def _name(x_1: Tensor, sites: Tensor) -> str:
+    """Of a batch and the sites that are asked for."""
+    total = hashlib.sha256(f"{tuple(x_1.shape)}".encode())
+    for part in (x_1, sites):
+        total.update(part.cpu().contiguous().numpy().data)
+    return total.hexdigest()[:32]
+
+
+def make_room(root: Path, limit: int) -> None:
+    """Removes the files that were not written for the longest time, until ``limit`` bytes stay."""
+    files = []
+    for path in root.glob("*/*"):
+        with suppress(FileNotFoundError):
+            files.append((path.stat().st_mtime, path.stat().st_size, path))
+    excess = sum(size for _, size, _ in files) - limit
+    for _, size, path in sorted(files):
+        if excess <= 0:
+            return
+        path.unlink(missing_ok=True)
+        excess -= size

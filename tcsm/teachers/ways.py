@@ -1,0 +1,126 @@
+"""Ways to ask a trained model for conditionals: a model ↦ a teacher.
+
+A configuration names the way; which model is asked is known when its run is opened. Divided by a
+temperature T, all are conditionals of the flattened law p₁^{1/T}, or their approximations.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from tcsm.errors import InputError
+from tcsm.teachers import causal
+from tcsm.teachers.autoregressive import Autoregressive
+from tcsm.teachers.base import Flattened, Teacher
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way(ABC):
+    """How a model is asked.
+
+    Attributes:
+        temperature: T; above 1 flattens the law, below sharpens it.
+
+    Raises:
+        InputError: no temperature.
+    """
+
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what divides nothing."""
+        if not 0 < self.temperature < math.inf:
+            raise InputError(f"teacher.temperature must be positive, found {self.temperature}")
+
+    def __call__(self, model: nn.Module) -> Teacher:
+        """The teacher.
+
+        Raises:
+            InputError: a model of another kind.
+        """
+        teacher = self.teacher(model)
+        return teacher if self.temperature == 1 else Flattened(teacher, self.temperature)
+
+    @abstractmethod
+    def teacher(self, model: nn.Module) -> Teacher:
+        """The teacher at T = 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plain(Way):
+    """A model that has conditionals of its own: hollow, or a masked language model (7.2)."""
+
+    def teacher(self, model: nn.Module) -> Teacher:
+        """Itself."""
+        if not isinstance(model, Teacher):
+            raise _misfit("plain", "model=blind or masked_lm", model)
+        return model
+
+
+class OneSided(Way):
+    """An autoregressive model by its past alone."""
+
+    def teacher(self, model: nn.Module) -> Teacher:
+        """The next-token law."""
+        return causal.OneSided(_left_to_right("one_sided", model))
+
+
+class Taylor(Way):
+    """An autoregressive model to first order (7.5)."""
+
+    def teacher(self, model: nn.Module) -> Teacher:
+        """One backward pass for all."""
+        return causal.Taylor(_left_to_right("taylor", model))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exact(Way):
+    """An autoregressive model at all V substitutions (7.3).
+
+    Attributes:
+        batch: sequences that the network sees at once.
+    """
+
+    batch: int = 1024
+
+    def teacher(self, model: nn.Module) -> Teacher:
+        """V suffixes a site."""
+        return causal.Exact(_left_to_right("exact", model), self.batch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopK(Way):
+    """An autoregressive model at K substitutions (7.4).
+
+    Attributes:
+        k: K.
+        ranking: chooses the candidates.
+        tail: stands for the others; None for zeros.
+        batch: sequences that the network sees at once.
+    """
+
+    k: int
+    ranking: Way = field(default_factory=OneSided)
+    tail: Way | None = None
+    batch: int = 1024
+
+    def teacher(self, model: nn.Module) -> Teacher:
+        """Candidates exactly, the tail as it says."""
+        exact = causal.Exact(_left_to_right("top_k", model), self.batch)
+        ranking = self.ranking(model)
+        tail = None if self.tail is None else self.tail(model)
+        same = self.tail == self.ranking
+        return causal.TopK(exact, self.k, ranking, ranking if same else tail)
+
+
+def _left_to_right(way: str, model: nn.Module) -> causal.LeftToRight:
+    if not isinstance(model, Autoregressive):
+        raise _misfit(way, "model=autoregressive", model)
+    return causal.LeftToRight(model)
+
+
+def _misfit(way: str, wanted: str, model: nn.Module) -> InputError:
+    found = type(model).__name__
+    return InputError(f"teacher={way} asks a run of {wanted}, found {found} in teacher_run")

@@ -1,0 +1,201 @@
+"""Students from the command line: a run teaches another, its answers are kept, nothing is lost."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from tcsm.stages._answers import make_room
+from tests.stages.house import House
+from tests.stages.test_resume import kill_when, lines, start
+
+STUDENT = "experiment=kjv/soft_hollow"
+WAYS = ("teacher=exact", "teacher=top_k", "teacher=taylor", "teacher=one_sided")
+RESULTS = ("weights.safetensors", "metrics.jsonl", "train.json")
+
+
+@pytest.fixture(scope="session")
+def teachers(house: House):
+    """Trained teachers by name, as overrides."""
+
+    def folder(name: str) -> str:
+        if not (house.root / name / "train.json").exists():
+            house.good("train", f"experiment={name}", name=name)
+        return f"teacher_run={house.root / name}"
+
+    return folder
+
+
+def results(folder: Path) -> list[bytes]:
+    return [(folder / name).read_bytes() for name in RESULTS]
+
+
+def costs(folder: Path) -> dict[str, float]:
+    times = json.loads((folder / "train.telemetry.json").read_text())
+    return {key: times[f"targets_{key}_seconds"] for key in ("cpu", "spared_cpu")}
+
+
+def answers(house: House) -> set[Path]:
+    return set((house.root / "cache").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("name", ["teacher/hollow", "teacher/masked_lm", "teacher/bert"])
+def test_a_teacher_of_conditionals_teaches(house, teachers, name):
+    house.good("train", STUDENT, teachers(name), name="pupil")
+    house.good("evaluate", STUDENT, name="pupil")
+
+
+@pytest.mark.parametrize(
+    ("name", "way"), [*(("kjv/ar", way) for way in WAYS), ("teacher/gpt2", "teacher=taylor")]
+)
+def test_an_autoregressive_teacher_teaches(house, teachers, name, way):
+    house.good("train", STUDENT, teachers(name), way, "trainer.steps=2", name="pupil")
+
+
+def test_students_of_the_same_batches_share_answers(house, teachers):
+    shutil.rmtree(house.root / "cache", ignore_errors=True)
+    given = (STUDENT, teachers("teacher/hollow"))
+    first = house.good("train", *given, name="first")
+    kept = answers(house)
+    assert len(kept) == 6
+    second = house.good("train", *given, name="second")
+    house.good("train", *given, "objective.hard=0.5", "soft=brier", name="third")
+    assert answers(house) == kept
+    assert results(first) == results(second)
+    assert costs(first)["cpu"] > 0 == costs(first)["spared_cpu"]
+    for name in ("second", "third"):
+        found = costs(house.root / name)
+        assert found == {"cpu": 0, "spared_cpu": pytest.approx(costs(first)["cpu"])}
+    house.good("train", *given, "teacher.temperature=2.0", name="third")
+    house.good("train", *given, "seed=1", name="third")
+    assert len(answers(house)) == 18
+
+
+def test_answers_need_not_be_kept(house, teachers):
+    given = (STUDENT, teachers("teacher/hollow"), "trainer.steps=2")
+    rounded = house.good("train", *given, name="rounded")
+    before = answers(house)
+    exact = house.good("train", *given, "targets.cache=null", name="exact")
+    assert answers(house) == before
+    losses = [
+        json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["loss"]
+        for folder in (rounded, exact)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
+    assert losses[0] != losses[1]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-5],
+        lambda content: b"",
+        lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
+    ],
+)
+def test_a_damaged_answer_is_named_and_made_anew(house, teachers, damage):
+    given = (STUDENT, teachers("teacher/hollow"))
+    shutil.rmtree(house.root / "cache", ignore_errors=True)
+    sound = results(house.good("train", *given, name="sound"))
+    for path in answers(house):
+        path.write_bytes(damage(path.read_bytes()))
+    done = house.run("train", *given, name="again")
+    assert done.code == 0
+    assert len(done.err) == 6
+    assert all(line.endswith("damaged; its targets are made anew") for line in done.err)
+    assert results(house.root / "again") == sound
+    assert house.run("train", *given, name="again").err == []
+
+
+def test_a_killed_student_ends_as_an_undisturbed_one(house, teachers):
+    given = (STUDENT, teachers("teacher/hollow"), "trainer.steps=60", "trainer.log_every=1")
+    given += ("trainer.checkpoint_every=7", "targets.limit_mib=1")
+    unbroken = house.good("train", *given, name="unbroken-student")
+    shutil.rmtree(house.root / "cache")
+    scratch, out = house.root / "scratch/killed", house.root / "killed"
+    process = start(house, *given)
+    kill_when(process, lambda: lines(scratch / "metrics.jsonl") >= 20)
+    house.good("train", *given, name="killed")
+    assert results(out) == results(unbroken)
+    rows = [json.loads(line) for line in (out / "telemetry.jsonl").read_text().splitlines()]
+    made = [row["targets_cpu_seconds"] for row in rows]
+    assert len(made) == 60
+    assert made == sorted(made)
+    shutil.rmtree(out)
+
+
+def test_the_teacher_stays_as_it_was_and_out_of_the_weights(house, teachers):
+    given = teachers("teacher/hollow")
+    file = house.root / "teacher/hollow/weights.safetensors"
+    before = file.read_bytes()
+    student = house.good("train", STUDENT, given, name="pupil")
+    plain = house.good("train", "experiment=kjv/distribution", name="plain")
+    assert file.read_bytes() == before
+    names = [set(safe_open(run / "weights.safetensors", "pt").keys()) for run in (student, plain)]
+    assert names[0] == names[1]
+
+
+def test_the_cache_is_bounded(tmp_path):
+    for number in range(5):
+        path = tmp_path / f"teacher-{number % 2}/{number}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes(100))
+        os.utime(path, (number, number))
+    make_room(tmp_path, 250)
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["3", "4"]
+
+
+def test_half_precision_changes_no_target_by_a_thousandth():
+    """Total variation by rounding log-probabilities to float16, from flat to nearly certain."""
+    torch.manual_seed(0)
+    for scale in (0.1, 1, 5, 20):
+        for size in (27, 50_257):
+            log_p = (scale * torch.randn(64, size)).log_softmax(-1)
+            rounded = log_p.half().float().log_softmax(-1)
+            error = (rounded.exp() - log_p.exp()).abs().sum(-1).max() / 2
+            assert error < 1e-3 * (3 if size > 27 else 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "teacher_run: found null; name the folder of a teacher's run, or set pretrained"),
+        (["teacher_run=nowhere"], "teacher_run: nowhere/config.yaml does not exist; train that"),
+        (["objective=distribution", "teacher_run=x"], "DistributionMatching asks no teacher"),
+        (
+            ["teacher/hollow", "teacher=taylor"],
+            "teacher=taylor asks a run of model=auto",
+        ),
+        (["kjv/ar"], "teacher=plain asks a run of model=blind or masked_lm, found Autoregressive"),
+        (["teacher/bert", "data.length=17"], "data.length must be 16 or less, the most that the"),
+        (["kjv/ar", "teacher=top_k", "teacher.k=28"], "teacher.k must lie in [1, 27], found 28"),
+        (["teacher/hollow", "teacher.temperature=0.0"], "teacher.temperature must be positive"),
+    ],
+)
+def test_a_teacher_that_does_not_fit_is_refused_before_a_step(house, teachers, given, said):
+    given = [part if "=" in part else teachers(part) for part in given]
+    done = house.run("train", STUDENT, *given, name="refused")
+    assert done.code == 2
+    assert said in done.err[-1], done.err
+    assert not (house.root / "refused").exists()
+    assert not (house.root / "scratch/refused").exists()
+
+
+def test_a_teacher_of_other_tokens_or_other_weights_is_refused(house, teachers):
+    teachers("teacher/hollow")
+    copy = house.root / "bent"
+    shutil.copytree(house.root / "teacher/hollow", copy)
+    text = (copy / "config.yaml").read_text()
+    for old, new, said in (
+        ("tokenizers.Letters", "tokenizers.Bytes", "trained on tokens of bytes, wanted letters"),
+        ("depth: 1", "depth: 2", "is of architecture"),
+    ):
+        (copy / "config.yaml").write_text(text.replace(old, new))
+        done = house.run("train", STUDENT, f"teacher_run={copy}", name="refused")
+        assert done.code == 2
+        assert said in done.err[-1], done.err
+    shutil.rmtree(copy)

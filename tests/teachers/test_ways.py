@@ -1,0 +1,88 @@
+"""Every way of asking is the teacher that it names, and refuses models of other kinds."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from tcsm.errors import InputError
+from tcsm.nets.hollow import Hollow
+from tcsm.nets.transformer import Transformer
+from tcsm.teachers import causal, ways
+from tcsm.teachers.autoregressive import Autoregressive
+from tcsm.teachers.base import Flattened, Tabulated
+from tcsm.teachers.conditional import Blind
+from tests.enumeration import random_law
+
+V, L = 4, 3
+X = torch.tensor([[0, 2, 1], [3, 3, 0]])
+SITES = torch.tensor([[True, False, True], [False, True, True]])
+PAST, SLOPE = ways.OneSided(), ways.Taylor()
+
+
+def awake(net):
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.5 * torch.randn_like(parameter))
+    return net.double().eval().requires_grad_(False)
+
+
+MODEL = Autoregressive(
+    awake(Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1, causal=True))
+)
+LEFT = causal.LeftToRight(MODEL)
+EXACT, ONE_SIDED, TAYLOR = causal.Exact(LEFT), causal.OneSided(LEFT), causal.Taylor(LEFT)
+
+
+@pytest.mark.parametrize(
+    ("way", "teacher"),
+    [
+        (ways.Exact(batch=3), EXACT),
+        (PAST, ONE_SIDED),
+        (SLOPE, TAYLOR),
+        (ways.TopK(k=2), causal.TopK(EXACT, 2, ONE_SIDED)),
+        (ways.TopK(k=2, tail=PAST), causal.TopK(EXACT, 2, ONE_SIDED, ONE_SIDED)),
+        (ways.TopK(k=2, tail=SLOPE), causal.TopK(EXACT, 2, ONE_SIDED, TAYLOR)),
+        (ways.TopK(k=2, ranking=SLOPE, tail=SLOPE), causal.TopK(EXACT, 2, TAYLOR, TAYLOR)),
+    ],
+)
+def test_a_way_is_its_teacher(way, teacher):
+    expected = teacher.log_conditionals(X, SITES)
+    assert_close(way(MODEL).log_conditionals(X, SITES), expected)
+    flat = type(way)(**{**vars(way), "temperature": 2.0})(MODEL)
+    assert_close(flat.log_conditionals(X, SITES), (expected / 2).log_softmax(-1))
+
+
+def test_a_plain_way_is_the_model_itself():
+    blind = Blind(awake(Hollow(vocabulary=V, dim=8, depth=1, heads=1)))
+    assert ways.Plain()(blind) is blind
+
+
+def test_one_pass_serves_as_ranking_and_as_tail():
+    teacher = ways.TopK(k=2, ranking=SLOPE, tail=ways.Taylor())(MODEL)
+    assert teacher.tail is teacher.ranking
+
+
+def test_a_flattened_law_is_that_of_the_root_of_the_table():
+    """The exact conditionals of p₁^{1/T}: divided, whatever the other sites are."""
+    law = torch.from_numpy(random_law(V, L, 0)).log()
+    found = Flattened(Tabulated(law), 2.0).log_conditionals(X, SITES)
+    assert_close(found, Tabulated(law / 2).log_conditionals(X, SITES))
+
+
+@pytest.mark.parametrize("way", [PAST, SLOPE, ways.Exact(), ways.TopK(k=2)])
+def test_a_model_without_a_direction_is_refused(way):
+    blind = Blind(awake(Hollow(vocabulary=V, dim=8, depth=1, heads=1)))
+    with pytest.raises(InputError, match="asks a run of model=autoregressive, found Blind"):
+        way(blind)
+
+
+def test_a_model_without_conditionals_is_refused():
+    with pytest.raises(InputError, match="teacher=plain asks a run of model=blind or masked_lm"):
+        ways.Plain()(MODEL)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf")])
+def test_what_divides_nothing_is_refused(temperature):
+    with pytest.raises(InputError, match=r"teacher\.temperature must be positive"):
+        ways.Plain(temperature=temperature)
