@@ -11,6 +11,7 @@ from tcsm import config
 from tcsm.noise import Noise
 from tcsm.signatures import check_arguments
 from tcsm.training.state import TrainState
+from workflow.ablations import read
 
 PARAMS = Path(__file__).parents[1] / "params"
 FILES = sorted(
@@ -20,7 +21,9 @@ EXPERIMENTS = [
     name.removeprefix("experiment/") for name in FILES if name.startswith("experiment/")
 ]
 SCALES = [name.removeprefix("scale/") for name in FILES if name.startswith("scale/")]
-CHOICES = [name for name in FILES if "/" in name and not name.startswith("experiment/")]
+NO_CHOICES = ("experiment/", "ablation/")
+CHOICES = [name for name in FILES if "/" in name and not name.startswith(NO_CHOICES)]
+ABLATIONS = [name.removeprefix("ablation/") for name in FILES if name.startswith("ablation/")]
 
 
 def meta(*overrides: str) -> None:
@@ -76,6 +79,20 @@ def test_an_experiment_is_short_and_says_what_it_is_for(experiment: str) -> None
         assert re.match(head, line)
     assert 8 <= len(text.splitlines()) <= 20
     assert yaml.safe_load(text)["experiment"] == experiment
+
+
+@pytest.mark.parametrize("ablation", ABLATIONS)
+def test_every_arm_of_an_ablation_builds(ablation: str) -> None:
+    for scale in ("smoke", "full"):
+        for arm in read(ablation, scale, PARAMS):
+            meta(f"scale={scale}", *arm.overrides)
+
+
+@pytest.mark.parametrize("ablation", ABLATIONS)
+def test_an_ablation_asks_a_question_and_tells_its_cost(ablation: str) -> None:
+    question, cost, *_ = (PARAMS / f"ablation/{ablation}.yaml").read_text("utf-8").splitlines()
+    assert re.fullmatch(r"# \S.*\?", question)
+    assert re.fullmatch(r"# Cost: about \d+ CPU-seconds at scale=default\.", cost)
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -1,4 +1,4 @@
-"""Arms: what is trained under one name. A file of ``params/ablation`` is a product of axes of them.
+"""Arms: what is trained under one name. A file of ``params/ablation`` is a product of axes.
 
     experiment: kjv/score            what every arm starts from
     stages: [train, evaluate]        what is done with it
