@@ -33,8 +33,10 @@ def trained(house: House) -> Callable[[str], Path]:
 
     @cache
     def folder(experiment: str) -> Path:
+        wanted = house.config(experiment).needs
+        needs = [f"{key}={folder(run)}" for key, run in wanted.items() if run]
         for stage in ("train", "evaluate", "sample"):
-            house.good(stage, f"experiment={experiment}", name=experiment)
+            house.good(stage, f"experiment={experiment}", *needs, name=experiment)
         return house.root / experiment
 
     return folder

@@ -18,7 +18,11 @@ ALL = sorted(
     for path in (PARAMS / "experiment").rglob("*.yaml")
 )
 TEACHERS = [name for name in ALL if name.startswith("teacher/")]  # not all of them write texts
-EXPERIMENTS = [name for name in ALL if name not in TEACHERS]
+# They ask for the folder of another run.
+NEEDY = [
+    name for name in ALL if "\nneeds:" in (PARAMS / f"experiment/{name}.yaml").read_text("utf-8")
+]
+EXPERIMENTS = [name for name in ALL if name not in TEACHERS + NEEDY]
 LENGTH = 16
 UNFINISHED = (".partial", ".part", ".tmp")
 TINY = (
@@ -60,6 +64,7 @@ class House:
             f"data.root={self.root / 'data'}",
             f"out={self.root / name}",
             f"scratch={self.root / 'scratch' / name}",
+            f"targets.cache={self.root / 'cache'}",
         ]
 
     def config(self, experiment: str) -> DictConfig:

@@ -4,27 +4,56 @@ import json
 
 import pytest
 
-from tests.stages.house import finite
+from tests.stages.house import NEEDY, finite
 
-JOINT = [f"{key}=joint" for key in ("model", "bound")]
-JOINT += ["experiment=kjv/mdlm", "sampler=importance", "divergence=bce"]
+JOINT = ("experiment=kjv/joint", "weighting=open_mean")
+OTHERS = {
+    "single": ("neighborhood.size=1",),
+    "edit": ("neighborhood=edit",),
+    "semantic": ("neighborhood=semantic",),
+    "contrast": ("objective=nce",),
+}
 
 
-@pytest.mark.parametrize(
-    "objective",
-    [("objective=score_drawn", "neighborhood=hamming_k"), ("objective=nce",)],
-    ids=["score", "nce"],
-)
-def test_a_joint_model_goes_through_all_stages(house, trained, objective):
-    name = objective[0].replace("objective=", "joint_")
+def whole(folder, name):
+    """All records of a joint run are there and finite."""
+    record = json.loads((folder / "evaluate.json").read_text())
+    assert (record["experiment"], record["bound"]) == (name, "jointcount")
+    assert finite(record)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert all(row["grad_norm"] > 0 for row in rows)
+    for drawn in json.loads((folder / "samples.json").read_text())["runs"]:
+        assert drawn["network_calls"] == 9 * drawn["steps"]
+
+
+def joint(house):
+    return [name for name in NEEDY if house.config(name).needs.reference]
+
+
+def test_joint_experiments_go_through_all_stages(house, trained):
+    assert "kjv/joint" in joint(house)
+    for name in joint(house):
+        whole(trained(name), name)
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_other_neighborhoods_and_the_contrast_do_too(house, trained, other):
     reference = f"reference={trained('kjv/mdlm')}"
     for stage in ("train", "evaluate", "sample"):
-        folder = house.good(stage, *JOINT, *objective, reference, "weighting=open_mean", name=name)
-    record = json.loads((folder / "evaluate.json").read_text())
-    assert record["bound"] == "jointcount"
-    assert finite(record["splits"]["test"]["bpc"])
-    drawn = json.loads((folder / "samples.json").read_text())["runs"][0]
-    assert drawn["network_calls"] == 9 * drawn["steps"]
+        folder = house.good(stage, *JOINT, *OTHERS[other], reference, name=other)
+    whole(folder, "kjv/joint")
+
+
+def test_before_a_step_it_is_its_reference(house, trained):
+    """The energy starts at 0, so that an arm without steps shows the reference's own bound."""
+    reference = f"reference={trained('kjv/mdlm')}"
+    none, found = ("trainer.steps=0", "trainer.warmup=0"), []
+    for candidates in (1, 3):
+        for stage in ("train", "evaluate"):
+            draw = f"bound.candidates={candidates}"
+            folder = house.good(stage, *JOINT, *none, reference, draw, name="untrained")
+        found.append(json.loads((folder / "evaluate.json").read_text())["splits"]["test"]["bpc"])
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
 
 
 def test_a_reference_must_be_there_and_fit(house, trained):
