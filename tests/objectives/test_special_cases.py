@@ -3,6 +3,7 @@
 Their time τ = 1 − t runs from data to noise. Every formula takes raw logits and plain tensors.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,36 @@ def test_discrete_flow_matching_by_generalized_kl():
     run.agrees((gap * (1 - here)).sum(-1))
 
 
+def test_sedd_uniform():
+    """Score entropy dσ [mean_y s_y − … + K] as its code sums it, s mixed from our posterior (8.2).
+
+    e = expm1(σ), ρ = e/(e + V): r_y = ρ if x_t = x₁, else 1 but for r = 1/ρ at y = x₁.
+    """
+    run = Run("sedd_uniform")
+    e = torch.expm1(-torch.log1p(-run.tau))[:, None]
+    rho, slope = e / (e + V), (1 / (1 - run.tau))[:, None]
+    likelihood = torch.stack([torch.from_numpy(kernel(t.item(), V, False)) for t in run.drawn.t])
+    theirs = likelihood.transpose(1, 2)  # [row, x_t, x₁]
+    mixed = run.log_p[:, :, None] + theirs.log()[:, None]  # [row, site, y, x₁]
+    here = run.x_t[..., None, None].expand(-1, -1, 1, V)
+    at_x = theirs[:, None].expand(-1, L, -1, -1).gather(2, here).log()
+    score = torch.logsumexp(mixed - at_x, -1)  # log s_y
+
+    def mean_of_others(values):
+        return values.mean(-1) - values.gather(-1, run.x_t[..., None])[..., 0] / V
+
+    same = run.x_t == run.x_1
+    at_label = score.gather(-1, run.x_1[..., None])[..., 0]
+    flat = mean_of_others(score)
+    negative = torch.where(same, rho * flat, at_label / e + flat)
+    constant = torch.where(
+        same,
+        (V - 1) / V * rho * (rho.log() - 1),
+        ((-rho.log() - 1) / rho - (V - 2)) / V,
+    )
+    run.agrees(slope * (mean_of_others(score.exp()) - negative + constant))
+
+
 def test_sedd_uniform_is_least_at_our_ratios():
     """Σ_{y≠x} s_y − r_y log s_y over all x₁ with free s: gradient 0 at (8.2) of our posterior."""
     states, length, t = 3, 2, 0.4
@@ -219,7 +250,31 @@ def test_concrete_score_matching():
     assert_close(gap(first), gap(second), rtol=1e-9, atol=0)
 
 
-def test_every_special_case_has_its_test():
+def test_edlm_by_noise_contrast():
+    """−log σ(−E(x₁)) − log σ(E(x⁻)), x⁻ of the reference at the same x_t, mean over sequences."""
+    cfg = composed("experiment=special/edlm_nce", *TINY, "model.net.body.dim=8")
+    objective, model = config.build(cfg.objective), config.build(cfg.model).double()
+    with torch.no_grad():
+        model.net.body.head.weight.normal_()
+    x_1, noise = torch.randint(V, (B, L)), batch_noise(3, 1, B)
+    drawn = objective.corruption(x_1, noise)
+    found = objective(model, x_1, noise)["loss"]
+    energies = []
+    for guess in (x_1, model.candidates(drawn.x_t, drawn.t, drawn.open, 1, noise)[:, 0]):
+        assert torch.equal(guess[~drawn.open], drawn.x_t[~drawn.open])
+        energies.append(model.net(guess[:, None], drawn.x_t, drawn.t)[:, 0])
+    positive, negative = energies
+    theirs = -torch.log(torch.sigmoid(-positive)) - torch.log(torch.sigmoid(negative))
+    some = drawn.open.any(-1)
+    assert_close(found, (theirs * some).sum() / B, rtol=1e-9, atol=1e-12)
+    assert (positive - negative).abs().max() > 1e-3
+
+
+def test_every_special_case_has_its_test_and_its_row_in_the_map():
     text = Path(__file__).read_text("utf-8")
+    table = (PARAMS.parent / "docs/map.md").read_text("utf-8")
     for path in (PARAMS / "experiment/special").glob("*.yaml"):
         assert f'Run("{path.stem}"' in text or f'"experiment=special/{path.stem}"' in text
+        (row,) = (line for line in table.splitlines() if f"| `{path.stem}` |" in line)
+        for test in re.findall(r"`(test_\w+)`", row):
+            assert f"def {test}(" in text
