@@ -44,6 +44,7 @@ STYLE: dict[Any, Any] = {
     "ytick.color": "#555b66",
 }
 PLAIN = FuncFormatter(lambda value, _: wording.brief(value))
+RANGE = ("pi", 100)
 FEW = 16  # so many places on the x axis still get a marker each
 
 
@@ -56,7 +57,9 @@ class Axis:
     log: bool = False
 
 
-def lines(frame: pd.DataFrame, x: Axis, y: Axis, order: Sequence[str]) -> Figure:
+def lines(
+    frame: pd.DataFrame, x: Axis, y: Axis, order: Sequence[str], band: tuple[str, int] = RANGE
+) -> Figure:
     """The mean over seeds of ``y`` against ``x``, a line an arm, in a band from least to most."""
     present = [arm for arm in order if arm in set(frame["arm"])]
     with mpl.rc_context(STYLE):
@@ -72,7 +75,7 @@ def lines(frame: pd.DataFrame, x: Axis, y: Axis, order: Sequence[str]) -> Figure
             palette=colors_of(order),
             dashes=dashes_of(order),
             markers=["o"] * len(present) if frame[x.key].nunique() <= FEW else False,
-            errorbar=("pi", 100),
+            errorbar=band,
             err_kws={"alpha": 0.15, "linewidth": 0},
             ax=axes,
         )

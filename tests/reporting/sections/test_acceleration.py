@@ -1,0 +1,70 @@
+import dataclasses
+
+import pytest
+
+from tcsm.reporting.sections.acceleration import Acceleration
+from tcsm.reporting.sections.base import Chart
+
+WORDS = {"target": {"none": "labels"}}
+ASKED = Acceleration("acceleration", "Acceleration", "Sooner?", {"target": "none"}, WORDS)
+
+
+@pytest.fixture
+def section(ablated):
+    return ASKED(ablated)
+
+
+def test_shares_stand_in_the_table(section):
+    rows = {row[0]: row for row in section.blocks[0].rows()}
+    headers = section.blocks[0].headers()
+    steps, own, time = (
+        headers.index(name) for name in ("Steps to reach", "Own time to reach", "Time to reach")
+    )
+    assert [rows["labels"][n] for n in (steps, own, time)] == ["1", "1", "1"]
+    assert rows["hollow"][steps].startswith("0.")
+    assert rows["hollow"][steps] == rows["hollow"][own]  # a second is 60 steps in every run
+    assert rows["hollow"][time].startswith("1.")
+    assert rows["bert"][steps] == rows["bert"][time] == "not reached"
+
+
+def test_there_is_a_curve_for_tokens_and_one_for_time(section):
+    charts = [block for block in section.blocks if isinstance(block, Chart)]
+    assert [chart.name for chart in charts] == ["acceleration_tokens", "acceleration_seconds"]
+    labels, hollow, _ = charts[1].figure.axes[0].lines[:3]
+    assert hollow.get_xdata()[0] - labels.get_xdata()[0] == pytest.approx(20.0)
+
+
+def test_the_answer_weighs_steps_against_time(section):
+    assert section.answer.startswith("**hollow** reaches the last value of labels after 0.")
+    assert "it does not pay in time" in section.answer
+    assert "or more, the teacher would pay." in section.answer
+    assert section.answer.endswith("Not in every seed: bert.")
+    assert section.answer.startswith(section.brief)
+
+
+@pytest.mark.parametrize(
+    ("goal", "verdict"),
+    [
+        (1.0, "the goal of 1.00 is met"),
+        (0.1, "the goal of 0.10 is missed"),
+    ],
+)
+def test_the_goal_is_held_against_the_interval(ablated, goal, verdict):
+    assert verdict in dataclasses.replace(ASKED, goal=goal)(ablated).answer
+
+
+def test_one_seed_decides_nothing(ablated):
+    answer = ASKED([run for run in ablated if run.seed == 0]).answer
+    assert "by one seed" in answer
+    assert "too few seeds to say whether it pays" in answer
+
+
+def test_without_a_baseline_or_an_arrival_it_says_so(ablated):
+    rest = [run for run in ablated if run.experiment != "acceleration/none"]
+    assert ASKED(rest).answer.startswith("The baseline has not been run")
+    slow = [run for run in ablated if run.experiment != "acceleration/hollow"]
+    assert ASKED(slow).answer == "No arm reaches the last value of labels in every seed."
+
+
+def test_without_runs_there_is_no_section(runs):
+    assert ASKED(runs).blocks == ()

@@ -1,0 +1,76 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tcsm.reporting import pace
+
+
+def curve(arm, seed, bits, own=1.0, others=0.0):
+    step = np.arange(1, len(bits) + 1) * 100
+    spent = own * step
+    frame = {"arm": arm, "seed": seed, "step": step, "tokens": step * 8, "own": spent}
+    return pd.DataFrame(frame | {"seconds": spent + others, "bits": bits})
+
+
+BASE = [curve("base", seed, [4.0, 3.0, 2.0 + seed / 10]) for seed in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("y", "level", "x"),
+    [
+        ([4.0, 3.0, 2.0], 2.0, 300),  # at a point
+        ([4.0, 3.0, 2.0], 2.25, 275),  # between points
+        ([4.0, 3.0, 2.0], 5.0, 100),  # from the start
+        ([4.0, 2.0, 3.0], 3.0, 150),  # the first of several
+        ([4.0, 3.0, 2.0], 1.9, math.inf),  # never
+    ],
+)
+def test_a_crossing_by_hand(y, level, x):
+    found = pace.crossing(np.array([100.0, 200.0, 300.0]), np.array(y), level)
+    assert found == pytest.approx(x)
+
+
+def test_shares_are_those_of_the_same_seed():
+    fast = [curve("fast", 0, [3.0, 1.0, 1.0], 2.0, 60.0), curve("fast", 1, [3.1, 1.1], 2.0, 60.0)]
+    found = pace.shares(pd.concat([*BASE, *fast]), "base").set_index(["arm", "seed"])
+    for seed in (0, 1):  # crosses halfway from step 100 to 200
+        row = found.loc[("fast", seed)]
+        assert row["steps"] == pytest.approx(150 / 300)
+        assert row["own"] == pytest.approx(300 / 300)
+        assert row["time"] == pytest.approx(360 / 300)
+        assert found.loc[("base", seed)].tolist() == pytest.approx([1.0, 1.0, 1.0])
+
+
+def test_a_run_that_never_arrives_is_counted():
+    slow = [curve("slow", 0, [4.0, 3.0, 2.5]), curve("slow", 1, [4.0, 3.0, 1.1])]
+    found = pace.shares(pd.concat([*BASE, *slow]), "base")
+    count, total, share = pace.reached(found, "slow", "steps")
+    assert (count, total) == (1, 2)
+    assert share.value == pytest.approx((200 + 100 * 0.9 / 1.9) / 300)
+
+
+def test_a_seed_without_a_baseline_is_left_out():
+    other = curve("fast", 7, [1.0, 1.0, 1.0])
+    assert "fast" not in set(pace.shares(pd.concat([*BASE, other]), "base")["arm"])
+
+
+def test_curves_hold_the_teacher_s_time(ablated):
+    points = pace.curves(ablated, "acceleration", {}, "valid_nats_per_token")
+    mine = points[(points["arm"] == "hollow") & (points["seed"] == 1)]
+    assert mine["step"].tolist() == list(range(100, 1201, 100))
+    assert mine["own"].tolist() == pytest.approx([step / 60 for step in range(100, 1201, 100)])
+    assert (mine["seconds"] - mine["own"]).tolist() == pytest.approx([20.0] * 12)
+    run = next(r for r in ablated if (r.experiment, r.seed) == ("acceleration/hollow", 1))
+    nats = run.metrics["valid_nats_per_token"].dropna()
+    assert mine["bits"].tolist() == pytest.approx((nats / math.log(2)).tolist())
+
+
+def test_nothing_was_trained(runs):
+    assert pace.curves(runs, "acceleration", {}, "valid_nats_per_token").empty
+
+
+def test_even_points_share_their_place_over_seeds():
+    points = pd.concat([curve("a", 0, [2.0, 1.0], 1.0), curve("a", 1, [2.0, 1.0], 3.0)])
+    assert pace.even(points, "own")["own"].tolist() == [200.0, 400.0, 200.0, 400.0]
