@@ -1,7 +1,8 @@
 """The command line: ``tcsm STAGE [KEY=VALUE ...]`` or ``tcsm STAGE --config FILE``.
 
 A stage is a module of ``tcsm/stages``: ``READS`` names the keys of the configuration it reads,
-``main(cfg, out)`` does the work. A new file there is a new command.
+``main(cfg, out)`` does the work, ``tidy(cfg)``, if there is one, cleans up once all runs of the
+command are through. A new file there is a new command.
 """
 
 import ast
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
 from tcsm.errors import InputError
@@ -47,17 +48,22 @@ def _run_stage(name: str, arguments: list[str]) -> None:
     if name not in _stages():
         raise InputError(f"{name}: no such stage; the stages are {', '.join(_stages())}")
     stage = importlib.import_module(f"tcsm.stages.{name}")
-    if arguments[:1] == ["--config"]:
-        if len(arguments) != 2:
-            raise InputError(f"--config: takes one file and nothing else, found {arguments[1:]}")
-        runs = list(config.load(arguments[1]))
-    else:
-        runs = [config.compose(arguments)]
-    for cfg in [OmegaConf.create(config.cut(cfg, stage.READS)) for cfg in runs]:
+    runs = [OmegaConf.create(config.cut(cfg, stage.READS)) for cfg in _runs(arguments)]
+    for cfg in runs:
         try:
             stage.main(cfg, Path(cfg.out))
         except OSError as error:  # a full or forbidden disk
             raise InputError(f"{error.filename or cfg.out}: {error.strerror or error}") from error
+    for cfg in runs:
+        getattr(stage, "tidy", lambda _: None)(cfg)
+
+
+def _runs(arguments: list[str]) -> list[DictConfig]:
+    if arguments[:1] != ["--config"]:
+        return [config.compose(arguments)]
+    if len(arguments) != 2:
+        raise InputError(f"--config: takes one file and nothing else, found {arguments[1:]}")
+    return list(config.load(arguments[1]))
 
 
 def _stages() -> dict[str, str]:

@@ -21,6 +21,7 @@ COUNT = Kind("a whole number of 1 or more", lambda v: type(v) is int and v >= 1)
 SEED = Kind("a whole number of 0 or more, below 2^63", lambda v: type(v) is int and 0 <= v < 2**63)
 TEXT = Kind("a text", lambda v: isinstance(v, str) and v != "")
 MAYBE_TEXT = Kind("a text or null", lambda v: v is None or TEXT.holds(v))
+FLAG = Kind("true or false", lambda v: type(v) is bool)
 TEXTS = Kind("a list of texts", lambda v: _all(v, TEXT))
 COUNTS = Kind("a list of whole numbers of 1 or more", lambda v: v != [] and _all(v, COUNT))
 PAIR = Kind("a pair of texts", lambda v: _all(v, TEXT) and len(v) == 2)  # type: ignore[arg-type]
@@ -28,6 +29,7 @@ PAIRS = Kind("a list of [subject, baseline]", lambda v: _all(v, PAIR))
 
 ABSENT = object()
 KINDS = {
+    "count_failures": FLAG,
     "experiment": TEXT,
     "seed": SEED,
     "out": TEXT,

@@ -22,6 +22,7 @@ import yaml
 from tcsm.errors import InputError
 from tcsm.signatures import near
 
+COUNTED = "count_failures=true"  # how often a divergence fails is one of the answers
 SCHEMA = Path(__file__).parent / "schemas/ablation.schema.yaml"
 
 
@@ -65,7 +66,7 @@ def read(name: str, scale: str, params: Path) -> list[Arm]:
     plan = _checked(path)
     part = plan.get("scales", {}).get(scale, {})
     axes = _kept(plan["axes"], part.get("keep", {}), f"{path}: scales.{scale}.keep")
-    common = [f"experiment={plan['experiment']}", *plan.get("overrides", [])]
+    common = [f"experiment={plan['experiment']}", COUNTED, *plan.get("overrides", [])]
     left_out = plan.get("without", [])
     for number, combination in enumerate(left_out):
         _require_known(combination, plan["axes"], f"{path}: without[{number}]")

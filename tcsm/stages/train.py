@@ -2,7 +2,12 @@
 
 import hashlib
 import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,7 +25,7 @@ from tcsm.stages._shared import architecture, bare, build_model, open_split
 from tcsm.stages._teaching import taught
 from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
-from tcsm.training.hooks import Hooks
+from tcsm.training.hooks import Hooks, NotFiniteError
 from tcsm.training.loop import fit
 from tcsm.training.optim import Recipe
 from tcsm.training.resume import JOURNALS, Resumable
@@ -46,6 +51,7 @@ READS = (
     "objective",
     "bound",
     "trainer",
+    "count_failures",
     "validation.every",
     "validation.sequences",
     "validation.draws",
@@ -55,6 +61,9 @@ READS = (
 
 def main(cfg: DictConfig, out: Path) -> None:
     """Train, or go on where a killed run stopped; leave the run's folder complete.
+
+    The scratch folder stays, so that nothing is done twice where several runs share a process and
+    a later one is killed: `tidy` removes it.
 
     Raises:
         InputError: data, sizes or values that do not fit together; a loss that is not finite.
@@ -78,13 +87,30 @@ def main(cfg: DictConfig, out: Path) -> None:
         watch = Stopwatch(state.elapsed)
         with ExitStack() as stack:
             hooks = _hooks(cfg, resumable, state, validate, stack, answers)
-            fit(state, loss, batches, devices, hooks)
+            descend = partial(fit, state, loss, batches, devices, hooks)
+            _counted(descend, state, resumable) if cfg.count_failures else descend()
         if devices.main:
             _deliver(cfg, out, state, resumable.folder, train)
             flops = bare(model).flops_per_token(cfg.data.length)
             telemetry = describe(watch, state.tokens, devices.device, flops, devices.world)
             write_json(out / "train.telemetry.json", {**telemetry, **answers.costs()})
-            resumable.finish()
+
+
+def tidy(cfg: DictConfig) -> None:
+    """Remove the scratch folder of a run whose own folder is complete."""
+    if int(os.environ.get("RANK", "0")) == 0:  # the others may be early
+        shutil.rmtree(cfg.scratch, ignore_errors=True)
+
+
+def _counted(descend: Callable[[], object], state: TrainState, resumable: Resumable) -> None:
+    """Train; numbers that stop being finite end the run where it was last saved, as a result."""
+    if state.step == 0:
+        resumable.save(state)
+    try:
+        descend()
+    except NotFiniteError as error:
+        print(f"tcsm: {error}", file=sys.stderr)
+        resumable.begin(state)
 
 
 def _validation(

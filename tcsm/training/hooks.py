@@ -36,6 +36,10 @@ class Hooks:
     resumable: Resumable | None = None
 
 
+class NotFiniteError(InputError):
+    """A loss or a gradient stopped being a number."""
+
+
 class Guard:
     """Notes loss and gradient norm on the device, and reads them when asked."""
 
@@ -49,13 +53,13 @@ class Guard:
         self.notes.append((step, torch.stack(pair)))
 
     def check(self) -> None:
-        """Raises InputError at the first step since the last check that was not finite."""
+        """Raises NotFiniteError at the first step since the last check that was not finite."""
         values = torch.stack([pair for _, pair in self.notes]).tolist()
         steps = [step for step, _ in self.notes]
         self.notes.clear()
         for step, (loss, norm) in zip(steps, values, strict=True):
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise InputError(
+                raise NotFiniteError(
                     f"training stopped at step {step}: loss {loss}, gradient norm {norm}; "
                     f"{self._kept()}; try a smaller trainer.learning_rate or trainer.clip, "
                     "a longer trainer.warmup, or devices.precision=fp32"
@@ -76,9 +80,16 @@ class Watch:
         self.last: tuple[Elapsed, int, int] = (state.elapsed, state.tokens, state.step)
 
     def log(self, terms: Mapping[str, Tensor]) -> None:
-        """Writes one row of metrics and one of telemetry."""
+        """Writes one row of metrics and one of telemetry.
+
+        Raises:
+            NotFiniteError: a diagnostic is no number, though loss and gradient are.
+        """
         state, recipe = self.state, self.state.recipe
         values = {name: float(term) for name, term in terms.items()}
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise NotFiniteError(f"training stopped at step {state.step}: {name} is {value}")
         norm = values.pop("grad_norm")
         row: Row = {"step": state.step, "tokens": state.tokens, "loss": values["loss"], **values}
         self.hooks.record({**row, "lr": recipe.rate(state.step - 1), "grad_norm": norm})

@@ -5,7 +5,6 @@ journals end up byte for byte as if nothing had happened.
 """
 
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,11 +52,6 @@ class Resumable:
         if self.main:
             lengths = {name: _secured(self.folder / name) for name in JOURNALS}
             checkpoint.save(self.path, state.tensors(), {"run": self.run, **lengths})
-
-    def finish(self) -> None:
-        """Removes the folder: the run's results are elsewhere by now."""
-        if self.main:
-            shutil.rmtree(self.folder)
 
     def _restore(self, state: TrainState) -> dict[str, int]:
         """Loads a state that fits; returns the lengths of its journals, empty for a new start."""

@@ -1,11 +1,13 @@
 """Every experiment trains; a run is a function of its configuration; errors leave nothing."""
 
 import json
+import shutil
 
 import pytest
 
+from tcsm import config
 from tcsm.training.checkpoint import load
-from tests.stages.house import EXPERIMENTS, finite
+from tests.stages.house import EXPERIMENTS, command, finite
 
 DETERMINISTIC = ("weights.safetensors", "metrics.jsonl", "train.json")
 
@@ -106,3 +108,42 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(own_house):
     tensors, _ = load(kept)
     assert 1 <= tensors["count"][0] < 6
     assert not own_house.unfinished()
+
+
+def test_an_ablation_counts_such_a_run(own_house):
+    """Its weights are so large that their products overflow, but finite themselves."""
+    wild = ("trainer.learning_rate=3e37", "trainer.clip=null", "trainer.checkpoint_every=1")
+    out = own_house.good("train", "experiment=kjv/score", "count_failures=true", *wild)
+    record = json.loads((out / "train.json").read_text())
+    tensors, _ = load(out / "weights.safetensors")
+    assert 0 <= record["steps"] < 6
+    assert all(tensor.isfinite().all() for tensor in tensors.values())
+    assert [row["step"] for row in rows(out)] == [s for s in (2, 4) if s <= record["steps"]]
+    assert not (own_house.root / "scratch/run").exists()
+
+
+def test_a_failure_of_a_later_run_leaves_the_state_of_an_earlier_one(own_house):
+    """Snakemake removes what a failed job wrote; the same command then need not train again."""
+    documents = []
+    for name, rate in (("first", "0.001"), ("second", "3e37")):
+        lines = [
+            *own_house.overrides(name),
+            "experiment=kjv/score",
+            f"trainer.learning_rate={rate}",
+        ]
+        documents.append(config.resolve(config.compose(lines)))
+    file = own_house.root / "runs.yaml"
+    file.write_text("---\n".join(documents))
+    assert command("train", "--config", str(file)).code == 2
+    tensors, _ = load(own_house.root / "scratch/first/state.safetensors")
+    assert tensors["count"][0] == 6
+    again = own_house.files("first")
+    shutil.rmtree(own_house.root / "first")
+    file.write_text(documents[0])
+    done = command("train", "--config", str(file))
+    assert done.err == [
+        f"tcsm: {own_house.root}/scratch/first/state.safetensors: training goes on after step 6"
+    ]
+    same = {name: own_house.files("first")[name] for name in map("first/{}".format, DETERMINISTIC)}
+    assert same == {name: again[name] for name in same}
+    assert not (own_house.root / "scratch/first").exists()

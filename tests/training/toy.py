@@ -107,7 +107,7 @@ def run(scratch, out, before=lambda state: None, loss=loss, recipe=None, fingerp
     save_weights(Path(out) / "weights.safetensors", state.weights(), "toy")
     for name in ("metrics.jsonl", "telemetry.jsonl"):
         shutil.copy(resumable.folder / name, out)
-    resumable.finish()
+    shutil.rmtree(resumable.folder)
     return state
 
 

@@ -43,6 +43,7 @@ def test_the_arms_are_the_product(params: Path) -> None:
     assert last.ablation == "losses"
     assert set(last.overrides) == {
         "experiment=toy/score",
+        "count_failures=true",
         "trainer.steps=2",
         "+extra.key=1",
         "path=uniform",
