@@ -26,7 +26,8 @@ from tcsm.errors import InputError
 from tcsm.signatures import check_arguments, near
 from tcsm.values import check_values
 
-UNBUILT = ("corpus", "tokenizer")  # their constructors may read the disk or the network
+# Their constructors may read the disk or the network.
+UNBUILT = ("corpus", "tokenizer", "pretrained")
 
 
 def params_folder() -> Path:
@@ -146,7 +147,7 @@ def check(cfg: DictConfig) -> None:
     """Build every object of a run, so that bad values show before any job starts.
 
     Under ``torch.device("meta")`` this makes no weights. What may read the disk or the network
-    (``corpus``, ``tokenizer``) has only its arguments checked.
+    (``UNBUILT``) has only its arguments checked.
 
     Raises:
         InputError: As in ``build``.

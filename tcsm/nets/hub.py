@@ -130,9 +130,10 @@ class Pretrained(Hub):
 
     Args:
         name: of the repository, or a folder.
-        tokens: its number of each of our states.
         vocabulary: V.
         causal: GPT-like, else BERT-like.
+        extra: its number of our state V, the start symbol or the mask.
+        tokens: its number of each clean token, None if it counts as we do.
         before: its numbers of what it wants before a text.
         after: and after it.
 
@@ -140,13 +141,14 @@ class Pretrained(Hub):
         InputError: no such checkpoint.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (a checkpoint has that many customs)
         self,
         *,
         name: str,
-        tokens: Sequence[int],
         vocabulary: int,
         causal: bool,
+        extra: int,
+        tokens: Sequence[int] | None = None,
         before: Sequence[int] = (),
         after: Sequence[int] = (),
     ) -> None:
@@ -161,4 +163,5 @@ class Pretrained(Hub):
             raise InputError(
                 f"net.name: {name} cannot be loaded: {error}".split("\n")[0]
             ) from None
-        super().__init__(lm, tokens, vocabulary, causal, (before, after))
+        clean = range(vocabulary) if tokens is None else tokens
+        super().__init__(lm, [*clean, extra], vocabulary, causal, (before, after))

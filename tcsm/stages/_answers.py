@@ -1,6 +1,6 @@
 """What a teacher said, kept on the disk: students of the same batches need not ask again.
 
-A batch has a file of its own: log-conditionals in float16, named by a digest of its tokens and of
+A batch has a file of its own: log-conditionals (float16), named by a digest of its tokens and of
 the sites asked for, in a folder named by a digest of the teacher. Files are written whole and read
 against their checksum; a damaged one is said so and made anew.
 """
@@ -12,6 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -29,6 +30,7 @@ class Answers(Teacher):
         teacher: who is asked; None if nobody ever will be.
         identity: a digest of its weights and of the way it is asked.
         cache: where folders of answers lie; None to ask every time, in full precision.
+        precision: of what is kept.
 
     Attributes:
         made: processor seconds spent by this run on answers.
@@ -36,10 +38,14 @@ class Answers(Teacher):
     """
 
     def __init__(
-        self, teacher: Teacher | None = None, identity: str = "", cache: Path | None = None
+        self,
+        teacher: Teacher | None = None,
+        identity: str = "",
+        cache: Path | None = None,
+        precision: torch.dtype = torch.float16,
     ) -> None:
         super().__init__()
-        self.teacher, self.identity = teacher, identity
+        self.teacher, self.identity, self.precision = teacher, identity, precision
         self.folder = None if cache is None else cache / identity[:16]
         self.made, self.spared = 0.0, 0.0
 
@@ -76,7 +82,7 @@ class Answers(Teacher):
 
     def _make(self, path: Path, x_1: Tensor, sites: Tensor) -> Tensor:
         answer, spent = self._ask(x_1, sites)
-        rounded = answer.half()
+        rounded = answer.to(self.precision)
         save(path, {"log_p": rounded}, {"cpu_seconds": spent})
         return rounded
 

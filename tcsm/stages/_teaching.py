@@ -3,17 +3,19 @@
 import hashlib
 from pathlib import Path
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from tcsm.config import build
-from tcsm.data.tokenizers import Tokenizer
+from tcsm.data.tokenizers import HuggingFace, Tokenizer
 from tcsm.errors import InputError
 from tcsm.objectives.base import Objective
 from tcsm.objectives.soft import SoftDistributionMatching
+from tcsm.process.sources import Mask
 from tcsm.stages._answers import Answers, make_room
 from tcsm.stages._shared import bare, build_model, load_model, open_run
-from tcsm.teachers.ways import Way
+from tcsm.teachers.ways import Together, Way
 from tcsm.training.checkpoint import digest
 from tcsm.training.devices import Devices
 from tcsm.training.state import named
@@ -27,7 +29,11 @@ def taught(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> tuple[Obj
     """
     objective: Objective = build(cfg.objective)
     if isinstance(objective, SoftDistributionMatching):
-        answers = ask(cfg, cfg.objective.target.teacher, tokenizer, devices)
+        way = objective.target.teacher
+        assert isinstance(way, Way)
+        if isinstance(way, Together) and not isinstance(objective.target.path.source, Mask):
+            raise InputError("teacher=together hides sites, which needs path=mask")
+        answers = ask(cfg, way, lent(cfg, tokenizer, devices), devices)
         return objective.taught_by(answers), answers
     if cfg.teacher_run is not None or cfg.pretrained is not None:
         name = type(objective).__name__
@@ -35,21 +41,24 @@ def taught(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> tuple[Obj
     return objective, Answers()
 
 
-def ask(cfg: DictConfig, way: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Answers:
-    """The teacher of a run, asked in some way; its answers kept where the run says."""
-    model = lent(cfg, tokenizer, devices)
-    asked: Way = build(way)
-    parts = [digest(named(model)), str(model), OmegaConf.to_yaml(way, resolve=True)]
-    parts += [devices.device.type, str(devices.bf16)]
-    identity = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def ask(
+    cfg: DictConfig,
+    way: Way,
+    model: nn.Module,
+    devices: Devices,
+    precision: torch.dtype = torch.float16,
+) -> Answers:
+    """A model asked in some way, its answers kept where the run says."""
+    parts = [digest(named(model)), str(model), str(way), devices.device.type, str(devices.bf16)]
+    identity = hashlib.sha256("\n".join([*parts, str(precision)]).encode()).hexdigest()
     cache = None if cfg.targets.cache is None else Path(cfg.targets.cache)
     if cache is not None and devices.main:
         make_room(cache, cfg.targets.limit_mib * 2**20)
-    return Answers(asked(model), identity, cache)
+    return Answers(way(model), identity, cache, precision)
 
 
 def lent(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module:
-    """The model that teaches, frozen, on its device.
+    """The model that teaches, ready to be asked.
 
     Raises:
         InputError: none or two are named; it reads other tokens, or shorter texts.
@@ -59,26 +68,45 @@ def lent(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module:
         raise InputError(
             f"teacher_run: found {found}; name the folder of a teacher's run, or set pretrained"
         )
-    model = _of_run(cfg, tokenizer, devices) if cfg.teacher_run else _of_hub(cfg, tokenizer)
+    if cfg.teacher_run is not None:
+        return of_run("teacher_run", cfg, tokenizer, devices)
+    _same_numbers(cfg, tokenizer)
+    model = build_model(OmegaConf.create({"model": cfg.pretrained}), tokenizer)
+    return _frozen(model.to(devices.device).eval(), cfg)
+
+
+def _same_numbers(cfg: DictConfig, tokenizer: Tokenizer) -> None:
+    """A checkpoint that counts as we do must come with our tokenizer, if that is of its kind."""
+    name, tokens = cfg.pretrained.net.name, cfg.pretrained.net.get("tokens")
+    if tokens is None and isinstance(tokenizer, HuggingFace):
+        theirs = HuggingFace(name, tokenizer.size)
+        if theirs.fingerprint != tokenizer.fingerprint:
+            raise InputError(
+                f"pretrained.net.name: {name} has another tokenizer than {tokenizer.name}"
+            )
+
+
+def of_run(key: str, cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module:
+    """The model of the run whose folder a key holds, frozen.
+
+    Raises:
+        InputError: no such run; it reads other tokens, or shorter texts.
+    """
+    folder = Path(cfg[key])
+    run = open_run(key, folder)
+    known: Tokenizer = build(run.tokenizer)
+    if known.fingerprint != tokenizer.fingerprint:
+        raise InputError(
+            f"{key}: {folder} was trained on tokens of {known.name}, wanted {tokenizer.name}"
+        )
+    return _frozen(load_model(run, tokenizer, folder, devices), cfg)
+
+
+def _frozen(model: nn.Module, cfg: DictConfig) -> nn.Module:
     longest = bare(model).longest
     if longest is not None and longest < cfg.data.length:
         raise InputError(
             f"data.length must be {longest} or less, the most that the teacher can place, found "
             f"{cfg.data.length}"
         )
-    return model.to(devices.device).eval().requires_grad_(False)
-
-
-def _of_run(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module:
-    folder = Path(cfg.teacher_run)
-    run = open_run("teacher_run", folder)
-    known: Tokenizer = build(run.tokenizer)
-    if known.fingerprint != tokenizer.fingerprint:
-        raise InputError(
-            f"teacher_run: {folder} was trained on tokens of {known.name}, wanted {tokenizer.name}"
-        )
-    return load_model(run, tokenizer, folder, devices)
-
-
-def _of_hub(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
-    return build_model(OmegaConf.create({"model": cfg.pretrained}), tokenizer)
+    return model.requires_grad_(False)

@@ -95,5 +95,26 @@ class MaskedLM(Conditional):
         return result
 
 
+class Denoiser(Teacher):
+    """A masked network, asked once with all chosen sites hidden together: p(y | x₁ elsewhere).
+
+    With the mask source that is the marginal of the posterior itself, what students are after:
+    plain distillation (7.2). It has no label noise left, and is no law of clean contexts.
+
+    Args:
+        net: as for `MaskedLM`.
+    """
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.net = MaskedLM(net).net
+
+    def log_conditionals(
+        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """One pass."""
+        return _log_softmax(self.net(x_1.masked_fill(sites, self.net.vocabulary), None, sites))
+
+
 def _log_softmax(logits: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
     return torch.log_softmax(logits, -1, dtype=torch.promote_types(logits.dtype, torch.float32))

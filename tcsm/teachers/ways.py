@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from tcsm.errors import InputError
+from tcsm.nets.base import Net
 from tcsm.teachers import causal
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.teachers.base import Flattened, Teacher
+from tcsm.teachers.conditional import Denoiser
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,17 @@ class Plain(Way):
         if not isinstance(model, Teacher):
             raise _misfit("plain", "model=blind or masked_lm", model)
         return model
+
+
+class Together(Way):
+    """A masked network with all open sites hidden at once: distillation, for masks alone (7.2)."""
+
+    def teacher(self, model: nn.Module) -> Teacher:
+        """One pass for all."""
+        net = getattr(model, "net", None)
+        if not isinstance(net, Net):
+            raise _misfit("together", "model=factorized or masked_lm", model)
+        return Denoiser(net)
 
 
 class OneSided(Way):

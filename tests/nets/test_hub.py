@@ -101,7 +101,7 @@ def test_a_checkpoint_in_its_own_numbers(causal, tmp_path):
     lm, tokens = kind.from_pretrained(tmp_path), [7, 2, 9, 4]
     after = [] if causal else [1]
     fields = {"vocabulary": V, "causal": causal, "before": [10], "after": after}
-    net = Pretrained(name=str(tmp_path), tokens=tokens, **fields)
+    net = Pretrained(name=str(tmp_path), tokens=tokens[:V], extra=tokens[V], **fields)
     ids = torch.tensor(tokens)[X]
     parts = [torch.tensor([part], dtype=torch.int64).expand(2, -1) for part in ([10], after)]
     whole = torch.cat([parts[0], ids, parts[1]], 1)
@@ -111,7 +111,7 @@ def test_a_checkpoint_in_its_own_numbers(causal, tmp_path):
 
 def test_what_is_no_checkpoint_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"net\.name: .* cannot be loaded"):
-        Pretrained(name=str(tmp_path), tokens=range(3), vocabulary=V, causal=True)
+        Pretrained(name=str(tmp_path), extra=3, vocabulary=V, causal=True)
     lm = GPT2(vocabulary=V, **SIZE).lm
     lm.set_input_embeddings(torch.nn.Embedding(4, 8))
     with pytest.raises(InputError, match=r"net\.tokens must be 3 or more numbers below 4"):

@@ -15,6 +15,7 @@ from tests.stages.test_resume import kill_when, lines, start
 
 STUDENT = "experiment=kjv/soft_hollow"
 WAYS = ("teacher=exact", "teacher=top_k", "teacher=taylor", "teacher=one_sided")
+UNIFORM = ("path=uniform", "model=leave_one_out", "net.extra=0", "corruption=time", "bound=time")
 RESULTS = ("weights.safetensors", "metrics.jsonl", "train.json")
 
 
@@ -54,6 +55,14 @@ def test_a_teacher_of_conditionals_teaches(house, teachers, name):
 )
 def test_an_autoregressive_teacher_teaches(house, teachers, name, way):
     house.good("train", STUDENT, teachers(name), way, "trainer.steps=2", name="pupil")
+
+
+def test_a_denoiser_is_distilled(house, teachers):
+    house.good("train", STUDENT, teachers("kjv/distribution"), "teacher=together", name="pupil")
+
+
+def test_uniform_noise_can_be_taught(house, teachers):
+    house.good("train", STUDENT, teachers("teacher/hollow"), *UNIFORM, name="pupil")
 
 
 def test_students_of_the_same_batches_share_answers(house, teachers):
@@ -173,6 +182,7 @@ def test_half_precision_changes_no_target_by_a_thousandth():
         (["kjv/ar"], "teacher=plain asks a run of model=blind or masked_lm, found Autoregressive"),
         (["teacher/bert", "data.length=17"], "data.length must be 16 or less, the most that the"),
         (["kjv/ar", "teacher=top_k", "teacher.k=28"], "teacher.k must lie in [1, 27], found 28"),
+        (["kjv/uniform", "teacher=together", *UNIFORM], "hides sites, which needs path=mask"),
         (["teacher/hollow", "teacher.temperature=0.0"], "teacher.temperature must be positive"),
     ],
 )
@@ -199,3 +209,43 @@ def test_a_teacher_of_other_tokens_or_other_weights_is_refused(house, teachers):
         assert done.code == 2
         assert said in done.err[-1], done.err
     shutil.rmtree(copy)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_checkpoint_teaches(house, tmp_path, causal):
+    """A folder of `transformers` that numbers letters as we do, the extra state 27."""
+    from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    if causal:
+        kind, name = (
+            (
+                GPT2LMHeadModel,
+                GPT2Config(vocab_size=28, n_positions=20, n_embd=8, n_layer=1, n_head=2),
+            ),
+            "pretrained=causal",
+        )
+    else:
+        small = BertConfig(
+            vocab_size=28,
+            hidden_size=8,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=16,
+            max_position_embeddings=20,
+        )
+        kind, name = (BertForMaskedLM, small), "pretrained=masked"
+    kind[0](kind[1]).save_pretrained(tmp_path)
+    given = [STUDENT, name, f"pretrained.net.name={tmp_path}", "pretrained.net.extra=27"]
+    around = [] if causal else ["pretrained.net.before=[1]", "pretrained.net.after=[2]"]
+    way = ["teacher=top_k"] if causal else []
+    house.good("train", *given, *around, *way, name="pupil")
+    for wrong, said in (
+        ("pretrained.net.extra=28", "net.tokens must be 27 or more numbers below 28"),
+        (f"pretrained.net.name={tmp_path / 'none'}", "cannot be loaded"),
+        ("teacher_run=x", "teacher_run: found pretrained, too"),
+        ("data.length=21", "data.length must be"),
+    ):
+        done = house.run("train", *given, *around, *way, wrong, name="refused")
+        assert done.code == 2
+        assert said in done.err[-1], done.err

@@ -10,7 +10,7 @@ from tcsm.nets.transformer import Transformer
 from tcsm.teachers import causal, ways
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.teachers.base import Flattened, Tabulated
-from tcsm.teachers.conditional import Blind
+from tcsm.teachers.conditional import Blind, Denoiser, MaskedLM
 from tests.enumeration import random_law
 
 V, L = 4, 3
@@ -56,6 +56,14 @@ def test_a_way_is_its_teacher(way, teacher):
 def test_a_plain_way_is_the_model_itself():
     blind = Blind(awake(Hollow(vocabulary=V, dim=8, depth=1, heads=1)))
     assert ways.Plain()(blind) is blind
+
+
+def test_a_masked_network_may_be_asked_together():
+    net = awake(Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1))
+    found = ways.Together()(MaskedLM(net)).log_conditionals(X, SITES)
+    assert_close(found, Denoiser(net).log_conditionals(X, SITES))
+    with pytest.raises(InputError, match="teacher=together asks a run of model=factorized or"):
+        ways.Together()(torch.nn.Identity())
 
 
 def test_one_pass_serves_as_ranking_and_as_tail():

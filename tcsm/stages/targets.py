@@ -1,0 +1,100 @@
+"""Teachers become numbers: how far approximate targets are from exact ones, in total variation.
+
+    TV = mean over sites of ½ Σ_y |p̂(y | x^{≠i}) − p(y | x^{≠i})|        (7.3–7.5)
+
+The exact ones are those of the autoregressive run of the key ``reference``, at the temperature
+with which the teacher in question is asked.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from tcsm.config import build
+from tcsm.data.batches import Batches
+from tcsm.errors import InputError
+from tcsm.reporting.records import write_json, write_text
+from tcsm.stages._answers import Answers
+from tcsm.stages._shared import open_split
+from tcsm.stages._teaching import ask, lent, of_run
+from tcsm.teachers.ways import Exact, Way
+from tcsm.training.devices import Devices
+from tcsm.training.telemetry import Stopwatch, describe
+
+READS = (
+    "experiment",
+    "axes",
+    "seed",
+    "out",
+    "data.root",
+    "data.length",
+    "corpus",
+    "tokenizer",
+    "reference",
+    "teacher_run",
+    "pretrained",
+    "targets",
+    "teacher",
+    "evaluation.sequences",
+    "devices",
+)
+Laws = Float[Tensor, "N L V"]
+
+
+@torch.no_grad()
+def main(cfg: DictConfig, out: Path) -> None:
+    """Ask both about the same validation windows; write ``targets.json``.
+
+    Raises:
+        InputError: a run is missing, or cannot be asked that way.
+    """
+    tokenizer = build(cfg.tokenizer)
+    devices: Devices = build(cfg.devices)
+    way: Way = build(cfg.teacher)
+    if cfg.reference is None:
+        raise InputError("reference: found null; stage targets needs an autoregressive run there")
+    watch = Stopwatch()
+    with devices.ready():
+        tokens = open_split(cfg, tokenizer, "valid").tokens
+        windows = Batches(tokens, cfg.data.length, cfg.evaluation.sequences, cfg.seed).at(0).tokens
+        windows = windows.to(devices.device)
+        full = torch.float32
+        teacher = ask(cfg, way, lent(cfg, tokenizer, devices), devices, full)
+        reference = of_run("reference", cfg, tokenizer, devices)
+        exactly = Exact(temperature=way.temperature)
+        exact = ask(cfg, exactly, reference, devices, full)
+        record = compare(_laws(teacher, windows), _laws(exact, windows))
+        owner = {"stage": "targets", "experiment": cfg.experiment, "seed": cfg.seed}
+        write_json(out / "targets.json", {**owner, **record})
+        write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+        telemetry = describe(watch, windows.numel(), devices.device)
+        write_json(out / "targets.telemetry.json", {**telemetry, **teacher.costs()})
+
+
+def compare(log_p: Laws, exact: Laws) -> dict[str, Any]:
+    """Errors of targets: means over sequences, and the standard error of their mean.
+
+    ``entropy`` is that of the exact targets, in nats; ``missing`` their mass where the others
+    have none.
+    """
+    p = exact.exp()
+    tv = ((log_p.exp() - p).abs().sum(-1) / 2).mean(1)
+    missing = p.masked_fill(log_p > -torch.inf, 0).sum(-1)
+    return {
+        "tv": float(tv.mean()),
+        "tv_se": float(tv.std() / len(tv) ** 0.5) if len(tv) > 1 else None,
+        "missing": float(missing.mean()),
+        "entropy": float(-torch.xlogy(p, p).sum(-1).mean()),
+        "sequences": len(tv),
+        "sites": tv.numel() * log_p.shape[1],
+    }
+
+
+def _laws(teacher: Answers, windows: Int[Tensor, "N L"]) -> Laws:
+    """Log-conditionals at every site."""
+    everywhere = torch.ones_like(windows, dtype=torch.bool)
+    return teacher.log_conditionals(windows, everywhere).double().view(*windows.shape, -1)

@@ -1,0 +1,71 @@
+"""Errors of targets from the command line, and by hand on small tables."""
+
+import json
+
+import pytest
+import torch
+
+from tcsm.stages.targets import compare
+from tests.stages.house import finite
+
+EXACT = ("teacher=top_k", "teacher.k=27")
+
+
+@pytest.fixture(scope="module")
+def error(house, trained):
+    """The record of a way of asking an autoregressive run."""
+    run = trained("kjv/ar")
+
+    def record(*way: str) -> dict:
+        given = (f"reference={run}", f"teacher_run={run}")
+        folder = house.good("targets", "experiment=kjv/ar", *given, *way, name="errors")
+        assert (folder / "config.yaml").exists()
+        times = json.loads((folder / "targets.telemetry.json").read_text())
+        assert times["targets_cpu_seconds"] + times["targets_spared_cpu_seconds"] > 0
+        return json.loads((folder / "targets.json").read_text())
+
+    return record
+
+
+def test_errors_of_ways_to_ask(error):
+    found = error("teacher=top_k", "teacher.k=2")
+    assert finite(found)
+    assert (found["stage"], found["sequences"]) == ("targets", 8)
+    assert found["tv"] == pytest.approx(found["missing"], abs=1e-6)
+    assert error(*EXACT)["tv"] < 1e-6
+    assert error("teacher=exact")["tv"] == 0
+    by_k = [error("teacher=top_k", f"teacher.k={k}")["tv"] for k in (1, 4, 16)]
+    assert by_k[0] > by_k[1] > by_k[2]
+    flat = error("teacher=top_k", "teacher.k=2", "teacher.temperature=2.0")
+    assert flat["entropy"] > found["entropy"]
+
+
+def test_one_candidate_and_a_tail_is_the_tail_alone(error):
+    for way, tail in (("one_sided", "OneSided"), ("taylor", "Taylor")):
+        teacher = f"teacher.tail={{_target_: tcsm.teachers.ways.{tail}}}"
+        hybrid = error("teacher=top_k", "teacher.k=1", teacher)
+        assert hybrid["tv"] == pytest.approx(error(f"teacher={way}")["tv"], abs=1e-6)
+        assert hybrid["missing"] == 0
+
+
+def test_other_models_are_held_against_the_same_law(house, trained):
+    house.good("train", "experiment=teacher/hollow", name="teacher/hollow")
+    given = [f"reference={trained('kjv/ar')}", f"teacher_run={house.root / 'teacher/hollow'}"]
+    folder = house.good("targets", "experiment=kjv/ar", *given, name="hollow-errors")
+    assert 0 < json.loads((folder / "targets.json").read_text())["tv"] < 1
+
+
+def test_a_missing_run_is_told(house):
+    for given, said in (([], "reference: found null"), (["reference=x"], "teacher_run: found")):
+        done = house.run("targets", "experiment=kjv/ar", *given, name="none")
+        assert done.code == 2
+        assert said in done.err[-1]
+
+
+def test_numbers_of_two_sequences_by_hand():
+    exact = torch.tensor([[[0.5, 0.5, 0.0]], [[0.25, 0.25, 0.5]]]).log()
+    found = compare(torch.tensor([[[1.0, 0.0, 0.0]], [[0.25, 0.75, 0.0]]]).log(), exact)
+    assert found["tv"] == pytest.approx(0.5)
+    assert found["tv_se"] == pytest.approx(0.0)
+    assert found["missing"] == pytest.approx(0.5)
+    assert found["entropy"] == pytest.approx((0.6931 + 1.0397) / 2, abs=1e-3)
