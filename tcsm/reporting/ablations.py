@@ -19,6 +19,7 @@ from tcsm.reporting.runs import Run
 Words = Mapping[str, Mapping[str, str]]
 NEEDS = ("teacher_run", "reference")
 MADE = ("train", "exact")
+TARGETS = ("targets_cpu_seconds", "targets_spared_cpu_seconds")  # made, spared by a cache
 SPLITS = ("test", "valid")
 IDENTITY = ("stage", "experiment", "seed")
 
@@ -30,9 +31,9 @@ class Grid:
     Attributes:
         axes: what its arms differ in, in the order of their names.
         runs: one row a run: arm (its label), experiment, seed, the value on every axis, test_bpc
-            and valid_bpc, steps, tokens, seconds, CPU-seconds (cpu_seconds of its own,
-            targets_seconds, needed_seconds, and total_seconds, their sum), finite, diverged, and
-            the numbers of ``exact.json`` and ``targets.json``; what was not measured is NaN.
+            and valid_bpc, steps, tokens, CPU-seconds (cpu_seconds of its own, targets_seconds,
+            needed_seconds, and total_seconds, their sum), finite, diverged, and the numbers of
+            ``exact.json`` and ``targets.json``; what was not measured is NaN.
     """
 
     axes: tuple[str, ...]
@@ -105,9 +106,16 @@ def _row(run: Run, words: Words, folders: Mapping[Path, Run]) -> dict[str, objec
         **_numbers(run.exact),
         **_numbers(run.targets),
         **_cost(run, folders),
-        "finite": not health.nonfinite(run.metrics) and bool(run.exact.get("finite", True)),
-        "diverged": health.diverged(run.metrics) or bool(run.exact.get("diverged", False)),
+        **_health(run),
         **values(run),
+    }
+
+
+def _health(run: Run) -> dict[str, bool]:
+    finite = _finished(run) and bool(run.exact.get("finite", True))
+    return {
+        "finite": finite and not health.nonfinite(run.metrics),
+        "diverged": health.diverged(run.metrics) or bool(run.exact.get("diverged", False)),
     }
 
 
@@ -125,19 +133,26 @@ def _is_number(value: object) -> bool:
 
 
 def _cost(run: Run, folders: Mapping[Path, Run]) -> dict[str, float]:
-    own, targets = spent(run, MADE), spent(run, ("targets",))
+    """Its own, apart from its targets; all of its targets, cached or not; the runs it needs."""
+    own = spent(run, MADE) - spent(run, MADE, "targets_cpu_seconds")
+    targets = sum(spent(run, run.stages, key) for key in TARGETS)
     others = sum(
         math.nan if other is None else spent(other, ("train",)) for other in needed(run, folders)
     )
     return {
         "cpu_seconds": own,
-        "seconds": sum(stage.get("seconds", 0.0) for stage in run.stages.values()),
         "targets_seconds": targets,
         "needed_seconds": others,
         "total_seconds": own + targets + others,
     }
 
 
-def spent(run: Run, stages: Iterable[str]) -> float:
+def _finished(run: Run) -> bool:
+    """Whether training went to its end; one whose numbers stop being finite ends before."""
+    planned = (run.config.get("trainer") or {}).get("steps", 0)
+    return not run.train or bool(run.train["steps"] >= planned)
+
+
+def spent(run: Run, stages: Iterable[str], key: str = "cpu_seconds") -> float:
     """CPU-seconds of some stages of a run together."""
-    return float(sum(run.stages.get(stage, {}).get("cpu_seconds", 0.0) for stage in stages))
+    return float(sum(run.stages.get(stage, {}).get(key, 0.0) for stage in stages))

@@ -98,7 +98,7 @@ def by_arm(frame: pd.DataFrame, x: Axis, order: Sequence[str], color: str = "arm
     colors = colors_of(list(order) if color == "arm" else list(pd.unique(frame[color])))
     far = _far({arm: float(mine[x.key].mean()) for arm, mine in groups.items()}, x)
     with mpl.rc_context(STYLE):
-        figure, axes = canvas(0.8 + 0.38 * len(present))
+        figure, axes = canvas(0.8 + (0.38 if len(present) <= FEW // 2 else 0.27) * len(present))
         label(axes, x, Axis("", ""))
         for row, (arm, mine) in enumerate(groups.items()):
             tint = colors[arm if color == "arm" else mine[color].iloc[0]]
@@ -108,7 +108,7 @@ def by_arm(frame: pd.DataFrame, x: Axis, order: Sequence[str], color: str = "arm
             else:
                 words, right = f"{wording.number(values.mean(), 2)} →", axes.get_yaxis_transform()
                 axes.text(0.99, row, words, color=tint, ha="right", va="center", transform=right)
-        axes.set_yticks(range(len(present)), present)
+        axes.set_yticks(range(len(present)), present, size=10 if len(present) <= FEW // 2 else 8.5)
         axes.set_ylim(len(present) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
     return figure
@@ -116,8 +116,8 @@ def by_arm(frame: pd.DataFrame, x: Axis, order: Sequence[str], color: str = "arm
 
 def _dots(axes: Axes, row: int, values: Array, color: str) -> None:
     found = over_seeds(values)
-    axes.plot([found.low, found.high], [row, row], color=color, alpha=0.35, lw=7)
-    axes.plot(found.value, row, "|", color=color, markersize=17, markeredgewidth=2.4)
+    axes.plot([found.low, found.high], [row, row], color=color, alpha=0.35, lw=6)
+    axes.plot(found.value, row, "|", color=color, markersize=14, markeredgewidth=2.4)
     axes.plot(values, [row] * len(values), "o", color=color, ms=5, mec="white")
 
 

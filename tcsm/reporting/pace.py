@@ -3,7 +3,8 @@
     reach of a run = first x at which its curve is at or below the level, linear between points
     its share      = that x / the x at which the baseline of the same seed ends
 
-Time is the processor's, with that of the targets and of the runs that the run needs (its teacher).
+Time is the processor's, with all of the targets, cached or not: a run's own, and that together
+with the trainings that it needs (its teacher's).
 """
 
 import math
@@ -22,12 +23,11 @@ SHARES = ("steps", "own", "time")
 
 
 def curves(runs: Sequence[Run], name: str, words: Words, key: str) -> pd.DataFrame:
-    """One row a point of a run's curve: step, tokens, CPU-seconds own and with others, bits."""
+    """One row a point of a run's curve: step, tokens, CPU-seconds, those with others, bits."""
     grid = ablations.read(runs, name, words)
     if grid.runs.empty:
         return pd.DataFrame(columns=CURVE)
-    extra = grid.runs["total_seconds"] - grid.runs["cpu_seconds"]
-    before = dict(zip(grid.runs["experiment"], extra, strict=True))
+    before = dict(zip(grid.runs["experiment"], grid.runs["needed_seconds"], strict=True))
     found = {
         (run.experiment, run.seed): _points(run, key).assign(
             arm=ablations.label(words, run), seed=run.seed, others=before[run.experiment]
@@ -89,7 +89,9 @@ def even(points: pd.DataFrame, key: str) -> pd.DataFrame:
 def _points(run: Run, key: str) -> pd.DataFrame:
     """The steps at which ``key`` (nats a token) was logged; their time is NaN if it was not."""
     logged = run.metrics.dropna(subset=[key])
-    times = run.telemetry.set_index("step").get("cpu_seconds", pd.Series(dtype=float))
+    journal = run.telemetry.set_index("step")
+    times = journal.get("cpu_seconds", pd.Series(dtype=float))
+    times = times + journal.get("targets_spared_cpu_seconds", 0.0)
     return pd.DataFrame(
         {
             "step": logged["step"],

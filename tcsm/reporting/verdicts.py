@@ -14,9 +14,8 @@ from tcsm.reporting.ablations import Grid
 from tcsm.reporting.tables import Column
 
 HEALTH = (
-    Column("Runs", lambda row: wording.whole(row.runs)),
-    Column("Non-finite", lambda row: wording.whole(row.nonfinite)),
-    Column("Diverged", lambda row: wording.whole(row.diverged)),
+    Column("Non-finite", lambda row: f"{row.nonfinite} of {row.runs}"),
+    Column("Diverged", lambda row: f"{row.diverged} of {row.runs}"),
 )
 COSTS = (
     ("CPU a run", "cpu_seconds"),
@@ -30,7 +29,7 @@ def measured(header: str) -> tuple[Column, ...]:
     """Arm, measure ± half its interval, gap to the baseline with its interval, verdict."""
     return (
         Column("Arm", lambda row: row.arm),
-        Column(header, reach),
+        Column(header[:1].upper() + header[1:], reach),
         Column("Δ to the baseline", lambda row: "baseline" if _is_baseline(row) else gap(row)),
         Column("Verdict", lambda row: "" if _is_baseline(row) else outcome(row)),
     )

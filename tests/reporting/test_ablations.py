@@ -47,13 +47,23 @@ def test_a_teacher_is_part_of_the_cost(ablated):
     assert runs.loc["hollow", keys].tolist() == [20.0, 0.0, 20.0, 40.0]
 
 
-def test_the_targets_of_a_run_are_part_of_its_cost(ablated):
+def test_targets_are_part_of_the_cost_whoever_made_them(ablated):
     run = next(run for run in ablated if run.experiment == "acceleration/hollow")
-    stages = {**run.stages, "targets": {"cpu_seconds": 5.0, "seconds": 5.0}}
+    spent = {"targets_cpu_seconds": 4.0, "targets_spared_cpu_seconds": 6.0}
+    stages = {**run.stages, "train": {**run.stages["train"], **spent}}
     others = [other for other in ablated if other is not run]
     changed = [*others, dataclasses.replace(run, stages=stages)]
-    row = ablations.read(changed, "acceleration", WORDS).runs.set_index("experiment")
-    assert row.loc["acceleration/hollow", "total_seconds"].iloc[0] == 45.0
+    rows = ablations.read(changed, "acceleration", WORDS).runs.set_index(["experiment", "seed"])
+    keys = ["cpu_seconds", "targets_seconds", "needed_seconds", "total_seconds"]
+    found = rows.loc[("acceleration/hollow", run.seed), keys].tolist()
+    assert found == [20.0 - 4.0, 4.0 + 6.0, 20.0, 46.0]
+
+
+@pytest.mark.parametrize(("steps", "finite"), [(1200, True), (1201, False)])
+def test_a_run_that_ended_before_its_time_was_not_finite(ablated, steps, finite):
+    run = next(run for run in ablated if run.experiment == "acceleration/none")
+    planned = dataclasses.replace(run, config={**run.config, "trainer": {"steps": steps}})
+    assert ablations.read([planned], "acceleration", WORDS).runs["finite"].tolist() == [finite]
 
 
 def test_a_teacher_that_is_not_at_hand_leaves_the_cost_unknown(tmp_path):

@@ -16,9 +16,9 @@ from tcsm.reporting.tables import Column, Table
 
 X = {
     "tokens": "training tokens seen",
-    "seconds": "CPU-seconds, with the teacher's and the targets'",
+    "seconds": "CPU-seconds, teacher and targets included",
 }
-HEADERS = {"steps": "Steps to reach", "own": "Own time to reach", "time": "Time to reach"}
+HEADERS = {"steps": "Steps to reach", "time": "Time to reach", "own": "without teacher"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Acceleration:
         base = comparisons.chosen(grid.runs, self.baseline)
         label = str(base["arm"].iloc[0]) if len(base) else ""
         rows = self._rows(comparisons.arms(grid, "test_bpc", self.baseline), points, label)
-        shown = (*verdicts.measured("Test BPC"), *_columns(), *verdicts.costs(rows))
+        name, bpc, gap, _ = verdicts.measured("Test BPC")
+        shown = (name, *_columns(), bpc, gap, *verdicts.costs(rows))
         blocks: tuple[Block, ...] = (
             Table(self.name, rows, (*shown, *verdicts.HEALTH), caption="acceleration"),
             *(self._chart(points, axis) for axis in X if points[axis].notna().any()),
@@ -154,10 +155,11 @@ def _pays(row: pd.Series) -> str:
 
 
 def _amortized(row: pd.Series) -> str:
-    """What the time would be if the runs that it needs came for free, or were shared."""
+    """What the time would be if the teacher were there already, or were shared."""
     if math.isnan(row["own_value"]) or not row["needed_seconds"] > 0:
         return ""
-    alone = f"Were its teacher free, it would take {_share(row, 'own')} of the time"
+    share = _share(row, "own")
+    alone = f"Were its teacher trained already, it would take {share} of the time"
     saved = (1 - row["own_value"]) * row["baseline_seconds"]
     if saved <= 0:
         return f"{alone}: no number of runs that share the teacher would pay for it."

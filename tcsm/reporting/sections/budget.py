@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tcsm.reporting import frames, wording
+from tcsm.reporting import ablations, frames, wording
 from tcsm.reporting.frames import Arms
 from tcsm.reporting.runs import Run
-from tcsm.reporting.sections.base import Command, Missing, Section
+from tcsm.reporting.sections.base import Block, Command, Missing, Section
 from tcsm.reporting.tables import Column, Table
 
 STAGES = ("train", "evaluate", "sample")
@@ -26,6 +26,16 @@ COLUMNS = (
     Column("Tokens a second", lambda row: wording.whole(row.tokens_per_second)),
     Column("Peak memory, MiB", lambda row: wording.whole(row.peak_memory_mib)),
 )
+ABLATIONS = (
+    Column("Ablation", lambda row: row.ablation),
+    Column("Arms", lambda row: wording.whole(row.arms)),
+    Column("Runs", lambda row: wording.whole(row.runs)),
+    Column("A run", lambda row: wording.duration(row.total / row.runs)),
+    Column("most", lambda row: wording.duration(row.most)),
+    Column("All runs", lambda row: wording.duration(row.total)),
+    Column("of the budget", lambda row: wording.share(row.share)),
+)
+OTHERS = "runs that others need"  # teachers, references
 
 
 @dataclass(frozen=True)
@@ -35,22 +45,52 @@ class Budget:
     Attributes:
         arms: experiment → label, in the order shown.
         seconds: CPU-seconds that all runs of these arms may take together; None: no budget.
+        ablations: CPU-seconds that all other runs may take together; None: no budget.
         command: the line that repeats the section.
     """
 
     arms: Arms
     seconds: float | int | None = None
+    ablations: float | int | None = None
     command: str = ""
 
     def __call__(self, runs: Sequence[Run]) -> Section:
-        """The table and the total."""
+        """A table of the arms, one of the ablations, and the totals."""
         title, question = "Budget", "What were the runs allowed to cost, and what did they cost?"
         found = [(label, _timed(runs, name)) for name, label in self.arms.items()]
         rows = pd.DataFrame([self._row(label, mine) for label, mine in found if mine])
-        if rows.empty:
+        others = self._others([run for run in runs if run.experiment not in self.arms])
+        blocks: list[Block] = []
+        if not rows.empty:
+            blocks.append(Table("budget", rows, COLUMNS))
+        if not others.empty:
+            blocks.append(Table("budget_ablations", others, ABLATIONS))
+        if not blocks:
             return Section("budget", title, question, (Missing("", "The budget", "train"),))
-        blocks = (Table("budget", rows, COLUMNS), Command("", self.command))
-        return Section("budget", title, question, blocks, self._answer(rows))
+        blocks.append(Command("", self.command))
+        parts = (("Together", rows, self.seconds), ("For ablations", others, self.ablations))
+        answer = " ".join(_answer(*part) for part in parts if not part[1].empty)
+        return Section("budget", title, question, tuple(blocks), answer)
+
+    def _others(self, runs: Sequence[Run]) -> pd.DataFrame:
+        """One row an ablation, and one for the runs of no ablation; every stage counts."""
+        groups: dict[str, list[Run]] = {}
+        for run in sorted(runs, key=lambda run: (run.experiment, run.seed)):
+            name = run.experiment.partition("/")[0] if ablations.values(run) else OTHERS
+            groups.setdefault(name, []).append(run)
+        last = sorted(groups, key=lambda name: (name == OTHERS, name))
+        return pd.DataFrame([self._group(name, groups[name]) for name in last])
+
+    def _group(self, name: str, runs: Sequence[Run]) -> dict[str, object]:
+        spent = [ablations.spent(run, run.stages) for run in runs]
+        return {
+            "ablation": name,
+            "arms": len({run.experiment for run in runs}),
+            "runs": len(runs),
+            "most": max(spent),
+            "total": sum(spent),
+            "share": sum(spent) / self.ablations if self.ablations else math.nan,
+        }
 
     def _row(self, label: str, runs: Sequence[Run]) -> dict[str, object]:
         cpu = {stage: _known(runs, stage, "cpu_seconds") for stage in STAGES}
@@ -66,15 +106,16 @@ class Budget:
             "peak_memory_mib": _mean(_known(runs, "train", "peak_memory_mib")),
         }
 
-    def _answer(self, rows: pd.DataFrame) -> str:
-        total = float(rows["total"].sum())
-        took = f"{wording.counted(rows['runs'].sum(), 'run')} took {wording.duration(total)}"
-        if not self.seconds:
-            return f"Together {took} of CPU time; no budget was set."
-        return (
-            f"Together {took} of CPU time, {wording.share(total / self.seconds)} of the "
-            f"{wording.duration(self.seconds)} allowed."
-        )
+
+def _answer(opening: str, rows: pd.DataFrame, seconds: float | int | None) -> str:
+    total = float(rows["total"].sum())
+    took = f"{wording.counted(rows['runs'].sum(), 'run')} took {wording.duration(total)}"
+    if not seconds:
+        return f"{opening} {took} of CPU time; no budget was set."
+    return (
+        f"{opening} {took} of CPU time, {wording.share(total / seconds)} of the "
+        f"{wording.duration(seconds)} allowed."
+    )
 
 
 def _timed(runs: Sequence[Run], experiment: str) -> list[Run]:

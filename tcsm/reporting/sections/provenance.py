@@ -9,7 +9,7 @@ import pandas as pd
 from tcsm.reporting import frames, wording
 from tcsm.reporting.frames import Arms
 from tcsm.reporting.runs import Run
-from tcsm.reporting.sections.base import Command, Missing, Section
+from tcsm.reporting.sections.base import Block, Command, Missing, Section
 from tcsm.reporting.tables import Column, Table
 
 COLUMNS = (
@@ -23,11 +23,21 @@ COLUMNS = (
     Column("Threads", lambda row: str(row.threads) or wording.DASH),
     Column("Versions", lambda row: row.versions or wording.DASH),
 )
+OTHERS = (
+    Column("Experiment", lambda row: row.experiment),
+    Column("Runs", lambda row: wording.whole(row.runs)),
+    Column("Made at", lambda row: _commits(row.commits)),
+    Column("Configurations", lambda row: _each(row.config_sha256)),
+    Column("Data", lambda row: _each(row.data_sha256)),
+    Column("Device", lambda row: row.device or wording.DASH),
+)
 
 
 @dataclass(frozen=True)
 class Provenance:
     """Where every run came from; the CSV holds the whole hashes.
+
+    Runs of ablations, and those that others need, are told by experiment, behind a fold.
 
     Attributes:
         arms: experiment → label, in the order shown.
@@ -38,14 +48,24 @@ class Provenance:
     command: str = ""
 
     def __call__(self, runs: Sequence[Run]) -> Section:
-        """The table and whether one clean commit made it all."""
+        """The tables and whether one clean commit made it all."""
         title, question = "Provenance", "From which code, data and machine does each run come?"
-        mine = [run for name in self.arms for run in frames.of_arm(runs, name)]
-        if not mine:
+        if not runs:
             return Section("provenance", title, question, (Missing("", "The table", "train"),))
-        rows = pd.DataFrame([_row(run) for run in mine])
-        blocks = (Table("provenance", rows, COLUMNS), Command("", self.command))
-        return Section("provenance", title, question, blocks, _answer(rows))
+        mine = [run for name in self.arms for run in frames.of_arm(runs, name)]
+        rest = {run.experiment: frames.of_arm(runs, run.experiment) for run in runs}
+        others = [_others(rest[name]) for name in sorted(rest) if name not in self.arms]
+        blocks: list[Block] = []
+        if mine:
+            blocks.append(Table("provenance", pd.DataFrame([_row(run) for run in mine]), COLUMNS))
+        if others:
+            rows, fold = (
+                pd.DataFrame(others),
+                f"{len(others)} experiments of ablations and needed runs",
+            )
+            blocks.append(Table("provenance_ablations", rows, OTHERS, folded=fold))
+        blocks.append(Command("", self.command))
+        return Section("provenance", title, question, tuple(blocks), _answer(runs))
 
 
 def _row(run: Run) -> dict[str, object]:
@@ -78,11 +98,39 @@ def _commit(commit: str, dirty: bool) -> str:
     return _short(commit) + (" + changes" if dirty else "")
 
 
-def _answer(rows: pd.DataFrame) -> str:
-    commits = {str(commit) for commit in rows["train_commit"] if commit}
-    dirty = int((rows["train_dirty"] | rows["evaluate_dirty"]).sum())
+def _others(runs: Sequence[Run]) -> dict[str, object]:
+    """The runs of one experiment: what each came from, a word a seed."""
+    stages = [stage for run in runs for stage in run.stages.values()]
+    made = {(stage.get("commit") or "", bool(stage.get("dirty"))) for stage in stages}
+    return {
+        "experiment": runs[0].experiment,
+        "runs": len(runs),
+        "seeds": " ".join(str(run.seed) for run in runs),
+        "commits": " ".join(sorted(commit + "+" * dirty for commit, dirty in made)),
+        "config_sha256": " ".join(run.config_sha256 for run in runs),
+        "data_sha256": " ".join(run.train.get("data_sha256", "") for run in runs),
+        "weights_sha256": " ".join(run.train.get("weights_sha256", "") for run in runs),
+        "device": ", ".join(sorted({str(stage.get("device", "")) for stage in stages})),
+    }
+
+
+def _commits(commits: str) -> str:
+    return ", ".join(_commit(c.rstrip("+"), c.endswith("+")) for c in commits.split())
+
+
+def _each(hashes: str) -> str:
+    """The first of several hashes, and how many others there are."""
+    found = sorted(set(hashes.split()))
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return _short(found[0] if found else "") + more
+
+
+def _answer(runs: Sequence[Run]) -> str:
+    stages = [[stage for stage in run.stages.values() if stage] for run in runs]
+    commits = {stage["commit"] for mine in stages for stage in mine if stage.get("commit")}
+    dirty = sum(any(stage.get("dirty") for stage in mine) for mine in stages)
     changed = f"{wording.counted(dirty, 'run')} with uncommitted changes"
     return (
-        f"{wording.counted(len(rows), 'run')} from {wording.counted(len(commits), 'commit')}, "
+        f"{wording.counted(len(runs), 'run')} from {wording.counted(len(commits), 'commit')}, "
         f"{changed if dirty else 'none with uncommitted changes'}."
     )

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tcsm.reporting import frames, wording
+from tcsm.reporting import ablations, frames, wording
 from tcsm.reporting.frames import Arms
 from tcsm.reporting.runs import Run
-from tcsm.reporting.sections.base import Section, Text
+from tcsm.reporting.sections.base import Answers, Section, Text
 
 
 @dataclass(frozen=True)
@@ -26,19 +26,27 @@ class Story:
     split: str = "test"
 
     def __call__(self, runs: Sequence[Run]) -> Section:
-        """Two paragraphs: the method, the finding."""
-        return Section("story", "In short", "", (Text("story", self._finding(runs)),))
+        """Two paragraphs, the method and the finding; then the other sections' answers."""
+        blocks = (Text("story", self._finding(runs)), Answers())
+        return Section("story", "In short", "", blocks)
 
     def _finding(self, runs: Sequence[Run]) -> str:
         gaps = frames.differences(runs, self.arms, self.pairs, self.split)
-        trained = {run.experiment for run in runs} & set(self.arms)
-        opening = (
-            f"This page is made from {wording.counted(len(runs), 'run')} of "
-            f"{wording.counted(len(trained), 'arm')}."
-        )
+        opening = self._opening(runs)
         if gaps.empty:
             return f"{opening} No pair of arms has been evaluated yet."
         return " ".join([opening, *(_sentence(row, self.split) for _, row in gaps.iterrows())])
+
+    def _opening(self, runs: Sequence[Run]) -> str:
+        mine = [run.experiment for run in runs if run.experiment in self.arms]
+        asked = [run.experiment.partition("/")[0] for run in runs if ablations.values(run)]
+        text = f"{wording.counted(len(mine), 'run')} of {wording.counted(len(set(mine)), 'arm')}"
+        if asked:
+            text += (
+                f" and {wording.counted(len(asked), 'run')} of "
+                f"{wording.counted(len(set(asked)), 'ablation')}"
+            )
+        return f"This page is made from {text}."
 
 
 def _sentence(row: pd.Series, split: str) -> str:

@@ -25,7 +25,7 @@ COLUMNS = (
     Column("Target", lambda row: row.arm),
     Column("TV to the exact one", _told),
     Column("Sequences", lambda row: wording.whole(row.sequences)),
-    Column("CPU a run", lambda row: wording.duration(row.targets_seconds)),
+    Column("CPU of the targets", lambda row: wording.duration(row.targets_seconds)),
     Column("Runs", lambda row: wording.whole(row.runs)),
 )
 

@@ -121,6 +121,7 @@ def test_stability_counts_troubled_runs(runs):
 
 def test_the_budget_is_held_against_all_stages(runs):
     used = 2 * (3 * (290 + 21 + 14) + 3 * (0 + 1 + 2))
+    runs = [run for run in runs if run.experiment in ARMS]
     section = Budget(ARMS, seconds=2 * used)(runs)
     assert (
         section.answer
@@ -129,6 +130,38 @@ def test_the_budget_is_held_against_all_stages(runs):
     assert table(section).rows()[0][:4] == ["Score", "3", "4 min 51 s", "4 min 52 s"]
     assert table(section).frame["share"].sum() == pytest.approx(0.5)
     assert Budget(ARMS)(runs).answer.endswith("no budget was set.")
+
+
+def test_the_budget_of_ablations_covers_every_stage_and_the_teachers(ablated):
+    used = {"acceleration": 9 * 22, "divergences": 24 * 22, "exact": 6 * (2 + 3 + 4)}
+    used |= {"targets": 45 * 3, "runs that others need": 22}
+    section = Budget(ARMS, ablations=sum(used.values()))(ablated)
+    rows = table(section).frame.set_index("ablation")
+    assert rows["total"].to_dict() == used
+    assert rows["share"].sum() == pytest.approx(1.0)
+    assert rows.loc["divergences", ["arms", "runs", "most"]].tolist() == [8, 24, 22]
+    assert section.answer == (
+        "For ablations 97 runs took 15 min 37 s of CPU time, 100 % of the 15 min 37 s allowed."
+    )
+
+
+def test_ablations_are_counted_in_the_story(two, ablated):
+    opening = Story(ARMS, PAIRS)([*two, *ablated]).blocks[0].text
+    assert opening.startswith(
+        "This page is made from 6 runs of 2 arms and 96 runs of 4 ablations."
+    )
+
+
+def test_provenance_tells_other_experiments_in_a_row_each(two, ablated):
+    section = Provenance(ARMS)([*two, *ablated])
+    tables = [block for block in section.blocks if isinstance(block, Table)]
+    assert [len(block.frame) for block in tables] == [6, 8 + 3 + 15 + 6 + 1]
+    rows = {row[0]: row[1:] for row in tables[1].rows()}
+    assert rows["divergences/mask-kl"][:2] == ["3", "0123456789"]
+    assert rows["divergences/mask-kl"][2].endswith(" and 2 more")
+    assert tables[1].folded == "33 experiments of ablations and needed runs"
+    assert len(tables[1].frame.loc[0, "config_sha256"].split()) == 3
+    assert section.answer == "103 runs from 1 commit, none with uncommitted changes."
 
 
 def test_provenance_tells_commit_and_changes(runs):

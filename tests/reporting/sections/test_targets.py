@@ -12,7 +12,7 @@ def test_errors_by_size_and_tail(ablated):
     section = ASKED(ablated)
     rows = section.blocks[0].rows()
     assert rows[0][:3] == ["no tail, 1", "0.4020 ± 0.0012", "64"]
-    assert rows[0][3] == "3.0 s"
+    assert rows[0][3] == "1.5 s"
     assert len(rows) == 15
     chart = section.blocks[1]
     assert isinstance(chart, Chart)
