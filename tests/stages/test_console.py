@@ -95,7 +95,7 @@ def test_help_is_given_wherever_it_is_asked_for(argv):
     done = command(*argv)
     assert (done.code, done.err) == (0, [])
     assert done.out.startswith("usage: tcsm STAGE")
-    for stage in ("prepare", "train", "evaluate", "sample", "report"):
+    for stage in ("prepare", "train", "targets", "evaluate", "sample", "exact", "report"):
         assert f"\n  {stage} " in done.out
 
 
@@ -104,5 +104,5 @@ def test_an_unknown_stage_is_told_with_those_there_are():
     assert done.code == 2
     assert done.err == [
         "tcsm: error: nosuchstage: no such stage; "
-        "the stages are evaluate, prepare, report, sample, train"
+        "the stages are evaluate, exact, prepare, report, sample, targets, train"
     ]
