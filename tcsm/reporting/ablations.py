@@ -68,7 +68,7 @@ def say(words: Words, axis: str, value: str) -> str:
 
 def label(words: Words, run: Run) -> str:
     """The words for the arm of a run."""
-    return ", ".join(say(words, axis, value) for axis, value in values(run).items())
+    return " · ".join(say(words, axis, value) for axis, value in values(run).items())
 
 
 def needed(run: Run, folders: Mapping[Path, Run]) -> list[Run | None]:

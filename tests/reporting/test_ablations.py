@@ -27,10 +27,10 @@ def test_arms_stand_as_params_list_them_and_speak_their_words(ablated):
         runs = ablations.read(order, "divergences", WORDS).runs
         masked = runs[runs["source"] == "mask"]["arm"].unique().tolist()
         assert masked == [
-            "masked, Hellinger",
-            "masked, KL",
-            "masked, generalized kl",
-            "masked, raw",
+            "masked · Hellinger",
+            "masked · KL",
+            "masked · generalized kl",
+            "masked · raw",
         ]
         assert runs["seed"].tolist() == [0, 1, 2] * 8
 

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from tcsm.errors import InputError
+from tcsm.reporting.figures import Axis
 from tcsm.reporting.page import Context, build, prose
 from tcsm.reporting.runs import read_runs
+from tcsm.reporting.sections.ablation import Ablation
+from tcsm.reporting.sections.acceleration import Acceleration
 from tcsm.reporting.sections.base import Section, Text
 from tcsm.reporting.sections.budget import Budget
 from tcsm.reporting.sections.differences import Differences
@@ -18,12 +21,23 @@ from tcsm.reporting.sections.provenance import Provenance
 from tcsm.reporting.sections.samples import Samples
 from tcsm.reporting.sections.stability import Stability
 from tcsm.reporting.sections.story import Story
+from tcsm.reporting.sections.targets import Targets
 
 ARMS = {"kjv/score": "TCSM, score", "kjv/mdlm": "MDLM <b>", "kjv/causal": "AR"}
 PAIRS = [["kjv/score", "kjv/mdlm"]]
 ROOT = Path(__file__).parents[2]
 FOLDERS = {"template": ROOT / "reports/template", "captions": ROOT / "reports/captions"}
 VOID = {"meta"}
+
+
+def asked() -> list:
+    """The questions of the ablations, in small."""
+    return [
+        Ablation("divergences", "Divergences", "Which?", {"loss": "kl"}),
+        Ablation("exact", "Exact", "Which?", {"divergence": "bce"}, measure=Axis("kl", "nats")),
+        Acceleration("acceleration", "Acceleration", "Sooner?", {"target": "none"}),
+        Targets("targets", "Targets", "How far?", Axis("size", "candidates", log=True)),
+    ]
 
 
 def context(**changes) -> Context:
@@ -34,6 +48,7 @@ def context(**changes) -> Context:
         Learning(ARMS),
         ByNoise(ARMS),
         Samples(ARMS),
+        *asked(),
         Stability(ARMS),
         Budget(ARMS, seconds=3600.0),
         Provenance(ARMS),
@@ -70,8 +85,8 @@ class Outline(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(runs, tmp_path_factory):
-    return build(runs, context(), tmp_path_factory.mktemp("reports")).read_text()
+def page(runs, ablated, tmp_path_factory):
+    return build([*runs, *ablated], context(), tmp_path_factory.mktemp("reports")).read_text()
 
 
 def test_the_page_stands_alone(page):
@@ -93,9 +108,38 @@ def test_hostile_text_is_escaped(page):
     assert "MDLM <b>" not in page
 
 
-def test_equal_records_give_equal_bytes(folders, tmp_path):
+def test_the_first_screen_has_every_answer(page):
+    answers = page[page.index('<ul class="answers">') : page.index("</ul>")]
+    assert re.findall(r'<a href="#(\w+)">', answers) == [chapter.name for chapter in asked()]
+    assert "is lowest with" in answers
+    assert "reaches the last value of none after" in answers
+    assert len(re.sub("<.*?>", "", answers)) < 1200
+    assert "Not part of this run" not in page
+
+
+def test_a_page_of_two_hundred_runs_stays_light(page):
+    assert len(page.encode()) < 3_000_000
+
+
+def test_a_question_that_was_not_asked_has_no_place(runs, tmp_path):
+    page = build(runs, context(), tmp_path).read_text()
+    assert "Not part of this run: Divergences, Exact, Acceleration, Targets." in page
+    assert 'id="divergences"' not in page
+    assert not (tmp_path / "tables/divergences.csv").exists()
+
+
+def test_a_shared_caption_stands_in_where_there_is_no_own(page):
+    assert page.count("paired over the seeds that both arms share") == 2
+
+
+def test_many_arms_lie_behind_a_fold(page):
+    assert re.search(r"<summary>\d+ experiments of ablations and needed runs</summary>", page)
+
+
+def test_equal_records_give_equal_bytes(folders, ablated, tmp_path):
     outs = [tmp_path / name for name in ("a", "b")]
-    for out, order in zip(outs, (folders, folders[::-1]), strict=True):
+    everything = [*folders, *(run.folder for run in ablated)]
+    for out, order in zip(outs, (everything, everything[::-1]), strict=True):
         build(read_runs(order), context(), out)
     files = [sorted(p.relative_to(out) for p in out.rglob("*") if p.is_file()) for out in outs]
     assert files[0] == files[1]

@@ -75,7 +75,7 @@ class Targets:
         return grid.runs.assign(size=size, arm=names).iloc[known]
 
     def _name(self, row: pd.Series) -> str:
-        return ", ".join(ablations.say(self.words, str(axis), str(v)) for axis, v in row.items())
+        return " · ".join(ablations.say(self.words, str(axis), str(v)) for axis, v in row.items())
 
     def _figure(self, drawn: pd.DataFrame) -> Figure:
         x = Axis("size", self.size.label, self.size.log)

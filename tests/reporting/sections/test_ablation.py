@@ -15,9 +15,9 @@ def test_each_source_has_its_baseline_and_its_best(ablated):
     section = ASKED(ablated)
     assert section.answer.count("is lowest") == 2
     assert section.answer.startswith(
-        "**masked, hellinger** is lowest: 2.145 ± 0.024 test BPC, −0.052 ["
+        "**masked · hellinger** is lowest: 2.145 ± 0.024 test BPC, −0.052 ["
     )
-    assert "against masked, KL: better, beyond the spread" in section.answer
+    assert "against masked · KL: better, beyond the spread" in section.answer
     assert section.brief.count(";") == 1
     assert section.question == "Which?"
 
@@ -27,10 +27,10 @@ def test_the_table_holds_every_arm_and_the_figure_tells_the_far_one_in_words(abl
     assert isinstance(table, Table)
     rows = {row[0]: row[1:] for row in table.rows()}
     assert len(rows) == 8
-    assert rows["masked, KL"][1:3] == ["baseline", ""]
-    assert rows["uniform, raw"][2] == "worse"
+    assert rows["masked · KL"][1:3] == ["baseline", ""]
+    assert rows["uniform · raw"][2] == "worse"
     assert table.headers()[-2:] == ["Non-finite", "Diverged"]
-    assert rows["uniform, raw"][-2:] == ["0 of 3", "0 of 3"]
+    assert rows["uniform · raw"][-2:] == ["0 of 3", "0 of 3"]
     assert isinstance(chart, Chart)
     words = [text.get_text() for text in chart.figure.axes[0].texts]
     assert [w[-1] for w in words] == ["→", "→"]
@@ -43,7 +43,7 @@ def test_any_measure_of_the_records_may_be_compared(ablated):
         ASKED, name="exact", baseline={"divergence": "bce"}, measure=Axis("kl", "nats", log=True)
     )
     section = asked(ablated)
-    assert section.answer.endswith("Not finite or diverged: pearson, 3 (3 of 3 runs).")
+    assert section.answer.endswith("Not finite or diverged: pearson · 3 (3 of 3 runs).")
     assert section.blocks[0].rows()[-1][1] == "–"
 
 

@@ -11,7 +11,7 @@ ASKED = Targets("targets", "Targets", "How far?", Axis("size", "candidates K", l
 def test_errors_by_size_and_tail(ablated):
     section = ASKED(ablated)
     rows = section.blocks[0].rows()
-    assert rows[0][:3] == ["no tail, 1", "0.4020 ± 0.0012", "64"]
+    assert rows[0][:3] == ["no tail · 1", "0.4020 ± 0.0012", "64"]
     assert rows[0][3] == "1.5 s"
     assert len(rows) == 15
     chart = section.blocks[1]
@@ -24,7 +24,7 @@ def test_errors_by_size_and_tail(ablated):
 
 def test_the_answer_tells_the_least_error_and_how_it_falls(ablated):
     section = ASKED(ablated)
-    assert section.brief.startswith("**Taylor tail, 16** errs least: 0.0083 ± 0.0012")
+    assert section.brief.startswith("**Taylor tail · 16** errs least: 0.0083 ± 0.0012")
     assert "From 1 to 16 (candidates K): no tail 0.40 → 0.027; Taylor tail 0.10" in section.answer
 
 
