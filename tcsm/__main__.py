@@ -8,13 +8,14 @@ command are through. A new file there is a new command.
 import ast
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
 from tcsm.errors import InputError
+from tcsm.parts import require_read
 
 USAGE = """usage: tcsm STAGE [KEY=VALUE ...]     compose the run from params/ and these overrides
        tcsm STAGE --config FILE      run each document of a YAML file ("-" is standard input)
@@ -48,7 +49,9 @@ def _run_stage(name: str, arguments: list[str]) -> None:
     if name not in _stages():
         raise InputError(f"{name}: no such stage; the stages are {', '.join(_stages())}")
     stage = importlib.import_module(f"tcsm.stages.{name}")
-    runs = [OmegaConf.create(config.cut(cfg, stage.READS)) for cfg in _runs(arguments)]
+    runs = [
+        OmegaConf.create(config.cut(cfg, stage.READS)) for cfg in _runs(arguments, stage.READS)
+    ]
     for cfg in runs:
         try:
             stage.main(cfg, Path(cfg.out))
@@ -58,9 +61,11 @@ def _run_stage(name: str, arguments: list[str]) -> None:
         getattr(stage, "tidy", lambda _: None)(cfg)
 
 
-def _runs(arguments: list[str]) -> list[DictConfig]:
+def _runs(arguments: list[str], reads: Iterable[str]) -> list[DictConfig]:
     if arguments[:1] != ["--config"]:
-        return [config.compose(arguments)]
+        cfg = config.compose(arguments)
+        require_read(arguments, cfg, reads, config.params_folder())
+        return [cfg]
     if len(arguments) != 2:
         raise InputError(f"--config: takes one file and nothing else, found {arguments[1:]}")
     return list(config.load(arguments[1]))

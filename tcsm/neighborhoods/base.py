@@ -144,7 +144,11 @@ def require_symmetric(neighborhood: Neighborhood) -> None:
     """
     if not neighborhood.symmetric:
         name = type(neighborhood).__name__
-        raise InputError(f"the sample form needs a symmetric neighborhood, {name} is not (2.4)")
+        raise InputError(
+            f"the sample form needs a symmetric neighborhood, {name} is not: there the loss of x "
+            "has terms of its in-neighbors, with their weights (2.4); let x be a neighbor of y "
+            "wherever y is one of x, with one weight"
+        )
 
 
 def everywhere(log_q: Float[Tensor, "n V"], open: Bool[Tensor, "B L"]) -> Float[Tensor, "B L V"]:

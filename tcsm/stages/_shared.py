@@ -12,6 +12,7 @@ from tcsm.data.tokenfile import TokenFile, open_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.nets.base import Network
+from tcsm.objectives.base import Objective
 from tcsm.posteriors.joint import Joint
 from tcsm.training.checkpoint import load_weights
 from tcsm.training.devices import Devices
@@ -59,6 +60,20 @@ def build_model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
     if isinstance(model, Joint):
         load_reference(cfg, model)
     return model
+
+
+def require_tokens(objective: Objective, tokenizer: Tokenizer) -> None:
+    """Hold the tokens that an objective's neighborhood counts against the tokenizer's.
+
+    Raises:
+        InputError: there are others.
+    """
+    found = getattr(getattr(objective, "neighborhood", None), "vocabulary", tokenizer.size)
+    if found != tokenizer.size:
+        raise InputError(
+            f"neighborhood.vocabulary must be {tokenizer.size}, the size of tokenizer "
+            f"{tokenizer.name}, found {found}"
+        )
 
 
 def load_reference(cfg: DictConfig, model: Joint) -> None:

@@ -21,7 +21,7 @@ from tcsm.evaluation.bound import Bound
 from tcsm.reporting.records import Writer, write_json, write_text
 from tcsm.stages._answers import Answers
 from tcsm.stages._glue import Loss, Validation
-from tcsm.stages._shared import architecture, bare, build_model, open_split
+from tcsm.stages._shared import architecture, bare, build_model, open_split, require_tokens
 from tcsm.stages._teaching import taught
 from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
@@ -79,6 +79,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         batches.rows(devices.world, state.recipe.accumulate)
         validate = _validation(cfg, model, valid, state.recipe, devices)
         objective, answers = taught(cfg, tokenizer, devices)
+        require_tokens(objective, tokenizer)
         loss = Loss(model, objective, cfg.seed)
         run = _fingerprint(cfg, train.header.sha256, answers.identity)
         resumable = Resumable(Path(cfg.scratch), run, devices.main)

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from tcsm.bregman import bce, generalized_kl, hellinger
 from tcsm.errors import InputError
-from tcsm.neighborhoods.base import PerSite
+from tcsm.neighborhoods.base import PerSite, require_symmetric
 from tcsm.neighborhoods.semantic import Semantic, nearest, require_connected, scattered
 from tcsm.noise import batch_noise
 
@@ -65,6 +65,23 @@ def test_a_disconnected_graph_is_refused_with_the_reason():
         _ = Semantic(clusters, near=1, random=0).neighbors
     chain = torch.eye(5).roll(1, 0).bool()
     require_connected(chain | chain.T)
+
+
+def test_a_directed_neighborhood_is_refused_with_the_reason():
+    """(2.4): with edges one way round the sample form is least elsewhere, by enumeration."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Circle(Parts):
+        symmetric = False
+        neighbors = torch.arange(V)[:, None].roll(-1, 0)
+
+    p = torch.tensor([0.3, 0.05, 0.1, 0.2, 0.25, 0.1]).double()
+    logits = p.log().requires_grad_()
+    expected(Circle(), p, logits, bce).backward()
+    assert logits.grad.abs().max() > 1e-2
+    require_symmetric(CONNECTED)
+    with pytest.raises(InputError, match=r"Circle is not.*in-neighbors.*\(2\.4\); let x be"):
+        require_symmetric(Circle())
 
 
 @pytest.mark.parametrize("divergence", [generalized_kl, bce, hellinger])

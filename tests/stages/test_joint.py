@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.stages.house import NEEDY, finite
+from tests.stages.house import NEEDY, PARAMS, finite
 
 JOINT = ("experiment=kjv/joint", "weighting=open_mean")
 OTHERS = {
@@ -67,3 +67,15 @@ def test_a_reference_must_be_there_and_fit(house, trained):
         done = house.run("train", *JOINT, "objective=nce", *given, name="none")
         assert done.code == 2
         assert message in done.err[-1]
+
+
+def test_a_factorized_model_is_warned_of_larger_blocks(house):
+    """At run time and in the params file: its optimum is not the marginals (2.5)."""
+    overrides = ("objective=score_whole", "neighborhood=hamming_k", "divergence=bce")
+    with pytest.warns(
+        UserWarning, match="HammingK moves a factorized posterior off the marginals"
+    ):
+        house.good("train", *overrides, name="blocks")
+    for name in ("neighborhood/hamming_k", "neighborhood/edit", "objective/score_whole"):
+        text = (PARAMS / f"{name}.yaml").read_text("utf-8")
+        assert "leaves the marginals (2.5)" in " ".join(text.replace("#", "").split())

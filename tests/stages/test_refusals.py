@@ -292,6 +292,16 @@ def test_an_evaluation_that_cannot_be(house, run, overrides, said):
             ["experiment=kjv/ar", *NELBO],
             ["objective: Nelbo needs a posterior"],
         ),
+        (["divergence=bce"], ["divergence=bce: nothing in this run reads divergence", "=score,"]),
+        (["objective=score", "scoring=brier"], ["reads scoring; it needs objective=distribution"]),
+        (
+            ["objective=score", "neighborhood.vocabulary=20"],
+            ["neighborhood.vocabulary must be 27, the size of tokenizer letters, found 20"],
+        ),
+        (
+            ["objective=score", "neighborhood=semantic", "neighborhood.random=0"],
+            ["tokens", "cannot be reached from token 0", "(2.2)", "raise neighborhood.near"],
+        ),
         (["corpus.path=another.txt"], ["made from corpus text.txt, wanted another.txt"]),
     ],
 )

@@ -1,0 +1,70 @@
+"""Parts of a configuration that other parts read: what nobody reads was set by mistake."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from tcsm.errors import InputError
+
+# No stage looks at these: they matter through interpolations such as ${divergence} alone.
+PARTS = (
+    "corruption",
+    "divergence",
+    "neighborhood",
+    "net",
+    "path",
+    "schedule",
+    "scoring",
+    "soft",
+    "teacher",
+    "weighting",
+)
+
+
+def require_read(
+    overrides: Sequence[str], cfg: DictConfig, reads: Iterable[str], params: Path
+) -> None:
+    """Refuse an override of a part that nothing in the run reads.
+
+    Args:
+        overrides: of the command line.
+        cfg: what they compose, interpolations unresolved.
+        reads: keys that the stage itself reads.
+        params: the folder of the configuration.
+
+    Raises:
+        InputError: it names the choices that would read the part.
+    """
+    plain = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(plain, dict)
+    read = reached(plain, {key.partition(".")[0] for key in reads})
+    for override in overrides:
+        part = re.split(r"[.=]", override.lstrip("+"))[0]
+        if part in PARTS and part not in read:
+            readers = ", ".join(_readers(part, params))
+            raise InputError(f"{override}: nothing in this run reads {part}; it needs {readers}")
+
+
+def reached(plain: dict[Any, Any], reads: set[str]) -> set[str]:
+    """The keys that are read, or pointed to by what is read."""
+    found = {str(key) for key in plain if key not in PARTS} | reads
+    waiting = list(found)
+    while waiting:
+        text = json.dumps(plain.get(waiting.pop()), default=str)
+        fresh = set(re.findall(r"\$\{(\w+)", text)) - found
+        found |= fresh
+        waiting += fresh
+    return found
+
+
+def _readers(part: str, params: Path) -> list[str]:
+    """The choices that point to a part."""
+    return [
+        f"{path.parent.name}={path.stem}"
+        for path in sorted(params.glob("*/*.yaml"))
+        if f"${{{part}}}" in path.read_text("utf-8")
+    ]
