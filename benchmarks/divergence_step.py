@@ -25,6 +25,7 @@ from tcsm.training.state import TrainState
 
 SCORE = ("experiment=kjv/score",)
 RAW = (*SCORE, "objective.smoothing=0.0")
+LINE, WEIGHED = "objective=score_log_linear", "objective=score_preconditioned"
 ARMS = {
     "distribution, KL": ("experiment=kjv/distribution",),
     "score, generalized KL, smoothed": SCORE,
@@ -33,6 +34,8 @@ ARMS = {
     "score, Hellinger, raw": (*RAW, "divergence=hellinger"),
     "score, Hellinger, smoothed": (*SCORE, "divergence=hellinger"),
     "score, LSIF, raw": (*RAW, "divergence=lsif"),
+    "score, generalized KL, log-linear": ("experiment=kjv/score", LINE),
+    "score, BCE, preconditioned": ("experiment=kjv/score", WEIGHED, "divergence=bce"),
 }
 DRAWS = 2000
 
