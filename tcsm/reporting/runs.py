@@ -32,7 +32,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "sample": ("experiment", "seed", "runs"),
     "sampler run": ("sampler", "steps", "network_calls", "texts", "statistics"),
     "exact": ("experiment", "seed", "kl", "finite", "diverged"),
-    "targets": ("experiment", "seed", "tv", "tv_se"),
+    "targets": ("experiment", "seed", "tv", "tv_se", "sequences", "missing", "entropy"),
     "telemetry": ("seconds", "cpu_seconds", "device", "threads", "versions", "commit", "dirty"),
 }
 

@@ -74,7 +74,8 @@ def make_targets(root: Path, experiment: str, seed: int, axes, tv: float) -> Pat
     """The error of one kind of approximate target."""
     folder = _folder(root, experiment, seed, axes=axes)
     record = {"stage": "targets", "experiment": experiment, "seed": seed, "tv": tv}
-    write_json(folder / "targets.json", record | {"tv_se": 0.002, "sequences": 64})
+    record |= {"tv_se": 0.002, "sequences": 64, "missing": tv / 2, "entropy": 1.25}
+    write_json(folder / "targets.json", record)
     spent = {"targets_cpu_seconds": 1.0, "targets_spared_cpu_seconds": 0.5}
     write_json(folder / "targets.telemetry.json", {**_telemetry(3.0), **spent})
     return folder

@@ -15,6 +15,7 @@ from tcsm.reporting.sections.base import Block, Chart, Command, Section
 from tcsm.reporting.tables import Column, Table
 
 KEY = "tv"
+WITHIN = ("tv_se", "sequences", "missing", "entropy")  # of a run, over its own sequences
 
 
 def _told(row: pd.Series) -> str:
@@ -24,6 +25,8 @@ def _told(row: pd.Series) -> str:
 COLUMNS = (
     Column("Target", lambda row: row.arm),
     Column("TV to the exact one", _told),
+    Column("Mass left out", lambda row: wording.short(row.missing)),
+    Column("Entropy, nats", lambda row: wording.number(row.entropy, 2)),
     Column("Sequences", lambda row: wording.whole(row.sequences)),
     Column("CPU of the targets", lambda row: wording.duration(row.targets_seconds)),
     Column("Runs", lambda row: wording.whole(row.runs)),
@@ -101,6 +104,6 @@ class Targets:
 def _rows(grid: Grid) -> pd.DataFrame:
     """One row a target: mean and standard error over seeds, of one seed over its sequences."""
     rows = comparisons.arms(grid, KEY, {})
-    within = grid.runs.groupby("arm", sort=False)[["tv_se", "sequences"]].mean()
-    se = rows["error"].fillna(rows["arm"].map(within["tv_se"]))
-    return rows.assign(error=se, sequences=rows["arm"].map(within["sequences"]))
+    within = grid.runs.groupby("arm", sort=False)[list(WITHIN)].mean()
+    known = {key: rows["arm"].map(within[key]) for key in WITHIN}
+    return rows.assign(**known, error=rows["error"].fillna(known["tv_se"]))
