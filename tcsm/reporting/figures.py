@@ -63,7 +63,7 @@ def lines(
     """The mean over seeds of ``y`` against ``x``, a line an arm, in a band from least to most."""
     present = [arm for arm in order if arm in set(frame["arm"])]
     with mpl.rc_context(STYLE):
-        figure, axes = canvas(3.5)
+        figure, axes = canvas(2.9 + 0.2 * math.ceil(len(present) / 2))
         sns.lineplot(
             data=frame,
             x=x.key,

@@ -118,11 +118,13 @@ def _cell(share: str) -> Callable[[Any], str]:
 
 
 def _told(row: pd.Series, share: str) -> str:
-    """``0.71 [0.60, 0.82]``, how many runs reached it, or that none did."""
+    """``0.71 [0.60, 0.82]``; the mean of those that reached it; or that none did."""
     count, total = int(row[f"{share}_reached"]), int(row[f"{share}_of"])
     if count == 0:
         return "not reached" if total and row["steps_reached"] == 0 else wording.DASH
-    return _share(row, share) + ("" if count == total else f", {count} of {total} runs")
+    if count < total:
+        return f"{wording.number(row[f'{share}_value'], 2)} ({count} of {total})"
+    return _share(row, share)
 
 
 def _share(row: pd.Series, share: str) -> str:

@@ -26,6 +26,16 @@ def test_shares_stand_in_the_table(section):
     assert rows["bert"][steps] == rows["bert"][time] == "not reached"
 
 
+def test_an_arm_that_arrives_in_some_runs_has_no_interval(ablated):
+    late = [run for run in ablated if run.experiment == "acceleration/hollow" and run.seed == 1]
+    bert = [run for run in ablated if run.experiment == "acceleration/bert" and run.seed == 1]
+    swapped = dataclasses.replace(late[0], metrics=bert[0].metrics)
+    section = ASKED([swapped if run is late[0] else run for run in ablated])
+    rows = {row[0]: row for row in section.blocks[0].rows()}
+    assert rows["hollow"][1].endswith(" (2 of 3)")
+    assert section.answer == "No arm reaches the last value of labels in every seed."
+
+
 def test_there_is_a_curve_for_tokens_and_one_for_time(section):
     charts = [block for block in section.blocks if isinstance(block, Chart)]
     assert [chart.name for chart in charts] == ["acceleration_tokens", "acceleration_seconds"]
