@@ -8,49 +8,12 @@ TopK       the K best by one teacher exactly, the tail by another     K sequence
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from tcsm.errors import InputError
-from tcsm.teachers.autoregressive import Autoregressive
+from tcsm.nets.transformer import Transformer
 from tcsm.teachers.base import Teacher, substitute
-
-
-class LeftToRight(nn.Module):
-    """An autoregressive model, as its teachers ask it.
-
-    Args:
-        model: its network keeps all its states in a parameter ``embedding``.
-    """
-
-    def __init__(self, model: Autoregressive) -> None:
-        super().__init__()
-        self.model = model
-
-    @property
-    def embedding(self) -> Float[Tensor, "V D"]:
-        """W: one row a clean token."""
-        table: Tensor = self.model.net.embedding  # type: ignore[assignment]
-        return table[: self.model.net.vocabulary].detach()
-
-    def log_next(self, x: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]) -> Float[Tensor, "n V"]:
-        """Log p(· | x^{<i}) at the chosen sites, float64."""
-        start = torch.full_like(x[:, :1], self.model.net.vocabulary)
-        logits: Tensor = self.model.net(torch.cat([start, x[:, :-1]], 1), None, sites)
-        return torch.log_softmax(logits.double(), -1)
-
-    def log_next_of(self, embedded: Float[Tensor, "B L D"]) -> Float[Tensor, "B L V"]:
-        """The same at every site, as a function of the embeddings of x.
-
-        Every input gets an embedding of its own: number 0 is the start's, then those of x.
-        """
-        net, (batch, length, _) = self.model.net, embedded.shape
-        start: Tensor = net.embedding[net.vocabulary, None]  # type: ignore[index]
-        own = torch.cat([start.detach(), embedded.flatten(0, 1)])
-        ids = torch.arange(1, 1 + batch * length, device=embedded.device).view(batch, length)
-        ids = torch.cat([torch.zeros_like(ids[:, :1]), ids[:, :-1]], 1)
-        arguments = (ids, None, torch.ones_like(ids, dtype=torch.bool))
-        logits = torch.func.functional_call(net, {"embedding": own}, arguments)
-        return torch.log_softmax(logits.double(), -1).view(batch, length, -1)
+from tcsm.teachers.left_to_right import LeftToRight
 
 
 class OneSided(Teacher):
@@ -87,14 +50,23 @@ class Exact(Teacher):
         """All V substitutions."""
         row, column = sites.nonzero(as_tuple=True)
         tokens = torch.arange(len(self.model.embedding), device=x_1.device)
-        scores = self.log_suffix(x_1[row], column, tokens.expand(len(row), -1))
+        scores = self.log_suffix(x_1, (row, column), tokens.expand(len(row), -1))
         return torch.log_softmax(scores, -1)
 
     def log_suffix(
-        self, x: Int[Tensor, "n L"], column: Int[Tensor, "n"], tokens: Int[Tensor, "n K"]
+        self, x: Int[Tensor, "B L"], place: tuple[Tensor, Tensor], tokens: Int[Tensor, "n K"]
     ) -> Float[Tensor, "n K"]:
-        """Σ_{j≥i} log p(x^j | x^{<j}) of each x^{i←y}: log p₁ up to its prefix, equal for all."""
-        whole = substitute(x, column, tokens).flatten(0, 1)
+        """Σ_{j≥i} log p(x^j | x^{<j}) of each x^{i←y}: log p₁ up to its prefix, equal for all.
+
+        Args:
+            x: sequences.
+            place: row and column of each site.
+            tokens: what is put there.
+        """
+        if isinstance(self.model.model.net, Transformer):
+            return self.model.log_after(x, place, tokens, self.batch)
+        row, column = place
+        whole = substitute(x[row], column, tokens).flatten(0, 1)
         after = torch.arange(x.shape[1], device=x.device) >= column[:, None]
         after = after.repeat_interleave(tokens.shape[1], 0)
         starts = range(0, len(whole), self.batch)
@@ -161,7 +133,7 @@ class TopK(Teacher):
         label = x_1[row, column][:, None]
         rank = self.ranking.log_conditionals(x_1, sites)
         best = rank.scatter(-1, label, torch.inf).topk(self.k).indices  # the label comes first
-        scores = self.exact.log_suffix(x_1[row], column, best).to(rank.dtype)
+        scores = self.exact.log_suffix(x_1, (row, column), best).to(rank.dtype)
         others = torch.full_like(rank, -torch.inf)
         if self.tail is not None:
             same = self.tail is self.ranking  # a backward spared where Taylor is both

@@ -16,6 +16,7 @@ from tcsm.teachers import causal
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.teachers.base import Flattened, Teacher
 from tcsm.teachers.conditional import Denoiser
+from tcsm.teachers.left_to_right import LeftToRight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,10 +129,10 @@ class TopK(Way):
         return causal.TopK(exact, self.k, ranking, ranking if same else tail)
 
 
-def _left_to_right(way: str, model: nn.Module) -> causal.LeftToRight:
+def _left_to_right(way: str, model: nn.Module) -> LeftToRight:
     if not isinstance(model, Autoregressive):
         raise _misfit(way, "model=autoregressive", model)
-    return causal.LeftToRight(model)
+    return LeftToRight(model)
 
 
 def _misfit(way: str, wanted: str, model: nn.Module) -> InputError:

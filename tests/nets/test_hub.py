@@ -8,8 +8,9 @@ from tcsm.errors import InputError
 from tcsm.nets.hub import BERT, GPT2, Hub, Pretrained
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.teachers.base import Tabulated
-from tcsm.teachers.causal import Exact, LeftToRight, OneSided, Taylor, TopK
+from tcsm.teachers.causal import Exact, OneSided, Taylor, TopK
 from tcsm.teachers.conditional import MaskedLM
+from tcsm.teachers.left_to_right import LeftToRight
 from tests.enumeration import sequences
 
 V, L = 3, 4

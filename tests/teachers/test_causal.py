@@ -8,7 +8,8 @@ from tcsm.errors import InputError
 from tcsm.nets.transformer import Transformer
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.teachers.base import Tabulated
-from tcsm.teachers.causal import Exact, LeftToRight, OneSided, Taylor, TopK
+from tcsm.teachers.causal import Exact, OneSided, Taylor, TopK
+from tcsm.teachers.left_to_right import LeftToRight
 from tests.enumeration import sequences
 
 V, L = 5, 4

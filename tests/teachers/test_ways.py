@@ -11,6 +11,7 @@ from tcsm.teachers import causal, ways
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.teachers.base import Flattened, Tabulated
 from tcsm.teachers.conditional import Blind, Denoiser, MaskedLM
+from tcsm.teachers.left_to_right import LeftToRight
 from tests.enumeration import random_law
 
 V, L = 4, 3
@@ -30,7 +31,7 @@ def awake(net):
 MODEL = Autoregressive(
     awake(Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1, causal=True))
 )
-LEFT = causal.LeftToRight(MODEL)
+LEFT = LeftToRight(MODEL)
 EXACT, ONE_SIDED, TAYLOR = causal.Exact(LEFT), causal.OneSided(LEFT), causal.Taylor(LEFT)
 
 

@@ -1,0 +1,83 @@
+"""An autoregressive model as its teachers ask it: by tokens, embeddings, suffixes (7.3–7.5)."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from tcsm.nets.suffix import Remembered
+from tcsm.nets.transformer import Transformer
+from tcsm.teachers.autoregressive import Autoregressive
+
+
+class LeftToRight(nn.Module):
+    """An autoregressive model, as its teachers ask it.
+
+    Args:
+        model: its network keeps all its states in a parameter ``embedding``.
+    """
+
+    def __init__(self, model: Autoregressive) -> None:
+        super().__init__()
+        self.model = model
+
+    @property
+    def embedding(self) -> Float[Tensor, "V D"]:
+        """W: one row a clean token."""
+        table: Tensor = self.model.net.embedding  # type: ignore[assignment]
+        return table[: self.model.net.vocabulary].detach()
+
+    def shifted(self, x: Int[Tensor, "B L"]) -> Int[Tensor, "B L"]:
+        """What the network reads to predict x: the start, then x without its end."""
+        start = torch.full_like(x[:, :1], self.model.net.vocabulary)
+        return torch.cat([start, x[:, :-1]], 1)
+
+    def log_next(self, x: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]) -> Float[Tensor, "n V"]:
+        """Log p(· | x^{<i}) at the chosen sites, float64."""
+        logits: Tensor = self.model.net(self.shifted(x), None, sites)
+        return torch.log_softmax(logits.double(), -1)
+
+    def log_next_of(self, embedded: Float[Tensor, "B L D"]) -> Float[Tensor, "B L V"]:
+        """The same at every site, as a function of the embeddings of x.
+
+        Every input gets an embedding of its own: number 0 is the start's, then those of x.
+        """
+        net, (batch, length, _) = self.model.net, embedded.shape
+        start: Tensor = net.embedding[net.vocabulary, None]  # type: ignore[index]
+        own = torch.cat([start.detach(), embedded.flatten(0, 1)])
+        ids = torch.arange(1, 1 + batch * length, device=embedded.device).view(batch, length)
+        ids = torch.cat([torch.zeros_like(ids[:, :1]), ids[:, :-1]], 1)
+        arguments = (ids, None, torch.ones_like(ids, dtype=torch.bool))
+        logits = torch.func.functional_call(net, {"embedding": own}, arguments)
+        return torch.log_softmax(logits.double(), -1).view(batch, length, -1)
+
+    def log_after(
+        self,
+        x: Int[Tensor, "B L"],
+        place: tuple[Tensor, Tensor],
+        tokens: Int[Tensor, "n K"],
+        batch: int,
+    ) -> Float[Tensor, "n K"]:
+        """Σ_{j≥i} log p(x^j | x^{<j}) of each x^{i←y}, every prefix read once.
+
+        Args:
+            x: sequences.
+            place: row and column of each site.
+            tokens: what is put there.
+            batch: suffixes that the network sees at once.
+        """
+        net, (row, column), many = self.model.net, place, tokens.shape[1]
+        assert isinstance(net, Transformer)
+        read = self.shifted(x)
+        remembered = Remembered(net, read)
+        log_next = self.log_next(x, torch.ones_like(x, dtype=torch.bool)).view(*x.shape, -1)
+        scores = log_next[row, column].gather(-1, tokens)
+        for first in range(1, x.shape[1]):
+            here = (column == first - 1).nonzero()[:, 0]
+            for start in range(0, len(here), max(1, batch // many)):
+                part = here[start : start + max(1, batch // many)]
+                tails = read[row[part], None, first:].repeat(1, many, 1)
+                tails[:, :, 0] = tokens[part]
+                log_p = torch.log_softmax(remembered.logits_after(row[part], tails).double(), -1)
+                label = x[row[part], None, first:, None].expand(-1, many, -1, 1)
+                scores[part] += log_p.gather(-1, label).sum((-1, -2))
+        return scores
