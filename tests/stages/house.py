@@ -22,7 +22,8 @@ TEACHERS = [name for name in ALL if name.startswith("teacher/")]  # not all of t
 NEEDY = [
     name for name in ALL if "\nneeds:" in (PARAMS / f"experiment/{name}.yaml").read_text("utf-8")
 ]
-EXPERIMENTS = [name for name in ALL if name not in TEACHERS + NEEDY]
+WORLDS = [name for name in ALL if name.startswith("exact/")]  # they read no text
+EXPERIMENTS = [name for name in ALL if name not in TEACHERS + NEEDY + WORLDS]
 LENGTH = 16
 UNFINISHED = (".partial", ".part", ".tmp")
 TINY = (

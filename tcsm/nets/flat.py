@@ -1,0 +1,32 @@
+"""A network that knows nothing: all logits are 0, so that a factorized posterior is uniform.
+
+As the reference of a joint posterior it leaves everything to the energy: E = −log p₁ + const fits
+every x_t at once, since given what masks leave open p(x₁ | x_t) ∝ p₁(x₁) (1.3, 6.6).
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from tcsm.nets.base import Net
+
+
+class Flat(Net):
+    """States (B, L) ↦ nothing learned, logits 0.
+
+    Args:
+        vocabulary: V, the clean tokens, one logit each.
+        extra: further input states.
+    """
+
+    def __init__(self, vocabulary: int, extra: int) -> None:
+        super().__init__()
+        self.vocabulary, self.states = vocabulary, vocabulary + extra
+        self.causal, self.timed, self.chunk = False, False, None
+        self.head = nn.Identity()
+
+    def features(
+        self, x: Int[Tensor, "B L"], t: Tensor | None, rows: Int[Tensor, "n"]
+    ) -> Float[Tensor, "n V"]:
+        """Zeros."""
+        return torch.zeros(len(rows), self.vocabulary, device=x.device)

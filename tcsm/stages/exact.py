@@ -1,0 +1,193 @@
+"""One small run in a world whose law is known: trained on fresh samples, held against the truth.
+
+Writes ``exact.json``: the true KL(p₁ ‖ q), q the model's exact law (of a joint model q(x | all
+masked), of a factorized one that of its any-order chain), its curve, the condition of the loss,
+the variance of its gradient, and what it cost. A run that stops being finite is a result too.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+
+from tcsm.config import build
+from tcsm.data.batches import Batch
+from tcsm.errors import InputError
+from tcsm.evaluation import enumeration
+from tcsm.evaluation.curvature import Bend, condition
+from tcsm.noise import Noise
+from tcsm.posteriors.joint import Joint
+from tcsm.reporting.records import Writer, write_json, write_text
+from tcsm.stages._glue import Loss
+from tcsm.stages._shared import bare
+from tcsm.training.devices import Devices
+from tcsm.training.hooks import Hooks, NotFiniteError
+from tcsm.training.loop import fit
+from tcsm.training.state import TrainState, assign, named
+from tcsm.training.telemetry import Stopwatch, describe
+from tcsm.worlds.base import World
+
+READS = (
+    "experiment",
+    "axes",
+    "seed",
+    "out",
+    "world",
+    "data.batch",
+    "model",
+    "neighborhood",
+    "divergence",
+    "objective",
+    "trainer",
+    "devices",
+)
+PROBES = 16  # batches that tell the variance of the gradient
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Batches that never come again, a pure function of (seed, step)."""
+
+    world: World
+    size: int
+    seed: int
+
+    def at(
+        self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
+    ) -> Batch:
+        """The share of a rank in one micro-batch of a step."""
+        if self.size % (world * micros):
+            raise InputError(
+                f"data.batch must be a multiple of {world * micros}, processes × micro-batches; "
+                f"found {self.size}"
+            )
+        rows = self.size // (world * micros)
+        ids = (rank * micros + micro) * rows + torch.arange(rows)
+        tokens = self.world.sample(Noise(self.seed, step, ids, self.size))
+        return Batch(tokens, torch.ones(rows), step, ids, self.size)
+
+
+@dataclass
+class Counter:
+    """Counts the sequences that a network sees while it learns."""
+
+    seen: int = 0
+
+    def __call__(self, net: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        """A forward pass over sequences x (…, L), the first argument."""
+        if torch.is_grad_enabled():
+            self.seen += arguments[0].numel() // arguments[0].shape[-1]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Holds a model in training against the law of its world.
+
+    Attributes:
+        world: the truth.
+        model: a copy, which takes on the weights that are judged.
+        state: the training.
+        curve: what was found, step by step.
+    """
+
+    world: World
+    model: nn.Module
+    state: TrainState
+    curve: list[dict[str, Any]] = field(default_factory=list)
+
+    def __call__(self, row: object = None) -> None:
+        """One more point of the curve, with the weights that the run would end with."""
+        assign(named(bare(self.model)), self.state.weights())
+        law = enumeration.log_law(self.model.eval(), self.world.length)
+        value = enumeration.kl(self.world.log_law, law)
+        kl = value if math.isfinite(value) else None
+        self.curve.append({"step": self.state.step, "kl": kl})
+
+
+def main(cfg: DictConfig, out: Path) -> None:
+    """Train and judge; write ``config.yaml``, ``metrics.jsonl`` and ``exact.json``.
+
+    Raises:
+        InputError: a model that has no exact law, values that do not fit together.
+    """
+    devices: Devices = build(cfg.devices)
+    world: World = build(cfg.world)
+    watch = Stopwatch()
+    with devices.ready():
+        torch.manual_seed(cfg.seed)
+        model: nn.Module = build(cfg.model)
+        state = TrainState(bare(model), build(cfg.trainer), cfg.seed)
+        truth = Truth(world, copy.deepcopy(model), state)
+        loss = Loss(model, build(cfg.objective), cfg.seed)
+        batches = Fresh(world, cfg.data.batch, cfg.seed)
+        counter = Counter()
+        counting = bare(model).register_forward_pre_hook(counter)
+        finite = _train(state, loss, batches, devices, truth, out)
+        counting.remove()
+        variance, seconds = _probe(loss, batches, state)
+        bend = Bend(world, build(cfg.neighborhood), build(cfg.divergence))
+        joint = isinstance(model, Joint)
+        record = {
+            "stage": "exact",
+            "experiment": cfg.experiment,
+            "seed": cfg.seed,
+            "steps": state.step,
+            "evaluations": counter.seen,
+            "condition": condition(bend) if joint else None,
+            "gradient_variance": variance,
+            "parameters": sum(p.numel() for p in bare(model).parameters()),
+            **_outcome(truth.curve, finite),
+        }
+        write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+        write_json(out / "exact.json", record)
+        telemetry = describe(watch, state.tokens, devices.device)
+        telemetry |= {"cpu_seconds_per_step": seconds}
+        write_json(out / "exact.telemetry.json", telemetry)
+
+
+def _train(
+    state: TrainState, loss: Loss, batches: Fresh, devices: Devices, truth: Truth, out: Path
+) -> bool:
+    """Trains to the end; False if it met numbers that are not finite on the way."""
+    truth()
+    with Writer(out / "metrics.jsonl") as writer:
+
+        def record(row: dict[str, float | int]) -> None:
+            writer.append(row)
+            truth()
+
+        try:
+            fit(state, loss, batches, devices, Hooks(record=record))
+        except NotFiniteError:
+            return False
+    return True
+
+
+def _outcome(curve: list[dict[str, Any]], finite: bool) -> dict[str, Any]:
+    """The last KL; a run diverged if it ends farther from the truth than it began."""
+    last, first = curve[-1]["kl"] if finite else None, curve[0]["kl"]
+    diverged = last is None or last > first
+    return {"kl": last, "finite": finite, "diverged": diverged, "curve": curve}
+
+
+def _probe(loss: Loss, batches: Fresh, state: TrainState) -> tuple[float | None, float]:
+    """Var ‖g‖/(mean ‖g‖)² over independent batches at the last weights, and seconds a gradient."""
+    begun = time.process_time()
+    norms = [_norm(loss, state.model, batches.at(state.step + n)) for n in range(PROBES)]
+    seconds = (time.process_time() - begun) / PROBES
+    found = torch.tensor(norms, dtype=torch.float64)
+    variance = float(found.var() / found.mean() ** 2)
+    return variance if math.isfinite(variance) else None, seconds
+
+
+def _norm(loss: Callable[..., Any], net: nn.Module, batch: Batch) -> float:
+    values = [value for value in net.parameters() if value.requires_grad]
+    gradients = torch.autograd.grad(loss(net, batch)["loss"], values)
+    return float(torch.stack([g.double().square().sum() for g in gradients]).sum().sqrt())

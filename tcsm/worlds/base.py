@@ -1,0 +1,65 @@
+"""The contract of a world: its law as a table, and fresh samples for ever.
+
+p₁ is listed over all V^L sequences in lexicographic order, in float64.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float64, Int
+from torch import Tensor
+
+from tcsm.errors import InputError
+from tcsm.noise import Noise
+
+MOST = 2**16  # sequences that may be listed
+
+
+@dataclass(frozen=True)
+class World(ABC):
+    """A law of sequences that can be listed.
+
+    Attributes:
+        vocabulary: V.
+        length: L.
+
+    Raises:
+        InputError: fewer than two tokens, no site, or too many sequences to list.
+    """
+
+    vocabulary: int
+    length: int
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be listed."""
+        for key, least in (("vocabulary", 2), ("length", 1)):
+            found = getattr(self, key)
+            if found < least:
+                raise InputError(f"world.{key} must be at least {least}, found {found}")
+        if (found := self.vocabulary**self.length) > MOST:
+            raise InputError(
+                f"world: V^L = {found} sequences are too many to list, {MOST} at most; choose a "
+                "smaller world.vocabulary or world.length"
+            )
+
+    @abstractmethod
+    def log_weights(self) -> Float64[Tensor, "N"]:
+        """Log p₁ of all sequences, up to a constant."""
+
+    @cached_property
+    def log_law(self) -> Float64[Tensor, "N"]:
+        """Log p₁ of all sequences."""
+        return torch.log_softmax(self.log_weights(), 0)
+
+    def sample(self, noise: Noise) -> Int[Tensor, "B L"]:
+        """x₁ ∼ p₁, a pure function of the noise."""
+        cumulated = self.log_law.exp().cumsum(0)
+        number = torch.searchsorted(cumulated, noise.uniform("world") * cumulated[-1], right=True)
+        return every(self.vocabulary, self.length)[number]
+
+
+def every(states: int, length: int) -> Int[Tensor, "N L"]:
+    """All sequences of so many states in lexicographic order."""
+    return torch.cartesian_prod(*[torch.arange(states)] * length).view(-1, length)

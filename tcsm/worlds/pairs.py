@@ -1,0 +1,66 @@
+"""A planted law that single steps hardly cross: pairs of sites that agree, but for a leak.
+
+    p₁(x) = p(a₁) ∏_j p(a_j | a_{j−1}) · ∏_j ℓ(b_j | a_j),      (a_j, b_j) = (x^{2j−1}, x^{2j})
+    ℓ(b | a) = (1 − leak) 1[b = a] + leak/(V − 1) 1[b ≠ a]
+
+With V = L = 2 and no leak it is the law on {00, 11} whose odds no 1-Hamming ball can tell (2.2).
+The modes a_j are a Markov chain, so that there are odds to learn within pairs and between them.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from tcsm.errors import InputError
+from tcsm.noise import Noise
+from tcsm.worlds.base import World, every
+
+
+@dataclass(frozen=True)
+class Pairs(World):
+    """V^(L/2) modes, two steps apart at least, with improbable states between.
+
+    Attributes:
+        leak: chance that a pair does not agree.
+        spread: the chain's log-probabilities are uniform on an interval of this width, up to
+            their normalizer.
+        seed: of the chain; no run's own seed, so that all runs see one law.
+
+    Raises:
+        InputError: an odd length, a leak outside (0, 1), or a negative spread.
+    """
+
+    leak: float = 1e-3
+    spread: float = 3.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse half a pair, and a leak that closes or swallows the modes."""
+        super().__post_init__()
+        if self.length % 2:
+            raise InputError(f"world.length must be even, found {self.length}")
+        if not 0 < self.leak < 1:
+            raise InputError(f"world.leak must lie in (0, 1), found {self.leak}")
+        if not self.spread >= 0:
+            raise InputError(f"world.spread must be 0 or more, found {self.spread}")
+
+    def log_weights(self) -> Float64[Tensor, "N"]:
+        """The chain's steps and the pairs' leaks, summed."""
+        x = every(self.vocabulary, self.length)
+        a, b = x[:, ::2], x[:, 1::2]
+        leak = torch.tensor(self.leak, dtype=torch.float64)
+        apart = torch.log(leak / (self.vocabulary - 1))
+        agree = torch.where(a == b, torch.log1p(-leak), apart).sum(1)
+        steps = self.log_steps()
+        before = torch.cat([torch.full_like(a[:, :1], self.vocabulary), a[:, :-1]], 1)
+        return agree + steps[torch.arange(a.shape[1]), before, a].sum(1)
+
+    def log_steps(self) -> Float64[Tensor, "P W V"]:
+        """Log p(a_j | a_{j−1}) for every pair j; row V is where there is none before."""
+        pairs, rows = self.length // 2, self.vocabulary + 1
+        noise = Noise(self.seed, zlib.crc32(b"pairs"), torch.arange(pairs), pairs)
+        logits = self.spread * noise.uniform("steps", rows, self.vocabulary)
+        return torch.log_softmax(logits, -1)
