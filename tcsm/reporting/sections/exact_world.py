@@ -85,8 +85,9 @@ class ExactWorld:
             blocks.append(Chart(chart, self._front(grid), caption="exact_front"))
         blocks.append(Table(f"{self.name}_stability", rows, HEALTH, caption="exact_stability"))
         blocks.append(Command("", self.command))
-        answer = " ".join([*self._trades(rows), self._reached(rows), _health(rows)])
-        return Section(self.name, self.title, self.question, tuple(blocks), answer)
+        brief = self._reached(rows)
+        answer = " ".join([*self._trades(rows), brief, _health(rows)])
+        return Section(self.name, self.title, self.question, tuple(blocks), answer, brief)
 
     def _rows(self, grid: Grid) -> pd.DataFrame:
         """One row an arm, held against the same arm with the least k."""
@@ -167,7 +168,7 @@ class ExactWorld:
         best = known.iloc[int(known["value"].argmin())]
         there = [str(row["arm"]) for _, row in known.iterrows() if row["value"] < self.goal]
         reached = f"below {wording.brief(self.goal)} nats: {wording.listed(there) or 'no arm'}"
-        return f"The least KL is that of {best['arm']}, {_reach(best)} nats; {reached}."
+        return f"The least KL is that of **{best['arm']}**, {_reach(best)} nats; {reached}."
 
 
 def _health(rows: pd.DataFrame) -> str:
