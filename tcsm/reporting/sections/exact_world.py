@@ -122,9 +122,11 @@ class ExactWorld:
         others = [axis for axis in grid.axes if axis not in (SIZE, self.across)]
         color = grid.runs[[*others, SIZE]].agg(self._named, axis=1)
         shape = self.across if self.across in grid.axes else SIZE
-        drawn = grid.runs.assign(which=color)
-        cost = Axis("cpu_seconds", "CPU-seconds a run", log=True)
-        return fronts.pareto(drawn, cost, Axis(KEY, "true KL, nats", True), "which", shape)
+        shapes = grid.runs[shape].map(lambda value: ablations.say(self.words, shape, value))
+        spent = (grid.runs["step_seconds"] * grid.runs["steps"]).fillna(grid.runs["cpu_seconds"])
+        drawn = grid.runs.assign(which=color, shape=shapes, spent=spent)
+        cost = Axis("spent", "CPU-seconds of training", log=True)
+        return fronts.pareto(drawn, cost, Axis(KEY, "true KL, nats", True), "which", "shape")
 
     def _named(self, row: pd.Series) -> str:
         said = [ablations.say(self.words, str(axis), str(v)) for axis, v in row.items()]
