@@ -80,11 +80,19 @@ def brief(rows: pd.DataFrame, words: str) -> str:
     parts = []
     for _, part in rows.dropna(subset=["value"]).groupby("group", sort=False):
         best = best_of(part)
-        held = (
-            "" if _is_baseline(best) else f" ({gap(best)} to {best['baseline']}: {outcome(best)})"
-        )
-        parts.append(f"**{best['arm']}** is lowest with {reach(best)} {words}{held}")
+        held = f"{gap(best)} to {best['baseline']}: {outcome(best)}"
+        said = _undefeated(part) if _is_baseline(best) else held
+        parts.append(f"**{best['arm']}** is lowest with {reach(best)} {words} ({said})")
     return "; ".join(parts) + "." if parts else ""
+
+
+def _undefeated(rows: pd.DataFrame) -> str:
+    """How many arms cannot be told from a baseline that is lowest itself."""
+    others = rows[rows["arm"] != rows["baseline"]].dropna(subset=["gap_low"])
+    level = int((others["gap_low"] <= 0).sum())
+    if others.empty:
+        return "the baseline; one seed tells nothing apart"
+    return f"the baseline; no difference found to {level} of {wording.counted(len(others), 'arm')}"
 
 
 def best_of(rows: pd.DataFrame) -> pd.Series:

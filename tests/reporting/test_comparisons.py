@@ -80,6 +80,10 @@ def test_the_answer_when_nobody_beats_the_baseline():
     rows = comparisons.arms(runs, "bpc", {"rule": "kl"})
     text = verdicts.answer(runs, rows, "bpc", "test BPC")
     assert text.startswith("**kl**, the baseline, is lowest: 2.100 ± 0.248 test BPC. Every other")
+    assert verdicts.brief(rows, "test BPC") == (
+        "**kl** is lowest with 2.100 ± 0.248 test BPC "
+        "(the baseline; no difference found to 0 of 1 arm)."
+    )
 
 
 def test_the_answer_when_all_are_level_or_alone():
@@ -89,6 +93,7 @@ def test_the_answer_when_all_are_level_or_alone():
     assert "and the 2 other arms." in verdicts.answer(runs, rows, "bpc", "BPC")
     one = grid(a=[2.0], b=[3.0])
     rows = comparisons.arms(one, "bpc", {"rule": "a"})
+    assert "(the baseline; one seed tells nothing apart)" in verdicts.brief(rows, "BPC")
     assert verdicts.answer(one, rows, "bpc", "BPC") == (
         "**a**, the baseline, is lowest: 2.000 (n=1) BPC. "
         "One seed is not enough to tell arms apart."
