@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from tcsm import __main__ as cli
 from tcsm.errors import InputError
 
-STAGES = ("evaluate", "prepare", "report", "sample", "train")
+STAGES = ("evaluate", "exact", "prepare", "report", "sample", "targets", "train")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_nothing_runs_when_a_later_document_is_bad(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["trian"], "trian: no such stage; the stages are evaluate, prepare, report, sample"),
+        (["trian"], "trian: no such stage; the stages are evaluate, exact, prepare, report"),
         (["_shared"], "_shared: no such stage"),
         (["../config"], "../config: no such stage"),
         (["train", "--config"], "--config: takes one file"),

@@ -31,6 +31,7 @@ TINY = (
     f"scale.length={LENGTH}",
     "scale.batch=4",
     "scale.steps=6",
+    "scale.teacher={steps: 6, early: 6}",
     "scale.warmup=2",
     "scale.log_every=2",
     "scale.checkpoint_every=2",
