@@ -170,6 +170,8 @@ class Runs:
             InputError: a bad key, choice or value of any run.
         """
         self.report_text()
+        for root in {self.root(name) for name in self.arms}:
+            self.corpus_text(root)
         for name, arm in self.arms.items():
             self._made.check(arm)
             for stage in arm.stages:
