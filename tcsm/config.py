@@ -4,9 +4,11 @@ A run is one YAML mapping. ``compose`` makes it from ``params/`` and overrides, 
 keys that a stage reads, and ``build`` makes the object that a node's ``_target_`` names.
 """
 
+import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from hydra.errors import (
 )
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from tcsm.errors import InputError
 from tcsm.signatures import check_arguments, near
@@ -73,14 +75,7 @@ def resolve(cfg: DictConfig) -> str:
     Raises:
         InputError: An interpolation names a key that does not exist, or a value is missing (???).
     """
-    try:
-        plain = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
-    except OmegaConfBaseException as error:
-        raise InputError(f"{error.full_key or 'config'}: {_line(error)}") from None
-    missing = sorted(OmegaConf.missing_keys(plain))
-    if missing:
-        raise InputError(f"{missing[0]}: found no value; give one as {missing[0]}=VALUE")
-    return OmegaConf.to_yaml(plain)
+    return OmegaConf.to_yaml(OmegaConf.create(_plain(cfg)))
 
 
 def cut(cfg: DictConfig, keys: Iterable[str]) -> str:
@@ -143,19 +138,46 @@ def build(node: DictConfig | ListConfig) -> Any:  # noqa: ANN401 -- whatever the
         raise InputError(_bad_value(error)) from None
 
 
-def check(cfg: DictConfig) -> None:
+def check(cfg: DictConfig, leave: Container[str] = ()) -> None:
     """Build every object of a run, so that bad values show before any job starts.
 
     Under ``torch.device("meta")`` this makes no weights. What may read the disk or the network
     (``UNBUILT``) has only its arguments checked.
 
+    Args:
+        cfg: the run.
+        leave: keys that are passed over.
+
     Raises:
         InputError: As in ``build``.
     """
     check_values(cfg)
-    for name, node in OmegaConf.create(resolve(cfg)).items():
-        if OmegaConf.is_config(node):
-            (check_arguments if name in UNBUILT else build)(node)
+    for name, part in _plain(cfg, leave).items():
+        if isinstance(part, dict | list):
+            _check_part(name, json.dumps(part))
+
+
+@cache
+def _check_part(name: str, part: str) -> None:
+    """Build one part; runs of a grid share most of theirs, and none need pass twice."""
+    node = OmegaConf.create({name: json.loads(part)})[name]
+    (check_arguments if name in UNBUILT else build)(node)
+
+
+def _plain(cfg: DictConfig, leave: Container[str] = ()) -> dict[str, Any]:
+    """The configuration with every interpolation in its place."""
+    try:
+        return {
+            str(key): OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+            if OmegaConf.is_config(node)
+            else node
+            for key, node in ((key, cfg[key]) for key in cfg if key not in leave)
+        }
+    except MissingMandatoryValue as error:
+        key = error.full_key
+        raise InputError(f"{key}: found no value; give one as {key}=VALUE") from None
+    except OmegaConfBaseException as error:
+        raise InputError(f"{error.full_key or 'config'}: {_line(error)}") from None
 
 
 def _bad_value(error: Exception) -> str:

@@ -72,29 +72,32 @@ class Compositions:
         """The fingerprint of the code that a stage runs with a configuration."""
         return self._sources.fingerprint(stage, text)
 
-    def check(self, arm: Arm) -> None:
+    def check(self, arm: Arm, texts: Mapping[str, str]) -> None:
         """Build all of an arm on torch's meta device, unless this very one once passed.
+
+        The page is the same for all arms and their largest part: it is left out unless asked for.
+
+        Args:
+            arm: what is checked.
+            texts: what each stage reads of it.
 
         Raises:
             InputError: a bad key, choice or value.
         """
-        whole = self._memo.get(f"all {arm.name}", lambda: config.resolve(self._composed(arm)))
-        code = "".join(self.code(stage, whole) for stage in arm.stages)
-        passed = KEPT / "passed" / hashlib.sha256(f"{code}\n{whole}".encode()).hexdigest()
-        if not passed.exists():
-            self._build(arm)
-            passed.parent.mkdir(parents=True, exist_ok=True)
-            passed.touch()
+        code = " ".join(self.code(stage, text) for stage, text in texts.items())
+        leave = () if "report" in texts else self.reads("report")
+        self._memo.get(f"passed {arm.name} {code}", lambda: self._build(arm, leave))
 
     def save(self) -> None:
         """Keep all texts for the next start."""
         self._memo.save()
 
-    def _build(self, arm: Arm) -> None:
+    def _build(self, arm: Arm, leave: tuple[str, ...]) -> bool:
         import torch  # noqa: PLC0415 -- seconds that a start with nothing to do need not spend
 
         with torch.device("meta"):
-            config.check(self._composed(arm))
+            config.check(self._composed(arm), leave)
+        return True
 
     def _compose(self, arm: Arm) -> DictConfig:
         cfg = config.compose([f"scale={self.scale.name}", *arm.overrides])

@@ -169,13 +169,14 @@ class Runs:
         Raises:
             InputError: a bad key, choice or value of any run.
         """
-        self.report_text()
         for root in {self.root(name) for name in self.arms}:
             self.corpus_text(root)
+        first = next(iter(self.arms))
         for name, arm in self.arms.items():
-            self._made.check(arm)
-            for stage in arm.stages:
-                self._any_seed(stage, name)
+            texts = {stage: self._any_seed(stage, name) for stage in arm.stages}
+            if name == first:
+                texts["report"] = self.report_text()
+            self._made.check(arm, texts)
         self._made.save()
 
     def _needed(self, named: dict[str, Arm]) -> dict[str, Arm]:
