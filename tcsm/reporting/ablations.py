@@ -66,9 +66,14 @@ def say(words: Words, axis: str, value: str) -> str:
     return words.get(axis, {}).get(value, value.replace("_", " "))
 
 
+def say_all(words: Words, place: Mapping[str, str] | pd.Series, between: str = " · ") -> str:
+    """The words for the values on several axes."""
+    return between.join(say(words, str(axis), str(value)) for axis, value in place.items())
+
+
 def label(words: Words, run: Run) -> str:
     """The words for the arm of a run."""
-    return " · ".join(say(words, axis, value) for axis, value in values(run).items())
+    return say_all(words, values(run))
 
 
 def needed(run: Run, folders: Mapping[Path, Run]) -> list[Run | None]:
@@ -112,9 +117,8 @@ def _row(run: Run, words: Words, folders: Mapping[Path, Run]) -> dict[str, objec
 
 
 def _health(run: Run) -> dict[str, bool]:
-    finite = _finished(run) and bool(run.exact.get("finite", True))
     return {
-        "finite": finite and not health.nonfinite(run.metrics),
+        "finite": not health.stopped(run) and bool(run.exact.get("finite", True)),
         "diverged": health.diverged(run.metrics) or bool(run.exact.get("diverged", False)),
     }
 
@@ -145,12 +149,6 @@ def _cost(run: Run, folders: Mapping[Path, Run]) -> dict[str, float]:
         "needed_seconds": others,
         "total_seconds": own + targets + others,
     }
-
-
-def _finished(run: Run) -> bool:
-    """Whether training went to its end; one whose numbers stop being finite ends before."""
-    planned = (run.config.get("trainer") or {}).get("steps", 0)
-    return not run.train or bool(run.train["steps"] >= planned)
 
 
 def spent(run: Run, stages: Iterable[str], key: str = "cpu_seconds") -> float:

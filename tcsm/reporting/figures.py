@@ -73,14 +73,14 @@ def lines(
             hue_order=present,
             style_order=present,
             palette=colors_of(order),
-            dashes=dashes_of(order),
+            dashes=_dashes(order),
             markers=["o"] * len(present) if frame[x.key].nunique() <= FEW else False,
             errorbar=band,
             err_kws={"alpha": 0.15, "linewidth": 0},
             ax=axes,
         )
         label(axes, x, y)
-        mark(axes, x, sorted(map(float, frame[x.key].unique())))
+        _mark(axes, x, sorted(map(float, frame[x.key].unique())))
         axes.legend().remove()
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2, handlelength=2.6)
@@ -159,8 +159,7 @@ def colors_of(order: Sequence[str]) -> dict[str, str]:
     return {arm: PALETTE[place % len(PALETTE)] for place, arm in enumerate(order)}
 
 
-def dashes_of(order: Sequence[str]) -> dict[str, object]:
-    """Name → dashes, by its place in the order."""
+def _dashes(order: Sequence[str]) -> dict[str, object]:
     styles = ("", (5, 1.5), (1.5, 1.2), (6, 1.5, 1.5, 1.5))
     return {
         arm: styles[(place + place // len(PALETTE)) % len(styles)]
@@ -181,7 +180,7 @@ def label(axes: Axes, x: Axis, y: Axis) -> None:
         axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def mark(axes: Axes, x: Axis, places: Sequence[float]) -> None:
+def _mark(axes: Axes, x: Axis, places: Sequence[float]) -> None:
     """Names places on the x axis in plain words; a few on a logarithmic axis are named each."""
     if x.log and len(places) <= FEW // 2:
         axes.set_xticks(places)

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from tcsm.reporting.runs import Run
+
 KEY = "valid_nats_per_token"
 NONFINITE = "nonfinite"
 TOLERANCE = 0.35  # nats a token
@@ -10,6 +12,13 @@ TOLERANCE = 0.35  # nats a token
 def nonfinite(metrics: pd.DataFrame, key: str = NONFINITE) -> bool:
     """Whether a step was refused because it was not finite; ``key`` counts them."""
     return key in metrics and bool(metrics[key].max() > 0)
+
+
+def stopped(run: Run, key: str = NONFINITE) -> bool:
+    """Whether a step was refused, or training ended before its plan, as it then does."""
+    planned = (run.config.get("trainer") or {}).get("steps", 0)
+    early = bool(run.train) and bool(run.train["steps"] < planned)
+    return early or nonfinite(run.metrics, key)
 
 
 def diverged(metrics: pd.DataFrame, key: str = KEY, tolerance: float = TOLERANCE) -> bool:

@@ -30,8 +30,8 @@ def measured(header: str) -> tuple[Column, ...]:
     return (
         Column("Arm", lambda row: row.arm),
         Column(header[:1].upper() + header[1:], reach),
-        Column("Δ to the baseline", lambda row: "baseline" if _is_baseline(row) else gap(row)),
-        Column("Verdict", lambda row: "" if _is_baseline(row) else outcome(row)),
+        Column("Δ to the baseline", lambda row: "baseline" if is_baseline(row) else gap(row)),
+        Column("Verdict", lambda row: "" if is_baseline(row) else outcome(row)),
     )
 
 
@@ -47,17 +47,17 @@ def _time(key: str) -> Callable[[Any], str]:
     return lambda row: wording.duration(row[key])
 
 
-def reach(row: pd.Series) -> str:
+def reach(row: pd.Series, digits: int = 3) -> str:
     """``2.310 ± 0.020``: the mean and half its 95 % interval."""
-    return wording.plus_minus(row["value"], row["high"] - row["value"], row["count"])
+    return wording.plus_minus(row["value"], row["high"] - row["value"], row["count"], digits)
 
 
-def gap(row: pd.Series) -> str:
+def gap(row: pd.Series, digits: int = 3) -> str:
     """``−0.050 [−0.070, −0.030]``: the paired gap and its 95 % interval."""
     if math.isnan(row["gap_value"]):
         return wording.DASH
-    limits = wording.interval(row["gap_low"], row["gap_high"], row["gap_count"])
-    return f"{wording.signed(row['gap_value'])} {limits}"
+    limits = wording.interval(row["gap_low"], row["gap_high"], row["gap_count"], digits)
+    return f"{wording.signed(row['gap_value'], digits)} {limits}"
 
 
 def outcome(row: pd.Series) -> str:
@@ -81,7 +81,7 @@ def brief(rows: pd.DataFrame, words: str) -> str:
     for _, part in rows.dropna(subset=["value"]).groupby("group", sort=False):
         best = best_of(part)
         held = f"{gap(best)} to {best['baseline']}: {outcome(best)}"
-        said = _undefeated(part) if _is_baseline(best) else held
+        said = _undefeated(part) if is_baseline(best) else held
         parts.append(f"**{best['arm']}** is lowest with {reach(best)} {words} ({said})")
     return "; ".join(parts) + "." if parts else ""
 
@@ -95,9 +95,9 @@ def _undefeated(rows: pd.DataFrame) -> str:
     return f"the baseline; no difference found to {level} of {wording.counted(len(others), 'arm')}"
 
 
-def best_of(rows: pd.DataFrame) -> pd.Series:
+def best_of(rows: pd.DataFrame, key: str = "value") -> pd.Series:
     """The row of the least mean."""
-    return rows.iloc[int(rows["value"].argmin())]
+    return rows.iloc[int(rows[key].argmin())]
 
 
 def failures(rows: pd.DataFrame) -> str:
@@ -112,9 +112,9 @@ def failures(rows: pd.DataFrame) -> str:
 
 def _lead(grid: Grid, rows: pd.DataFrame, measure: str, words: str) -> str:
     best = best_of(rows)
-    name = f"**{best['arm']}**" + (", the baseline," if _is_baseline(best) else "")
+    name = f"**{best['arm']}**" + (", the baseline," if is_baseline(best) else "")
     text = f"{name} is lowest: {reach(best)} {words}"
-    if not _is_baseline(best) and best["baseline"]:
+    if not is_baseline(best) and best["baseline"]:
         verdict = wording.verdict(best["gap_low"], best["gap_high"])
         text += f", {gap(best)} against {best['baseline']}: {verdict}"
     return f"{text}. {_level(grid, rows, measure, str(best['arm']))}".strip()
@@ -135,5 +135,6 @@ def _level(grid: Grid, rows: pd.DataFrame, measure: str, best: str) -> str:
     return f"No difference found between it and {wording.listed(level)}."
 
 
-def _is_baseline(row: pd.Series) -> bool:
+def is_baseline(row: pd.Series) -> bool:
+    """Whether an arm is the one that others of its group are held against."""
     return bool(row["arm"] == row["baseline"])

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pandas as pd
@@ -15,6 +16,15 @@ def test_a_run_that_counts_nothing_is_fine():
     assert not health.nonfinite(pd.DataFrame({"loss": [1.0]}))
     assert not health.diverged(pd.DataFrame({"loss": [1.0]}))
     assert not health.diverged(pd.DataFrame({health.KEY: [math.nan]}))
+
+
+@pytest.mark.parametrize(("planned", "early"), [(400, False), (500, True)])
+def test_a_run_that_ends_before_its_plan_was_stopped(runs, planned, early):
+    run = runs[0]
+    steps = {**run.train, "steps": 400}
+    found = dataclasses.replace(run, train=steps, config={"trainer": {"steps": planned}})
+    assert health.stopped(found) is early
+    assert not health.stopped(dataclasses.replace(found, train={}))
 
 
 def test_a_run_diverged_if_it_ends_well_above_its_best():

@@ -10,18 +10,15 @@ from tcsm.reporting import ablations, comparisons, figures, verdicts
 from tcsm.reporting.ablations import Grid, Words
 from tcsm.reporting.figures import Axis
 from tcsm.reporting.runs import Run
-from tcsm.reporting.sections.base import Chart, Command, Section
+from tcsm.reporting.sections.base import Chart, Command, Question, Section
 from tcsm.reporting.tables import Table
 
 
 @dataclass(frozen=True)
-class Ablation:
+class Ablation(Question):
     """One question: table, figure, sentence. Without runs there is no section.
 
     Attributes:
-        name: of the ablation, whose runs are the experiments NAME/…
-        title: the heading.
-        question: in a sentence.
         baseline: axis → value of the arm that others are held against; an axis left out means
             that every value of it has a baseline of its own.
         words: axis → value → words, in the order shown.
@@ -29,9 +26,6 @@ class Ablation:
         command: the line that repeats the section.
     """
 
-    name: str
-    title: str
-    question: str
     baseline: Mapping[str, str]
     words: Words = field(default_factory=dict)
     measure: Axis = field(default_factory=lambda: Axis("test_bpc", "test BPC"))
@@ -41,7 +35,7 @@ class Ablation:
         """The section; it has no blocks, and so no place, if nothing was measured."""
         grid = ablations.read(runs, self.name, self.words)
         if grid.runs.empty or grid.runs[self.measure.key].isna().all():
-            return Section(self.name, self.title, self.question, ())
+            return self.section()
         key, words = self.measure.key, self.measure.label
         rows = comparisons.arms(grid, key, self.baseline)
         shown = (*verdicts.measured(words), *verdicts.costs(rows), *verdicts.HEALTH)
@@ -52,7 +46,7 @@ class Ablation:
         )
         answer = verdicts.answer(grid, rows, key, words)
         brief = verdicts.brief(rows, words)
-        return Section(self.name, self.title, self.question, blocks, answer, brief)
+        return self.section(blocks, answer, brief)
 
     def _figure(self, grid: Grid) -> Figure:
         """A color for each value of the first axis, if arms differ in more than one."""

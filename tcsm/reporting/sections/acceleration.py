@@ -11,7 +11,7 @@ from tcsm.reporting import ablations, comparisons, figures, health, pace, verdic
 from tcsm.reporting.ablations import Words
 from tcsm.reporting.figures import Axis
 from tcsm.reporting.runs import Run
-from tcsm.reporting.sections.base import Block, Chart, Command, Section
+from tcsm.reporting.sections.base import Block, Chart, Command, Question, Section
 from tcsm.reporting.tables import Column, Table
 
 X = {
@@ -22,13 +22,10 @@ HEADERS = {"steps": "Steps to reach", "time": "Time to reach", "own": "without t
 
 
 @dataclass(frozen=True)
-class Acceleration:
+class Acceleration(Question):
     """Curves against tokens and time, shares of the baseline's way. Without runs: no section.
 
     Attributes:
-        name: of the ablation, whose runs are the experiments NAME/…
-        title: the heading.
-        question: in a sentence.
         baseline: axis → value of the one arm that others are held against.
         words: axis → value → words, in the order shown.
         goal: the share of the baseline's steps that is hoped for.
@@ -36,9 +33,6 @@ class Acceleration:
         command: the line that repeats the section.
     """
 
-    name: str
-    title: str
-    question: str
     baseline: Mapping[str, str]
     words: Words = field(default_factory=dict)
     goal: float = 2 / 3
@@ -49,7 +43,7 @@ class Acceleration:
         """The section; it has no blocks, and so no place, if nothing was trained."""
         points = pace.curves(runs, self.name, self.words, self.key)
         if points.empty:
-            return Section(self.name, self.title, self.question, ())
+            return self.section()
         grid = ablations.read(runs, self.name, self.words)
         base = comparisons.chosen(grid.runs, self.baseline)
         label = str(base["arm"].iloc[0]) if len(base) else ""
@@ -62,14 +56,7 @@ class Acceleration:
             Command("", self.command),
         )
         answer = self._answer(rows, label)
-        return Section(
-            self.name,
-            self.title,
-            self.question,
-            blocks,
-            " ".join(part for part in answer if part),
-            answer[0],
-        )
+        return self.section(blocks, " ".join(part for part in answer if part), answer[0])
 
     def _chart(self, points: pd.DataFrame, axis: str) -> Block:
         x, y = Axis(axis, X[axis]), Axis("bits", "validation bits per token")
@@ -99,7 +86,7 @@ class Acceleration:
             return ["The baseline has not been run, so there is nothing to reach."]
         if whole.empty:
             return [f"No arm reaches the last value of {label} in every seed."]
-        best = whole.iloc[int(whole["steps_value"].argmin())]
+        best = verdicts.best_of(whole, "steps_value")
         return [
             f"**{best['arm']}** reaches the last value of {label} after "
             f"{_share(best, 'steps')} of its steps: {_against(best, self.goal)}; "

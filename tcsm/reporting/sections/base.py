@@ -51,6 +51,25 @@ class Section:
     brief: str = ""
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a chapter about one ablation begins with.
+
+    Attributes:
+        name: of the ablation, whose runs are the experiments NAME/…
+        title: the heading.
+        question: in a sentence.
+    """
+
+    name: str
+    title: str
+    question: str
+
+    def section(self, blocks: Sequence[Block] = (), answer: str = "", brief: str = "") -> Section:
+        """The section; without blocks it has no place."""
+        return Section(self.name, self.title, self.question, tuple(blocks), answer, brief)
+
+
 @runtime_checkable
 class Chapter(Protocol):
     """Makes a section of the runs; its constructor takes what the configuration decides."""

@@ -8,33 +8,22 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tcsm.reporting import ablations, comparisons, fronts, heatmaps, wording
+from tcsm.reporting import ablations, comparisons, fronts, heatmaps, verdicts, wording
 from tcsm.reporting.ablations import Grid, Words
 from tcsm.reporting.figures import Axis
 from tcsm.reporting.runs import Run
-from tcsm.reporting.sections.base import Block, Chart, Command, Section
+from tcsm.reporting.sections.base import Block, Chart, Command, Question, Section
 from tcsm.reporting.tables import Column, Table
 
 KEY, SIZE = "kl", "k"
 MEANS = ("evaluations", "condition", "gradient_variance")
-DIGITS = 4
-
-
-def _reach(row: pd.Series) -> str:
-    return wording.plus_minus(row["value"], row["high"] - row["value"], row["count"], DIGITS)
-
-
-def _gap(row: pd.Series) -> str:
-    if row["arm"] == row["baseline"] or np.isnan(row["gap_value"]):
-        return wording.DASH
-    limits = wording.interval(row["gap_low"], row["gap_high"], row["gap_count"], DIGITS)
-    return f"{wording.signed(row['gap_value'], DIGITS)} {limits}"
-
+_reach = partial(verdicts.reach, digits=4)
+_gap = partial(verdicts.gap, digits=4)
 
 MEASURED = (
     Column("Arm", lambda row: row.arm),
     Column("KL, nats", _reach),
-    Column("Δ to the least k", _gap),
+    Column("Δ to the least k", lambda r: wording.DASH if verdicts.is_baseline(r) else _gap(r)),
     Column("Condition", lambda row: wording.short(row.condition)),
     Column("Gradient variance", lambda row: wording.short(row.gradient_variance)),
     Column("Evaluations", lambda row: wording.large(row.evaluations)),
@@ -50,22 +39,16 @@ HEALTH = (
 
 
 @dataclass(frozen=True)
-class ExactWorld:
-    """How k trades efficiency for quality. Without runs there is no section.
+class ExactWorld(Question):
+    """How k, an axis, trades efficiency for quality. Without runs there is no section.
 
     Attributes:
-        name: of the ablation, whose runs are the experiments NAME/…; one of its axes is ``k``.
-        title: the heading.
-        question: in a sentence.
         across: the axis that a heat map has downwards.
         goal: a KL that counts as the true law.
         words: axis → value → words, in the order shown.
         command: the line that repeats the section.
     """
 
-    name: str
-    title: str
-    question: str
     across: str = "divergence"
     goal: float = 1e-3
     words: Words = field(default_factory=dict)
@@ -75,7 +58,7 @@ class ExactWorld:
         """The section; it has no blocks, and so no place, if nothing was measured."""
         grid = ablations.read(runs, self.name, self.words)
         if grid.runs.empty or SIZE not in grid.axes:
-            return Section(self.name, self.title, self.question, ())
+            return self.section()
         grid = Grid(grid.axes, grid.runs.assign(step_seconds=_step_seconds(grid, runs)))
         rows = self._rows(grid)
         blocks: list[Block] = [Table(self.name, rows, MEASURED, caption="exact")]
@@ -87,7 +70,7 @@ class ExactWorld:
         blocks.append(Command("", self.command))
         brief = self._reached(rows)
         answer = " ".join([*self._trades(rows), brief, _health(rows)])
-        return Section(self.name, self.title, self.question, tuple(blocks), answer, brief)
+        return self.section(blocks, answer, brief)
 
     def _rows(self, grid: Grid) -> pd.DataFrame:
         """One row an arm, held against the same arm with the least k."""
@@ -120,17 +103,14 @@ class ExactWorld:
 
     def _front(self, grid: Grid) -> Figure:
         others = [axis for axis in grid.axes if axis not in (SIZE, self.across)]
-        color = grid.runs[[*others, SIZE]].agg(self._named, axis=1)
+        say = partial(ablations.say_all, self.words, between=", ")
+        color = grid.runs[[*others, SIZE]].agg(say, axis=1)
         shape = self.across if self.across in grid.axes else SIZE
         shapes = grid.runs[shape].map(lambda value: ablations.say(self.words, shape, value))
         spent = (grid.runs["step_seconds"] * grid.runs["steps"]).fillna(grid.runs["cpu_seconds"])
         drawn = grid.runs.assign(which=color, shape=shapes, spent=spent)
         cost = Axis("spent", "CPU-seconds of training", log=True)
         return fronts.pareto(drawn, cost, Axis(KEY, "true KL, nats", True), "which", "shape")
-
-    def _named(self, row: pd.Series) -> str:
-        said = [ablations.say(self.words, str(axis), str(v)) for axis, v in row.items()]
-        return ", ".join(said)
 
     def _trades(self, rows: pd.DataFrame) -> list[str]:
         """For each larger k and each kind of model: where it is better, where worse."""
@@ -167,7 +147,7 @@ class ExactWorld:
         known = rows.dropna(subset=["value"])
         if known.empty:
             return "No run has a finite KL."
-        best = known.iloc[int(known["value"].argmin())]
+        best = verdicts.best_of(known)
         there = [str(row["arm"]) for _, row in known.iterrows() if row["value"] < self.goal]
         reached = f"below {wording.brief(self.goal)} nats: {wording.listed(there) or 'no arm'}"
         return f"The least KL is that of **{best['arm']}**, {_reach(best)} nats; {reached}."

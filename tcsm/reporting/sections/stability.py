@@ -60,7 +60,7 @@ class Stability:
             "arm": label,
             "runs": len(runs),
             "finished": sum(bool(run.train) for run in runs),
-            "nonfinite": sum(health.nonfinite(run.metrics, self.nonfinite) for run in runs),
+            "nonfinite": sum(health.stopped(run, self.nonfinite) for run in runs),
             "diverged": sum(
                 health.diverged(run.metrics, self.key, self.tolerance) for run in runs
             ),

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tcsm.reporting import ablations, comparisons, figures, wording
+from tcsm.reporting import ablations, comparisons, figures, verdicts, wording
 from tcsm.reporting.ablations import Grid, Words
 from tcsm.reporting.figures import Axis
 from tcsm.reporting.runs import Run
-from tcsm.reporting.sections.base import Block, Chart, Command, Section
+from tcsm.reporting.sections.base import Block, Chart, Command, Question, Section
 from tcsm.reporting.tables import Column, Table
 
 KEY = "tv"
@@ -34,21 +35,15 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Targets:
+class Targets(Question):
     """The errors by the number of candidates and by the rest. Without runs there is no section.
 
     Attributes:
-        name: of the ablation, whose runs are the experiments NAME/…
-        title: the heading.
-        question: in a sentence.
         size: the axis whose values are numbers, drawn to the right, and its words.
         words: axis → value → words, in the order shown.
         command: the line that repeats the section.
     """
 
-    name: str
-    title: str
-    question: str
     size: Axis
     words: Words = field(default_factory=dict)
     command: str = ""
@@ -57,7 +52,7 @@ class Targets:
         """The section; it has no blocks, and so no place, if nothing was measured."""
         grid = ablations.read(runs, self.name, self.words)
         if grid.runs.empty or KEY not in grid.runs or grid.runs[KEY].isna().all():
-            return Section(self.name, self.title, self.question, ())
+            return self.section()
         rows = _rows(grid)
         blocks: list[Block] = [Table(self.name, rows, COLUMNS, caption="targets")]
         drawn = self._drawn(grid)
@@ -65,7 +60,7 @@ class Targets:
             blocks.append(Chart(f"{self.name}_tv", self._figure(drawn), caption="targets_tv"))
         blocks.append(Command("", self.command))
         answer = self._answer(rows, drawn)
-        return Section(self.name, self.title, self.question, tuple(blocks), *answer)
+        return self.section(blocks, *answer)
 
     def _drawn(self, grid: Grid) -> pd.DataFrame:
         """The runs whose size is a number; an arm is then what is left of the name."""
@@ -73,12 +68,10 @@ class Targets:
             return grid.runs.iloc[:0]
         others = [axis for axis in grid.axes if axis != self.size.key]
         size = grid.runs[self.size.key].map(ablations.number)
-        names = grid.runs[others].apply(self._name, axis=1) if others else "all"
+        say = partial(ablations.say_all, self.words)
+        names = grid.runs[others].apply(say, axis=1) if others else "all"
         known = np.flatnonzero(np.isfinite(size) & grid.runs[KEY].notna())
         return grid.runs.assign(size=size, arm=names).iloc[known]
-
-    def _name(self, row: pd.Series) -> str:
-        return " · ".join(ablations.say(self.words, str(axis), str(v)) for axis, v in row.items())
 
     def _figure(self, drawn: pd.DataFrame) -> Figure:
         x = Axis("size", self.size.label, self.size.log)
@@ -87,7 +80,7 @@ class Targets:
 
     def _answer(self, rows: pd.DataFrame, drawn: pd.DataFrame) -> tuple[str, str]:
         """The least error, and how it falls from the smallest size to the largest."""
-        best = rows.iloc[int(rows["value"].argmin())]
+        best = verdicts.best_of(rows)
         least = f"**{best['arm']}** errs least: {_told(best)} in total variation."
         means = drawn.groupby(["arm", "size"], sort=False)[KEY].mean().unstack()
         if len(means.columns) < 2:
