@@ -29,6 +29,9 @@ class Remembered:
     Args:
         net: without t.
         x: what it reads.
+
+    Attributes:
+        logits: at all sites of what it read.
     """
 
     def __init__(self, net: Transformer, x: Int[Tensor, "B L"]) -> None:
@@ -40,6 +43,7 @@ class Remembered:
             assert isinstance(block, Block)
             self.reads.append(Read(*_project(block.attention, rms_norm(hidden), turn)[1:]))
             hidden = block(hidden, turn, None)
+        self.logits: Float[Tensor, "B L V"] = net.head(rms_norm(hidden))
 
     def logits_after(
         self, rows: Int[Tensor, "n"], tails: Int[Tensor, "n K s"]

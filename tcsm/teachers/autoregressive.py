@@ -25,7 +25,8 @@ class Autoregressive(nn.Module):
         super().__init__()
         self.net = net
 
-    def _shifted(self, x: Int[Tensor, "B L"]) -> Int[Tensor, "B L"]:
+    def shifted(self, x: Int[Tensor, "B L"]) -> Int[Tensor, "B L"]:
+        """What the network reads to predict x: the start, then x without its end."""
         start = torch.full_like(x[:, :1], self.net.vocabulary)
         return torch.cat([start, x[:, :-1]], 1)
 
@@ -33,7 +34,7 @@ class Autoregressive(nn.Module):
         """Σ weight · (−log p(x^i | x^{<i})) over all sites, row-major."""
         everywhere = torch.ones_like(x, dtype=torch.bool)
         read = AtLabel(x.flatten())
-        result: SiteSum = self.net(self._shifted(x), None, everywhere, read, weight)
+        result: SiteSum = self.net(self.shifted(x), None, everywhere, read, weight)
         return result
 
     def log_prob(self, x: Int[Tensor, "B L"]) -> Float[Tensor, "B"]:
@@ -50,4 +51,4 @@ class Autoregressive(nn.Module):
         )
         last = torch.zeros_like(padded, dtype=torch.bool)
         last[:, -1] = True
-        return torch.log_softmax(self.net(self._shifted(padded), None, last).double(), -1)
+        return torch.log_softmax(self.net(self.shifted(padded), None, last).double(), -1)

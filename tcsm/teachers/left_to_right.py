@@ -26,14 +26,9 @@ class LeftToRight(nn.Module):
         table: Tensor = self.model.net.embedding  # type: ignore[assignment]
         return table[: self.model.net.vocabulary].detach()
 
-    def shifted(self, x: Int[Tensor, "B L"]) -> Int[Tensor, "B L"]:
-        """What the network reads to predict x: the start, then x without its end."""
-        start = torch.full_like(x[:, :1], self.model.net.vocabulary)
-        return torch.cat([start, x[:, :-1]], 1)
-
     def log_next(self, x: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]) -> Float[Tensor, "n V"]:
         """Log p(· | x^{<i}) at the chosen sites, float64."""
-        logits: Tensor = self.model.net(self.shifted(x), None, sites)
+        logits: Tensor = self.model.net(self.model.shifted(x), None, sites)
         return torch.log_softmax(logits.double(), -1)
 
     def log_next_of(self, embedded: Float[Tensor, "B L D"]) -> Float[Tensor, "B L V"]:
@@ -67,10 +62,10 @@ class LeftToRight(nn.Module):
         """
         net, (row, column), many = self.model.net, place, tokens.shape[1]
         assert isinstance(net, Transformer)
-        read = self.shifted(x)
+        read = self.model.shifted(x)
         remembered = Remembered(net, read)
-        log_next = self.log_next(x, torch.ones_like(x, dtype=torch.bool)).view(*x.shape, -1)
-        scores = log_next[row, column].gather(-1, tokens)
+        log_next = torch.log_softmax(remembered.logits[row, column].double(), -1)
+        scores = log_next.gather(-1, tokens)
         for first in range(1, x.shape[1]):
             here = (column == first - 1).nonzero()[:, 0]
             for start in range(0, len(here), max(1, batch // many)):

@@ -124,9 +124,10 @@ class TopK(Way):
         """Candidates exactly, the tail as it says."""
         exact = causal.Exact(_left_to_right("top_k", model), self.batch)
         ranking = self.ranking(model)
-        tail = None if self.tail is None else self.tail(model)
+        if self.tail is None:
+            return causal.TopK(exact, self.k, ranking)
         same = self.tail == self.ranking
-        return causal.TopK(exact, self.k, ranking, ranking if same else tail)
+        return causal.TopK(exact, self.k, ranking, ranking if same else self.tail(model))
 
 
 def _left_to_right(way: str, model: nn.Module) -> LeftToRight:
