@@ -84,12 +84,7 @@ class Batches:
         Raises:
             InputError: if the global batch cannot be split evenly.
         """
-        if self.batch % (world * micros):
-            raise InputError(
-                f"data.batch must be a multiple of {world * micros} ({world} processes × {micros} "
-                f"micro-batches of trainer.accumulate), found {self.batch}"
-            )
-        return self.batch // (world * micros)
+        return len(part(self.batch, 0, world, 0, micros))
 
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
@@ -98,11 +93,10 @@ class Batches:
 
         The parts, in the order (rank, micro), are the global batch whatever the split.
         """
-        rows = self.rows(world, micros)
-        ids = (rank * micros + micro) * rows + torch.arange(rows)
+        ids = part(self.batch, rank, world, micro, micros)
         window = self.starts(step * self.batch + ids)[:, None] + torch.arange(self.length)
         tokens = torch.from_numpy(self.tokens[window.numpy()].astype(np.int64))
-        return Batch(tokens, torch.ones(rows), step, ids, self.batch)
+        return Batch(tokens, torch.ones(len(ids)), step, ids, self.batch)
 
     def starts(self, draw: Int[Tensor, "B"]) -> Int[Tensor, "B"]:
         """Where the windows begin that are drawn first, second, … in the whole run."""
@@ -110,6 +104,21 @@ class Batches:
         offsets = min(self.length, self.tokens.size - self.windows * self.length + 1)
         phase = fold(self.seed, _PHASE, epoch) % offsets
         return phase + self.length * permuted(index, self.windows, fold(self.seed, _ORDER, epoch))
+
+
+def part(total: int, rank: int, world: int, micro: int, micros: int) -> Int[Tensor, "B"]:
+    """Which rows of a global batch fall to one rank and one micro-batch.
+
+    Raises:
+        InputError: if the global batch cannot be split evenly.
+    """
+    if total % (world * micros):
+        raise InputError(
+            f"data.batch must be a multiple of {world * micros} ({world} processes × {micros} "
+            f"micro-batches of trainer.accumulate), found {total}"
+        )
+    rows = total // (world * micros)
+    return (rank * micros + micro) * rows + torch.arange(rows)
 
 
 def permuted(index: Int[Tensor, "B"], size: int, key: Int[Tensor, "B"]) -> Int[Tensor, "B"]:

@@ -18,8 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from tcsm.config import build
-from tcsm.data.batches import Batch
-from tcsm.errors import InputError
+from tcsm.data.batches import Batch, part
 from tcsm.evaluation import enumeration
 from tcsm.evaluation.curvature import Bend, condition
 from tcsm.noise import Noise
@@ -63,15 +62,9 @@ class Fresh:
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
         """The share of a rank in one micro-batch of a step."""
-        if self.size % (world * micros):
-            raise InputError(
-                f"data.batch must be a multiple of {world * micros}, processes × micro-batches; "
-                f"found {self.size}"
-            )
-        rows = self.size // (world * micros)
-        ids = (rank * micros + micro) * rows + torch.arange(rows)
+        ids = part(self.size, rank, world, micro, micros)
         tokens = self.world.sample(Noise(self.seed, step, ids, self.size))
-        return Batch(tokens, torch.ones(rows), step, ids, self.size)
+        return Batch(tokens, torch.ones(len(ids)), step, ids, self.size)
 
 
 @dataclass

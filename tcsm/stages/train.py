@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -99,7 +98,7 @@ def main(cfg: DictConfig, out: Path) -> None:
 
 def tidy(cfg: DictConfig) -> None:
     """Remove the scratch folder of a run whose own folder is complete."""
-    if int(os.environ.get("RANK", "0")) == 0:  # the others may be early
+    if build(cfg.devices).main:  # the others may be early
         shutil.rmtree(cfg.scratch, ignore_errors=True)
 
 

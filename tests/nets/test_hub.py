@@ -11,6 +11,7 @@ from tcsm.teachers.base import Tabulated
 from tcsm.teachers.causal import Exact, OneSided, Taylor, TopK
 from tcsm.teachers.conditional import MaskedLM
 from tcsm.teachers.left_to_right import LeftToRight
+from tests.checkpoints import save
 from tests.enumeration import sequences
 
 V, L = 3, 4
@@ -83,22 +84,7 @@ def test_a_bert_teaches_without_seeing_the_site():
 @torch.no_grad()
 def test_a_checkpoint_in_its_own_numbers(causal, tmp_path):
     """Logits are those of the library for its own ids, with what stands around the text."""
-    from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel
-
-    config = (
-        GPT2Config(vocab_size=11, n_embd=8, n_layer=1, n_head=1, n_positions=9)
-        if causal
-        else BertConfig(
-            vocab_size=11,
-            hidden_size=8,
-            num_hidden_layers=1,
-            num_attention_heads=1,
-            intermediate_size=8,
-            max_position_embeddings=9,
-        )
-    )
-    (GPT2LMHeadModel if causal else BertForMaskedLM)(config).save_pretrained(tmp_path)
-    kind = GPT2LMHeadModel if causal else BertForMaskedLM
+    kind = save(tmp_path, causal=causal, vocabulary=11, places=9)
     lm, tokens = kind.from_pretrained(tmp_path), [7, 2, 9, 4]
     after = [] if causal else [1]
     fields = {"vocabulary": V, "causal": causal, "before": [10], "after": after}

@@ -10,6 +10,7 @@ import torch
 from safetensors import safe_open
 
 from tcsm.stages._answers import make_room
+from tests.checkpoints import save
 from tests.stages.house import House
 from tests.stages.test_resume import kill_when, lines, start
 
@@ -214,28 +215,9 @@ def test_a_teacher_of_other_tokens_or_other_weights_is_refused(house, teachers):
 @pytest.mark.parametrize("causal", [True, False])
 def test_a_checkpoint_teaches(house, tmp_path, causal):
     """A folder of `transformers` that numbers letters as we do, the extra state 27."""
-    from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel
-
     torch.manual_seed(0)
-    if causal:
-        kind, name = (
-            (
-                GPT2LMHeadModel,
-                GPT2Config(vocab_size=28, n_positions=20, n_embd=8, n_layer=1, n_head=2),
-            ),
-            "pretrained=causal",
-        )
-    else:
-        small = BertConfig(
-            vocab_size=28,
-            hidden_size=8,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=16,
-            max_position_embeddings=20,
-        )
-        kind, name = (BertForMaskedLM, small), "pretrained=masked"
-    kind[0](kind[1]).save_pretrained(tmp_path)
+    save(tmp_path, causal=causal, vocabulary=28, places=20)
+    name = f"pretrained={'causal' if causal else 'masked'}"
     given = [STUDENT, name, f"pretrained.net.name={tmp_path}", "pretrained.net.extra=27"]
     around = [] if causal else ["pretrained.net.before=[1]", "pretrained.net.after=[2]"]
     way = ["teacher=top_k"] if causal else []
