@@ -27,6 +27,8 @@ COUNTS = Kind("a list of whole numbers of 1 or more", lambda v: v != [] and _all
 PAIR = Kind("a pair of texts", lambda v: _all(v, TEXT) and len(v) == 2)  # type: ignore[arg-type]
 PAIRS = Kind("a list of [subject, baseline]", lambda v: _all(v, PAIR))
 
+# Keys that hold the folder of another run.
+FOLDERS = ("reference", "initial", "collected", "teacher_run", "reward_run", "judge_run")
 ABSENT = object()
 KINDS = {
     "count_failures": FLAG,
@@ -35,10 +37,10 @@ KINDS = {
     "out": TEXT,
     "scratch": TEXT,
     "judge": MAYBE_TEXT,
-    "reference": MAYBE_TEXT,
-    "teacher_run": MAYBE_TEXT,
-    "needs.reference": MAYBE_TEXT,
-    "needs.teacher_run": MAYBE_TEXT,
+    "every_seed": FLAG,
+    "stages": TEXTS,
+    **dict.fromkeys(FOLDERS, MAYBE_TEXT),
+    **{f"needs.{key}": MAYBE_TEXT for key in FOLDERS},
     "targets.cache": MAYBE_TEXT,
     "targets.limit_mib": COUNT,
     "runs": TEXTS,

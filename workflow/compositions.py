@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,16 @@ class Compositions:
             return {str(key): str(name) for key, name in found.items() if name}
 
         return dict(self._memo.get(f"needs {arm.name}", find))
+
+    def every_seed(self, arm: Arm) -> bool:
+        """Whether an arm that others need is made with every seed."""
+        say = lambda: bool(self._composed(arm).get("every_seed", False))  # noqa: E731
+        return bool(self._memo.get(f"seeds {arm.name}", say))
+
+    def with_stages(self, arm: Arm) -> Arm:
+        """An arm with the stages that its experiment names."""
+        say = lambda: list(self._composed(arm).get("stages", ["train", "evaluate"]))  # noqa: E731
+        return replace(arm, stages=tuple(self._memo.get(f"stages {arm.name}", say)))
 
     def text(self, stage: str, arm: Arm, values: Mapping[str, Any]) -> str:
         """What a stage reads of an arm, with some values set that the configuration leaves open.

@@ -6,7 +6,7 @@ own text changes, so a comment in ``params/`` reruns nothing and a value reruns 
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from pathlib import Path
 
@@ -21,7 +21,22 @@ RECORDS = {
     "sample": "samples.json",
     "exact": "exact.json",
     "targets": "targets.json",
+    "reward": "reward.json",
+    "collect": "collect.json",
+    "pair": "pair.json",
+    "tilt": "tilt.json",
+    "grade": "grade.json",
 }
+# What others may need of a stage: its record says when this is another one.
+PRODUCTS = {
+    "train": ("weights.safetensors",),
+    "exact": ("weights.safetensors",),
+    "reward": ("classifier.safetensors",),
+    "collect": ("sequences.tok", "rewards.safetensors"),
+    "pair": ("sequences.tok", "rewards.safetensors"),
+}
+JOURNALED = ("exact", "tilt")
+BATCHED = ("exact", "targets", "reward", "collect", "pair", "tilt", "grade")
 ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
 
 # Snakemake's interpreter runs the jobs. It is no parameter of a rule: another path to the same
@@ -42,10 +57,12 @@ class Runs:
 
     Attributes:
         scale: the content of that file.
-        seeds: of every arm; one that others need and the scale does not name has the first alone.
+        seeds: of every arm; one that others need and the scale does not name has the first alone,
+            unless it asks for every seed.
         ablations: name → its arms.
-        needed: the arms that others need and the scale does not name.
+        needed: the arms that others need and the scale does not name; they say their stages.
         arms: all of them by name.
+        alone: those that have the first seed alone.
         together: the trained arms whose seeds share a process.
         one_by_one: the other trained arms.
         out: the folder of the report.
@@ -67,6 +84,7 @@ class Runs:
         named = [*pretrain, *(arm for group in self.ablations.values() for arm in group)]
         self.needed = self._needed({arm.name: arm for arm in named})
         self.arms = {arm.name: arm for arm in named} | self.needed
+        self.alone = [name for name in self.needed if len(self.seeds_of(name)) == 1]
         trained = [name for name, arm in self.arms.items() if "train" in arm.stages]
         self.together = [n for n in trained if self.arms[n].axes and self.scale.together]
         self.one_by_one = [name for name in trained if name not in self.together]
@@ -77,7 +95,8 @@ class Runs:
 
     def seeds_of(self, name: str) -> list[int]:
         """The seeds of an arm."""
-        return self.seeds[:1] if name in self.needed else self.seeds
+        alone = name in self.needed and not self._made.every_seed(self.arms[name])
+        return self.seeds[:1] if alone else self.seeds
 
     def folders(self, names: Iterable[str]) -> list[str]:
         """The folders of every seed of some arms."""
@@ -104,21 +123,79 @@ class Runs:
         """Whether a stage reads token files."""
         return "data.root" in self._made.reads(stage)
 
-    def needs(self, name: str) -> dict[str, str]:
-        """Key → the folder of the run that an arm waits for."""
+    def products(self, name: str, *seeds: int) -> list[str]:
+        """What some runs of an arm (all, if no seed is named) need of others."""
+        return self._of_needed(name, PRODUCTS.get, seeds)
+
+    def told(self, name: str, *seeds: int) -> list[str]:
+        """The records of the runs that some runs of an arm need."""
+        return self._of_needed(name, lambda stage: (RECORDS[stage],), seeds)
+
+    def _of_needed(
+        self, name: str, files: Callable[[str], Iterable[str] | None], seeds: Iterable[int]
+    ) -> list[str]:
+        """Files of the first stages of the runs that an arm needs."""
+        return sorted(
+            {
+                f"{self.folder(other, self._seed_for(other, seed))}/{file}"
+                for seed in list(seeds) or self.seeds_of(name)
+                for other in self._made.needs(self.arms[name]).values()
+                for file in files(self.arms[other].stages[0]) or ()
+            }
+        )
+
+    def _needs_of(self, name: str, seed: int) -> dict[str, str]:
+        """Key → the folder that it holds."""
         found = self._made.needs(self.arms[name])
-        return {key: self.folder(other, self.seeds[0]) for key, other in found.items()}
+        return {k: self.folder(other, self._seed_for(other, seed)) for k, other in found.items()}
+
+    def _seed_for(self, other: str, seed: int) -> int:
+        """The same seed of a run that is needed, if it has all, else its only one."""
+        only, *more = self.seeds_of(other)
+        return seed if more or len(self.seeds) == 1 else only
+
+    def inputs(self, stage: str, batch: list[str]) -> list[str]:
+        """Records that a batch waits for: of what it needs, and of its own earlier stage."""
+        own = [
+            f"{self.folder(name, seed)}/{RECORDS[self.arms[name].stages[0]]}"
+            for name in batch
+            if self.arms[name].stages[0] != stage
+            for seed in self.seeds_of(name)
+        ]
+        return sorted({file for name in batch for file in self.told(name)} | set(own))
+
+    def large(self, stage: str, batch: list[str]) -> list[str]:
+        """Files that a batch reads; their records say when they are others."""
+        own = [
+            f"{self.folder(name, seed)}/{file}"
+            for name in batch
+            if self.arms[name].stages[0] != stage
+            for seed in self.seeds_of(name)
+            for file in PRODUCTS[self.arms[name].stages[0]]
+        ]
+        return sorted({file for name in batch for file in self.products(name)} | set(own))
+
+    def outputs(self, stage: str, batch: list[str]) -> list[str]:
+        """What a stage leaves in the folders of a batch; an arm's first the configuration too."""
+        files = [RECORDS[stage], f"{stage}.telemetry.json", *PRODUCTS.get(stage, ())]
+        files += ["metrics.jsonl"] * (stage in JOURNALED)
+        return [
+            f"{folder}/{file}"
+            for name in batch
+            for folder in self.folders([name])
+            for file in [*files, *["config.yaml"] * (self.arms[name].stages[0] == stage)]
+        ]
 
     def batches(self, stage: str) -> list[list[str]]:
         """Arms whose runs share a process: those of an ablation with the same first value."""
-        arms = [arm for arm in self.arms.values() if arm.axes and stage in arm.stages]
-        grouped = groupby(arms, key=lambda arm: (arm.ablation, arm.axes[0]))
+        arms = [arm for arm in self.arms.values() if stage in arm.stages]
+        grouped = groupby(arms, key=lambda arm: (arm.ablation or arm.name, arm.axes[:1]))
         return [[arm.name for arm in group] for _, group in grouped]
 
     def batch_name(self, batch: list[str]) -> str:
-        """The ablation and the value that arms of a batch share."""
+        """The ablation and the value that arms of a batch share, or the name of a single one."""
         arm = self.arms[batch[0]]
-        return f"{arm.ablation}/{arm.axes[0][1]}"
+        return f"{arm.ablation}/{arm.axes[0][1]}" if arm.axes else arm.name
 
     def code(self, stage: str, text: str) -> str:
         """The fingerprint of the code that a stage runs with a configuration."""
@@ -136,7 +213,7 @@ class Runs:
         out = self.folder(name, ANY_SEED)
         scratch = self.folder(name, ANY_SEED, "results/.scratch")
         open_ = {"judge": self.judge(), "seed": ANY_SEED, "out": out, "scratch": scratch}
-        return self._made.text(stage, self.arms[name], {**open_, **self.needs(name)})
+        return self._made.text(stage, self.arms[name], {**open_, **self._needs_of(name, ANY_SEED)})
 
     def corpus_text(self, root: str) -> str:
         """What ``prepare`` reads for a folder of token files.
@@ -186,6 +263,6 @@ class Runs:
         while waiting:
             for name in self._made.needs(waiting.pop()).values():
                 if name not in named | found:
-                    found[name] = experiment(name, "train", "evaluate")
+                    found[name] = self._made.with_stages(experiment(name))
                     waiting.append(found[name])
         return found

@@ -7,7 +7,7 @@ sites of one sequence share it (MATH §13).
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -109,6 +109,38 @@ class Denoising(Objective):
         row = drawn.open.nonzero(as_tuple=True)[0]
         result = model.sum_over_open(drawn, self.site_loss(), per_row[row])
         return {"loss": result.total, **diagnostics(drawn, result)}
+
+
+@dataclass(frozen=True)
+class Referenced:
+    """What an objective has that compares the model with a frozen one.
+
+    Attributes:
+        reference: q_ref; None until the run's own is there.
+    """
+
+    reference: Posterior | None = field(default=None, kw_only=True)
+
+    def against(self, reference: Posterior) -> "Referenced":
+        """The same objective with its reference."""
+        return replace(self, reference=reference)
+
+    def frozen(self) -> Posterior:
+        """The reference.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.reference is None:
+            raise InputError(
+                f"reference: found null; {type(self).__name__} needs the folder of a trained run"
+            )
+        return self.reference
+
+    @torch.no_grad()
+    def log_reference(self, drawn: Corrupted) -> Float[Tensor, "n V"]:
+        """Log q_ref^i(· | x_t) at the open sites, in row-major order."""
+        return self.frozen().log_conditionals(drawn.x_t, drawn.t, drawn.open)
 
 
 def as_posterior(model: nn.Module, objective: Objective) -> Posterior:

@@ -10,7 +10,7 @@ import warnings
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
@@ -60,7 +60,7 @@ class SoftDistributionMatching(Objective):
 
     def site_loss(self, drawn: Corrupted) -> "Mixed":
         """ℓ^i, its targets computed."""
-        return Mixed(self, self.target(drawn), drawn.open)
+        return Mixed(self, self.target(drawn), drawn)
 
     def __call__(
         self,
@@ -89,17 +89,15 @@ class Mixed(SiteLoss):
     Attributes:
         objective: D, ℓ and h.
         log_p: targets of all open sites, in row-major order.
-        open: which sites these are.
+        drawn: the batch.
     """
 
     objective: SoftDistributionMatching
     log_p: Float[Tensor, "n V"]
-    open: Bool[Tensor, "B L"]
+    drawn: Corrupted
 
     def _targets(self, sites: Sites, like: Tensor) -> Float[Tensor, "m V"]:
-        place = self.open.flatten().cumsum(0) - 1  # of each site among the open ones
-        here = sites.row * self.open.shape[1] + sites.column
-        return self.log_p[place[here]].to(like.dtype)
+        return self.log_p[self.drawn.places(sites)].to(like.dtype)
 
     def __call__(self, log_q: Float[Tensor, "m V"], sites: Sites) -> Float[Tensor, "m"]:
         """The mixture, at some of the open sites."""

@@ -64,6 +64,11 @@ class Corrupted:
         row, column = self.open.nonzero(as_tuple=True)
         return Sites(self.x_1[row, column], self.x_t[row, column], self.t[row], row, column)
 
+    def places(self, sites: Sites) -> Int[Tensor, "n"]:
+        """Where some sites stand among all open ones, in row-major order."""
+        place = self.open.flatten().cumsum(0) - 1
+        return place[sites.row * self.open.shape[1] + sites.column]
+
 
 @dataclass(frozen=True)
 class Corruption(ABC):

@@ -25,7 +25,8 @@ from tcsm.noise import Noise
 from tcsm.posteriors.joint import Joint
 from tcsm.reporting.records import Writer, write_json, write_text
 from tcsm.stages._glue import Loss
-from tcsm.stages._shared import bare
+from tcsm.stages._shared import architecture, bare
+from tcsm.training.checkpoint import save_weights
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks, NotFiniteError
 from tcsm.training.loop import fit
@@ -105,7 +106,7 @@ class Truth:
 
 
 def main(cfg: DictConfig, out: Path) -> None:
-    """Train and judge; write ``config.yaml``, ``metrics.jsonl`` and ``exact.json``.
+    """Train and judge; write ``config.yaml``, ``metrics.jsonl``, ``exact.json`` and weights.
 
     Raises:
         InputError: a model that has no exact law, values that do not fit together.
@@ -138,6 +139,7 @@ def main(cfg: DictConfig, out: Path) -> None:
             "parameters": sum(p.numel() for p in bare(model).parameters()),
             **_outcome(truth.curve, finite),
         }
+        save_weights(out / "weights.safetensors", state.weights(), architecture(cfg))
         write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         write_json(out / "exact.json", record)
         telemetry = describe(watch, state.tokens, devices.device)

@@ -19,6 +19,7 @@ from tcsm.data.tokenfile import TokenFile
 from tcsm.evaluation.bound import Bound
 from tcsm.reporting.records import Writer, write_json, write_text
 from tcsm.stages._answers import Answers
+from tcsm.stages._feeding import begin_at, contents, feed
 from tcsm.stages._glue import Loss, Validation
 from tcsm.stages._shared import architecture, bare, build_model, open_split, require_tokens
 from tcsm.stages._teaching import taught
@@ -43,7 +44,10 @@ READS = (
     "corpus",
     "tokenizer",
     "model",
+    "initial",
     "reference",
+    "collected",
+    "feed",
     "teacher_run",
     "pretrained",
     "targets",
@@ -74,20 +78,22 @@ def main(cfg: DictConfig, out: Path) -> None:
     with devices.ready():
         torch.manual_seed(cfg.seed)
         model = build_model(cfg, tokenizer).to(devices.device)
+        begin_at(cfg, model, tokenizer)
         state = TrainState(bare(model), build(cfg.trainer), cfg.seed)
         batches.rows(devices.world, state.recipe.accumulate)
         validate = _validation(cfg, model, valid, state.recipe, devices)
         objective, answers = taught(cfg, tokenizer, devices)
         require_tokens(objective, tokenizer)
         loss = Loss(model, objective, cfg.seed)
-        run = _fingerprint(cfg, train.header.sha256, answers.identity)
+        fed = feed(cfg, batches, model, tokenizer)
+        run = _fingerprint(cfg, train.header.sha256, answers.identity, *contents(model, objective))
         resumable = Resumable(Path(cfg.scratch), run, devices.main)
         resumable.begin(state)
         answers.go_on(resumable.folder / "telemetry.jsonl")
         watch = Stopwatch(state.elapsed)
         with ExitStack() as stack:
             hooks = _hooks(cfg, resumable, state, validate, stack, answers)
-            descend = partial(fit, state, loss, batches, devices, hooks)
+            descend = partial(fit, state, loss, fed, devices, hooks)
             _counted(descend, state, resumable) if cfg.count_failures else descend()
         if devices.main:
             _deliver(cfg, out, state, resumable.folder, train)

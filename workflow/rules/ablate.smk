@@ -4,9 +4,9 @@
 use rule train as train_seeds with:
     input:
         ancient(tokens),
-        ancient(of_needed("weights.safetensors")),
+        ancient(of_needed),
         manifest,
-        of_needed("train.json"),
+        told_by_needed,
     output:
         seeds(*TRAINED),
     log:
@@ -21,32 +21,30 @@ use rule evaluate as evaluate_first with:
     input:
         ancient(tokens),
         ancient(first("weights.safetensors")),
-        ancient(of_needed("weights.safetensors")),
+        ancient(of_needed),
         manifest,
         first("train.json"),
     output:
         first(*EVALUATED),
     wildcard_constraints:
-        experiment=only(RUNS.needed),
+        experiment=only(RUNS.alone),
 
 
-for stage, left in (("exact", ["config.yaml", "metrics.jsonl"]), ("targets", ["config.yaml"])):
+for stage in BATCHED:
     for batch in RUNS.batches(stage):
         name = f"{stage}/{RUNS.batch_name(batch)}"
-        files = [*left, f"{stage}.json", f"{stage}.telemetry.json"]
-        needed = sorted({folder for arm in batch for folder in RUNS.needs(arm).values()})
         roots = sorted({RUNS.root(arm) for arm in batch if RUNS.reads_text(stage)})
 
         rule:
             name:
                 re.sub(r"\W", "_", name)
             input:
-                ancient(expand("{run}/weights.safetensors", run=needed)),
+                ancient(RUNS.large(stage, batch)),
                 ancient(expand("{root}/{split}.tok", root=roots, split=["train", "valid", "test"])),
-                expand("{run}/train.json", run=needed),
+                RUNS.inputs(stage, batch),
                 expand("results/manifests/{root}.sha256", root=roots),
             output:
-                expand("{run}/{file}", run=RUNS.folders(batch), file=files),
+                RUNS.outputs(stage, batch),
             params:
                 stage=stage,  # a shell is read after the loop has ended
                 config=RUNS.run_text(stage, batch),

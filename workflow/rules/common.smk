@@ -5,7 +5,7 @@ import re
 from snakemake.exceptions import WorkflowError
 
 from tcsm.errors import InputError
-from workflow.runs import Runs, command
+from workflow.runs import BATCHED, Runs, command
 
 try:
     RUNS = Runs(config["scale"])
@@ -40,7 +40,7 @@ def only(names):
 
 def text(stage):
     """The configuration of a job: of its seed, or of every seed of its experiment."""
-    return lambda job: RUNS.run_text(stage, [job.experiment], *map(int, job.get("seed", "").split()))
+    return lambda job: RUNS.run_text(stage, [job.experiment], *own_seed(job))
 
 
 def code(stage):
@@ -58,9 +58,19 @@ def manifest(job):
     return f"results/manifests/{RUNS.root(job.experiment)}.sha256"
 
 
-def of_needed(name):
-    """A file of every run that an experiment needs."""
-    return lambda job: [f"{folder}/{name}" for folder in RUNS.needs(job.experiment).values()]
+def own_seed(job):
+    """The seed of a job, if it has one."""
+    return map(int, job.get("seed", "").split())
+
+
+def of_needed(job):
+    """What the runs leave that an experiment needs. Their records say when it is another one."""
+    return RUNS.products(job.experiment, *own_seed(job))
+
+
+def told_by_needed(job):
+    """The records of the runs that an experiment needs."""
+    return RUNS.told(job.experiment, *own_seed(job))
 
 
 def of_judge(name):

@@ -14,9 +14,9 @@ EVALUATED = ("evaluate.json", "evaluate.telemetry.json")
 rule train:
     input:
         ancient(tokens),
-        ancient(of_needed("weights.safetensors")),
+        ancient(of_needed),
         manifest,
-        of_needed("train.json"),
+        told_by_needed,
     output:
         expand(f"{RUN}/{{file}}", file=TRAINED, allow_missing=True),
     params:
@@ -41,7 +41,7 @@ rule evaluate:
     input:
         ancient(tokens),
         ancient(seeds("weights.safetensors")),
-        ancient(of_needed("weights.safetensors")),
+        ancient(of_needed),
         manifest,
         seeds("train.json"),
     output:
@@ -54,7 +54,7 @@ rule evaluate:
     benchmark:
         f"{TIMES}/evaluate/{{experiment}}.tsv"
     wildcard_constraints:
-        experiment=only(RUNS.arms.keys() - RUNS.needed.keys()),
+        experiment=only(RUNS.arms.keys() - set(RUNS.alone)),
     threads: 1
     resources:
         gpu=RUNS.scale.gpu,
@@ -67,7 +67,7 @@ rule evaluate:
 rule sample:
     input:
         ancient(seeds("weights.safetensors")),
-        ancient(of_needed("weights.safetensors")),
+        ancient(of_needed),
         ancient(of_judge("weights.safetensors")),
         seeds("train.json"),
         of_judge("train.json"),

@@ -11,7 +11,7 @@ def main(cfg, out):
     print(f"enumerating {cfg.experiment} seed {cfg.seed}")
     config.build(cfg.objective)
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("config.yaml", "metrics.jsonl"):
+    for name in ("config.yaml", "metrics.jsonl", "weights.safetensors"):
         (out / name).write_text(config.resolve(cfg))
     for name in ("exact.json", "exact.telemetry.json"):
         records.write(out / name, cfg)

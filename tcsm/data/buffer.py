@@ -1,0 +1,99 @@
+"""A buffer: sequences that a frozen model drew, with what a reward thinks of each.
+
+W ∝ e^{log_weight} · tilt(reward)
+
+is the weight of a sequence in training (10.2). ``log_weight`` corrects for the law that it was
+drawn from: log p_base − log p_drawn, 0 where the base model itself drew.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float64, Int64
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from tcsm.data.tokenfile import Piece, describe, open_tokens, write_tokens
+from tcsm.data.tokenizers import Tokenizer
+from tcsm.errors import InputError
+
+TOKENS, WEIGHTS = "sequences.tok", "rewards.safetensors"
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """N sequences of L tokens.
+
+    Attributes:
+        tokens: the sequences.
+        reward: R of each.
+        log_weight: log-importance of each before any tilt, in nats.
+    """
+
+    tokens: Int64[Tensor, "N L"]
+    reward: Float64[Tensor, "N"]
+    log_weight: Float64[Tensor, "N"]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+def unweighted(tokens: Int64[Tensor, "N L"], reward: Float64[Tensor, "N"]) -> Buffer:
+    """A buffer drawn from the base model itself."""
+    return Buffer(tokens, reward, torch.zeros_like(reward))
+
+
+def write_buffer(folder: Path, buffer: Buffer, tokenizer: Tokenizer, title: str) -> str:
+    """Writes both files of a buffer, the token file first; returns the digest of both.
+
+    Args:
+        folder: where they go.
+        buffer: what they hold.
+        tokenizer: whose tokens these are.
+        title: what the token file calls its corpus.
+    """
+    rows = buffer.tokens.cpu().numpy().astype(tokenizer.dtype)
+    characters = tokenizer.characters(rows)
+    pieces = (Piece(row, int(count)) for row, count in zip(rows, characters, strict=True))
+    header = write_tokens(folder / TOKENS, pieces, describe(tokenizer, title, "collected"))
+    tensors = {"reward": buffer.reward.cpu(), "log_weight": buffer.log_weight.cpu()}
+    facts = {"tokens_sha256": header.sha256, "sha256": _digest(tensors, header.sha256)}
+    partial = folder / (WEIGHTS + ".partial")
+    partial.write_bytes(save(tensors, {"tcsm": json.dumps(facts)}))
+    os.replace(partial, folder / WEIGHTS)
+    return facts["sha256"]
+
+
+def read_buffer(folder: Path, tokenizer: Tokenizer) -> Buffer:
+    """The buffer of a folder that stage collect filled.
+
+    Raises:
+        InputError: a file is missing, damaged, of another tokenizer, or not of the other file.
+    """
+    tokens = open_tokens(folder / TOKENS, tokenizer)
+    path = folder / WEIGHTS
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})["tcsm"])
+            reward, log_weight = file.get_tensor("reward"), file.get_tensor("log_weight")
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read ({reason}); run collect again") from None
+    tensors = {"reward": reward, "log_weight": log_weight}
+    if facts.get("sha256") != _digest(tensors, tokens.header.sha256):
+        raise InputError(f"{path}: damaged, or not of the {TOKENS} beside it; run collect again")
+    rows = torch.from_numpy(tokens.tokens.astype("int64")).view(len(reward), -1)
+    return Buffer(rows, reward, log_weight)
+
+
+def _digest(tensors: dict[str, Tensor], tokens_sha256: str) -> str:
+    """Of weights and tokens together."""
+    total = hashlib.sha256(tokens_sha256.encode())
+    for name in sorted(tensors):
+        total.update(name.encode() + tensors[name].contiguous().numpy().tobytes())
+    return total.hexdigest()

@@ -1,0 +1,178 @@
+"""Feeds: where the sequences of a training come from, and how much each counts.
+
+A feed is opened with the material that the run has, and then gives the batch of every step.
+"""
+
+import math
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor, nn
+
+from tcsm.data.batches import Batch, part
+from tcsm.data.buffer import Buffer
+from tcsm.data.tilts import Boltzmann, Tilt, relative_ess
+from tcsm.data.tokenizers import Tokenizer
+from tcsm.errors import InputError
+from tcsm.noise import Noise
+
+NEVER = -1e30  # log of 0 that may be multiplied by 0
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Batches as a function of the step, and of the model at that step if it draws them."""
+
+    def at(
+        self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
+    ) -> Batch:
+        """The rows of a step that fall to one rank and one micro-batch."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run has to feed on.
+
+    Attributes:
+        corpus: windows of text.
+        size: of a step's global batch.
+        length: tokens of a sequence.
+        seed: of the run.
+        model: what is trained.
+        tokenizer: of all sequences.
+        buffer: what a model drew, if the run names such a folder.
+    """
+
+    corpus: Source
+    size: int
+    length: int
+    seed: int
+    model: nn.Module
+    tokenizer: Tokenizer | None = None
+    buffer: Buffer | None = None
+
+    def collected(self) -> Buffer:
+        """The buffer.
+
+        Raises:
+            InputError: the run names none.
+        """
+        if self.buffer is None:
+            raise InputError("collected: found null; this feed needs the folder of a collection")
+        return self.buffer
+
+
+class Feed(ABC):
+    """A way to feed a training."""
+
+    @abstractmethod
+    def open(self, material: Material) -> Source:
+        """Batches made of the material.
+
+        Raises:
+            InputError: it lacks what this feed is made of.
+        """
+
+
+class Corpus(Feed):
+    """Windows of text, each of weight 1."""
+
+    def open(self, material: Material) -> Source:
+        """The corpus itself."""
+        return material.corpus
+
+
+@dataclass(frozen=True)
+class Collected(Feed):
+    """Sequences of a buffer by their weights, mixed with windows of text.
+
+    Attributes:
+        tilt: what a reward is worth.
+        resample: a ∈ [0, 1]: sequences are drawn ∝ W^a and weigh W^(1−a) in the loss, which is
+            the same in expectation for every a (10.2); at 1 no step is spent on small weights.
+        share: of collected sequences in a batch; the others are text.
+        least_ess: relative effective sample size below which the weights are refused (10.5); at
+            twice that they are warned of.
+
+    Raises:
+        InputError: a number outside [0, 1].
+    """
+
+    tilt: Tilt
+    resample: float = 1.0
+    share: float = 1.0
+    least_ess: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no share."""
+        for key in ("resample", "share", "least_ess"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise InputError(f"feed.{key} must lie in [0, 1], found {getattr(self, key)}")
+
+    def open(self, material: Material) -> Source:
+        """Weigh the buffer; refuse weights that few sequences hold."""
+        buffer = material.collected()
+        log_w = self.tilt.log_weights(buffer)
+        if isinstance(self.tilt, Boltzmann):
+            self._judge(relative_ess(log_w), len(buffer))
+        return Weighted(buffer, log_w, self, material)
+
+    def _judge(self, ess: float, count: int) -> None:
+        words = f"relative effective sample size {ess:.3f} of {count} collected sequences"
+        advice = "raise feed.tilt.beta, collect more, or refresh from the trained model"
+        if ess < self.least_ess:
+            raise InputError(
+                f"feed.least_ess: {words}, wanted {self.least_ess} at least; {advice}"
+            )
+        if ess < 2 * self.least_ess:
+            print(f"tcsm: feed: {words}; {advice}", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Batches of a weighed buffer.
+
+    Attributes:
+        buffer: the sequences.
+        log_w: log W of each, mean W = 1.
+        feed: how they are drawn.
+        material: whence the text comes.
+    """
+
+    buffer: Buffer
+    log_w: Float64[Tensor, "N"]
+    feed: Collected
+    material: Material
+    _cumulated: Float64[Tensor, "N"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "log_w", self.log_w.clamp(min=NEVER))
+        chance = torch.softmax(self.feed.resample * self.log_w, 0)
+        object.__setattr__(self, "_cumulated", chance.cumsum(0))
+
+    def at(
+        self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
+    ) -> Batch:
+        """The first rows of the global batch are collected, the others text."""
+        ids = part(self.material.size, rank, world, micro, micros)
+        tokens, weight = self._draw(step, ids)
+        from_buffer = ids < round(self.feed.share * self.material.size)
+        if from_buffer.all():
+            return Batch(tokens, weight, step, ids, self.material.size)
+        text = self.material.corpus.at(step, rank, world, micro, micros)
+        tokens = torch.where(from_buffer[:, None], tokens, text.tokens)
+        return replace(text, tokens=tokens, weight=torch.where(from_buffer, weight, text.weight))
+
+    def _draw(self, step: int, ids: Int64[Tensor, "B"]) -> tuple[Tensor, Tensor]:
+        """Stratified draws ∝ W^a, whose weights W^(1−a) are on average 1 under W."""
+        u = Noise(self.material.seed, step, ids, self.material.size).stratified("buffer")
+        index = torch.searchsorted(self._cumulated, u * self._cumulated[-1], right=True)
+        log_scale = torch.logsumexp(self.feed.resample * self.log_w, 0) - math.log(
+            len(self.buffer)
+        )
+        rest = (1 - self.feed.resample) * self.log_w[index] + log_scale
+        return self.buffer.tokens[index], rest.exp().float()

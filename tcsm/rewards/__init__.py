@@ -1,0 +1,1 @@
+"""Rewards: how good a text is, by whoever may say so."""

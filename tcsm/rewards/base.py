@@ -1,0 +1,41 @@
+"""What every reward is: texts ↦ numbers, in any unit; β is in the same one."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64
+
+from tcsm.errors import InputError
+
+
+class Reward(ABC):
+    """A judgment of texts; more is better."""
+
+    @abstractmethod
+    def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
+        """One finite number a text."""
+
+
+def scores(reward: Reward, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
+    """The rewards of texts, held against what a reward must be.
+
+    Raises:
+        InputError: the reward raised, or gave another number of values, NaN or infinity.
+    """
+    name = type(reward).__name__
+    try:
+        found = np.asarray(reward(texts), dtype=np.float64)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"reward {name}: {type(error).__name__}: {error}") from error
+    if found.shape != (len(texts),):
+        raise InputError(
+            f"reward {name}: gave shape {found.shape} for {len(texts)} texts, one number each "
+            "is wanted"
+        )
+    if not np.isfinite(found).all():
+        at = int(np.flatnonzero(~np.isfinite(found))[0])
+        raise InputError(f"reward {name}: gave {found[at]} for text {at}: {texts[at][:80]!r}")
+    return found

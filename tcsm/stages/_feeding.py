@@ -1,0 +1,58 @@
+"""Where a training starts, and what it is fed with."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+from torch import nn
+
+from tcsm.config import build
+from tcsm.data.batches import Batches
+from tcsm.data.buffer import read_buffer
+from tcsm.data.feeds import Feed, Material, Source
+from tcsm.data.tokenizers import Tokenizer
+from tcsm.errors import InputError
+from tcsm.objectives.base import Objective, Referenced
+from tcsm.stages._shared import bare, open_run
+from tcsm.training.checkpoint import digest, load
+from tcsm.training.state import assign, check_match, named
+
+
+def begin_at(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> None:
+    """Give a model the weights of the run that the key ``initial`` names, if it names one.
+
+    Raises:
+        InputError: no such run, one of another network, or of another tokenizer.
+    """
+    if cfg.initial is None:
+        return
+    folder = Path(cfg.initial)
+    run = open_run("initial", folder)
+    known: Tokenizer = build(run.tokenizer)
+    if known.fingerprint != tokenizer.fingerprint:
+        raise InputError(
+            f"initial: {folder} was trained on tokens of {known.name}, wanted {tokenizer.name}"
+        )
+    path = folder / "weights.safetensors"
+    tensors, _ = load(path)
+    check_match(tensors, named(bare(model)), f"initial: {path}")
+    assign(named(bare(model)), tensors)
+
+
+def feed(cfg: DictConfig, corpus: Batches, model: nn.Module, tokenizer: Tokenizer) -> Source:
+    """The batches of a run.
+
+    Raises:
+        InputError: what the feed needs is missing, damaged, or of other sizes.
+    """
+    buffer = None if cfg.collected is None else read_buffer(Path(cfg.collected), tokenizer)
+    way: Feed = build(cfg.feed)
+    size, length, seed = corpus.batch, corpus.length, corpus.seed
+    return way.open(Material(corpus, size, length, seed, model, tokenizer, buffer))
+
+
+def contents(model: nn.Module, objective: Objective) -> list[str]:
+    """Digests of the weights that a run starts from, and of those that it compares with."""
+    found = [digest(named(model))]
+    if isinstance(objective, Referenced):
+        found.append(digest(named(objective.frozen())))
+    return found

@@ -1,0 +1,72 @@
+"""A feed of the model's own samples, weighed by their advantage: policy gradients.
+
+    A = (R − mean R)/std R over the global batch                                        (GRPO)
+
+With a likelihood as the objective, Σ A ∇(−log q) descends the policy gradient. Every step costs as
+many calls of the reward as it has sequences. Samples are a function of the weights and the step,
+so that a run resumes exactly.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float64, Int
+from torch import Tensor
+
+from tcsm.data.batches import Batch, part
+from tcsm.data.feeds import Feed, Material, Source
+from tcsm.data.tokenizers import Tokenizer
+from tcsm.rewards.base import Reward, scores
+from tcsm.samplers.base import Sampler
+
+
+@dataclass(frozen=True)
+class OnPolicy(Feed):
+    """Sequences of the model in training.
+
+    Attributes:
+        sampler: how they are drawn.
+        reward: who judges them.
+    """
+
+    sampler: Sampler
+    reward: Reward
+
+    def open(self, material: Material) -> Source:
+        """Ask the model at every step."""
+        return Advantages(self, material)
+
+
+@dataclass(frozen=True)
+class Advantages:
+    """Batches drawn on policy."""
+
+    feed: OnPolicy
+    material: Material
+
+    def at(
+        self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
+    ) -> Batch:
+        """The rows of a step; all ranks draw the whole batch, so that it has one mean."""
+        tokens = self.draw(step)
+        assert self.material.tokenizer is not None
+        reward = judged(self.feed.reward, tokens, self.material.tokenizer)
+        advantage = (reward - reward.mean()) / reward.std().clamp(min=1e-8)
+        ids = part(self.material.size, rank, world, micro, micros)
+        return Batch(tokens[ids], advantage[ids].float(), step, ids, self.material.size)
+
+    def draw(self, step: int) -> Int[Tensor, "B L"]:
+        """A global batch of samples of the model as it is now."""
+        model, seed = self.material.model, self.material.seed * 1_000_003 + step
+        training = model.training
+        drawn = self.feed.sampler(model.eval(), self.material.size, self.material.length, seed)
+        model.train(training)
+        return drawn.tokens.cpu()
+
+
+def judged(
+    reward: Reward, tokens: Int[Tensor, "B L"], tokenizer: Tokenizer
+) -> Float64[Tensor, "B"]:
+    """R of each sequence, checked."""
+    texts = [tokenizer.decode(row.cpu().numpy()) for row in tokens]
+    return torch.from_numpy(scores(reward, texts))

@@ -1,0 +1,3 @@
+"""A stage that no toy needs."""
+
+READS = ("experiment", "seed", "out")
