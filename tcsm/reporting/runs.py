@@ -21,7 +21,13 @@ FILES = {
     "sample": "samples.json",
     "exact": "exact.json",
     "targets": "targets.json",
+    "reward": "reward.json",
+    "collect": "collect.json",
+    "pair": "pair.json",
+    "tilt": "tilt.json",
+    "grade": "grade.json",
 }
+LATER = ("exact", "targets", "reward", "collect", "pair", "tilt", "grade")
 KEYS: dict[str, tuple[str, ...]] = {
     "config": ("experiment", "seed"),
     "metrics": ("step", "loss"),
@@ -33,6 +39,11 @@ KEYS: dict[str, tuple[str, ...]] = {
     "sampler run": ("sampler", "steps", "network_calls", "texts", "statistics"),
     "exact": ("experiment", "seed", "kl", "finite", "diverged"),
     "targets": ("experiment", "seed", "tv", "tv_se", "sequences", "missing", "entropy"),
+    "reward": ("experiment", "seed", "auc"),
+    "collect": ("experiment", "seed", "count", "reward"),
+    "pair": ("experiment", "seed", "count"),
+    "tilt": ("experiment", "seed", "tv", "kl", "reward_calls"),
+    "grade": ("experiment", "seed", "reward", "rewards", "texts"),
     "telemetry": ("seconds", "cpu_seconds", "device", "threads", "versions", "commit", "dirty"),
 }
 
@@ -54,6 +65,11 @@ class Run:
         samples: the generated texts.
         exact: the distance to a law that is known whole.
         targets: the error of approximate targets.
+        reward: a classifier that rewards.
+        collect: what a frozen model drew for training.
+        pair: preferences read from a file.
+        tilt: post-training held against a law that is known.
+        grade: how good samples are, by the reward and by others.
         stages: stage → its telemetry (depends on the machine).
     """
 
@@ -69,6 +85,11 @@ class Run:
     samples: Record = field(default_factory=dict)
     exact: Record = field(default_factory=dict)
     targets: Record = field(default_factory=dict)
+    reward: Record = field(default_factory=dict)
+    collect: Record = field(default_factory=dict)
+    pair: Record = field(default_factory=dict)
+    tilt: Record = field(default_factory=dict)
+    grade: Record = field(default_factory=dict)
     stages: dict[str, Record] = field(default_factory=dict)
 
 
@@ -93,8 +114,7 @@ def read_run(folder: Path) -> Run:
         train=found["train"],
         evaluate=found["evaluate"],
         samples=found["sample"],
-        exact=found["exact"],
-        targets=found["targets"],
+        **{stage: found[stage] for stage in LATER},
         stages={stage: record for stage, record in telemetry.items() if record},
     )
 
