@@ -9,12 +9,28 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from jaxtyping import Float64, Int64
+from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise, categorical
 from tcsm.process.sources import Mask
 from tcsm.samplers.base import PathSampler, Sampled, device_of
+
+
+@dataclass(frozen=True)
+class Opening:
+    """When the sites of each sequence open, which no model has a say in.
+
+    Attributes:
+        order: sites, the first to open first.
+        level: α at which they do, rising.
+        at_once: how many of them open at one call.
+    """
+
+    order: Int64[Tensor, "B L"]
+    level: Float64[Tensor, "B L"]
+    at_once: int
 
 
 @dataclass(frozen=True)
@@ -42,14 +58,20 @@ class FirstHitting(PathSampler):
         """Open groups of sites in the order of their levels."""
         posterior = self.posterior(model)
         x_t = self.start(count, length, seed, device_of(model))
-        noise = Noise(seed, 0, torch.arange(count, device=x_t.device), count)
-        level, order = noise.uniform("level", length).sort(-1)
-        u = noise.uniform("token", length)
-        at_once = math.ceil(length / self.steps)
-        groups = range(0, length, at_once)
+        opening = self.opening(count, length, seed, x_t.device)
+        u = self._noise(count, seed, x_t.device).uniform("token", length)
+        groups = range(0, length, opening.at_once)
         for first in groups:
-            now = order[:, first : first + at_once]
+            now = opening.order[:, first : first + opening.at_once]
             sites = torch.zeros_like(x_t, dtype=torch.bool).scatter(1, now, True)
-            t = self.path.schedule.inverse(level[:, first])
+            t = self.path.schedule.inverse(opening.level[:, first])
             x_t[sites] = categorical(posterior.log_conditionals(x_t, t, sites), u[sites])
         return Sampled(x_t, len(groups))
+
+    def opening(self, count: int, length: int, seed: int, device: torch.device) -> Opening:
+        """The order in which a call with the same numbers opens its sites."""
+        level, order = self._noise(count, seed, device).uniform("level", length).sort(-1)
+        return Opening(order, level, math.ceil(length / self.steps))
+
+    def _noise(self, count: int, seed: int, device: torch.device) -> Noise:
+        return Noise(seed, 0, torch.arange(count, device=device), count)
