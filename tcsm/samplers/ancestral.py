@@ -8,25 +8,23 @@ from dataclasses import dataclass
 from jaxtyping import Int
 from torch import Tensor
 
-from tcsm.noise import Noise, categorical
+from tcsm.noise import categorical
 from tcsm.posteriors.base import Posterior
-from tcsm.samplers.base import GridSampler
+from tcsm.samplers.base import GridSampler, Leg
 
 
 @dataclass(frozen=True)
 class Ancestral(GridSampler):
     """The reverse kernel of the noising process, any source."""
 
-    def step(
-        self, posterior: Posterior, x_t: Int[Tensor, "B L"], t: Tensor, s: Tensor, noise: Noise
-    ) -> Int[Tensor, "B L"]:
-        """Draw x₁ at open sites, then cross the bridge; closed sites hold x₁ already."""
-        open = self.path.source.open(x_t)
-        u = noise.uniform("step", x_t.shape[1], 3)
+    def step(self, posterior: Posterior, leg: Leg) -> Int[Tensor, "B L"]:
+        """Draw x₁ at open sites, then cross the bridge; the others hold x₁ already."""
+        x_t, open, times = leg.x_t, leg.open, (leg.t, leg.s)
+        u = leg.noise.uniform("step", x_t.shape[1], 3)
         x_1 = x_t.clone()
-        x_1[open] = categorical(posterior.log_conditionals(x_t, t, open), u[..., 0][open])
+        x_1[open] = categorical(posterior.log_conditionals(x_t, leg.t, open), u[..., 0][open])
         here = x_t[open]
-        alpha_t, alpha_s = (self.path.alpha(time)[:, None].expand(x_t.shape) for time in (t, s))
+        alpha_t, alpha_s = (self.path.alpha(time)[:, None].expand(x_t.shape) for time in times)
         bridge = self.path.bridge(here, x_1[open], alpha_t[open], alpha_s[open])
         x_s = x_t.clone()
         x_s[open] = bridge.draw(here, x_1[open], self.path.source, u[..., 1:][open])

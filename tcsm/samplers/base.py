@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise
 from tcsm.posteriors.base import Posterior
 from tcsm.process.paths import Path
+from tcsm.samplers.given import Given, settled
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,29 @@ class Sampler(ABC):
             raise InputError(f"sampler.steps must be at least 1, found {self.steps}")
 
     @abstractmethod
-    def __call__(self, model: nn.Module, count: int, length: int, seed: int) -> Sampled:
-        """Draw ``count`` sequences; a pure function of the seed."""
+    def __call__(
+        self, model: nn.Module, count: int, length: int, seed: int, given: Given | None = None
+    ) -> Sampled:
+        """Draw ``count`` sequences; a pure function of the seed and of what is given."""
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One step of a walk.
+
+    Attributes:
+        x_t: where it begins.
+        open: the sites that it may change.
+        t: when it begins.
+        s: when it ends, s > t.
+        noise: its randomness.
+    """
+
+    x_t: Int[Tensor, "B L"]
+    open: Bool[Tensor, "B L"]
+    t: Float[Tensor, "B"]
+    s: Float[Tensor, "B"]
+    noise: Noise
 
 
 @dataclass(frozen=True)
@@ -79,18 +101,26 @@ class PathSampler(Sampler):
             )
         return model
 
-    def start(self, count: int, length: int, seed: int, device: torch.device) -> Tensor:
-        """x₀ ∼ p₀."""
-        noise = Noise(seed, -1, torch.arange(count, device=device), count)
-        return self.path.source.draw(noise.uniform("start", length))
+    def given(self, given: Given | None, length: int, model: nn.Module) -> Given:
+        """What is given, or nothing, where the model lives."""
+        return settled(given, length, self.path.source.vocabulary, device_of(model))
 
-    def walk(self, step: Callable[..., Tensor], x_t: Int[Tensor, "B L"], seed: int) -> Tensor:
-        """Takes ``step(x_t, t, s, noise)`` along the grid."""
+    def start(self, count: int, seed: int, given: Given) -> Int[Tensor, "B L"]:
+        """x₀ ∼ p₀, with the known sites in their places."""
+        device = given.tokens.device
+        noise = Noise(seed, -1, torch.arange(count, device=device), count)
+        return given.hold(self.path.source.draw(noise.uniform("start", len(given.tokens))))
+
+    def walk(
+        self, step: Callable[[Leg], Tensor], x_t: Int[Tensor, "B L"], seed: int, given: Given
+    ) -> Int[Tensor, "B L"]:
+        """Takes a step for each interval of the grid; none changes a known site."""
         ids = torch.arange(len(x_t), device=x_t.device)
         grid = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64, device=x_t.device)
         for index in range(self.steps):
             t, s = (grid[at].expand(len(x_t)) for at in (index, index + 1))
-            x_t = step(x_t, t, s, Noise(seed, index, ids, len(x_t)))
+            open = self.path.source.open(x_t) & ~given.fixed
+            x_t = step(Leg(x_t, open, t, s, Noise(seed, index, ids, len(x_t))))
         return x_t
 
 
@@ -99,17 +129,17 @@ class GridSampler(PathSampler):
     """A sampler that steps along the grid, one network call a step."""
 
     @abstractmethod
-    def step(
-        self, posterior: Posterior, x_t: Int[Tensor, "B L"], t: Tensor, s: Tensor, noise: Noise
-    ) -> Int[Tensor, "B L"]:
-        """From time t to s > t, both of shape (B)."""
+    def step(self, posterior: Posterior, leg: Leg) -> Int[Tensor, "B L"]:
+        """The state at the leg's end."""
 
     @torch.no_grad()
-    def __call__(self, model: nn.Module, count: int, length: int, seed: int) -> Sampled:
+    def __call__(
+        self, model: nn.Module, count: int, length: int, seed: int, given: Given | None = None
+    ) -> Sampled:
         """Walk the grid."""
-        posterior = self.posterior(model)
-        x_t = self.start(count, length, seed, device_of(model))
-        return Sampled(self.walk(partial(self.step, posterior), x_t, seed), self.steps)
+        posterior, known = self.posterior(model), self.given(given, length, model)
+        x_t = self.start(count, seed, known)
+        return Sampled(self.walk(partial(self.step, posterior), x_t, seed, known), self.steps)
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -9,13 +9,14 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise, categorical
 from tcsm.process.sources import Mask
-from tcsm.samplers.base import PathSampler, Sampled, device_of
+from tcsm.samplers.base import PathSampler, Sampled
+from tcsm.samplers.given import Given
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,16 @@ class Opening:
     level: Float64[Tensor, "B L"]
     at_once: int
 
+    def among(self, open: Bool[Tensor, "L"], steps: int) -> "Opening":
+        """The same order of some sites alone, in ``steps`` calls at most."""
+        kept, count = open[self.order], int(open.sum())
+        order, level = (part[kept].view(len(part), count) for part in (self.order, self.level))
+        return Opening(order, level, max(1, math.ceil(count / steps)))
+
 
 @dataclass(frozen=True)
 class FirstHitting(PathSampler):
-    """At most ``steps`` network calls, each opening ⌈L/steps⌉ sites; exact for steps ≥ L.
+    """At most ``steps`` network calls, each opening ⌈n/steps⌉ of n sites; exact for steps ≥ n.
 
     A time-conditioned network is given the time of the first of them.
 
@@ -54,13 +61,15 @@ class FirstHitting(PathSampler):
             )
 
     @torch.no_grad()
-    def __call__(self, model: nn.Module, count: int, length: int, seed: int) -> Sampled:
+    def __call__(
+        self, model: nn.Module, count: int, length: int, seed: int, given: Given | None = None
+    ) -> Sampled:
         """Open groups of sites in the order of their levels."""
-        posterior = self.posterior(model)
-        x_t = self.start(count, length, seed, device_of(model))
-        opening = self.opening(count, length, seed, x_t.device)
+        posterior, known = self.posterior(model), self.given(given, length, model)
+        x_t = self.start(count, seed, known)
+        opening = self.opening(count, length, seed, x_t.device).among(~known.fixed, self.steps)
         u = self._noise(count, seed, x_t.device).uniform("token", length)
-        groups = range(0, length, opening.at_once)
+        groups = range(0, opening.order.shape[1], opening.at_once)
         for first in groups:
             now = opening.order[:, first : first + opening.at_once]
             sites = torch.zeros_like(x_t, dtype=torch.bool).scatter(1, now, True)

@@ -12,9 +12,9 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
-from tcsm.noise import Noise
 from tcsm.posteriors.joint import Joint
-from tcsm.samplers.base import PathSampler, Sampled, device_of
+from tcsm.samplers.base import Leg, PathSampler, Sampled
+from tcsm.samplers.given import Given
 
 
 @dataclass(frozen=True)
@@ -37,22 +37,23 @@ class Importance(PathSampler):
             raise InputError(f"sampler.candidates must be at least 1, found {self.candidates}")
 
     @torch.no_grad()
-    def __call__(self, model: nn.Module, count: int, length: int, seed: int) -> Sampled:
+    def __call__(
+        self, model: nn.Module, count: int, length: int, seed: int, given: Given | None = None
+    ) -> Sampled:
         """Walk the grid; a step costs one pass of the reference and K energies."""
         if not isinstance(model, Joint):
             raise InputError(f"sampler=importance needs model=joint, found {type(model).__name__}")
-        x_t = self.start(count, length, seed, device_of(model))
-        x_t = self.walk(partial(self.step, model), x_t, seed)
+        known = self.given(given, length, model)
+        x_t = self.start(count, seed, known)
+        x_t = self.walk(partial(self.step, model), x_t, seed, known)
         return Sampled(x_t, self.steps * (1 + self.candidates))
 
-    def step(
-        self, joint: Joint, x_t: Int[Tensor, "B L"], t: Tensor, s: Tensor, noise: Noise
-    ) -> Int[Tensor, "B L"]:
-        """From time t to s > t."""
-        open = self.path.source.open(x_t)
-        x_1 = joint.resample(x_t, t, open, self.candidates, noise)
-        alpha_t, alpha_s = (self.path.alpha(time)[:, None].expand(x_t.shape) for time in (t, s))
-        u = noise.uniform("step", x_t.shape[1], 2)
+    def step(self, joint: Joint, leg: Leg) -> Int[Tensor, "B L"]:
+        """The state at the leg's end; candidates agree on the known sites."""
+        x_t, open, times = leg.x_t, leg.open, (leg.t, leg.s)
+        x_1 = joint.resample(x_t, leg.t, open, self.candidates, leg.noise)
+        alpha_t, alpha_s = (self.path.alpha(time)[:, None].expand(x_t.shape) for time in times)
+        u = leg.noise.uniform("step", x_t.shape[1], 2)
         bridge = self.path.bridge(x_t[open], x_1[open], alpha_t[open], alpha_s[open])
         crossed = bridge.draw(x_t[open], x_1[open], self.path.source, u[open])
         return x_t.masked_scatter(open, crossed)

@@ -10,23 +10,23 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from tcsm.noise import Noise, categorical
+from tcsm.noise import categorical
 from tcsm.posteriors.base import Posterior
-from tcsm.samplers.base import GridSampler
+from tcsm.samplers.base import GridSampler, Leg
 
 
 @dataclass(frozen=True)
 class TauLeaping(GridSampler):
     """Jump with probability (α_s − α_t)/(1 − α_t), 1 on the last step."""
 
-    def step(
-        self, posterior: Posterior, x_t: Int[Tensor, "B L"], t: Tensor, s: Tensor, noise: Noise
-    ) -> Int[Tensor, "B L"]:
+    def step(self, posterior: Posterior, leg: Leg) -> Int[Tensor, "B L"]:
         """Choose the sites that jump, then their tokens."""
-        leap = self.path.leap(x_t, self.path.alpha(t)[:, None], self.path.alpha(s)[:, None])
-        u = noise.uniform("step", x_t.shape[1], 2)
-        jumps = self.path.source.open(x_t) & (u[..., 0] < leap.to_data)
-        x_s = x_t.clone()
+        alpha_t, alpha_s = (self.path.alpha(time)[:, None] for time in (leg.t, leg.s))
+        leap = self.path.leap(leg.x_t, alpha_t, alpha_s)
+        u = leg.noise.uniform("step", leg.x_t.shape[1], 2)
+        jumps = leg.open & (u[..., 0] < leap.to_data)
+        x_s = leg.x_t.clone()
         if torch.any(jumps):
-            x_s[jumps] = categorical(posterior.log_conditionals(x_t, t, jumps), u[..., 1][jumps])
+            log_q = posterior.log_conditionals(leg.x_t, leg.t, jumps)
+            x_s[jumps] = categorical(log_q, u[..., 1][jumps])
         return x_s
