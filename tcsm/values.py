@@ -21,6 +21,7 @@ COUNT = Kind("a whole number of 1 or more", lambda v: type(v) is int and v >= 1)
 SEED = Kind("a whole number of 0 or more, below 2^63", lambda v: type(v) is int and 0 <= v < 2**63)
 TEXT = Kind("a text", lambda v: isinstance(v, str) and v != "")
 MAYBE_TEXT = Kind("a text or null", lambda v: v is None or TEXT.holds(v))
+HALF = Kind("0 or 1", lambda v: type(v) is int and v in (0, 1))
 FLAG = Kind("true or false", lambda v: type(v) is bool)
 TEXTS = Kind("a list of texts", lambda v: _all(v, TEXT))
 COUNTS = Kind("a list of whole numbers of 1 or more", lambda v: v != [] and _all(v, COUNT))
@@ -28,7 +29,7 @@ PAIR = Kind("a pair of texts", lambda v: _all(v, TEXT) and len(v) == 2)  # type:
 PAIRS = Kind("a list of [subject, baseline]", lambda v: _all(v, PAIR))
 
 # Keys that hold the folder of another run.
-FOLDERS = ("reference", "initial", "collected", "teacher_run", "reward_run", "judge_run")
+FOLDERS = ("reference", "base", "initial", "collected", "teacher_run", "reward_run", "judge_run")
 ABSENT = object()
 KINDS = {
     "count_failures": FLAG,
@@ -41,6 +42,8 @@ KINDS = {
     "stages": TEXTS,
     **dict.fromkeys(FOLDERS, MAYBE_TEXT),
     **{f"needs.{key}": MAYBE_TEXT for key in FOLDERS},
+    "half": HALF,
+    "preferences": MAYBE_TEXT,
     "targets.cache": MAYBE_TEXT,
     "targets.limit_mib": COUNT,
     "runs": TEXTS,
@@ -56,6 +59,11 @@ KINDS = {
     "evaluation.batch": COUNT,
     "sampling.count": COUNT,
     "sampling.steps": COUNTS,
+    "sampling.template": MAYBE_TEXT,
+    "collecting.count": COUNT,
+    "collecting.steps": COUNT,
+    "collecting.batch": COUNT,
+    "collecting.corpus": FLAG,
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
@@ -16,6 +17,7 @@ PARAMS = Path(__file__).parents[2] / "params"
 ALL = sorted(
     path.relative_to(PARAMS / "experiment").with_suffix("").as_posix()
     for path in (PARAMS / "experiment").rglob("*.yaml")
+    if "train" in yaml.safe_load(path.read_text("utf-8")).get("stages", ["train"])
 )
 TEACHERS = [name for name in ALL if name.startswith("teacher/")]  # not all of them write texts
 # They ask for the folder of another run.
@@ -38,6 +40,7 @@ TINY = (
     "scale.net={dim: 16, depth: 1, heads: 2}",
     "scale.evaluation={sequences: 8, draws: 2, batch: 8}",
     "scale.sampling={count: 3, steps: [2, 4]}",
+    "scale.collecting={count: 10, steps: 4, batch: 4}",
     "scale.validation={every: 3, sequences: 4, draws: 2}",
     "devices.choice=cpu",
     "corpus=local",

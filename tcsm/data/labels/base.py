@@ -1,0 +1,113 @@
+"""What all labeled texts are: two halves, one for a reward and one for its judge, no text in both.
+
+A text's half, and whether it is held out there, are functions of the text alone, so that the same
+text met twice lies on one side.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Int64
+
+from tcsm.errors import InputError
+
+SPLITS = ("train", "test")
+
+
+@dataclass
+class Examples:
+    """Texts and what is said of each: 1, or 0."""
+
+    texts: list[str] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def array(self) -> Int64[np.ndarray, "N"]:
+        """The labels."""
+        return np.array(self.labels, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Side:
+    """Where a text belongs: half 0 or 1, in it "train" or "test"."""
+
+    half: int
+    split: str
+
+
+class Labels(ABC):
+    """A source of labeled texts.
+
+    Attributes:
+        length: characters of a piece; None for whole texts.
+        held_out: share of the texts that a half keeps for its test.
+    """
+
+    length: int | None
+    held_out: float
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What records call it."""
+
+    @abstractmethod
+    def rows(self) -> Iterator[tuple[str, int]]:
+        """Every text, normalized, with its label."""
+
+    def __post_init__(self) -> None:
+        if self.length is not None and self.length < 1:
+            raise InputError(f"labels.length must be 1 or more, or null; found {self.length}")
+        if not 0 < self.held_out < 1:
+            raise InputError(f"labels.held_out must lie in (0, 1), found {self.held_out}")
+
+    def pieces(self, texts: Iterable[str]) -> Iterator[str]:
+        """What texts of one label are cut into: windows of each."""
+        return (piece for text in texts for piece in windows(text, self.length))
+
+    def side(self, text: str) -> Side:
+        """The side of a text."""
+        digest = hashlib.sha256(text.encode()).digest()
+        chance = int.from_bytes(digest[1:5]) / 2**32
+        return Side(digest[0] % 2, SPLITS[chance < self.held_out])
+
+    def half(self, number: int) -> dict[str, Examples]:
+        """The pieces of a half, "train" and "test".
+
+        Raises:
+            InputError: a text that is no good, or a side where one of the labels is missing.
+        """
+        found: dict[tuple[str, int], list[str]] = {(s, y): [] for s in SPLITS for y in (0, 1)}
+        for text, label in self.rows():
+            side = self.side(text)
+            if side.half == number:
+                found[side.split, label].append(text)
+        examples = {split: Examples() for split in SPLITS}
+        for (split, label), texts in found.items():
+            pieces = list(self.pieces(texts))
+            if not pieces:
+                raise InputError(
+                    f"labels {self.title}: half {number} has no text of label {label} to {split} "
+                    "with; more texts are needed, or a larger labels.held_out"
+                )
+            examples[split].texts += pieces
+            examples[split].labels += [label] * len(pieces)
+        return examples
+
+
+def windows(text: str, length: int | None) -> Iterator[str]:
+    """A text in windows that do not overlap; a rest that fills less than half of one is left out.
+
+    A text shorter than that is one window.
+    """
+    if length is None or 2 * len(text) < length:
+        yield text
+        return
+    for start in range(0, len(text) - (length - 1) // 2, length):
+        yield text[start : start + length]

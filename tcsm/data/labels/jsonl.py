@@ -1,0 +1,91 @@
+"""Labeled texts of a file: one JSON object a line, such as reviews and whether they praise."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from tcsm.data.corpora.base import Normalize
+from tcsm.data.labels.base import Labels
+from tcsm.errors import InputError
+
+
+@dataclass(frozen=True)
+class LabeledJsonl(Labels):
+    """The lines of a file; any of them that is no good is refused.
+
+    Attributes:
+        path: the file, ``.jsonl`` or ``.jsonl.gz``.
+        text: the key of the text.
+        label: the key of its label, 0 or 1.
+        normalize: which symbols are kept.
+    """
+
+    path: str | Path
+    text: str
+    label: str
+    normalize: Normalize
+    length: int | None
+    held_out: float = 0.2
+
+    @property
+    def title(self) -> str:
+        """The last part of the path."""
+        return Path(self.path).name
+
+    def rows(self) -> Iterator[tuple[str, int]]:
+        """The texts in the order of the file.
+
+        Raises:
+            InputError: the file cannot be read; a line, by its number, and why.
+        """
+        try:
+            with self._open() as file:
+                for number, line in enumerate(file, start=1):
+                    yield self._row(line, f"{self.path}:{number}")
+        except (OSError, EOFError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"{self.path}: cannot be read: {reason} (labels.path)") from error
+
+    def _open(self) -> IO[str]:
+        path = Path(self.path)
+        return (
+            gzip.open(path, "rt", encoding="utf-8")
+            if path.suffix == ".gz"
+            else path.open(encoding="utf-8")
+        )
+
+    def _row(self, line: str, where: str) -> tuple[str, int]:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{where}: not valid JSON ({error.msg})") from None
+        if not isinstance(row, dict):
+            raise InputError(f"{where}: found {type(row).__name__}, expected an object")
+        text, label = (require(row, key, where) for key in (self.text, self.label))
+        return labeled(self.normalize, text, label, where)
+
+
+def require(row: dict[str, Any], key: str, where: str) -> Any:  # noqa: ANN401  any JSON
+    """The value of a key that must be there."""
+    if key not in row:
+        raise InputError(f"{where}: no key {key!r}; found {', '.join(row) or 'none'}")
+    return row[key]
+
+
+def labeled(normalize: Normalize, text: object, label: object, where: str) -> tuple[str, int]:
+    """A row, checked.
+
+    Raises:
+        InputError: no text, or a label that is neither 0 nor 1.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"{where}: its text is {text!r}, expected a string")
+    if label not in (0, 1):
+        raise InputError(f"{where}: its label is {label!r}, expected 0 or 1")
+    kept = normalize(text)
+    if not kept:
+        raise InputError(f"{where}: nothing remains of its text {text[:40]!r}")
+    return kept, int(label == 1)

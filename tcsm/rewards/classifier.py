@@ -1,0 +1,46 @@
+"""A classifier that stage reward trained: R is its log-odds, in nats."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from tcsm.errors import InputError
+from tcsm.rewards.base import Reward
+from tcsm.rewards.grams import Logistic, load
+
+FILE = "classifier.safetensors"
+
+
+@dataclass(frozen=True)
+class Classifier(Reward):
+    """Reads its folder when it is first asked.
+
+    Attributes:
+        folder: of the run that trained it.
+        key: what the configuration calls that folder.
+    """
+
+    folder: str | None
+    key: str = "reward_run"
+
+    def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
+        """Log-odds of label 1.
+
+        Raises:
+            InputError: no folder, or no whole classifier in it.
+        """
+        return self.trained.log_odds(texts)
+
+    @cached_property
+    def trained(self) -> Logistic:
+        """What lies in the folder."""
+        if self.folder is None:
+            raise InputError(f"{self.key}: found null, expected the folder of a run of reward")
+        path = Path(self.folder) / FILE
+        if not path.is_file():
+            raise InputError(f"{self.key}: {path} does not exist; run reward there first")
+        return load(path)

@@ -1,0 +1,164 @@
+"""Logistic regression on hashed n-grams: seconds to train, the same weights every time.
+
+    log p(1 | text)/p(0 | text) = w·φ(text) + b
+
+φ counts the n-grams of a text in 2^bits bins, at norm 1.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from tcsm.errors import InputError
+
+FORMAT = 1
+UNITS = ("word", "char")
+
+
+@dataclass(frozen=True)
+class Grams:
+    """φ.
+
+    Attributes:
+        unit: what is counted, "word" or "char".
+        shortest: n of the shortest n-grams.
+        longest: n of the longest.
+        bits: log₂ of the number of bins.
+    """
+
+    unit: str
+    shortest: int
+    longest: int
+    bits: int = 18
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS:
+            raise InputError(f"grams.unit must be one of {', '.join(UNITS)}; found {self.unit}")
+        if not 1 <= self.shortest <= self.longest:
+            raise InputError(
+                f"grams.shortest must lie in [1, longest], found {self.shortest} and longest "
+                f"{self.longest}"
+            )
+        if not 1 <= self.bits <= 30:
+            raise InputError(f"grams.bits must lie in [1, 30], found {self.bits}")
+
+    def __call__(self, texts: Sequence[str]) -> Any:  # noqa: ANN401  a sparse matrix of scipy
+        """φ of each text, N × 2^bits."""
+        from sklearn.feature_extraction.text import HashingVectorizer  # noqa: PLC0415  slow
+
+        bins = HashingVectorizer(
+            analyzer=self.unit,
+            token_pattern=r"(?u)\b\w+\b",
+            ngram_range=(self.shortest, self.longest),
+            n_features=2**self.bits,
+            alternate_sign=False,
+        )
+        return bins.transform(texts)
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """A trained classifier.
+
+    Attributes:
+        grams: φ.
+        weight: w.
+        bias: b.
+    """
+
+    grams: Grams
+    weight: Float64[np.ndarray, "F"]
+    bias: float
+
+    def log_odds(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
+        """Of label 1, in nats."""
+        return np.asarray(self.grams(texts) @ self.weight + self.bias)
+
+    def save(self, path: Path) -> None:
+        """Writes the whole file or none."""
+        tensors = {"weight": self.weight, "bias": np.array(self.bias)}
+        facts = {"format": FORMAT, "grams": asdict(self.grams)}
+        facts["sha256"] = _digest(tensors, facts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        partial.write_bytes(save(tensors, {"tcsm": json.dumps(facts, sort_keys=True)}))
+        os.replace(partial, path)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How one is trained.
+
+    Attributes:
+        grams: φ.
+        strength: C, the weight of the texts against that of ½‖w‖².
+        iterations: of L-BFGS at most.
+    """
+
+    grams: Grams
+    strength: float = 1.0
+    iterations: int = 200
+
+    def __post_init__(self) -> None:
+        if self.strength <= 0:
+            raise InputError(f"classifier.strength must be positive, found {self.strength}")
+        if self.iterations < 1:
+            raise InputError(f"classifier.iterations must be 1 or more, found {self.iterations}")
+
+    def __call__(self, texts: Sequence[str], labels: Int64[np.ndarray, "N"]) -> Logistic:
+        """The most likely weights, by one thread: how many there are would show in them."""
+        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  slow to import
+        from threadpoolctl import threadpool_limits  # noqa: PLC0415
+
+        fitted = LogisticRegression(C=self.strength, max_iter=self.iterations)
+        with threadpool_limits(limits=1):
+            fitted.fit(self.grams(texts), labels)
+        return Logistic(
+            self.grams, fitted.coef_[0].astype(np.float64), float(fitted.intercept_[0])
+        )
+
+
+def load(path: Path) -> Logistic:
+    """A classifier that was saved.
+
+    Raises:
+        InputError: no such file, damaged, or of another format.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            facts = json.loads((file.metadata() or {})["tcsm"])
+            tensors = {name: file.get_tensor(name) for name in ("weight", "bias")}
+        written = facts.pop("sha256")
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: no whole classifier ({reason}); run reward again") from None
+    if facts.get("format") != FORMAT:
+        raise InputError(f"{path}: format {facts.get('format')}, expected {FORMAT}")
+    if written != _digest(tensors, facts):
+        raise InputError(f"{path}: its bytes do not match its checksum; run reward again")
+    return Logistic(Grams(**facts["grams"]), tensors["weight"], float(tensors["bias"]))
+
+
+def auc(found: Float64[np.ndarray, "N"], truth: Int64[np.ndarray, "N"]) -> float:
+    """Area under the ROC curve: how often a text of label 1 scores above one of label 0."""
+    from sklearn.metrics import roc_auc_score  # noqa: PLC0415  slow to import
+
+    return float(roc_auc_score(truth, found))
+
+
+def _digest(tensors: dict[str, np.ndarray], facts: dict[str, Any]) -> str:
+    """Of weights and settings together."""
+    total = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name in sorted(tensors):
+        total.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        total.update(tensors[name].tobytes())
+    return total.hexdigest()

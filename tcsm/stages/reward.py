@@ -1,0 +1,49 @@
+"""A classifier of labeled texts: the reward of later runs or, from the other half, its judge.
+
+Writes ``classifier.safetensors``, and ``reward.json`` with how well it tells held-out texts apart.
+"""
+
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from tcsm.config import build
+from tcsm.data.labels.base import Labels
+from tcsm.reporting.records import write_json, write_text
+from tcsm.rewards.classifier import FILE
+from tcsm.rewards.grams import Training, auc
+from tcsm.training.telemetry import Stopwatch, describe
+
+READS = ("experiment", "axes", "seed", "out", "labels", "classifier", "half")
+
+
+def main(cfg: DictConfig, out: Path) -> None:
+    """Train on one half of the texts, test on what that half held out.
+
+    Raises:
+        InputError: texts that are no good.
+    """
+    watch = Stopwatch()
+    labels: Labels = build(cfg.labels)
+    train: Training = build(cfg.classifier)
+    examples = labels.half(cfg.half)
+    texts, held_out = examples["train"], examples["test"]
+    classifier = train(texts.texts, texts.array)
+    found, truth = classifier.log_odds(held_out.texts), held_out.array
+    classifier.save(out / FILE)
+    record = {
+        "stage": "reward",
+        "experiment": cfg.experiment,
+        "seed": cfg.seed,
+        "labels": labels.title,
+        "half": cfg.half,
+        "train_texts": len(texts),
+        "test_texts": len(held_out),
+        "auc": auc(found, truth),
+        "accuracy": float(((found > 0) == truth).mean()),
+    }
+    write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    write_json(out / "reward.json", record)
+    characters = sum(map(len, texts.texts + held_out.texts))
+    write_json(out / "reward.telemetry.json", describe(watch, characters, torch.device("cpu")))
