@@ -52,8 +52,8 @@ class Given:
         if not self.fixed[:known].all():
             at = int(self.fixed.nonzero().max())
             raise InputError(
-                f"given.fixed: autoregressive models take a prefix alone, found site {at} fixed after "
-                "an open one; ask a model that fills in"
+                "given.fixed: autoregressive models take a prefix alone, found site "
+                f"{at} fixed after an open one; ask a model that fills in"
             )
         return known
 

@@ -16,6 +16,7 @@ from tcsm.evaluation.samples import distinct, entropy, repetition
 from tcsm.reporting.records import write_json
 from tcsm.samplers.base import Sampled, Sampler
 from tcsm.stages._shared import load_model, open_run
+from tcsm.stages._template import known
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
@@ -31,6 +32,7 @@ READS = (
     "sampler",
     "sampling.count",
     "sampling.steps",
+    "sampling.template",
     "judge",
     "devices",
 )
@@ -41,6 +43,7 @@ def main(cfg: DictConfig, out: Path) -> None:
     tokenizer = build(cfg.tokenizer)
     devices: Devices = build(cfg.devices)
     sampler: Sampler = build(cfg.sampler)
+    given = known(cfg.sampling.template, tokenizer, cfg.data.length)
     watch, tokens = Stopwatch(), 0
     with devices.ready():
         model = load_model(cfg, tokenizer, out, devices)
@@ -49,7 +52,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         for steps in cfg.sampling.steps:
             walk = replace(sampler, steps=steps)
             with devices.autocast():
-                drawn = walk(model, cfg.sampling.count, cfg.data.length, cfg.seed)
+                drawn = walk(model, cfg.sampling.count, cfg.data.length, cfg.seed, given)
                 runs.append({**_describe(walk, drawn, tokenizer, judge), "steps": steps})
             tokens += drawn.tokens.numel()
         record = {"stage": "sample", "experiment": cfg.experiment, "seed": cfg.seed, "runs": runs}

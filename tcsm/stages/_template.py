@@ -1,0 +1,45 @@
+"""A text with blanks becomes what is given to a sampler: "in the beginning ____"."""
+
+import re
+
+import torch
+
+from tcsm.data.tokenizers import Tokenizer
+from tcsm.errors import InputError
+from tcsm.samplers.given import Given
+
+BLANK = "_"
+
+
+def known(template: str | None, tokenizer: Tokenizer, length: int) -> Given | None:
+    """The tokens of a template, each blank an open site, and open sites behind it.
+
+    Text between blanks is tokenized by itself.
+
+    Raises:
+        InputError: a template of more than ``length`` tokens, or in other symbols.
+    """
+    if template is None:
+        return None
+    tokens, fixed = torch.zeros(length, dtype=torch.int64), torch.zeros(length, dtype=torch.bool)
+    at = 0
+    for part in re.findall(f"{BLANK}+|[^{BLANK}]+", template):
+        here = _ids(part, tokenizer)
+        if at + len(here) > length:
+            raise InputError(
+                f"sampling.template must be {length} tokens or less, data.length; "
+                f"{part!r} ends at token {at + len(here)}"
+            )
+        if not part.startswith(BLANK):
+            tokens[at : at + len(here)], fixed[at : at + len(here)] = here, True
+        at += len(here)
+    return Given(tokens, fixed)
+
+
+def _ids(part: str, tokenizer: Tokenizer) -> torch.Tensor:
+    if part.startswith(BLANK):
+        return torch.zeros(len(part), dtype=torch.int64)
+    try:
+        return torch.from_numpy(tokenizer.encode(part).astype("int64"))
+    except InputError as error:
+        raise InputError(f"sampling.template: {error}") from None

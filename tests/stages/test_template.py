@@ -1,0 +1,70 @@
+import json
+
+import pytest
+
+from tcsm.data.tokenizers import Bytes, Letters
+from tcsm.errors import InputError
+from tcsm.stages._template import known
+from tests.stages.house import LENGTH
+
+
+def test_blanks_are_open_and_so_is_what_stands_behind():
+    given = known("ab__ c_", Letters(), 9)
+    assert given.tokens[given.fixed].tolist() == [1, 2, 0, 3]
+    assert given.fixed.tolist() == [True, True, False, False, True, True, False, False, False]
+
+
+def test_tokens_are_counted_not_characters():
+    given = known("é_", Bytes(), 4)
+    assert given.tokens[given.fixed].tolist() == list("é".encode())
+    assert given.fixed.tolist() == [True, True, False, False]
+
+
+def test_no_template_gives_nothing():
+    assert known(None, Letters(), 9) is None
+
+
+def test_what_does_not_fit_is_refused():
+    known("abcd", Letters(), 4)
+    with pytest.raises(InputError, match=r"must be 4 tokens or less, .* '_' ends at token 5"):
+        known("abcd_", Letters(), 4)
+    with pytest.raises(InputError, match=r"sampling\.template: the tokenizer 'letters' has no"):
+        known("In_", Letters(), 4)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "template"),
+    [
+        ("kjv/distribution", "ab_cd___e"),
+        ("kjv/uniform", "___is"),
+        ("kjv/ar", "in the "),
+        ("kjv/joint", "a_b_"),
+    ],
+)
+def test_every_text_has_what_the_template_says(house, trained, experiment, template):
+    folder = trained(experiment)
+    before = (folder / "samples.json").read_bytes()
+    needs = [
+        f"{key}={trained(other)}" for key, other in house.config(experiment).needs.items() if other
+    ]
+    quoted = f"sampling.template='{template}'"
+    house.good("sample", f"experiment={experiment}", quoted, *needs, name=experiment)
+    runs = json.loads((folder / "samples.json").read_text())["runs"]
+    (folder / "samples.json").write_bytes(before)
+    for text in (text for run in runs for text in run["texts"]):
+        assert len(text) == LENGTH
+        pairs = zip(template, text, strict=False)
+        assert all(wanted in ("_", found) for wanted, found in pairs)
+
+
+def test_an_autoregressive_model_refuses_to_fill_in(house, trained):
+    trained("kjv/ar")
+    done = house.run("sample", "experiment=kjv/ar", "sampling.template=a_b", name="kjv/ar")
+    assert (done.code, done.out) == (2, "")
+    assert "a prefix alone, found site 2 fixed after an open one" in done.err[-1]
+
+
+def test_a_template_is_a_text(house):
+    done = house.run("sample", "sampling.template=3")
+    assert done.code == 2
+    assert "sampling.template must be a text or null, found 3" in done.err[-1]
