@@ -17,6 +17,7 @@ from tcsm.data.buffer import Buffer
 from tcsm.errors import InputError
 
 Weights = Float64[Tensor, "N"]
+LOW = 0.1  # relative effective sample size below which weights deserve a warning (10.5)
 
 
 class Tilt(ABC):
@@ -92,3 +93,16 @@ def relative_ess(log_w: Weights) -> float:
     """(Σ W)²/(N Σ W²) ∈ [1/N, 1]: the share of a buffer that its weights leave in use (10.5)."""
     log_n = math.log(len(log_w))
     return float(torch.exp(2 * torch.logsumexp(log_w, 0) - torch.logsumexp(2 * log_w, 0) - log_n))
+
+
+def kl_of_weights(log_w: Weights, log_base: Weights | None = None) -> float:
+    """E_W log(W/W₀) in nats, both normalized over a buffer: an estimate of KL(p^R ‖ p_pre).
+
+    Args:
+        log_w: log W of the law in question.
+        log_base: log W₀ of the law it is compared with; that of drawing itself if None.
+    """
+    base = torch.zeros_like(log_w) if log_base is None else log_base
+    log_p, log_q = torch.log_softmax(log_w, 0), torch.log_softmax(base, 0)
+    terms = log_p.exp() * (log_p - log_q)
+    return float(terms[log_p > -torch.inf].sum())

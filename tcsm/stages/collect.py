@@ -1,0 +1,129 @@
+"""A frozen model becomes data: what it draws, what a reward thinks of it (10.2, 10.5).
+
+    x ∼ p_ref, R(x), log w(x)        w = p_base(x | order)/p_ref(x | order), or 1 without a base
+
+Trained with weights ∝ w e^{R/β}, any objective aims at p_base e^{R/β}/Z. Run again on the trained
+model this is a refresh: with the first model as ``base`` the aim stays, without it each round
+tilts the law of the last one further, Σ 1/β in all.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from tcsm.config import build
+from tcsm.data.buffer import TOKENS, Buffer, write_buffer
+from tcsm.data.tilts import Boltzmann, kl_of_weights, relative_ess
+from tcsm.data.tokenfile import read_header
+from tcsm.data.tokenizers import Tokenizer
+from tcsm.errors import InputError
+from tcsm.evaluation.samples import distinct, entropy, repetition
+from tcsm.reporting.records import write_json, write_text
+from tcsm.stages._drawing import draw, windows
+from tcsm.stages._policy import judged
+from tcsm.training.devices import Devices
+from tcsm.training.telemetry import Stopwatch, describe
+
+READS = (
+    "experiment",
+    "seed",
+    "out",
+    "data.root",
+    "data.length",
+    "corpus",
+    "tokenizer",
+    "reference",
+    "base",
+    "reward",
+    "sampler",
+    "collecting",
+    "devices",
+)
+BETAS = tuple(2.0**k for k in range(5, -6, -1))  # at which a collection tells what it is good for
+TEXTS = 8  # that the record shows
+
+
+@torch.no_grad()
+def main(cfg: DictConfig, out: Path) -> None:
+    """Draw, judge, write ``sequences.tok``, ``rewards.safetensors`` and ``collect.json``.
+
+    Raises:
+        InputError: a run is missing or reads other tokens; a reward is no finite number.
+    """
+    tokenizer: Tokenizer = build(cfg.tokenizer)
+    devices: Devices = build(cfg.devices)
+    reward = None if cfg.reward is None else build(cfg.reward)
+    watch = Stopwatch()
+    with devices.ready():
+        drawn = windows(cfg, tokenizer) if _of_text(cfg) else draw(cfg, tokenizer, devices)
+        found = torch.zeros_like(drawn.log_weight)
+        if reward is not None:
+            found = judged(reward, drawn.tokens, tokenizer)
+        buffer = Buffer(drawn.tokens, found, drawn.log_weight)
+        digest = write_buffer(out, buffer, tokenizer, cfg.experiment)
+        sums = {"tokens_sha256": read_header(out / TOKENS).sha256, "sha256": digest}
+        judgments = 0 if reward is None else len(buffer)
+        calls = {"network_calls": drawn.calls, "reward_calls": judgments}
+        texts = [tokenizer.decode(row.numpy()) for row in buffer.tokens[:TEXTS]]
+        owner = {"stage": "collect", "experiment": cfg.experiment, "seed": cfg.seed}
+        write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+        telemetry = describe(watch, buffer.tokens.numel(), devices.device)
+        write_json(out / "collect.telemetry.json", telemetry)
+        record = {
+            **owner,
+            **calls,
+            **sums,
+            **numbers(buffer, BETAS if reward else ()),
+            "texts": texts,
+        }
+        write_json(out / "collect.json", record)
+
+
+def numbers(buffer: Buffer, betas: Sequence[float]) -> dict[str, Any]:
+    """What a collection is good for: rewards, variety, and ESS and KL of its tilts by β."""
+    tokens, count = buffer.tokens, len(buffer)
+    sd = float(buffer.reward.std()) if count > 1 else None
+    tilted = {beta: Boltzmann(beta).log_weights(buffer) for beta in betas}
+    return {
+        "count": count,
+        "length": tokens.shape[1],
+        "reward": {
+            "mean": float(buffer.reward.mean()),
+            "sd": sd,
+            "se": None if sd is None else sd / count**0.5,
+        },
+        "ess": [
+            {
+                "beta": beta,
+                "ess": relative_ess(log_w),
+                "kl": kl_of_weights(log_w, buffer.log_weight),
+            }
+            for beta, log_w in tilted.items()
+        ],
+        "log_weight": {
+            "mean": float(buffer.log_weight.mean()),
+            "sd": float(buffer.log_weight.std()) if count > 1 else None,
+            "ess": relative_ess(buffer.log_weight),
+        },
+        "entropy": entropy(tokens),
+        "distinct_4": distinct(tokens, 4),
+        "repetition": repetition(tokens, 4),
+    }
+
+
+def _of_text(cfg: DictConfig) -> bool:
+    """Whether the training text is collected.
+
+    Raises:
+        InputError: neither it nor a model is named, or both are.
+    """
+    if cfg.collecting.corpus == (cfg.reference is not None):
+        found = "null" if cfg.reference is None else f"{cfg.reference} and collecting.corpus=true"
+        raise InputError(
+            f"reference: found {found}; name the folder of the run that draws, or take the "
+            "training text by reference=null collecting.corpus=true"
+        )
+    return bool(cfg.collecting.corpus)
