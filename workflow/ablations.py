@@ -1,7 +1,7 @@
 """Arms: what is trained under one name. A file of ``params/ablation`` is a product of axes.
 
     experiment: kjv/score            what every arm starts from
-    stages: [train, evaluate]        what is done with it
+    stages: [train, evaluate]        what is done with it, unless an arm says stages=[...]
     overrides: [trainer.steps=200]   for every arm
     axes: {AXIS: {VALUE: [OVERRIDE, ...], ...}, ...}
     without: [{AXIS: VALUE, ...}]    combinations that are left out
@@ -77,7 +77,7 @@ def read(name: str, scale: str, params: Path) -> list[Arm]:
             own = [line for axis, value in place.items() for line in axes[axis][value]]
             lines = _last([*common, *own, *part.get("overrides", [])])
             arm = f"{name}/{'-'.join(values)}"
-            arms.append(Arm(arm, lines, tuple(plan["stages"]), tuple(place.items())))
+            arms.append(Arm(arm, lines, _stages(lines, plan["stages"]), tuple(place.items())))
     return arms
 
 
@@ -93,6 +93,12 @@ def _checked(path: Path) -> dict[str, Any]:
         place = ".".join(map(str, errors[0].absolute_path)) or "the file"
         raise InputError(f"{path}: {place}: {errors[0].message}")
     return dict(plan)
+
+
+def _stages(lines: Iterable[str], common: Sequence[str]) -> tuple[str, ...]:
+    """The stages of an arm: its own, if it names them, else those of all."""
+    own = [line.partition("=")[2] for line in lines if line.startswith("stages=")]
+    return tuple(yaml.safe_load(own[0]) if own else common)
 
 
 def _kept(

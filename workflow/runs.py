@@ -6,7 +6,7 @@ own text changes, so a comment in ``params/`` reruns nothing and a value reruns 
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
@@ -14,29 +14,8 @@ from tcsm.errors import InputError
 from workflow import ablations
 from workflow.ablations import Arm, experiment
 from workflow.compositions import Compositions
+from workflow.files import RECORDS
 
-RECORDS = {
-    "train": "train.json",
-    "evaluate": "evaluate.json",
-    "sample": "samples.json",
-    "exact": "exact.json",
-    "targets": "targets.json",
-    "reward": "reward.json",
-    "collect": "collect.json",
-    "pair": "pair.json",
-    "tilt": "tilt.json",
-    "grade": "grade.json",
-}
-# What others may need of a stage: its record says when this is another one.
-PRODUCTS = {
-    "train": ("weights.safetensors",),
-    "exact": ("weights.safetensors",),
-    "reward": ("classifier.safetensors",),
-    "collect": ("sequences.tok", "rewards.safetensors"),
-    "pair": ("sequences.tok", "rewards.safetensors"),
-}
-JOURNALED = ("exact", "tilt")
-BATCHED = ("exact", "targets", "reward", "collect", "pair", "tilt", "grade")
 ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
 
 # Snakemake's interpreter runs the jobs. It is no parameter of a rule: another path to the same
@@ -123,68 +102,14 @@ class Runs:
         """Whether a stage reads token files."""
         return "data.root" in self._made.reads(stage)
 
-    def products(self, name: str, *seeds: int) -> list[str]:
-        """What some runs of an arm (all, if no seed is named) need of others."""
-        return self._of_needed(name, PRODUCTS.get, seeds)
+    def needs(self, name: str) -> dict[str, str]:
+        """Key → the experiment whose folder it holds."""
+        return self._made.needs(self.arms[name])
 
-    def told(self, name: str, *seeds: int) -> list[str]:
-        """The records of the runs that some runs of an arm need."""
-        return self._of_needed(name, lambda stage: (RECORDS[stage],), seeds)
-
-    def _of_needed(
-        self, name: str, files: Callable[[str], Iterable[str] | None], seeds: Iterable[int]
-    ) -> list[str]:
-        """Files of the first stages of the runs that an arm needs."""
-        return sorted(
-            {
-                f"{self.folder(other, self._seed_for(other, seed))}/{file}"
-                for seed in list(seeds) or self.seeds_of(name)
-                for other in self._made.needs(self.arms[name]).values()
-                for file in files(self.arms[other].stages[0]) or ()
-            }
-        )
-
-    def _needs_of(self, name: str, seed: int) -> dict[str, str]:
-        """Key → the folder that it holds."""
-        found = self._made.needs(self.arms[name])
-        return {k: self.folder(other, self._seed_for(other, seed)) for k, other in found.items()}
-
-    def _seed_for(self, other: str, seed: int) -> int:
-        """The same seed of a run that is needed, if it has all, else its only one."""
+    def folder_for(self, other: str, seed: int) -> str:
+        """Of a run that is needed: the same seed's, if it has all, else its only one."""
         only, *more = self.seeds_of(other)
-        return seed if more or len(self.seeds) == 1 else only
-
-    def inputs(self, stage: str, batch: list[str]) -> list[str]:
-        """Records that a batch waits for: of what it needs, and of its own earlier stage."""
-        own = [
-            f"{self.folder(name, seed)}/{RECORDS[self.arms[name].stages[0]]}"
-            for name in batch
-            if self.arms[name].stages[0] != stage
-            for seed in self.seeds_of(name)
-        ]
-        return sorted({file for name in batch for file in self.told(name)} | set(own))
-
-    def large(self, stage: str, batch: list[str]) -> list[str]:
-        """Files that a batch reads; their records say when they are others."""
-        own = [
-            f"{self.folder(name, seed)}/{file}"
-            for name in batch
-            if self.arms[name].stages[0] != stage
-            for seed in self.seeds_of(name)
-            for file in PRODUCTS[self.arms[name].stages[0]]
-        ]
-        return sorted({file for name in batch for file in self.products(name)} | set(own))
-
-    def outputs(self, stage: str, batch: list[str]) -> list[str]:
-        """What a stage leaves in the folders of a batch; an arm's first the configuration too."""
-        files = [RECORDS[stage], f"{stage}.telemetry.json", *PRODUCTS.get(stage, ())]
-        files += ["metrics.jsonl"] * (stage in JOURNALED)
-        return [
-            f"{folder}/{file}"
-            for name in batch
-            for folder in self.folders([name])
-            for file in [*files, *["config.yaml"] * (self.arms[name].stages[0] == stage)]
-        ]
+        return self.folder(other, seed if more or len(self.seeds) == 1 else only)
 
     def batches(self, stage: str) -> list[list[str]]:
         """Arms whose runs share a process: those of an ablation with the same first value."""
@@ -213,7 +138,8 @@ class Runs:
         out = self.folder(name, ANY_SEED)
         scratch = self.folder(name, ANY_SEED, "results/.scratch")
         open_ = {"judge": self.judge(), "seed": ANY_SEED, "out": out, "scratch": scratch}
-        return self._made.text(stage, self.arms[name], {**open_, **self._needs_of(name, ANY_SEED)})
+        needed = {k: self.folder_for(o, ANY_SEED) for k, o in self.needs(name).items()}
+        return self._made.text(stage, self.arms[name], {**open_, **needed})
 
     def corpus_text(self, root: str) -> str:
         """What ``prepare`` reads for a folder of token files.

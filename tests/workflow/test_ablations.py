@@ -66,7 +66,7 @@ def test_a_later_override_wins_and_a_scale_takes_its_part(params: Path) -> None:
     ("old", "new", "message"),
     [
         ("axes:", "axis:", "'axes' is a required property|'axis' was unexpected"),
-        ("[train, evaluate]", "[trian]", r"losses.yaml: stages: \['trian'\] is not one of"),
+        ("[train, evaluate]", "[trian]", r"losses.yaml: stages.0: 'trian' is not one of"),
         ("path=uniform", "path", r"axes.source.uniform.0: 'path' does not match"),
         ("[gkl, bce]", "[gkl, bec]", "scales.tiny.keep.loss: bec is no value; did you mean bce"),
         ("keep: {loss", "keep: {los", "scales.tiny.keep: los is no axis; did you mean loss"),
@@ -80,6 +80,14 @@ def test_a_bad_file_is_refused_by_its_key(params: Path, old: str, new: str, mess
     file.write_text(PLAN.replace(old, new))
     with pytest.raises(InputError, match=message):
         read("losses", "tiny", params)
+
+
+def test_an_arm_may_name_its_own_stages(params: Path) -> None:
+    file = params / "ablation/losses.yaml"
+    file.write_text(PLAN.replace("kl: [objective=kl]", 'kl: ["stages=[grade]", objective=kl]'))
+    stages = {arm.name: arm.stages for arm in read("losses", "long", params)}
+    assert stages["losses/mask-kl"] == ("grade",)
+    assert stages["losses/mask-bce"] == ("train", "evaluate")
 
 
 def test_an_unknown_ablation_is_refused(params: Path) -> None:
@@ -120,6 +128,18 @@ def test_arms_get_their_values_and_what_they_need(grid: House) -> None:
     assert not (runs / "toy/first/seed-1").exists()
 
 
+def test_a_run_is_given_those_of_its_own_seed_that_are_there(grid: House) -> None:
+    runs = grid.folder / "results/grid"
+    for seed in (0, 1):
+        config = (runs / f"steered/light/seed-{seed}/config.yaml").read_text()
+        assert f"collected: results/grid/toy/buffer/seed-{seed}" in config
+        buffer = (runs / f"toy/buffer/seed-{seed}/config.yaml").read_text()
+        assert "reference: results/grid/toy/first/seed-0" in buffer
+    said = (grid.folder / "results/logs/grid/grade/steered/heavy.log").read_text().splitlines()
+    assert said == [f"grading steered/heavy seed {seed}" for seed in (0, 1)]
+    assert not (runs / "toy/buffer/seed-0/train.json").exists()
+
+
 def test_again_nothing_and_an_edit_its_arms(grid: House) -> None:
     assert grid.plan("--config", "scale=grid") == {}
     grid.edit("params/ablation/weights.yaml", "weight=5.0", "weight=6.0")
@@ -132,7 +152,16 @@ def test_again_nothing_and_an_edit_its_arms(grid: House) -> None:
     }
     grid.edit("params/ablation/weights.yaml", "weight=6.0", "weight=5.0")
     grid.edit("params/experiment/toy/first.yaml", "7.0", "8.0")
-    plan = {"train": 1, "evaluate_first": 1, "train_seeds": 3, "evaluate": 3, "report": 1}
+    plan = {
+        "train": 1,
+        "evaluate_first": 1,
+        "collect_toy_buffer": 1,
+        "train_seeds": 5,
+        "grade_steered_light": 1,
+        "grade_steered_heavy": 1,
+        "evaluate": 3,
+        "report": 1,
+    }
     assert grid.plan("--config", "scale=grid") == plan
     grid.edit("params/experiment/toy/first.yaml", "8.0", "7.0")
 

@@ -39,12 +39,12 @@ for stage in BATCHED:
             name:
                 re.sub(r"\W", "_", name)
             input:
-                ancient(RUNS.large(stage, batch)),
+                ancient(FILES.large(stage, batch)),
                 ancient(expand("{root}/{split}.tok", root=roots, split=["train", "valid", "test"])),
-                RUNS.inputs(stage, batch),
+                FILES.inputs(stage, batch),
                 expand("results/manifests/{root}.sha256", root=roots),
             output:
-                RUNS.outputs(stage, batch),
+                FILES.outputs(stage, batch),
             params:
                 stage=stage,  # a shell is read after the loop has ended
                 config=RUNS.run_text(stage, batch),

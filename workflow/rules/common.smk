@@ -5,7 +5,8 @@ import re
 from snakemake.exceptions import WorkflowError
 
 from tcsm.errors import InputError
-from workflow.runs import BATCHED, Runs, command
+from workflow.files import BATCHED, Files
+from workflow.runs import Runs, command
 
 try:
     RUNS = Runs(config["scale"])
@@ -13,6 +14,7 @@ try:
         RUNS.check()
 except InputError as error:
     raise WorkflowError(str(error)) from None
+FILES = Files(RUNS)
 
 wildcard_constraints:
     experiment=r"[a-z0-9_]+/[a-z0-9_.-]+",
@@ -65,12 +67,12 @@ def own_seed(job):
 
 def of_needed(job):
     """What the runs leave that an experiment needs. Their records say when it is another one."""
-    return RUNS.products(job.experiment, *own_seed(job))
+    return FILES.products(job.experiment, *own_seed(job))
 
 
 def told_by_needed(job):
     """The records of the runs that an experiment needs."""
-    return RUNS.told(job.experiment, *own_seed(job))
+    return FILES.told(job.experiment, *own_seed(job))
 
 
 def of_judge(name):

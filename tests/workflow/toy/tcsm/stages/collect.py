@@ -1,3 +1,16 @@
-"""A stage that no toy needs."""
+"""A buffer is filled."""
 
-READS = ("experiment", "seed", "out")
+from tcsm import config
+from tcsm.reporting import records
+
+READS = ("experiment", "seed", "out", "reference")
+
+
+def main(cfg, out):
+    """Write what a run leaves behind."""
+    print(f"collecting seed {cfg.seed}")
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("config.yaml", "sequences.tok", "rewards.safetensors"):
+        (out / name).write_text(config.resolve(cfg))
+    for name in ("collect.json", "collect.telemetry.json"):
+        records.write(out / name, cfg)

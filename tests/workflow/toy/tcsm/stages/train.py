@@ -13,6 +13,7 @@ READS: tuple[str, ...] = (
     "trainer",
     "axes",
     "reference",
+    "collected",
 )
 
 
