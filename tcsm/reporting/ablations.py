@@ -1,7 +1,7 @@
 """Ablations: the runs of a grid as a frame, one row a run.
 
 An arm is a place in the grid, a value on every axis; params say each value in words. The cost of a
-run is its own, that of its targets and that of the runs it needs (a teacher, a reference).
+run is its own, that of its targets and that of the runs it needs (a teacher, a collection).
 """
 
 import math
@@ -17,8 +17,9 @@ from tcsm.reporting.records import Record
 from tcsm.reporting.runs import Run
 
 Words = Mapping[str, Mapping[str, str]]
-NEEDS = ("teacher_run", "reference")
+NEEDS = ("teacher_run", "reference", "initial", "collected", "reward_run")
 MADE = ("train", "exact")
+SHARED = ("train", "exact", "reward", "collect", "pair")  # what a run that others need was made by
 TARGETS = ("targets_cpu_seconds", "targets_spared_cpu_seconds")  # made, spared by a cache
 SPLITS = ("test", "valid")
 IDENTITY = ("stage", "experiment", "seed")
@@ -77,9 +78,20 @@ def label(words: Words, run: Run) -> str:
 
 
 def needed(run: Run, folders: Mapping[Path, Run]) -> list[Run | None]:
-    """The runs that a run was trained with; None for one whose records are not at hand."""
-    names = [run.config.get(key) for key in NEEDS]
-    return [folders.get(Path(name)) for name in names if name]
+    """The runs that a run was made with, and those that they were, each once.
+
+    None stands for those whose records are not at hand.
+    """
+    found: dict[Path, Run | None] = {}
+    waiting: list[Run | None] = [run]
+    while waiting:
+        one = waiting.pop()
+        names = [one.config.get(key) for key in NEEDS] if one else []
+        for folder in (Path(name) for name in names if name):
+            if folder not in found:
+                found[folder] = folders.get(folder)
+                waiting.append(found[folder])
+    return list(found.values())
 
 
 def _places(run: Run, words: Words) -> list[tuple[int, float, str]]:
@@ -141,7 +153,7 @@ def _cost(run: Run, folders: Mapping[Path, Run]) -> dict[str, float]:
     own = spent(run, MADE) - spent(run, MADE, "targets_cpu_seconds")
     targets = sum(spent(run, run.stages, key) for key in TARGETS)
     others = sum(
-        math.nan if other is None else spent(other, ("train",)) for other in needed(run, folders)
+        math.nan if other is None else spent(other, SHARED) for other in needed(run, folders)
     )
     return {
         "cpu_seconds": own,

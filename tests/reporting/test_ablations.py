@@ -47,6 +47,24 @@ def test_a_teacher_is_part_of_the_cost(ablated):
     assert runs.loc["hollow", keys].tolist() == [20.0, 0.0, 20.0, 40.0]
 
 
+def test_what_a_needed_run_needs_is_part_of_the_cost_once(ablated, tmp_path):
+    """A student of a collection and of the teacher that drew it: 20 + 20 + 7 seconds."""
+    student = next(run for run in ablated if run.experiment == "acceleration/hollow")
+    teacher = student.config["teacher_run"]
+    drawn = dataclasses.replace(
+        student,
+        folder=tmp_path,
+        experiment="buffer/hollow",
+        config={"reference": teacher},
+        stages={"collect": {"cpu_seconds": 7.0}},
+    )
+    fed = dataclasses.replace(student, config={**student.config, "collected": str(tmp_path)})
+    others = [run for run in ablated if run is not student]
+    rows = ablations.read([*others, drawn, fed], "acceleration", WORDS).runs
+    row = rows.set_index(["experiment", "seed"]).loc[("acceleration/hollow", fed.seed)]
+    assert (row["needed_seconds"], row["total_seconds"]) == (27.0, 47.0)
+
+
 def test_targets_are_part_of_the_cost_whoever_made_them(ablated):
     run = next(run for run in ablated if run.experiment == "acceleration/hollow")
     spent = {"targets_cpu_seconds": 4.0, "targets_spared_cpu_seconds": 6.0}
