@@ -102,6 +102,10 @@ class Runs:
         """Whether a stage reads token files."""
         return "data.root" in self._made.reads(stage)
 
+    def asks_judge(self, stage: str) -> bool:
+        """Whether a stage asks the run that scores samples."""
+        return "judge" in self._made.reads(stage)
+
     def needs(self, name: str) -> dict[str, str]:
         """Key → the experiment whose folder it holds."""
         return self._made.needs(self.arms[name])

@@ -111,7 +111,7 @@ def of_run(key: str, cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) ->
     Raises:
         InputError: no such run; it reads other tokens, or shorter texts.
     """
-    folder = Path(cfg[key])
+    folder = Path(OmegaConf.select(cfg, key))
     run = open_run(key, folder)
     known: Tokenizer = build(run.tokenizer)
     if known.fingerprint != tokenizer.fingerprint:

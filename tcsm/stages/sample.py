@@ -4,18 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
-from torch import Tensor
 
 from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
-from tcsm.errors import InputError
-from tcsm.evaluation.estimates import bits_per_character
-from tcsm.evaluation.samples import distinct, entropy, repetition
 from tcsm.reporting.records import write_json
 from tcsm.samplers.base import Sampled, Sampler
-from tcsm.stages._shared import load_model, open_run
+from tcsm.stages._judging import judge_rate, open_judge, variety
+from tcsm.stages._shared import load_model
 from tcsm.stages._template import known
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.training.devices import Devices
@@ -47,7 +43,7 @@ def main(cfg: DictConfig, out: Path) -> None:
     watch, tokens = Stopwatch(), 0
     with devices.ready():
         model = load_model(cfg, tokenizer, out, devices)
-        judge = _judge(cfg, tokenizer, devices)
+        judge = open_judge(cfg, tokenizer, devices)
         runs = []
         for steps in cfg.sampling.steps:
             walk = replace(sampler, steps=steps)
@@ -60,17 +56,6 @@ def main(cfg: DictConfig, out: Path) -> None:
         write_json(out / "sample.telemetry.json", describe(watch, tokens, devices.device))
 
 
-def _judge(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Autoregressive | None:
-    """The autoregressive run that scores samples; its own configuration says what it is."""
-    if cfg.judge is None:
-        return None
-    run = open_run("judge", Path(cfg.judge))
-    judge = load_model(run, tokenizer, Path(cfg.judge), devices)
-    if not isinstance(judge, Autoregressive):
-        raise InputError(f"judge: {cfg.judge} must be an autoregressive run")
-    return judge
-
-
 def _describe(
     sampler: Sampler, drawn: Sampled, tokenizer: Tokenizer, judge: Autoregressive | None
 ) -> dict[str, Any]:
@@ -80,16 +65,7 @@ def _describe(
         "network_calls": drawn.network_calls,
         "texts": [tokenizer.decode(row.cpu().numpy()) for row in tokens],
         "statistics": {
-            "entropy": entropy(tokens),
-            "distinct_4": distinct(tokens, 4),
-            "repetition": repetition(tokens, 4),
-            "judge_bpc": _judged(judge, tokens, tokenizer) if judge else None,
+            **variety(tokens),
+            "judge_bpc": judge_rate(judge, tokens, tokenizer).value if judge else None,
         },
     }
-
-
-@torch.no_grad()
-def _judged(judge: Autoregressive, tokens: Tensor, tokenizer: Tokenizer) -> float:
-    """Generative perplexity as BPC: −log p(samples) under the judge, a character."""
-    characters = torch.from_numpy(tokenizer.characters(tokens.cpu().numpy()))
-    return bits_per_character(-judge.log_prob(tokens).cpu(), characters).value

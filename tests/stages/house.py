@@ -40,6 +40,7 @@ TINY = (
     "scale.net={dim: 16, depth: 1, heads: 2}",
     "scale.evaluation={sequences: 8, draws: 2, batch: 8}",
     "scale.sampling={count: 3, steps: [2, 4]}",
+    "scale.grading={count: 4, steps: 2}",
     "scale.collecting={count: 10, steps: 4, batch: 4}",
     "scale.validation={every: 3, sequences: 4, draws: 2}",
     "devices.choice=cpu",

@@ -34,6 +34,7 @@ for stage in BATCHED:
     for batch in RUNS.batches(stage):
         name = f"{stage}/{RUNS.batch_name(batch)}"
         roots = sorted({RUNS.root(arm) for arm in batch if RUNS.reads_text(stage)})
+        of_its_judge = of_judge if RUNS.asks_judge(stage) else lambda name: []
 
         rule:
             name:
@@ -41,6 +42,8 @@ for stage in BATCHED:
             input:
                 ancient(FILES.large(stage, batch)),
                 ancient(expand("{root}/{split}.tok", root=roots, split=["train", "valid", "test"])),
+                ancient(of_its_judge("weights.safetensors")),
+                of_its_judge("train.json"),
                 FILES.inputs(stage, batch),
                 expand("results/manifests/{root}.sha256", root=roots),
             output:

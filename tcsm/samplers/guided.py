@@ -1,0 +1,81 @@
+"""Guided decoding without training: of n samples of a model one is kept for its reward (10.3).
+
+BestOf:     the best: x with chance F(x)ⁿ − F(x−)ⁿ, F the law of rewards;  KL ≤ log n − (n − 1)/n
+Resampled:  one ∝ e^{R/β}: the tilted law p(x) e^{R(x)/β}/Z up to O(1/n), and p itself at n = 1
+
+Both cost n samples and n calls of the reward for each text, every time.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+from tcsm.errors import InputError
+from tcsm.noise import categorical
+
+
+@dataclass(frozen=True)
+class Guide(ABC):
+    """A choice among candidates by their scores.
+
+    Attributes:
+        count: n, candidates of a text.
+
+    Raises:
+        InputError: no candidate.
+    """
+
+    count: int
+
+    def __post_init__(self) -> None:
+        """Somebody must be elected."""
+        if self.count < 1:
+            raise InputError(f"guide.count must be at least 1, found {self.count}")
+
+    @abstractmethod
+    def log_chances(self, scores: Float64[Tensor, "B n"]) -> Float64[Tensor, "B n"]:
+        """Log of the chance of each candidate."""
+
+    def choose(
+        self, scores: Float64[Tensor, "B n"], u: Float64[Tensor, "B"]
+    ) -> Int64[Tensor, "B"]:
+        """The candidate that is kept, by one uniform a text."""
+        return categorical(self.log_chances(scores), u)
+
+
+@dataclass(frozen=True)
+class BestOf(Guide):
+    """The candidate of the highest score, the first of equals."""
+
+    def log_chances(self, scores: Float64[Tensor, "B n"]) -> Float64[Tensor, "B n"]:
+        """0 for the best, −∞ for the others."""
+        best = scores.argmax(-1, keepdim=True)
+        return torch.full_like(scores, -torch.inf).scatter(-1, best, 0.0)
+
+
+@dataclass(frozen=True)
+class Resampled(Guide):
+    """A candidate by softmax(R/β): self-normalized importance resampling.
+
+    Attributes:
+        beta: β, in units of the reward.
+
+    Raises:
+        InputError: β is not a positive number.
+    """
+
+    beta: float
+
+    def __post_init__(self) -> None:
+        """Refuse what has no law."""
+        super().__post_init__()
+        if not 0 < self.beta < math.inf:
+            raise InputError(f"guide.beta must be a positive number, found {self.beta}")
+
+    def log_chances(self, scores: Float64[Tensor, "B n"]) -> Float64[Tensor, "B n"]:
+        """Log softmax of R/β."""
+        return torch.log_softmax(scores / self.beta, -1)

@@ -1,0 +1,47 @@
+"""How good texts are, apart from any reward: by an autoregressive judge, and by their variety."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Int64
+from omegaconf import DictConfig
+from torch import Tensor
+
+from tcsm.data.tokenizers import Tokenizer
+from tcsm.errors import InputError
+from tcsm.evaluation.estimates import Rate, bits_per_character
+from tcsm.evaluation.samples import distinct, entropy, repetition
+from tcsm.stages._shared import load_model, open_run
+from tcsm.teachers.autoregressive import Autoregressive
+from tcsm.training.devices import Devices
+
+
+def open_judge(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Autoregressive | None:
+    """The autoregressive run that scores samples, if there is one; its own configuration is used.
+
+    Raises:
+        InputError: no such run, or one of another kind.
+    """
+    if cfg.judge is None:
+        return None
+    run = open_run("judge", Path(cfg.judge))
+    judge = load_model(run, tokenizer, Path(cfg.judge), devices)
+    if not isinstance(judge, Autoregressive):
+        raise InputError(f"judge: {cfg.judge} must be an autoregressive run")
+    return judge
+
+
+@torch.no_grad()
+def judge_rate(judge: Autoregressive, tokens: Int64[Tensor, "B L"], tokenizer: Tokenizer) -> Rate:
+    """Generative perplexity as BPC: −log p(samples) under the judge, a character."""
+    characters = torch.from_numpy(tokenizer.characters(tokens.cpu().numpy()))
+    return bits_per_character(-judge.log_prob(tokens).cpu(), characters)
+
+
+def variety(tokens: Int64[Tensor, "B L"]) -> dict[str, float]:
+    """Low entropy or much repetition betrays samples that please a judge without being text."""
+    return {
+        "entropy": entropy(tokens),
+        "distinct_4": distinct(tokens, 4),
+        "repetition": repetition(tokens, 4),
+    }

@@ -1,0 +1,125 @@
+"""Grades from the command line: samples under a reward, another judge and the text's own model."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tcsm import config
+from tcsm.evaluation.samples import entropy
+from tcsm.rewards.classifier import Classifier
+from tests.stages.house import LENGTH, finite
+
+MODEL = "kjv/distribution"
+
+
+def letters(reward, texts):
+    """R: how many e a text has; the judge counts those of a."""
+    letter = "e" if reward.key == "reward_run" else "a"
+    return np.array([text.count(letter) for text in texts], float)
+
+
+@pytest.fixture
+def rewarded(monkeypatch):
+    """The overrides of a reward and its judge that count letters."""
+    monkeypatch.setattr(Classifier, "__call__", letters)
+    return ["reward=classifier", "reward_judge=classifier"]
+
+
+def graded(house, *overrides, name="graded"):
+    folder = house.good("grade", *overrides, name=name)
+    return folder, json.loads((folder / "grade.json").read_text())
+
+
+def test_a_grade_is_what_its_texts_say(house, trained, rewarded):
+    run, judge = trained(MODEL), trained("kjv/ar")
+    folder, found = graded(house, f"grading.run={run}", f"judge={judge}", *rewarded)
+    assert finite(found)
+    assert (found["stage"], found["experiment"], found["seed"]) == ("grade", MODEL, 0)
+    assert (found["count"], found["steps"], found["sampler"]) == (4, 2, "Ancestral")
+    assert (found["network_calls"], found["reward_calls"]) == (2, 0)
+    assert [len(text) for text in found["texts"]] == [LENGTH] * 4
+    for key, letter in (("rewards", "e"), ("judge_rewards", "a")):
+        assert found[key] == [text.count(letter) for text in found["texts"]]
+    assert found["reward"]["mean"] == pytest.approx(np.mean(found["rewards"]))
+    assert found["judge_reward"]["sd"] == pytest.approx(np.std(found["judge_rewards"], ddof=1))
+    assert found["reward"]["se"] == pytest.approx(found["reward"]["sd"] / math.sqrt(4))
+    tokens = [config.build(house.config(MODEL).tokenizer).encode(t) for t in found["texts"]]
+    assert found["entropy"] == pytest.approx(entropy(torch.tensor(np.array(tokens)).long()))
+    assert 0 < found["judge_bpc"] < 10
+    assert found["judge_bpc_se"] > 0
+    assert "axes" in (folder / "config.yaml").read_text()
+    assert json.loads((folder / "grade.telemetry.json").read_text())["cpu_seconds"] > 0
+
+
+def test_without_judges_there_are_no_judgments(house, trained, rewarded):
+    _, found = graded(house, f"grading.run={trained(MODEL)}", rewarded[0], "grading.count=1")
+    assert found["reward"]["se"] is None
+    keys = ("judge_reward", "judge_rewards", "judge_bpc", "judge_bpc_se")
+    assert {found[key] for key in keys} == {None}
+
+
+def test_the_best_of_several_is_kept_and_paid_for(house, trained, rewarded):
+    given = [f"grading.run={trained(MODEL)}", *rewarded]
+    _, plain = graded(house, *given)
+    _, single = graded(house, *given, "guide=best_of", "guide.count=1")
+    _, best = graded(house, *given, "guide=best_of", "guide.count=5")
+    assert single["texts"] == plain["texts"]
+    pairs = zip(plain["rewards"], best["rewards"], strict=True)
+    assert all(kept >= first for first, kept in pairs)
+    assert sum(best["rewards"]) > sum(plain["rewards"])
+    assert (single["reward_calls"], best["reward_calls"]) == (4, 20)
+    assert best["network_calls"] == 5 * plain["network_calls"]
+    _, greedy = graded(house, *given, "guide=resampled", "guide.count=5", "guide.beta=0.001")
+    assert greedy["rewards"] == best["rewards"]
+
+
+def test_a_run_grades_itself_and_keeps_its_configuration(house, trained, rewarded):
+    folder = trained(MODEL)
+    before = (folder / "config.yaml").read_bytes()
+    _, found = graded(house, *rewarded, name=MODEL)
+    assert found["rewards"] == [text.count("e") for text in found["texts"]]
+    assert (folder / "config.yaml").read_bytes() == before
+    again = (folder / "grade.json").read_bytes()
+    graded(house, *rewarded, name=MODEL)
+    assert (folder / "grade.json").read_bytes() == again
+
+
+def test_any_sampler_of_the_run_will_do(house, trained, rewarded):
+    run = trained("kjv/ar")
+    _, found = graded(house, f"grading.run={run}", rewarded[0], "sampler=next_token")
+    assert found["network_calls"] == LENGTH
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["grading.run=nowhere", "reward=classifier"],
+            "grading.run: nowhere/config.yaml does",
+        ),
+        (["grading.run=null", "reward=classifier"], "grading.run: found null"),
+        ([], "reward: found null; grade needs one"),
+        (["grading.count=0"], "grading.count must be a whole number of 1 or more, found 0"),
+        (["guide=best_of", "guide.count=0", "reward=classifier"], "guide.count must be at least"),
+        (
+            ["guide=resampled", "guide.beta=0.0", "reward=classifier"],
+            "guide.beta must be a positive",
+        ),
+    ],
+)
+def test_refusals(house, trained, rewarded, overrides, message):
+    done = house.run("grade", f"grading.run={trained(MODEL)}", *overrides, name="refused")
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err[-1]
+    assert not (house.root / "refused").exists()
+
+
+def test_a_reward_that_is_no_number_is_refused(house, trained, monkeypatch):
+    monkeypatch.setattr(Classifier, "__call__", lambda _, texts: np.full(len(texts), np.nan))
+    given = (f"grading.run={trained(MODEL)}", "reward=classifier")
+    done = house.run("grade", *given, name="refused")
+    assert done.code == 2
+    assert "reward Classifier: gave nan for text 0" in done.err[-1]
