@@ -9,6 +9,7 @@ drawn from: log p_base − log p_drawn, 0 where the base model itself drew.
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,9 @@ def write_buffer(folder: Path, buffer: Buffer, tokenizer: Tokenizer, title: str)
         buffer: what they hold.
         tokenizer: whose tokens these are.
         title: what the token file calls its corpus.
+
+    Raises:
+        InputError: the disk is full or may not be written.
     """
     rows = buffer.tokens.cpu().numpy().astype(tokenizer.dtype)
     characters = tokenizer.characters(rows)
@@ -63,9 +67,7 @@ def write_buffer(folder: Path, buffer: Buffer, tokenizer: Tokenizer, title: str)
     header = write_tokens(folder / TOKENS, pieces, describe(tokenizer, title, "collected"))
     tensors = {"reward": buffer.reward.cpu(), "log_weight": buffer.log_weight.cpu()}
     facts = {"tokens_sha256": header.sha256, "sha256": _digest(tensors, header.sha256)}
-    partial = folder / (WEIGHTS + ".partial")
-    partial.write_bytes(save(tensors, {"tcsm": json.dumps(facts)}))
-    os.replace(partial, folder / WEIGHTS)
+    _put(folder / WEIGHTS, save(tensors, {"tcsm": json.dumps(facts)}))
     return facts["sha256"]
 
 
@@ -75,13 +77,13 @@ def read_buffer(folder: Path, tokenizer: Tokenizer) -> Buffer:
     Raises:
         InputError: a file is missing, damaged, of another tokenizer, or not of the other file.
     """
-    tokens = open_tokens(folder / TOKENS, tokenizer)
+    tokens = open_tokens(folder / TOKENS, tokenizer, "collect")
     path = folder / WEIGHTS
     try:
         with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})["tcsm"])
+            facts = dict(json.loads((file.metadata() or {})["tcsm"]))
             reward, log_weight = file.get_tensor("reward"), file.get_tensor("log_weight")
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be read ({reason}); run collect again") from None
     tensors = {"reward": reward, "log_weight": log_weight}
@@ -89,6 +91,21 @@ def read_buffer(folder: Path, tokenizer: Tokenizer) -> Buffer:
         raise InputError(f"{path}: damaged, or not of the {TOKENS} beside it; run collect again")
     rows = torch.from_numpy(tokens.tokens.astype("int64")).view(len(reward), -1)
     return Buffer(rows, reward, log_weight)
+
+
+def _put(path: Path, content: bytes) -> None:
+    """A file that is whole or what it was."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise InputError(f"{path}: cannot be written: {error.strerror}; make room") from error
 
 
 def _digest(tensors: dict[str, Tensor], tokens_sha256: str) -> str:

@@ -5,6 +5,7 @@ A feed is opened with the material that the run has, and then gives the batch of
 
 import math
 import sys
+import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
@@ -13,14 +14,15 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor, nn
 
-from tcsm.data.batches import Batch, part
+from tcsm.data.batches import Batch, part, permuted
 from tcsm.data.buffer import Buffer
-from tcsm.data.tilts import Boltzmann, Tilt, relative_ess
+from tcsm.data.tilts import LOW, Best, Tilt, relative_ess
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
-from tcsm.noise import Noise
+from tcsm.noise import Noise, fold
 
 NEVER = -1e30  # log of 0 that may be multiplied by 0
+_ORDER = zlib.crc32(b"feed.order")
 
 
 @runtime_checkable
@@ -95,8 +97,8 @@ class Collected(Feed):
         resample: a ∈ [0, 1]: sequences are drawn ∝ W^a and weigh W^(1−a) in the loss, which is
             the same in expectation for every a (10.2); at 1 no step is spent on small weights.
         share: of collected sequences in a batch; the others are text.
-        least_ess: relative effective sample size below which the weights are refused (10.5); at
-            twice that they are warned of.
+        least_ess: relative effective sample size below which the weights are refused (10.5);
+            below a tenth they are warned of.
 
     Raises:
         InputError: a number outside [0, 1].
@@ -116,10 +118,23 @@ class Collected(Feed):
     def open(self, material: Material) -> Source:
         """Weigh the buffer; refuse weights that few sequences hold."""
         buffer = material.collected()
+        if buffer.tokens.shape[1] != material.length:
+            raise InputError(
+                f"collected: sequences of {buffer.tokens.shape[1]} tokens, wanted data.length = "
+                f"{material.length}"
+            )
+        if self.share and not self.rows(material.size):
+            raise InputError(
+                f"feed.share: {self.share} of data.batch = {material.size} is not one sequence"
+            )
         log_w = self.tilt.log_weights(buffer)
-        if isinstance(self.tilt, Boltzmann):
+        if not isinstance(self.tilt, Best):  # which is meant to leave few
             self._judge(relative_ess(log_w), len(buffer))
         return Weighted(buffer, log_w, self, material)
+
+    def rows(self, size: int) -> int:
+        """Collected sequences of a batch of this size."""
+        return round(self.share * size)
 
     def _judge(self, ess: float, count: int) -> None:
         words = f"relative effective sample size {ess:.3f} of {count} collected sequences"
@@ -128,7 +143,7 @@ class Collected(Feed):
             raise InputError(
                 f"feed.least_ess: {words}, wanted {self.least_ess} at least; {advice}"
             )
-        if ess < 2 * self.least_ess:
+        if ess < LOW:
             print(f"tcsm: feed: {words}; {advice}", file=sys.stderr)
 
 
@@ -157,22 +172,29 @@ class Weighted:
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
-        """The first rows of the global batch are collected, the others text."""
-        ids = part(self.material.size, rank, world, micro, micros)
-        tokens, weight = self._draw(step, ids)
-        from_buffer = ids < round(self.feed.share * self.material.size)
-        if from_buffer.all():
-            return Batch(tokens, weight, step, ids, self.material.size)
-        text = self.material.corpus.at(step, rank, world, micro, micros)
-        tokens = torch.where(from_buffer[:, None], tokens, text.tokens)
-        return replace(text, tokens=tokens, weight=torch.where(from_buffer, weight, text.weight))
+        """Collected sequences and text, in a new random order every step.
 
-    def _draw(self, step: int, ids: Int64[Tensor, "B"]) -> tuple[Tensor, Tensor]:
+        Their noise is stratified by the place in the batch, too: in a fixed order one part of the
+        buffer would always be seen under one level of noise.
+        """
+        size = self.material.size
+        ids = part(size, rank, world, micro, micros)
+        place = permuted(ids, size, fold(self.material.seed, _ORDER, step).expand(len(ids)))
+        collected = place < self.feed.rows(size)
+        tokens, weight = self._draw(step, place)
+        if collected.all():
+            return Batch(tokens, weight, step, ids, size)
+        text = self.material.corpus.at(step, rank, world, micro, micros)
+        tokens = torch.where(collected[:, None], tokens, text.tokens)
+        return replace(text, tokens=tokens, weight=torch.where(collected, weight, text.weight))
+
+    def _draw(self, step: int, place: Int64[Tensor, "B"]) -> tuple[Tensor, Tensor]:
         """Stratified draws ∝ W^a, whose weights W^(1−a) are on average 1 under W."""
-        u = Noise(self.material.seed, step, ids, self.material.size).stratified("buffer")
+        count, a = len(self.buffer), self.feed.resample
+        strata = max(1, self.feed.rows(self.material.size))
+        u = Noise(self.material.seed, step, place, strata).stratified("buffer")
         index = torch.searchsorted(self._cumulated, u * self._cumulated[-1], right=True)
-        log_scale = torch.logsumexp(self.feed.resample * self.log_w, 0) - math.log(
-            len(self.buffer)
-        )
-        rest = (1 - self.feed.resample) * self.log_w[index] + log_scale
+        index = index.clamp(max=count - 1)  # places beyond the strata are those of text
+        log_scale = torch.logsumexp(a * self.log_w, 0) - math.log(count)
+        rest = (1 - a) * self.log_w[index] + log_scale
         return self.buffer.tokens[index], rest.exp().float()

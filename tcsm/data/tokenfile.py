@@ -136,31 +136,36 @@ def _stream(file: BinaryIO, pieces: Iterable[Piece], header: Header) -> Header:
     return complete
 
 
-def open_tokens(path: Path, tokenizer: Tokenizer) -> TokenFile:
+def open_tokens(path: Path, tokenizer: Tokenizer, maker: str = "prepare") -> TokenFile:
     """Opens a token file after reading it once for its checksum, which covers every id.
+
+    Args:
+        path: the file.
+        tokenizer: whose ids it must hold.
+        maker: the stage that writes such files, which a message advises to run.
 
     Raises:
         InputError: if it is no token file, truncated, damaged, or another tokenizer's.
     """
-    header = read_header(path)
+    header = read_header(path, maker)
     found = path.stat().st_size
     if found != header.size:
-        raise InputError(f"{path}: {found} bytes, wanted {header.size}; run prepare again")
+        raise InputError(f"{path}: {found} bytes, wanted {header.size}; run {maker} again")
     if (header.tokenizer, header.fingerprint) != (tokenizer.name, tokenizer.fingerprint):
         raise InputError(
             f"{path}: written by the tokenizer {header.tokenizer!r} "
             f"({header.fingerprint[:12]}), wanted {tokenizer.name!r} "
-            f"({tokenizer.fingerprint[:12]}); run prepare again"
+            f"({tokenizer.fingerprint[:12]}); run {maker} again"
         )
     with path.open("rb") as file:
         file.seek(_PAYLOAD)
         if hashlib.file_digest(file, "sha256").hexdigest() != header.sha256:
-            raise InputError(f"{path}: damaged, its sha256 is wrong; run prepare again")
+            raise InputError(f"{path}: damaged, its sha256 is wrong; run {maker} again")
     tokens = np.memmap(path, header.dtype, mode="r", offset=_PAYLOAD, shape=(header.count,))
     return TokenFile(header, tokens)
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, maker: str = "prepare") -> Header:
     """The header of a token file.
 
     Raises:
@@ -170,13 +175,13 @@ def read_header(path: Path) -> Header:
         with path.open("rb") as file:
             head = file.read(_PAYLOAD)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}; run prepare") from error
+        raise InputError(f"{path}: cannot be read: {error.strerror}; run {maker}") from error
     try:
         header = Header(**json.loads(head[_PREFIX:]))
         if head != header.pack() or header.size < _PAYLOAD:
             raise ValueError
     except (ValueError, TypeError) as error:
         raise InputError(
-            f"{path}: not a token file, or cut in its header; run prepare again"
+            f"{path}: not a token file, or cut in its header; run {maker} again"
         ) from error
     return header
