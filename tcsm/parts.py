@@ -21,6 +21,7 @@ PARTS = (
     "scoring",
     "soft",
     "teacher",
+    "tilt",
     "weighting",
 )
 
