@@ -138,7 +138,7 @@ class Collected(Feed):
 
     def _judge(self, ess: float, count: int) -> None:
         words = f"relative effective sample size {ess:.3f} of {count} collected sequences"
-        advice = "raise feed.tilt.beta, collect more, or refresh from the trained model"
+        advice = "raise tilt.beta, collect more, or refresh from the trained model"
         if ess < self.least_ess:
             raise InputError(
                 f"feed.least_ess: {words}, wanted {self.least_ess} at least; {advice}"

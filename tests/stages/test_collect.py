@@ -117,7 +117,7 @@ def test_weights_lead_back_to_the_base(house, trained):
 def test_a_run_is_fed_with_a_collection(house, trained, judge):
     run = trained(MODEL)
     folder = house.good("collect", f"reference={run}", judge, HITTING, name="food")
-    fed = [f"collected={folder}", f"initial={run}", "feed=collected", "feed.tilt.beta=8.0"]
+    fed = [f"collected={folder}", f"initial={run}", "feed=collected", "tilt.beta=8.0"]
     trained_on = house.good("train", f"experiment={MODEL}", *fed, name="fed")
     losses = [json.loads(line) for line in (trained_on / "metrics.jsonl").read_text().splitlines()]
     assert all(math.isfinite(row["loss"]) for row in losses)
