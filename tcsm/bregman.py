@@ -39,6 +39,14 @@ class Bregman(ABC):
     def dual(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
         """The convex dual at the slope, v F′(v) − F(v), of b = log v."""
 
+    @abstractmethod
+    def slope_rate(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """v F″(v), the derivative of ``slope`` by b = log v."""
+
+    @abstractmethod
+    def dual_rate(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """v² F″(v), the derivative of ``dual`` by b = log v: what a density ratio pays (9.1)."""
+
     def between(
         self, log_u: Float[Tensor, "*s"], log_v: Float[Tensor, "*s"]
     ) -> Float[Tensor, "*s"]:
@@ -120,6 +128,14 @@ class Power(Bregman):
         """v F′(v) − F(v) = scale · (v^λ − 1)/λ − constant."""
         return self.scale * _box_cox(self.power, b) - self.constant
 
+    def slope_rate(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """Scale · v^(λ−1)."""
+        return self.scale * torch.exp((self.power - 1) * b)
+
+    def dual_rate(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """Scale · v^λ."""
+        return self.scale * torch.exp(self.power * b)
+
     def pair(self, log_v: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
         """ψ in its closed form, exact near v = 1."""
         first, second = (_box_cox(power, log_v) for power in self.powers)
@@ -168,6 +184,14 @@ class BinaryCrossEntropy(Bregman):
     def dual(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
         """v F′(v) − F(v) = log(1 + v)."""
         return softplus(b)
+
+    def slope_rate(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """σ(−log v)."""
+        return torch.sigmoid(-b)
+
+    def dual_rate(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+        """σ(log v)."""
+        return torch.sigmoid(b)
 
 
 def _box_cox(power: float, log_s: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:

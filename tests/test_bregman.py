@@ -74,6 +74,23 @@ def test_generator_slope_and_dual_are_those_of_the_formula(name):
 
 
 @every
+def test_rates_are_the_derivatives_by_the_log(name):
+    """The last columns of (9.1)."""
+    divergence, _, _ = FORMULAS[name]
+    for function, rate in (
+        (divergence.slope, divergence.slope_rate),
+        (divergence.dual, divergence.dual_rate),
+    ):
+        assert_close(rate(GRID), by_autograd(function, GRID)[1])
+
+
+def test_rates_of_the_logistic_loss_are_bounded():
+    far = torch.tensor([-200.0, 200.0])
+    assert_close(bce.slope_rate(far), torch.tensor([1.0, 0.0]))
+    assert_close(bce.dual_rate(far), torch.tensor([0.0, 1.0]))
+
+
+@every
 def test_slope_at_one_is_the_scale_of_gradients(name):
     divergence, _, scale = FORMULAS[name]
     _, curvature = by_autograd(lambda s: divergence.slope(s.log()), torch.ones(1).double())

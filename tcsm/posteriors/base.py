@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from tcsm.neighborhoods.base import Neighbors
 from tcsm.nets.base import SiteSum
-from tcsm.posteriors.site import SiteLoss
+from tcsm.noise import Noise, categorical
+from tcsm.posteriors.site import Implicit, RatioLoss, SiteLoss
 from tcsm.process.corruption import Corrupted
 
 
@@ -28,7 +29,7 @@ class ConcreteScore(nn.Module, ABC):
 
 
 class Posterior(ConcreteScore):
-    """p(x₁ | x_t) with tractable marginals q^i(y | x_t)."""
+    """p(x₁ | x_t) with tractable marginals q^i(y | x_t), given which its sites are independent."""
 
     @abstractmethod
     def sum_over_open(
@@ -42,6 +43,33 @@ class Posterior(ConcreteScore):
     ) -> Float[Tensor, "n V"]:
         """Log q^i(· | x_t) at the chosen open sites, in row-major order."""
 
+    def sum_of_ratios(
+        self,
+        drawn: Corrupted,
+        loss: RatioLoss,
+        weight: Float[Tensor, "n"],
+        log_reference: Float[Tensor, "n V"],
+    ) -> SiteSum:
+        """Σ over open sites of weight · loss, of r = q/q_ref (9.2)."""
+        return self.sum_over_open(drawn, Implicit(loss, log_reference, drawn), weight)
+
+    def log_ratio(self, drawn: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
+        """Sums of differences of marginals; −∞ where a neighbor leaves the support."""
+        log_q = self.log_marginals(drawn.x_t, drawn.t, drawn.open)
+        return near.log_ratio(log_q, drawn.x_1)
+
+    @torch.no_grad()
+    def candidates(
+        self,
+        x_t: Int[Tensor, "B L"],
+        t: Float[Tensor, "B"],
+        open: Bool[Tensor, "B L"],
+        count: int,
+        noise: Noise,
+    ) -> Int[Tensor, "B K L"]:
+        """K draws of x₁; closed sites carry x_t over."""
+        return draws(self.log_conditionals(x_t, t, open), x_t, open, count, noise)
+
     def log_marginals(
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], open: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "B L V"]:
@@ -51,3 +79,16 @@ class Posterior(ConcreteScore):
         carried = torch.zeros(*x_t.shape, len(tokens), dtype=at_open.dtype, device=x_t.device)
         carried = carried.masked_fill(x_t[..., None] != tokens, -torch.inf)
         return carried.masked_scatter(open[..., None], at_open)
+
+
+def draws(
+    log_q: Float[Tensor, "n V"],
+    x_t: Int[Tensor, "B L"],
+    open: Bool[Tensor, "B L"],
+    count: int,
+    noise: Noise,
+) -> Int[Tensor, "B K L"]:
+    """K sequences whose open sites are drawn, each by its own law; the others carry x_t over."""
+    u = noise.uniform("candidates", count, x_t.shape[1])
+    drawn = [x_t.masked_scatter(open, categorical(log_q, u[:, k][open])) for k in range(count)]
+    return torch.stack(drawn, 1)

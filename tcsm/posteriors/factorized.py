@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tcsm.neighborhoods.base import Neighbors
 from tcsm.nets.base import Net, Reading, SiteSum
 from tcsm.posteriors.base import Posterior
 from tcsm.posteriors.site import SiteLoss
@@ -36,7 +35,7 @@ class Factorized(Posterior):
 
     def conditionals(self, logits: Float[Tensor, "n V"], sites: Sites) -> Float[Tensor, "n V"]:
         """Log q of the logits, in fp32 at least."""
-        return torch.log_softmax(_at_least_float(logits), -1)
+        return torch.log_softmax(at_least_float(logits), -1)
 
     def sum_over_open(
         self, drawn: Corrupted, loss: SiteLoss, weight: Float[Tensor, "n"]
@@ -54,11 +53,6 @@ class Factorized(Posterior):
         here = x_t[row, column]
         return self.conditionals(self.net(x_t, t, sites), Sites(here, here, t[row], row, column))
 
-    def log_ratio(self, drawn: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
-        """Sums of differences of marginals; −∞ where a neighbor leaves the support."""
-        log_q = self.log_marginals(drawn.x_t, drawn.t, drawn.open)
-        return near.log_ratio(log_q, drawn.x_1)
-
 
 class LeaveOneOut(Factorized):
     """The network gives π, the law without the site's own evidence; q adds it (1.5)."""
@@ -66,7 +60,7 @@ class LeaveOneOut(Factorized):
     def conditionals(self, logits: Float[Tensor, "n V"], sites: Sites) -> Float[Tensor, "n V"]:
         """Log softmax(logits + λ_t 1[y = x_t])."""
         evidence = self.path.source.evidence(self.path.alpha(sites.t))
-        logits = _at_least_float(logits)
+        logits = at_least_float(logits)
         return torch.log_softmax(add_at(logits, sites.x_t, evidence.to(logits.dtype)), -1)
 
 
@@ -89,5 +83,6 @@ class _Read:
         return self.loss.gradient(self.conditionals(logits, sites), sites)
 
 
-def _at_least_float(logits: Tensor) -> Tensor:
+def at_least_float(logits: Tensor) -> Tensor:
+    """Logits in single precision, where they came in less."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -44,7 +44,6 @@ class Joint(ConcreteScore):
         energy: Tensor = self.net(guesses, drawn.x_t, drawn.t)
         return reference - energy[:, 1:] + energy[:, :1]
 
-    @torch.no_grad()
     def candidates(
         self,
         x_t: Int[Tensor, "B L"],
@@ -54,12 +53,7 @@ class Joint(ConcreteScore):
         noise: Noise,
     ) -> Int[Tensor, "B K L"]:
         """K draws of q_ref(· | x_t); closed sites carry x_t over."""
-        log_q = self.reference.log_conditionals(x_t, t, open)
-        u = noise.uniform("candidates", count, x_t.shape[1])
-        guesses = [
-            x_t.masked_scatter(open, categorical(log_q, u[:, k][open])) for k in range(count)
-        ]
-        return torch.stack(guesses, 1)
+        return self.reference.candidates(x_t, t, open, count, noise)
 
     @torch.no_grad()
     def resample(

@@ -1,12 +1,16 @@
-"""Per-site losses: what an objective or a bound makes of the log-conditionals of an open site."""
+"""Per-site losses: what an objective or a bound makes of the log-conditionals of an open site.
+
+Of their ratios to a reference, too: log r = log q − log q_ref for every token (9.1).
+"""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tcsm.process.corruption import Sites
+from tcsm.process.corruption import Corrupted, Sites
 from tcsm.process.paths import Path
 
 
@@ -39,3 +43,71 @@ class BoundIntegrand(SiteLoss):
     def __call__(self, log_q: Float[Tensor, "n V"], sites: Sites) -> Float[Tensor, "n"]:
         """As the path says."""
         return self.path.nelbo(log_q, sites.x_1, sites.x_t, sites.t)
+
+
+class RatioLoss(ABC):
+    """A loss at one open site, from log r and from the reference that r is taken to."""
+
+    @abstractmethod
+    def __call__(
+        self, log_r: Float[Tensor, "n V"], log_reference: Float[Tensor, "n V"], sites: Sites
+    ) -> Float[Tensor, "n"]:
+        """One number a site."""
+
+    def gradient(
+        self, log_r: Float[Tensor, "n V"], log_reference: Float[Tensor, "n V"], sites: Sites
+    ) -> Tensor | None:
+        """Its derivative by log r, (n, V); None lets autograd find it, chunk by chunk."""
+        return None
+
+
+@dataclass(frozen=True)
+class Implicit(SiteLoss):
+    """A loss of r = q/q_ref, which normalizes itself: E_ref r = 1 (9.2).
+
+    Attributes:
+        loss: what is made of log r.
+        log_reference: log q_ref at all open sites of one batch, in row-major order.
+        drawn: the batch.
+    """
+
+    loss: RatioLoss
+    log_reference: Float[Tensor, "n V"]
+    drawn: Corrupted
+
+    def __call__(self, log_q: Float[Tensor, "m V"], sites: Sites) -> Float[Tensor, "m"]:
+        """At some of the open sites."""
+        reference = self._reference(log_q, sites)
+        return self.loss(log_q - reference, reference, sites)
+
+    def gradient(self, log_q: Float[Tensor, "m V"], sites: Sites) -> Tensor | None:
+        """By the logits: a softmax takes from all what it gives to one."""
+        reference = self._reference(log_q, sites)
+        by_ratio = self.loss.gradient(log_q - reference, reference, sites)
+        return None if by_ratio is None else by_ratio - log_q.exp() * by_ratio.sum(-1, True)
+
+    def _reference(self, log_q: Float[Tensor, "m V"], sites: Sites) -> Float[Tensor, "m V"]:
+        return self.log_reference[self.drawn.places(sites)].to(log_q.dtype)
+
+
+@dataclass(frozen=True)
+class Renormalized(RatioLoss):
+    """A loss of q ∝ q_ref r, where r itself is free (9.4).
+
+    Attributes:
+        loss: what is made of log q.
+    """
+
+    loss: SiteLoss
+
+    def __call__(
+        self, log_r: Float[Tensor, "n V"], log_reference: Float[Tensor, "n V"], sites: Sites
+    ) -> Float[Tensor, "n"]:
+        """The loss at log q."""
+        return self.loss(torch.log_softmax(log_reference + log_r, -1), sites)
+
+    def gradient(
+        self, log_r: Float[Tensor, "n V"], log_reference: Float[Tensor, "n V"], sites: Sites
+    ) -> Tensor | None:
+        """By log r, which enters as logits do."""
+        return self.loss.gradient(torch.log_softmax(log_reference + log_r, -1), sites)

@@ -12,6 +12,7 @@ from tcsm.data.feeds import Feed, Material, Source
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.objectives.base import Objective, Referenced
+from tcsm.posteriors.explicit import Explicit
 from tcsm.stages._shared import bare, open_run
 from tcsm.training.checkpoint import digest, load
 from tcsm.training.state import assign, check_match, named
@@ -19,6 +20,8 @@ from tcsm.training.state import assign, check_match, named
 
 def begin_at(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> None:
     """Give a model the weights of the run that the key ``initial`` names, if it names one.
+
+    A ratio takes over all but the last layer: there it is no law of tokens.
 
     Raises:
         InputError: no such run, one of another network, or of another tokenizer.
@@ -36,6 +39,8 @@ def begin_at(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> None:
     tensors, _ = load(path)
     check_match(tensors, named(bare(model)), f"initial: {path}")
     assign(named(bare(model)), tensors)
+    if isinstance(model, Explicit):
+        model.begin()
 
 
 def feed(cfg: DictConfig, corpus: Batches, model: nn.Module, tokenizer: Tokenizer) -> Source:

@@ -13,6 +13,7 @@ from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.nets.base import Network
 from tcsm.objectives.base import Objective
+from tcsm.posteriors.explicit import Explicit
 from tcsm.posteriors.joint import Joint
 from tcsm.training.checkpoint import load_weights
 from tcsm.training.devices import Devices
@@ -36,8 +37,8 @@ def build_model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
     """The model of a run, its sizes held against the tokenizer's.
 
     Raises:
-        InputError: network or source count other tokens than the tokenizer has; a joint model's
-            reference cannot be loaded.
+        InputError: network or source count other tokens than the tokenizer has; the reference
+            that a model corrects cannot be loaded.
     """
     model: nn.Module = build(cfg.model)
     net = bare(model)
@@ -57,7 +58,7 @@ def build_model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
             f"model.net.extra must be {states - net.vocabulary} or more, room for the mask or the "
             f"start symbol, found {net.states - net.vocabulary}"
         )
-    if isinstance(model, Joint):
+    if isinstance(model, Joint | Explicit):
         load_reference(cfg, model)
     return model
 
@@ -76,14 +77,17 @@ def require_tokens(objective: Objective, tokenizer: Tokenizer) -> None:
         )
 
 
-def load_reference(cfg: DictConfig, model: Joint) -> None:
-    """The weights of a joint model's reference, from the run that made them.
+def load_reference(cfg: DictConfig, model: Joint | Explicit) -> None:
+    """The weights of the reference that a model corrects, from the run that made them.
 
     Raises:
         InputError: no such run, or one of another architecture.
     """
     if cfg.get("reference") is None:
-        raise InputError("reference: found null; model=joint needs the folder of a factorized run")
+        name = type(model).__name__.lower()
+        raise InputError(
+            f"reference: found null; model={name} needs the folder of a factorized run"
+        )
     made_for = architecture(OmegaConf.create({"model": cfg.model.reference}))
     load_weights(Path(cfg.reference) / "weights.safetensors", bare(model.reference), made_for)
 

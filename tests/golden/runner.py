@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from tests.golden import bounds, joint, laws, losses, processes
+from tests.golden import bounds, joint, laws, losses, processes, ratios
 from tests.golden.verdict import Case, Comparison, UnknownKindError, Verdict
 
 CHECKS: dict[str, Callable[[Case], Iterable[Comparison]]] = {
@@ -13,13 +13,14 @@ CHECKS: dict[str, Callable[[Case], Iterable[Comparison]]] = {
     "distrib k=1": losses.distribution,
     "soft k=1": losses.parametric,
     "joint": joint.energy,
+    "dre": ratios.ratio,
     "schedules": processes.schedule,
     "posterior": processes.posterior,
     "uniform_integrands": processes.integrands,
     "elbo": bounds.elbo,
     "samplers": laws.sampler,
 }
-LATER = {"dre", "reward", "preference"}
+LATER = {"reward", "preference"}
 
 
 def check(document: dict[str, Any]) -> Verdict:

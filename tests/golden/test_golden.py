@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.golden.__main__ import main
@@ -38,6 +39,7 @@ def test_every_supported_case_of_the_committed_file_agrees(document):
         "smoothed k=1": 2,
         "soft k=1": 10,
         "joint": 3,
+        "dre": 4,
         "schedules": 6,
         "posterior": 2,
         "elbo": 2,
@@ -45,7 +47,6 @@ def test_every_supported_case_of_the_committed_file_agrees(document):
         "samplers": 4,
     }
     assert verdict.later == {
-        "dre": 4,
         "reward": 3,
         "preference": 2,
     }
@@ -118,6 +119,17 @@ def test_a_corrupted_energy_fails(document, index, field):
         case["grad_energy"][0][1] += 1e-7
     (line,) = check({"joint_cases": [case]}).failed
     assert line.startswith(f"{case['id']}: {field}")
+
+
+@pytest.mark.parametrize(("index", "field"), [(1, "value"), (0, "grad"), (3, "value")])
+def test_a_corrupted_ratio_fails(document, index, field):
+    case = copy.deepcopy(document["tabular"]["dre"][index])
+    for part in (case, case.get("explicit", case)):
+        broken = copy.deepcopy(case)
+        target = broken if part is case else broken["explicit"]
+        target[field] = (np.asarray(target[field]) + 1e-7).tolist()
+        (line,) = check({"tabular": {"dre": [broken]}}).failed
+        assert field in line
 
 
 def test_a_corrupted_bound_fails(document):

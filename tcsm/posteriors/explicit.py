@@ -1,0 +1,115 @@
+"""A factorized posterior by its density ratio to a frozen one (9.4).
+
+    q^i(y | x_t) ∝ q_ref^i(y | x_t) r^i(y | x_t),        log r = c tanh(logits/c)
+
+The network gives log r freely: nothing says that E_ref r = 1, so r is normalized where q is used,
+and not where r is trained. Two things tame it: a last layer that starts at zero, hence r = 1, and
+the soft clamp |log r| < c.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from tcsm.errors import InputError
+from tcsm.nets.base import Net, Reading, SiteSum
+from tcsm.posteriors.base import Posterior
+from tcsm.posteriors.factorized import Factorized, at_least_float
+from tcsm.posteriors.site import RatioLoss, Renormalized, SiteLoss
+from tcsm.process.corruption import Corrupted, Sites
+from tcsm.process.paths import Path
+
+
+class Explicit(Posterior):
+    """The ratio is trained, the reference is not.
+
+    Args:
+        net: its logits are those of log r.
+        reference: q_ref, frozen here.
+        clamp: c, or None for log r = logits.
+        zero: whether the last layer starts at zero, else by chance, N(0, 1/D).
+
+    Raises:
+        InputError: a clamp that is not positive.
+    """
+
+    def __init__(
+        self, net: Net, reference: Factorized, clamp: float | None = 20.0, zero: bool = True
+    ) -> None:
+        if clamp is not None and not clamp > 0:
+            raise InputError(f"model.clamp must be positive or null, found {clamp}")
+        super().__init__()
+        self.net, self.reference = net, reference.requires_grad_(False)
+        self.clamp, self.zero = clamp, zero
+        self.begin()
+
+    def begin(self) -> None:
+        """A new last layer: what it says is a ratio, whatever the rest was trained for."""
+        for weight in self.net.head.parameters():
+            scale = 0.0 if self.zero else weight.shape[-1] ** -0.5
+            nn.init.normal_(weight, std=scale)
+
+    @property
+    def path(self) -> Path:
+        """The reference's."""
+        return self.reference.path
+
+    def ratios(self, logits: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
+        """Log r, in fp32 at least."""
+        free = at_least_float(logits)
+        return free if self.clamp is None else self.clamp * torch.tanh(free / self.clamp)
+
+    def sum_of_ratios(
+        self,
+        drawn: Corrupted,
+        loss: RatioLoss,
+        weight: Float[Tensor, "n"],
+        log_reference: Float[Tensor, "n V"],
+    ) -> SiteSum:
+        """Of r as the network gives it."""
+        read = _Read(self, loss, log_reference, drawn.sites())
+        result: SiteSum = self.net(drawn.x_t, drawn.t, drawn.open, read, weight)
+        return result
+
+    def sum_over_open(
+        self, drawn: Corrupted, loss: SiteLoss, weight: Float[Tensor, "n"]
+    ) -> SiteSum:
+        """Of q, normalized."""
+        log_reference = self.reference.log_conditionals(drawn.x_t, drawn.t, drawn.open)
+        return self.sum_of_ratios(drawn, Renormalized(loss), weight, log_reference)
+
+    def log_conditionals(
+        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], sites: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """Log softmax(log q_ref + log r) at the chosen open sites."""
+        log_reference = self.reference.log_conditionals(x_t, t, sites)
+        return torch.log_softmax(log_reference + self.ratios(self.net(x_t, t, sites)), -1)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Logits of a chunk → what the loss makes of log r."""
+
+    model: Explicit
+    loss: RatioLoss
+    log_reference: Float[Tensor, "n V"]
+    sites: Sites
+
+    def __call__(self, logits: Float[Tensor, "m V"], chunk: slice) -> Reading:
+        log_r, log_reference, sites = self._at(logits, chunk)
+        log_q = torch.log_softmax(log_reference + log_r.detach(), -1)
+        cross_entropy = -log_q.gather(-1, sites.x_1[:, None]).squeeze(-1)
+        return Reading(self.loss(log_r, log_reference, sites), cross_entropy)
+
+    def gradient(self, logits: Float[Tensor, "m V"], chunk: slice) -> Tensor | None:
+        log_r, log_reference, sites = self._at(logits, chunk)
+        by_ratio = self.loss.gradient(log_r, log_reference, sites)
+        if by_ratio is None or self.model.clamp is None:
+            return by_ratio
+        return by_ratio * (1 - (log_r / self.model.clamp) ** 2)  # 1 − tanh²
+
+    def _at(self, logits: Float[Tensor, "m V"], chunk: slice) -> tuple[Tensor, Tensor, Sites]:
+        log_r = self.model.ratios(logits)
+        return log_r, self.log_reference[chunk].to(log_r.dtype), self.sites[chunk]
