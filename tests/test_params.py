@@ -34,6 +34,7 @@ OPEN = {
     "corpus/local": ["corpus.path=text.txt"],
     "feed/on_policy": ["reward=classifier"],
     "labels/jsonl": ["labels.path=texts.jsonl"],
+    "reward/function": ["reward.path=builtins:len"],
 }
 ABLATIONS = [name.removeprefix("ablation/") for name in FILES if name.startswith("ablation/")]
 

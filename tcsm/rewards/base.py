@@ -29,13 +29,30 @@ def scores(reward: Reward, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"reward {name}: {type(error).__name__}: {error}") from error
+        where = _place(reward, texts)
+        raise InputError(f"reward {name}: {type(error).__name__}: {error}{where}") from error
     if found.shape != (len(texts),):
         raise InputError(
             f"reward {name}: gave shape {found.shape} for {len(texts)} texts, one number each "
-            "is wanted"
+            f"is wanted{_place(reward, texts)}"
         )
     if not np.isfinite(found).all():
         at = int(np.flatnonzero(~np.isfinite(found))[0])
-        raise InputError(f"reward {name}: gave {found[at]} for text {at}: {texts[at][:80]!r}")
+        raise InputError(f"reward {name}: gave {found[at]}{_named(texts, at)}")
     return found
+
+
+def _place(reward: Reward, texts: Sequence[str]) -> str:
+    """The first text that is no good by itself either; "" if only all of them together are not."""
+    for at, text in enumerate(texts):
+        try:
+            good = np.shape(reward([text])) == (1,)
+        except Exception:  # the one that is looked for
+            good = False
+        if not good:
+            return _named(texts, at)
+    return ""
+
+
+def _named(texts: Sequence[str], at: int) -> str:
+    return f" for text {at}: {texts[at][:80]!r}"

@@ -1,6 +1,6 @@
 """A data set of the Hugging Face hub, such as OpenWebText, LM1B and WikiText."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,18 +47,25 @@ class HubDataset(Corpus):
         return {split: self._documents(split) for split in SPLITS}
 
     def _documents(self, split: str) -> Iterator[str]:
-        for row in self._rows(self.parts[split]):
+        part = self.parts[split]
+        for row in rows(self.name, self.config, part, self.revision, [self.column]):
             if text := self.normalize(row[self.column]):
                 yield text
 
-    def _rows(self, part: str) -> Any:  # noqa: ANN401  datasets is not typed
-        try:
-            from datasets import load_dataset  # noqa: PLC0415  an extra of the package
-        except ImportError as error:
-            raise InputError(f"corpus {self.name} needs: pip install -e '.[hub]'") from error
-        try:
-            rows = load_dataset(self.name, self.config, split=part, revision=self.revision)
-            return rows.select_columns([self.column])
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(f"corpus {self.title}, part {part!r}: {reason}") from error
+
+def rows(name: str, config: str | None, part: str, revision: str, columns: Sequence[str]) -> Any:  # noqa: ANN401  datasets is not typed
+    """Some columns of a part of a data set, row by row.
+
+    Raises:
+        InputError: the package datasets is missing, or cannot find or fetch them.
+    """
+    try:
+        from datasets import load_dataset  # noqa: PLC0415  an extra of the package
+    except ImportError as error:
+        raise InputError(f"corpus {name} needs: pip install -e '.[hub]'") from error
+    try:
+        return load_dataset(name, config, split=part, revision=revision).select_columns([*columns])
+    except (OSError, ValueError) as error:
+        title = "/".join(filter(None, [name, config])) + f"@{revision}"
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"corpus {title}, part {part!r}: {reason}") from error

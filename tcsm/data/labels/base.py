@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Int64
 
+from tcsm.data.corpora.base import Normalize
 from tcsm.errors import InputError
 
 SPLITS = ("train", "test")
@@ -111,3 +112,19 @@ def windows(text: str, length: int | None) -> Iterator[str]:
         return
     for start in range(0, len(text) - (length - 1) // 2, length):
         yield text[start : start + length]
+
+
+def labeled(normalize: Normalize, text: object, label: object, where: str) -> tuple[str, int]:
+    """A row, checked.
+
+    Raises:
+        InputError: no text, or a label that is neither 0 nor 1.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"{where}: its text is {text!r}, expected a string")
+    if label not in (0, 1):
+        raise InputError(f"{where}: its label is {label!r}, expected 0 or 1")
+    kept = normalize(text)
+    if not kept:
+        raise InputError(f"{where}: nothing remains of its text {text[:40]!r}")
+    return kept, int(label == 1)

@@ -4,11 +4,12 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any
+from typing import TextIO
 
 from tcsm.data.corpora.base import Normalize
-from tcsm.data.labels.base import Labels
+from tcsm.data.labels.base import Labels, labeled
 from tcsm.errors import InputError
 
 
@@ -49,7 +50,7 @@ class LabeledJsonl(Labels):
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"{self.path}: cannot be read: {reason} (labels.path)") from error
 
-    def _open(self) -> IO[str]:
+    def _open(self) -> TextIO:
         path = Path(self.path)
         return (
             gzip.open(path, "rt", encoding="utf-8")
@@ -64,28 +65,7 @@ class LabeledJsonl(Labels):
             raise InputError(f"{where}: not valid JSON ({error.msg})") from None
         if not isinstance(row, dict):
             raise InputError(f"{where}: found {type(row).__name__}, expected an object")
-        text, label = (require(row, key, where) for key in (self.text, self.label))
-        return labeled(self.normalize, text, label, where)
-
-
-def require(row: dict[str, Any], key: str, where: str) -> Any:  # noqa: ANN401  any JSON
-    """The value of a key that must be there."""
-    if key not in row:
-        raise InputError(f"{where}: no key {key!r}; found {', '.join(row) or 'none'}")
-    return row[key]
-
-
-def labeled(normalize: Normalize, text: object, label: object, where: str) -> tuple[str, int]:
-    """A row, checked.
-
-    Raises:
-        InputError: no text, or a label that is neither 0 nor 1.
-    """
-    if not isinstance(text, str):
-        raise InputError(f"{where}: its text is {text!r}, expected a string")
-    if label not in (0, 1):
-        raise InputError(f"{where}: its label is {label!r}, expected 0 or 1")
-    kept = normalize(text)
-    if not kept:
-        raise InputError(f"{where}: nothing remains of its text {text[:40]!r}")
-    return kept, int(label == 1)
+        for key in (self.text, self.label):
+            if key not in row:
+                raise InputError(f"{where}: no key {key!r}; found {', '.join(row) or 'none'}")
+        return labeled(self.normalize, row[self.text], row[self.label], where)

@@ -1,0 +1,50 @@
+"""Labeled rows of a data set of the Hugging Face hub, such as IMDB."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tcsm.data.corpora.base import Normalize
+from tcsm.data.corpora.hub import rows
+from tcsm.data.labels.base import Labels, labeled
+
+
+@dataclass(frozen=True)
+class HubLabels(Labels):
+    """Two columns of a data set.
+
+    Attributes:
+        name: of the data set.
+        config: its configuration.
+        part: the rows, in the hub's own slices, such as "train".
+        revision: the commit on the hub.
+        text: the column of the text.
+        label: the column of its label, 0 or 1.
+        normalize: which symbols are kept.
+    """
+
+    name: str
+    config: str | None
+    part: str
+    revision: str
+    text: str
+    label: str
+    normalize: Normalize
+    length: int | None
+    held_out: float = 0.2
+
+    @property
+    def title(self) -> str:
+        """Name, part and revision."""
+        return f"{self.name}/{self.part}@{self.revision}"
+
+    def rows(self) -> Iterator[tuple[str, int]]:
+        """The rows in the order of the data set.
+
+        Raises:
+            InputError: they cannot be fetched; a row, by its number, and why.
+        """
+        columns = [self.text, self.label]
+        found = rows(self.name, self.config, self.part, self.revision, columns)
+        for number, row in enumerate(found):
+            where = f"{self.title}, row {number}"
+            yield labeled(self.normalize, row[self.text], row[self.label], where)
