@@ -45,6 +45,7 @@ class HubClassifier(Reward):
             if getattr(self, key) < 1:
                 raise InputError(f"reward.{key} must be 1 or more, found {getattr(self, key)}")
 
+    @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
         """R of each text.
 
@@ -97,7 +98,6 @@ class HubClassifier(Reward):
         known = ", ".join(f"{number} {name}" for number, name in names.items())
         raise InputError(f"reward.label: {self.name} has no label {self.label!r}; it has {known}")
 
-    @torch.no_grad()
     def _logits(self, texts: Sequence[str]) -> Iterator[Float[Tensor, "n K"]]:
         for first in range(0, len(texts), self.batch):
             inputs = self.tokenizer(

@@ -4,9 +4,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
 
 from tcsm.data.corpora.base import Normalize
 from tcsm.data.labels.base import Labels, labeled
@@ -42,21 +40,14 @@ class LabeledJsonl(Labels):
         Raises:
             InputError: the file cannot be read; a line, by its number, and why.
         """
+        unpack = gzip.open if Path(self.path).suffix == ".gz" else open
         try:
-            with self._open() as file:
+            with unpack(self.path, "rt", encoding="utf-8") as file:
                 for number, line in enumerate(file, start=1):
                     yield self._row(line, f"{self.path}:{number}")
         except (OSError, EOFError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"{self.path}: cannot be read: {reason} (labels.path)") from error
-
-    def _open(self) -> TextIO:
-        path = Path(self.path)
-        return (
-            gzip.open(path, "rt", encoding="utf-8")
-            if path.suffix == ".gz"
-            else path.open(encoding="utf-8")
-        )
 
     def _row(self, line: str, where: str) -> tuple[str, int]:
         try:
