@@ -96,3 +96,9 @@ def logit_quadrature(panels: int = 60, order: int = 12) -> tuple[Array, Array]:
 def total_variation(p: Array, q: Array) -> float:
     """½ Σ |p − q|."""
     return float(np.abs(p - q).sum() / 2)
+
+
+def bradley_terry(reference: Array, reward: Array) -> Array:
+    """P(w = a, l = b) = 2 ref(a) ref(b) σ(R(a) − R(b)), shape (N, N) (10.6)."""
+    gap = reward[:, None] - reward[None]
+    return 2 * reference[:, None] * reference[None] / (1 + np.exp(-gap))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from tests.golden import bounds, joint, laws, losses, processes, ratios
+from tests.golden import bounds, joint, laws, losses, preferences, processes, ratios, rewards
 from tests.golden.verdict import Case, Comparison, UnknownKindError, Verdict
 
 CHECKS: dict[str, Callable[[Case], Iterable[Comparison]]] = {
@@ -14,13 +14,15 @@ CHECKS: dict[str, Callable[[Case], Iterable[Comparison]]] = {
     "soft k=1": losses.parametric,
     "joint": joint.energy,
     "dre": ratios.ratio,
+    "preference": preferences.preference,
+    "reward": rewards.reward,
     "schedules": processes.schedule,
     "posterior": processes.posterior,
     "uniform_integrands": processes.integrands,
     "elbo": bounds.elbo,
     "samplers": laws.sampler,
 }
-LATER = {"reward", "preference"}
+LATER: set[str] = set()
 
 
 def check(document: dict[str, Any]) -> Verdict:

@@ -40,16 +40,15 @@ def test_every_supported_case_of_the_committed_file_agrees(document):
         "soft k=1": 10,
         "joint": 3,
         "dre": 4,
+        "preference": 2,
+        "reward": 3,
         "schedules": 6,
         "posterior": 2,
         "elbo": 2,
         "uniform_integrands": 2,
         "samplers": 4,
     }
-    assert verdict.later == {
-        "reward": 3,
-        "preference": 2,
-    }
+    assert not verdict.later
     assert not verdict.unknown
     assert verdict.good
 
@@ -140,6 +139,20 @@ def test_a_corrupted_bound_fails(document):
 
 
 @pytest.mark.parametrize(
+    ("index", "field"),
+    [(0, "paired"), (0, "paired_grad"), (0, "unpaired"), (0, "unpaired_grad"), (1, "p_pair")],
+)
+def test_a_corrupted_preference_fails(document, index, field):
+    case = copy.deepcopy(document["tabular"]["preference"][index])
+    if isinstance(case[field], float):
+        case[field] += 1e-7
+    else:
+        case[field][1][1] += 1e-7
+    (line,) = check({"tabular": {"preference": [case]}}).failed
+    assert line.startswith(f"preference[0]: {field}")
+
+
+@pytest.mark.parametrize(
     ("change", "kind"),
     [
         ({"level": "guess"}, "guess k=1"),
@@ -162,6 +175,7 @@ def test_an_unknown_kind_of_loss_fails(document, tmp_path, capsys, change, kind)
         {"extra": [{}]},
         {"tabular": {"schedules": [{"name": "polynom", "t": 0.5}]}},
         {"tabular": {"elbo": [{"source": "edit"}]}},
+        {"tabular": {"preference": [{"kind": "tournament"}]}},
     ],
 )
 def test_an_unknown_section_fails(document, tmp_path):

@@ -1,0 +1,143 @@
+"""Feeds of preferences: a row of a batch is a pair, [winner | loser], of 2L tokens.
+
+Two independent draws a, b of one model become a pair by the law of Bradley and Terry (10.6):
+
+    P(a wins) = σ((R(a) − R(b))/τ)
+
+Every epoch pairs all sequences anew, none twice. All of it is a function of seed and step.
+"""
+
+import math
+import zlib
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+from tcsm.data.batches import Batch, part, permuted
+from tcsm.data.buffer import Buffer
+from tcsm.data.feeds import Feed, Material, Source
+from tcsm.errors import InputError
+from tcsm.noise import Noise, fold
+
+_ORDER = zlib.crc32(b"data.pairs")
+
+
+@dataclass(frozen=True)
+class Pairs(Feed):
+    """Pairs of a collection, the folder ``collected``, by its rewards.
+
+    Attributes:
+        temperature: τ > 0 in units of the reward; None for a winner that has the larger reward
+            for certain, or by a fair coin where both are equal.
+
+    Raises:
+        InputError: τ is not a positive number.
+    """
+
+    temperature: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no chance."""
+        if self.temperature is not None and not 0 < self.temperature < math.inf:
+            raise InputError(
+                f"feed.temperature must be a positive number or null, found {self.temperature}"
+            )
+
+    def chance(self, gap: Float64[Tensor, "*B"]) -> Float64[Tensor, "*B"]:
+        """That a wins, of R(a) − R(b)."""
+        if self.temperature is None:
+            return (1 + gap.sign()) / 2
+        return torch.sigmoid(gap / self.temperature)
+
+    def open(self, material: Material) -> Source:
+        """Pair the draws of the model itself.
+
+        Raises:
+            InputError: there are fewer than two, of another length, or of another law.
+        """
+        buffer = material.collected()
+        _check_width(buffer, material.length, "sequences of data.length")
+        if len(buffer) < 2:
+            raise InputError("collected: a pair needs two sequences, found 1")
+        if buffer.log_weight.any():
+            raise InputError(
+                "collected: found weights of importance; pairs are drawn from the reference "
+                "itself, so set a collection that was not refreshed"
+            )
+        return Drawn(buffer, self, material)
+
+
+@dataclass(frozen=True)
+class PairFile(Feed):
+    """Pairs of the folder ``collected``, which stage pair filled."""
+
+    def open(self, material: Material) -> Source:
+        """Read them in a new random order every epoch.
+
+        Raises:
+            InputError: they are of another length.
+        """
+        buffer = material.collected()
+        _check_width(buffer, 2 * material.length, "pairs, two sequences of data.length")
+        return Ordered(buffer, material)
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """Batches of rows that are pairs."""
+
+    buffer: Buffer
+    material: Material
+
+    def at(
+        self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
+    ) -> Batch:
+        """The rows of a step that fall to one rank and one micro-batch."""
+        size, count = self.material.size, len(self.buffer)
+        ids = part(size, rank, world, micro, micros)
+        draw = step * size + ids
+        index = _shuffled(draw % count, count, self.material.seed, draw // count)
+        return Batch(self.buffer.tokens[index], torch.ones(len(ids)), step, ids, size)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Batches of pairs of a buffer, each with the winner first."""
+
+    buffer: Buffer
+    feed: Pairs
+    material: Material
+
+    def at(
+        self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
+    ) -> Batch:
+        """The rows of a step that fall to one rank and one micro-batch."""
+        ids = part(self.material.size, rank, world, micro, micros)
+        winner, loser = self.choose(step, ids)
+        rows = torch.cat([self.buffer.tokens[winner], self.buffer.tokens[loser]], 1)
+        return Batch(rows, torch.ones(len(ids)), step, ids, self.material.size)
+
+    def choose(self, step: int, ids: Int64[Tensor, "B"]) -> tuple[Tensor, Tensor]:
+        """Which sequences win and which lose."""
+        seed, size, count = self.material.seed, self.material.size, len(self.buffer)
+        draw, pairs = step * size + ids, count // 2
+        epoch, place = draw // pairs, 2 * (draw % pairs)
+        a, b = (_shuffled(place + side, count, seed, epoch) for side in (0, 1))
+        gap = self.buffer.reward[a] - self.buffer.reward[b]
+        wins = Noise(seed, step, ids, size).uniform("preference") < self.feed.chance(gap)
+        return torch.where(wins, a, b), torch.where(wins, b, a)
+
+
+def _shuffled(
+    index: Int64[Tensor, "B"], count: int, seed: int, epoch: Int64[Tensor, "B"]
+) -> Int64[Tensor, "B"]:
+    """Where each place of an epoch's order leads."""
+    return permuted(index, count, fold(seed, _ORDER, epoch))
+
+
+def _check_width(buffer: Buffer, wanted: int, words: str) -> None:
+    found = buffer.tokens.shape[1]
+    if found != wanted:
+        raise InputError(f"collected: rows of {found} tokens, wanted {wanted}: {words}")

@@ -1,0 +1,139 @@
+"""Preference pairs as density ratios to a reference, r = q_θ/q_ref; a row of a batch is a pair.
+
+With candidates of the reference and Bradley-Terry at temperature τ, P(w = a, l = b) = 2 ref(a)
+ref(b) σ((R(a) − R(b))/τ), each of three losses has an optimum of its own (10.6):
+
+    Paired:   −log σ(β [l(w) − l(l)])             q ∝ ref e^{R/(τβ)}, the form of DPO
+    Unpaired: softplus(−l(w)) + softplus(l(l))    r = p_w/p_l, as a model q ∝ ref p_w/p_l
+    Winners:  w against draws of the reference    q = p_w   (`tcsm.objectives.winners`)
+
+l(x) = log r(x | x_t) at one x_t for both (10.7), over its open sites. A factorized posterior has
+the sum of its sites' ratios; a joint one has −E, up to what cancels in the paired loss.
+"""
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from tcsm.errors import InputError
+from tcsm.noise import Noise
+from tcsm.objectives.base import Objective, Referenced, Terms, as_posterior
+from tcsm.posteriors.joint import Joint
+from tcsm.process.corruption import Corrupted
+from tcsm.process.pairs import SharedCorruption, halves
+
+
+@dataclass(frozen=True)
+class Preference(Referenced, Objective):
+    """A loss of both sequences of a pair at one x_t, and a share of the winner's likelihood.
+
+    Attributes:
+        corruption: law of (t, x_t) given the pair.
+        length: tokens of one sequence, L.
+        likelihood: λ ≥ 0, the weight of the winner's cross-entropy at an open site, which keeps
+            both sequences from becoming unlikely together (10.8); factorized posteriors alone.
+
+    Raises:
+        InputError: λ is no such number.
+    """
+
+    corruption: SharedCorruption
+    length: int
+    likelihood: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a weight that would unlearn the winner."""
+        if not 0 <= self.likelihood < math.inf:
+            raise InputError(f"objective.likelihood must be 0 or more, found {self.likelihood}")
+
+    @abstractmethod
+    def contrast(
+        self, winner: Float[Tensor, "B"], loser: Float[Tensor, "B"]
+    ) -> Float[Tensor, "B"]:
+        """The loss of each pair from l of both."""
+
+    def __call__(
+        self,
+        model: nn.Module,
+        x_1: Int[Tensor, "B M"],
+        noise: Noise,
+        weight: Float[Tensor, "B"] | None = None,
+    ) -> Terms:
+        """Corrupt pairs, compare, report; ``margin`` is the mean of l(w) − l(l)."""
+        winner, loser = self.corruption(*halves(x_1, self.length), noise)
+        l_w, l_l, nats = self._log_ratios(model, winner, loser)
+        losses = self.contrast(l_w, l_l) + self.likelihood * nats
+        losses = losses if weight is None else losses * weight
+        margin = (l_w - l_l).detach()
+        return {
+            "loss": losses.mean(),
+            "margin": margin.mean(),
+            "agreement": (margin > 0).double().mean(),
+            "cross_entropy": nats.detach().mean(),
+            "open": winner.open.double().mean(),
+        }
+
+    def _log_ratios(
+        self, model: nn.Module, winner: Corrupted, loser: Corrupted
+    ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"], Float[Tensor, "B"]]:
+        """L of winners and losers, and nats of a winner's open site."""
+        if isinstance(model, Joint):
+            guesses = torch.stack([winner.x_1, loser.x_1], 1)
+            log_r = -model.net(guesses, winner.x_t, winner.t)
+            return log_r[:, 0], log_r[:, 1], torch.zeros_like(log_r[:, 0])
+        log_q = as_posterior(model, self).log_conditionals(winner.x_t, winner.t, winner.open)
+        log_r = log_q - self.log_reference(winner)
+        per_site = _summed(winner, -log_q) / winner.open.sum(-1).clamp(min=1)
+        return _summed(winner, log_r), _summed(loser, log_r), per_site
+
+
+@dataclass(frozen=True)
+class Paired(Preference):
+    """−log σ(β [l(w) − l(l)]): which of the two is the winner.
+
+    Attributes:
+        beta: β > 0, how much of a preference one nat of l stands for; small is greedy.
+
+    Raises:
+        InputError: β is not a positive number.
+    """
+
+    beta: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse what has no law."""
+        super().__post_init__()
+        if not 0 < self.beta < math.inf:
+            raise InputError(f"objective.beta must be a positive number, found {self.beta}")
+
+    def contrast(
+        self, winner: Float[Tensor, "B"], loser: Float[Tensor, "B"]
+    ) -> Float[Tensor, "B"]:
+        """Its gradient at q = ref is −β/2 (∇ log q(w) − ∇ log q(l)) (10.8)."""
+        return softplus(-self.beta * (winner - loser))
+
+
+@dataclass(frozen=True)
+class Unpaired(Preference):
+    """softplus(−l(w)) + softplus(l(l)): whether one sequence is a winner or a loser.
+
+    E_ref p_w/p_l ≥ 1, so a free ratio reaches p_w/p_l and a normalized posterior what is closest.
+    """
+
+    def contrast(
+        self, winner: Float[Tensor, "B"], loser: Float[Tensor, "B"]
+    ) -> Float[Tensor, "B"]:
+        """BCE with winners as positives, losers as negatives."""
+        return softplus(-winner) + softplus(loser)
+
+
+def _summed(drawn: Corrupted, values: Float[Tensor, "n V"]) -> Float[Tensor, "B"]:
+    """Values of a sequence's own tokens, summed over its open sites."""
+    sites = drawn.sites()
+    at_token = values.gather(-1, sites.x_1[:, None]).squeeze(-1)
+    return at_token.new_zeros(len(drawn.x_1)).index_add(0, sites.row, at_token)

@@ -1,0 +1,62 @@
+"""One noised state for two sequences, whose law is symmetric in them (10.7).
+
+A preference compares log p(x | x_t) of a winner and a loser. The normalizer Z_t(x_t) cancels only
+at one x_t for both, and x_t must not tell which of them it was made of:
+
+    anchor ∼ fair coin on {winner, loser},    x_t ∼ p_{t|1}(· | anchor),
+    afresh from the source where x_t is closed though the two differ
+
+Uniform noise closes no site, so this is noise on one of both. With masks, a random part of where
+the two agree is revealed, and all that differs is hidden.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from tcsm.errors import InputError
+from tcsm.noise import Noise
+from tcsm.process.corruption import Corrupted, Corruption
+
+
+@dataclass(frozen=True)
+class SharedCorruption:
+    """A law of (t, x_t) given a winner and a loser.
+
+    The time is that of the anchor. With masks no posterior depends on it, but a network that
+    takes it sees more masks than it is used to at that time.
+
+    Attributes:
+        corruption: law of (t, x_t) given one sequence.
+    """
+
+    corruption: Corruption
+
+    def __call__(
+        self, winner: Int[Tensor, "B L"], loser: Int[Tensor, "B L"], noise: Noise
+    ) -> tuple[Corrupted, Corrupted]:
+        """Both as data, each with the same x_t, t and open sites."""
+        coin = noise.uniform("anchor")[:, None] < 1 / 2
+        drawn = self.corruption(torch.where(coin, winner, loser), noise)
+        source = self.corruption.path.source
+        told = (winner != loser) & ~drawn.open
+        fresh = source.draw(noise.uniform("afresh", winner.shape[1]))
+        x_t = torch.where(told, fresh, drawn.x_t)
+        shared = (x_t, drawn.t, source.open(x_t), drawn.omega)
+        return Corrupted(winner, *shared), Corrupted(loser, *shared)
+
+
+def halves(rows: Int[Tensor, "B M"], length: int) -> tuple[Tensor, Tensor]:
+    """Winners and losers of rows [winner | loser] of L tokens each.
+
+    Raises:
+        InputError: rows of another size.
+    """
+    if rows.shape[1] != 2 * length:
+        raise InputError(
+            f"feed: a pair is a row of {2 * length} tokens, twice data.length, found "
+            f"{rows.shape[1]}; set feed=pairs or feed=pair_file"
+        )
+    return rows[:, :length], rows[:, length:]

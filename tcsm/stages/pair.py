@@ -1,0 +1,53 @@
+"""A file of preferences becomes a folder of pairs, to be read by feed=pair_file.
+
+Writes token file and rewards as a collection does, rows of [winner | loser] with rewards of zero,
+and ``pair.json``.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from tcsm.config import build
+from tcsm.data.buffer import unweighted, write_buffer
+from tcsm.data.preferences import read_preferences
+from tcsm.data.tokenizers import Tokenizer
+from tcsm.errors import InputError
+from tcsm.reporting.records import write_json, write_text
+from tcsm.training.telemetry import Stopwatch, describe
+
+READS = ("experiment", "axes", "seed", "out", "preferences", "tokenizer", "data.length")
+
+
+def main(cfg: DictConfig, out: Path) -> None:
+    """Read all lines, then write.
+
+    Raises:
+        InputError: no file is named, or one line of it is no pair; nothing is written then.
+    """
+    if cfg.preferences is None:
+        raise InputError("preferences: found null; stage pair needs a file of JSON lines there")
+    watch, path = Stopwatch(), Path(cfg.preferences)
+    tokenizer: Tokenizer = build(cfg.tokenizer)
+    found = read_preferences(path, tokenizer, cfg.data.length)
+    count = len(found.rows)
+    if found.cut:
+        words = f"{found.cut} of {2 * count} texts were longer than data.length and were cut"
+        print(f"tcsm: pair: {words} to {cfg.data.length} tokens", file=sys.stderr)
+    rewards = torch.zeros(count, dtype=torch.float64)
+    digest = write_buffer(out, unweighted(found.rows, rewards), tokenizer, path.name)
+    record = {
+        "stage": "pair",
+        "experiment": cfg.experiment,
+        "seed": cfg.seed,
+        "count": count,
+        "length": cfg.data.length,
+        "cut": found.cut,
+        "sha256": digest,
+    }
+    write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    write_json(out / "pair.json", record)
+    telemetry = describe(watch, found.rows.numel(), torch.device("cpu"))
+    write_json(out / "pair.telemetry.json", telemetry)

@@ -1,0 +1,115 @@
+"""Pairs of a buffer: who meets whom, and who wins."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from tcsm.data.batches import Batch
+from tcsm.data.buffer import Buffer, unweighted
+from tcsm.data.feeds import Material
+from tcsm.data.pairs import PairFile, Pairs
+from tcsm.errors import InputError
+
+L, SIZE = 3, 8
+TOKENS = torch.arange(40 * L).view(40, L)  # a row is known by its first token
+REWARD = torch.linspace(-1, 1, 40).double()
+
+
+class NoText:
+    """A corpus that nobody may ask."""
+
+    def at(self, *place: int) -> Batch:
+        raise AssertionError
+
+
+def material(buffer: Buffer | None, seed: int = 3, size: int = SIZE) -> Material:
+    return Material(NoText(), size, L, seed, torch.nn.Identity(), None, buffer)
+
+
+def rows(feed, buffer, count):
+    """The first so many pairs, a step."""
+    return feed.open(material(buffer, size=count)).at(0).tokens
+
+
+def test_every_epoch_each_sequence_is_in_one_pair():
+    pairs = Pairs(None).open(material(unweighted(TOKENS, REWARD)))
+    batches = [pairs.at(step).tokens for step in range(5)]  # 20 pairs an epoch, 40 in five steps
+    found = torch.cat(batches).unflatten(1, (2, L))
+    assert (found == TOKENS[found[..., 0] // L]).all()
+    for epoch in found[..., 0].view(2, 20, 2):
+        assert sorted((epoch // L).flatten().tolist()) == list(range(40))
+    first, second = (
+        {tuple(sorted(pair)) for pair in e.tolist()} for e in found[..., 0].view(2, 20, 2)
+    )
+    assert len(first & second) < 5
+
+
+def test_an_odd_sequence_waits_for_another_epoch():
+    found = rows(Pairs(None), unweighted(TOKENS[:5], REWARD[:5]), 8)
+    for epoch in found[:, ::L].reshape(4, 4):
+        assert len(set(epoch.tolist())) == 4
+
+
+def test_the_winner_stands_first():
+    found = rows(Pairs(None), unweighted(TOKENS, REWARD), 80)
+    assert (found[:, 0] > found[:, L]).all()
+
+
+def test_winners_follow_the_law_of_bradley_and_terry():
+    pairs, reward = Pairs(0.7), torch.tensor([0.0, 1.0]).double()
+    found = rows(pairs, unweighted(TOKENS[:2], reward), 8000)
+    expected = torch.sigmoid(torch.tensor(1 / 0.7).double())
+    won = (found[:, 0] == TOKENS[1, 0]).double().mean()
+    assert_close(won, expected, atol=0.015, rtol=0)  # three standard errors
+    gap = torch.tensor([-2.0, 0.0, 2.0]).double()
+    assert_close(pairs.chance(gap) + pairs.chance(-gap), torch.ones(3).double())
+    assert Pairs(None).chance(gap).tolist() == [0, 0.5, 1]
+
+
+def test_equal_rewards_are_decided_by_a_coin():
+    found = rows(Pairs(None), unweighted(TOKENS[:2], torch.zeros(2).double()), 4000)
+    assert_close((found[:, 0] == 0).double().mean(), torch.tensor(0.5).double(), atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("feed", [Pairs(0.5), PairFile()], ids=["pairs", "pair_file"])
+def test_parts_of_a_step_are_the_whole_and_a_function_of_it(feed):
+    tokens = TOKENS if isinstance(feed, Pairs) else TOKENS.view(20, 2 * L)
+    buffer = unweighted(tokens, REWARD[: len(tokens)])
+    whole = feed.open(material(buffer)).at(7)
+    parts = [
+        feed.open(material(buffer)).at(7, rank, 2, micro, 2) for rank in (0, 1) for micro in (0, 1)
+    ]
+    assert (torch.cat([part.tokens for part in parts]) == whole.tokens).all()
+    assert torch.cat([part.ids for part in parts]).tolist() == list(range(SIZE))
+    assert (whole.total, whole.step, whole.weight.tolist()) == (SIZE, 7, [1.0] * SIZE)
+    other = feed.open(material(buffer, seed=4)).at(7)
+    assert (other.tokens != whole.tokens).any()
+
+
+def test_a_file_of_pairs_is_read_whole_every_epoch():
+    pairs = TOKENS.view(20, 2 * L)
+    found = rows(PairFile(), unweighted(pairs, torch.zeros(20).double()), 40)
+    for epoch in found.view(2, 20, 2 * L):
+        assert sorted(epoch[:, 0].tolist()) == pairs[:, 0].tolist()
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_temperature_without_a_law_is_refused(temperature):
+    with pytest.raises(InputError, match=r"feed\.temperature must be a positive number or null"):
+        Pairs(temperature)
+
+
+@pytest.mark.parametrize(
+    ("feed", "buffer", "words"),
+    [
+        (Pairs(), None, "collected: found null"),
+        (PairFile(), None, "collected: found null"),
+        (Pairs(), unweighted(TOKENS[:1], REWARD[:1]), "a pair needs two sequences, found 1"),
+        (Pairs(), unweighted(TOKENS[:, :2], REWARD), r"rows of 2 tokens, wanted 3: sequences"),
+        (PairFile(), unweighted(TOKENS, REWARD), r"rows of 3 tokens, wanted 6: pairs"),
+        (Pairs(), Buffer(TOKENS, REWARD, REWARD), "collected: found weights of importance"),
+    ],
+)
+def test_material_of_another_kind_is_refused(feed, buffer, words):
+    with pytest.raises(InputError, match=words):
+        feed.open(material(buffer))
