@@ -153,6 +153,19 @@ def test_a_corrupted_preference_fails(document, index, field):
 
 
 @pytest.mark.parametrize(
+    ("index", "field"), [(0, "Z_t"), (0, "p_t_R"), (1, "p_R"), (1, "marginals_R"), (2, "grad")]
+)
+def test_a_corrupted_reward_fails(document, index, field):
+    case = copy.deepcopy(document["tabular"]["reward"][index])
+    if isinstance(case[field], float):
+        case[field] *= 1 + 1e-7
+    else:
+        case[field][1][1] += 1e-7
+    (line,) = check({"tabular": {"reward": [case]}}).failed
+    assert line.startswith(f"reward[0]: {field}")
+
+
+@pytest.mark.parametrize(
     ("change", "kind"),
     [
         ({"level": "guess"}, "guess k=1"),
@@ -176,6 +189,7 @@ def test_an_unknown_kind_of_loss_fails(document, tmp_path, capsys, change, kind)
         {"tabular": {"schedules": [{"name": "polynom", "t": 0.5}]}},
         {"tabular": {"elbo": [{"source": "edit"}]}},
         {"tabular": {"preference": [{"kind": "tournament"}]}},
+        {"tabular": {"reward": [{"kind": "prize"}]}},
     ],
 )
 def test_an_unknown_section_fails(document, tmp_path):
