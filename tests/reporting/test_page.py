@@ -10,7 +10,6 @@ from tcsm.reporting.figures import Axis
 from tcsm.reporting.page import Context, build, prose
 from tcsm.reporting.runs import read_runs
 from tcsm.reporting.sections.ablation import Ablation
-from tcsm.reporting.sections.acceleration import Acceleration
 from tcsm.reporting.sections.base import Section, Text
 from tcsm.reporting.sections.budget import Budget
 from tcsm.reporting.sections.differences import Differences
@@ -18,6 +17,7 @@ from tcsm.reporting.sections.headline import Headline
 from tcsm.reporting.sections.learning import Learning
 from tcsm.reporting.sections.noise import ByNoise
 from tcsm.reporting.sections.provenance import Provenance
+from tcsm.reporting.sections.race import Race
 from tcsm.reporting.sections.samples import Samples
 from tcsm.reporting.sections.stability import Stability
 from tcsm.reporting.sections.story import Story
@@ -35,7 +35,7 @@ def asked() -> list:
     return [
         Ablation("divergences", "Divergences", "Which?", {"loss": "kl"}),
         Ablation("exact", "Exact", "Which?", {"divergence": "bce"}, measure=Axis("kl", "nats")),
-        Acceleration("acceleration", "Acceleration", "Sooner?", {"target": "none"}),
+        Race("acceleration", "Acceleration", "Sooner?", {"target": "none"}),
         Targets("targets", "Targets", "How far?", Axis("size", "candidates", log=True)),
     ]
 

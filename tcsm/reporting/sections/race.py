@@ -1,14 +1,14 @@
-"""Acceleration: do other targets reach the baseline's last value sooner, and does it pay?"""
+"""A race: do other targets reach the baseline's last value sooner, and does it pay?"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
 from tcsm.reporting import ablations, comparisons, figures, health, pace, verdicts, wording
-from tcsm.reporting.ablations import Words
+from tcsm.reporting.ablations import Grid, Words
 from tcsm.reporting.figures import Axis
 from tcsm.reporting.runs import Run
 from tcsm.reporting.sections.base import Block, Chart, Command, Question, Section
@@ -22,7 +22,7 @@ HEADERS = {"steps": "Steps to reach", "time": "Time to reach", "own": "without t
 
 
 @dataclass(frozen=True)
-class Acceleration(Question):
+class Race(Question):
     """Curves against tokens and time, shares of the baseline's way. Without runs: no section.
 
     Attributes:
@@ -38,6 +38,7 @@ class Acceleration(Question):
     goal: float = 2 / 3
     key: str = health.KEY
     command: str = ""
+    caption: ClassVar[str] = "acceleration"
 
     def __call__(self, runs: Sequence[Run]) -> Section:
         """The section; it has no blocks, and so no place, if nothing was trained."""
@@ -48,15 +49,26 @@ class Acceleration(Question):
         base = comparisons.chosen(grid.runs, self.baseline)
         label = str(base["arm"].iloc[0]) if len(base) else ""
         rows = self._rows(comparisons.arms(grid, "test_bpc", self.baseline), points, label)
+        rows, more = self.more(runs, grid, rows)
         name, bpc, gap, _ = verdicts.measured("Test BPC")
-        shown = (name, *_columns(), bpc, gap, *verdicts.costs(rows))
+        shown = (name, *_columns(), bpc, gap, *more, *verdicts.costs(rows), *verdicts.HEALTH)
         blocks: tuple[Block, ...] = (
-            Table(self.name, rows, (*shown, *verdicts.HEALTH), caption="acceleration"),
+            Table(self.name, rows, shown, caption=self.caption),
             *(self._chart(points, axis) for axis in X if points[axis].notna().any()),
             Command("", self.command),
         )
-        answer = self._answer(rows, label)
+        answer = [*self._answer(rows, label), *self.remarks(grid, rows)]
         return self.section(blocks, " ".join(part for part in answer if part), answer[0])
+
+    def more(
+        self, runs: Sequence[Run], grid: Grid, rows: pd.DataFrame
+    ) -> tuple[pd.DataFrame, tuple[Column, ...]]:
+        """The rows with more to show, and the columns that show it."""
+        return rows, ()
+
+    def remarks(self, grid: Grid, rows: pd.DataFrame) -> Sequence[str]:
+        """Sentences that follow the answer."""
+        return ()
 
     def _chart(self, points: pd.DataFrame, axis: str) -> Block:
         x, y = Axis(axis, X[axis]), Axis("bits", "validation bits per token")

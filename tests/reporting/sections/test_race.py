@@ -2,11 +2,11 @@ import dataclasses
 
 import pytest
 
-from tcsm.reporting.sections.acceleration import Acceleration
 from tcsm.reporting.sections.base import Chart
+from tcsm.reporting.sections.race import Race
 
 WORDS = {"target": {"none": "labels"}}
-ASKED = Acceleration("acceleration", "Acceleration", "Sooner?", {"target": "none"}, WORDS)
+ASKED = Race("acceleration", "Acceleration", "Sooner?", {"target": "none"}, WORDS)
 
 
 @pytest.fixture
