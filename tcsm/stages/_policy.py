@@ -4,7 +4,8 @@
 
 With a likelihood as the objective, Σ A ∇(−log q) descends the policy gradient. Every step costs as
 many calls of the reward as it has sequences. Samples are a function of the weights and the step,
-so that a run resumes exactly.
+so that a run resumes exactly. The mean has the sequence's own reward in it, which shortens the
+gradient by 1/B and does not turn it.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from torch import Tensor
 from tcsm.data.batches import Batch, part
 from tcsm.data.feeds import Feed, Material, Source
 from tcsm.data.tokenizers import Tokenizer
+from tcsm.errors import InputError
 from tcsm.rewards.base import Reward, scores
 from tcsm.samplers.base import Sampler
 
@@ -27,13 +29,23 @@ class OnPolicy(Feed):
     Attributes:
         sampler: how they are drawn.
         reward: who judges them.
+        normalized: whether A is in units of the batch's own deviation, or of the reward.
     """
 
     sampler: Sampler
-    reward: Reward
+    reward: Reward | None
+    normalized: bool = True
 
     def open(self, material: Material) -> Source:
-        """Ask the model at every step."""
+        """Ask the model at every step.
+
+        Raises:
+            InputError: no reward, or a batch that has no advantages.
+        """
+        if self.reward is None:
+            raise InputError("reward: found null; feed=on_policy needs one")
+        if material.size < 2:
+            raise InputError("data.batch must be at least 2 for feed=on_policy, found 1")
         return Advantages(self, material)
 
 
@@ -49,9 +61,12 @@ class Advantages:
     ) -> Batch:
         """The rows of a step; all ranks draw the whole batch, so that it has one mean."""
         tokens = self.draw(step)
+        assert self.feed.reward is not None
         assert self.material.tokenizer is not None
         reward = judged(self.feed.reward, tokens, self.material.tokenizer)
-        advantage = (reward - reward.mean()) / reward.std().clamp(min=1e-8)
+        advantage = reward - reward.mean()
+        if self.feed.normalized:
+            advantage = advantage / reward.std().clamp(min=1e-8)
         ids = part(self.material.size, rank, world, micro, micros)
         return Batch(tokens[ids], advantage[ids].float(), step, ids, self.material.size)
 

@@ -1,0 +1,104 @@
+"""Policy gradient on the denoiser, leashed to a frozen reference: the baseline of §10.
+
+    ℓ^i = A (−log q^i(x₁^i | x_t)) + β KL(q^i(· | x_t) ‖ q_ref^i(· | x_t))
+
+x₁ is a draw of the model itself and A its advantage, R less a baseline. Under the likelihood
+weighting Σ w (−log q^i) bounds −log q(x₁), so that the first term descends E_q[R], and the second
+is the KL of the two reverse processes: together −E_q[R] + β KL(q ‖ p_ref), least at the tilted law
+p_ref e^{R/β}/Z (10.1) where the model can have it. An advantage in units of its own deviation
+(GRPO) puts β in the same unit. There is one step for each batch of draws, hence no clipped ratio.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from tcsm.errors import InputError
+from tcsm.noise import Noise
+from tcsm.objectives.base import (
+    Objective,
+    Referenced,
+    Terms,
+    Weighting,
+    as_posterior,
+    diagnostics,
+)
+from tcsm.posteriors.site import CrossEntropy, SiteLoss
+from tcsm.process.corruption import Corrupted, Corruption, Sites
+from tcsm.soft import ReverseKL
+
+
+@dataclass(frozen=True)
+class PolicyGradient(Referenced, Objective):
+    """Weights of sequences are advantages; needs a feed that draws from the model.
+
+    Attributes:
+        corruption: law of (t, x_t) given x₁.
+        weighting: how open sites share a sequence's weight.
+        beta: β; 0 lets the model go wherever the reward is.
+
+    Raises:
+        InputError: a negative β.
+    """
+
+    corruption: Corruption
+    weighting: Weighting
+    beta: float
+
+    def __post_init__(self) -> None:
+        """A leash pulls back."""
+        if not 0 <= self.beta < math.inf:
+            raise InputError(f"objective.beta must be 0 or more, found {self.beta}")
+
+    def __call__(
+        self,
+        model: nn.Module,
+        x_1: Int[Tensor, "B L"],
+        noise: Noise,
+        weight: Float[Tensor, "B"] | None = None,
+    ) -> Terms:
+        """Corrupt, ask the reference, sum, report."""
+        model = as_posterior(model, self)
+        drawn = self.corruption(x_1, noise)
+        row = drawn.open.nonzero(as_tuple=True)[0]
+        advantage = torch.ones(len(x_1), device=x_1.device) if weight is None else weight
+        loss = Leashed(self.beta, advantage[row], self.log_reference(drawn), drawn)
+        share = self.weighting(drawn) / len(x_1)
+        result = model.sum_over_open(drawn, loss, share[row])
+        return {"loss": result.total, **diagnostics(drawn, result)}
+
+
+@dataclass(frozen=True)
+class Leashed(SiteLoss):
+    """A (−log q(x₁)) + β KL(q ‖ q_ref), the reference being known at every open site.
+
+    Attributes:
+        beta: β.
+        advantage: A of each open site's sequence, in row-major order.
+        log_reference: log q_ref of all open sites, in row-major order.
+        drawn: the batch.
+    """
+
+    beta: float
+    advantage: Float[Tensor, "n"]
+    log_reference: Float[Tensor, "n V"]
+    drawn: Corrupted
+
+    def __call__(self, log_q: Float[Tensor, "m V"], sites: Sites) -> Float[Tensor, "m"]:
+        """One number a site."""
+        place = self.drawn.places(sites)
+        leash = ReverseKL()(self.log_reference[place].to(log_q.dtype), log_q)
+        pull = self.advantage[place].to(log_q.dtype) * CrossEntropy()(log_q, sites)
+        return pull + self.beta * leash
+
+    def gradient(self, log_q: Float[Tensor, "m V"], sites: Sites) -> Float[Tensor, "m V"]:
+        """A (q − 1[x₁]) + β q (log q − log q_ref − KL)."""
+        place, q = self.drawn.places(sites), log_q.exp()
+        gap = log_q - self.log_reference[place].to(log_q.dtype).clamp(min=ReverseKL.floor)
+        leash = q * (gap - (q * gap).sum(-1, keepdim=True))
+        advantage = self.advantage[place].to(log_q.dtype)[:, None]
+        pull = (advantage * q).scatter_add(-1, sites.x_1[:, None], -advantage)
+        return pull + self.beta * leash
