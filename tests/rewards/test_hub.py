@@ -79,6 +79,26 @@ def test_a_long_text_is_read_to_its_limit(sentiment):
     assert scores(short, [long]) == pytest.approx(scores(short, ["good film"]), abs=1e-6)
 
 
+@torch.no_grad()
+def test_a_model_that_writes_is_padded(tmp_path):
+    """It reads the label off the last token, and has no symbol to pad with."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import GPT2Config, GPT2ForSequenceClassification, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    size = {"n_positions": 12, "n_embd": 8, "n_layer": 1, "n_head": 2, "initializer_range": 1.0}
+    model = GPT2ForSequenceClassification(GPT2Config(vocab_size=len(WORDS), **size)).eval()
+    model.save_pretrained(tmp_path)
+    inner = Tokenizer(models.WordLevel(dict(zip(WORDS, range(10), strict=True)), "[UNK]"))
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="[SEP]")
+    tokenizer.save_pretrained(tmp_path)
+    texts = [text for text in TEXTS if text]
+    z = logits(model, tokenizer, texts)
+    found = torch.from_numpy(scores(HubClassifier(str(tmp_path), 1), texts))
+    assert_close(found, z[:, 1] - z[:, 0], atol=1e-5, rtol=1e-5)
+
+
 def test_no_text_no_reward(sentiment):
     assert scores(HubClassifier(sentiment[0], 2), []).shape == (0,)
 
