@@ -29,6 +29,8 @@ def taught(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> tuple[Obj
         InputError: a teacher is missing, does not fit, or has nobody to teach.
     """
     objective: Objective = build(cfg.objective)
+    if cfg.reference is not None:
+        _same_corpus(cfg)
     if isinstance(objective, SoftDistributionMatching):
         way = objective.target.teacher
         assert isinstance(way, Way)
@@ -44,6 +46,22 @@ def taught(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> tuple[Obj
         name = type(objective).__name__
         raise InputError(f"teacher_run: {name} asks no teacher; set objective=soft, or null here")
     return objective, Answers()
+
+
+def _same_corpus(cfg: DictConfig) -> None:
+    """A ratio to a model of another text would learn that text instead of the model's mistakes.
+
+    Raises:
+        InputError: the reference was trained on another corpus.
+    """
+    run = open_run("reference", Path(cfg.reference))
+    if "corpus" not in run:
+        return
+    theirs, ours = (build(config.corpus).title for config in (run, cfg))
+    if theirs != ours:
+        raise InputError(
+            f"reference: {cfg.reference} was trained on corpus {theirs}, wanted {ours}"
+        )
 
 
 def _reference(

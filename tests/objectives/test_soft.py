@@ -113,6 +113,30 @@ def test_reverse_kl_leads_to_the_normalized_geometric_mean(source, x_t):
 
 
 @SOURCES
+def test_a_teachers_own_texts_lead_to_its_posterior_and_others_to_a_mixture(source, x_t):
+    """(7.7): E[p_T(· | x^{≠i}, x_t) | x_t] over the law of the texts."""
+    world, teacher = World(source, x_t), torch.from_numpy(random_law(V, L, 1))
+    world.target = Bayes(Tabulated(teacher.log()), world.path)
+    row, column = world.drawn.open.nonzero(as_tuple=True)
+    prior = torch.from_numpy(LAW)[world.drawn.x_1.unbind(-1)]
+    own = world.weight / prior * teacher[world.drawn.x_1.unbind(-1)]
+    joint, _ = bayes(
+        teacher.numpy(), world.drawn.x_t[0].numpy(), kernel(0.4, V, isinstance(source, Mask))
+    )
+    posterior = torch.from_numpy(marginals(joint))
+    for weight, expected in ((own / own.sum(), posterior), (world.weight, None)):
+        world.weight = weight
+        mixture = posterior.clone()
+        mixture[world.drawn.open[0]] = 0
+        mixture.index_add_(0, column, weight[row, None] * world.target(world.drawn).exp())
+        gradient = world.soft(soft.ForwardKL(), mixture.clamp(min=1e-30).log())
+        assert_close(gradient, torch.zeros(L, V).double(), atol=1e-10, rtol=0)
+        if expected is not None:
+            assert_close(mixture, expected)
+    assert all((mixture - law).abs().max() > 0.01 for law in (posterior, world.marginals))
+
+
+@SOURCES
 def test_soft_targets_are_unbiased_and_vary_less(source, x_t):
     """The gradient of each x₁ under both: equal means, less variance (5.2)."""
     world, logits = World(source, x_t), torch.randn(L, V).double()

@@ -212,6 +212,18 @@ def test_a_teacher_of_other_tokens_or_other_weights_is_refused(house, teachers):
     shutil.rmtree(copy)
 
 
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_a_checkpoint_teaches_on_collected_texts(house, teachers, tmp_path, share):
+    """Texts that an autoregressive run wrote, whole or half of a batch; another model teaches."""
+    torch.manual_seed(0)
+    save(tmp_path, causal=True, vocabulary=28, places=20)
+    written = teachers("kjv/ar").replace("teacher_run", "reference")
+    drawn = house.good("collect", "experiment=buffer/ar", written, name="written")
+    given = [f"pretrained.net.name={tmp_path}", "pretrained.net.extra=27", "teacher=taylor"]
+    fed = [f"collected={drawn}", "feed=collected", "tilt=even", f"feed.share={share}"]
+    house.good("train", STUDENT, "pretrained=causal", *given, *fed, name="fed")
+
+
 @pytest.mark.parametrize("causal", [True, False])
 def test_a_checkpoint_teaches(house, tmp_path, causal):
     """A folder of `transformers` that numbers letters as we do, the extra state 27."""
