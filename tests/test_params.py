@@ -9,6 +9,7 @@ import yaml
 
 from tcsm import config
 from tcsm.noise import Noise
+from tcsm.objectives.base import Referenced
 from tcsm.signatures import check_arguments
 from tcsm.training.state import TrainState
 from workflow.ablations import read
@@ -58,8 +59,12 @@ def test_an_experiment_takes_one_step(experiment: str) -> None:
     if cfg.needs.teacher_run:
         other = config.compose([f"experiment={cfg.needs.teacher_run}", "scale=smoke"], PARAMS)
         objective = objective.taught_by(objective.target.teacher(config.build(other.model)))
+    if isinstance(objective, Referenced):
+        other = config.compose([f"experiment={cfg.needs.reference}", "scale=smoke"], PARAMS)
+        objective = objective.against(config.build(other.model))
     state = TrainState(model.net, recipe)
-    tokens = torch.randint(cfg.vocabulary, (4, cfg.data.length))
+    sequences = 2 if cfg.feed._target_ == "tcsm.data.pairs.Pairs" else 1
+    tokens = torch.randint(cfg.vocabulary, (4, sequences * cfg.data.length))
     loss = objective(model, tokens, Noise(0, 0, torch.arange(4), 4))["loss"]
     loss.backward()
     norm = state.descend()
