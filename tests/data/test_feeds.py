@@ -150,7 +150,7 @@ def test_collapsed_weights_are_refused_with_advice():
     with pytest.raises(
         InputError,
         match=r"feed\.least_ess: .* 0\.010 of 100 .* wanted 0\.05 .*;"
-        r" raise feed\.tilt\.beta, collect more, or refresh",
+        r" raise tilt\.beta, collect more, or refresh",
     ):
         feed(least_ess=0.05).open(material(PEAKED))
     feed(Boltzmann(1e3), least_ess=0.05).open(material(PEAKED))
