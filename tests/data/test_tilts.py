@@ -113,3 +113,13 @@ def test_divergence_of_a_weighed_buffer_estimates_that_of_the_tilted_law():
     tilted = (log_p + reward / 0.8).softmax(0)
     truth = float((tilted * (tilted.log() - log_p)).sum())
     assert kl_of_weights(Boltzmann(0.8).log_weights(weighed), log_p) == pytest.approx(truth)
+
+
+def test_stages_tilt_as_far_as_the_sum_of_their_inverse_betas():
+    """(10.5): p e^{R/β₁} drawn anew and tilted by e^{R/β₂} is p e^{R/β}, 1/β = 1/β₁ + 1/β₂."""
+    reward, law = [0.3, -1.0, 2.0, 0.5], [0.1, -0.4, 0.0, 0.7]
+    stage = Boltzmann(2.0).log_weights(buffer(reward, law))
+    twice = Boltzmann(3.0).log_weights(buffer(reward, stage.tolist()))
+    assert twice.tolist() == pytest.approx(
+        Boltzmann(1.2).log_weights(buffer(reward, law)).tolist()
+    )
