@@ -6,6 +6,10 @@ the mean over all orders of ∏ q (11.3). Summed by dynamic programming over the
 sequences, of which there are (V + 1)^L; samplers that take one site a step draw from it.
 """
 
+import itertools
+import math
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
@@ -67,6 +71,33 @@ def chain_law(model: Factorized, length: int) -> Float64[Tensor, "N"]:
         open = masked[rows]
         law.index_add_(0, target[open].flatten(), moved[open].flatten())
     return law[~masked.any(-1)]
+
+
+@torch.no_grad()
+def log_chain(model: Factorized, x: Int[Tensor, "B L"]) -> Float64[Tensor, "B"]:
+    """Log of the same law at a few short sequences: L calls for each of the L! orders."""
+    length, mask = x.shape[1], model.path.source.vocabulary
+    orders = [
+        sum(
+            (_log_site(model, x, order[:n], order[n], mask) for n in range(length)),
+            x.new_zeros(()),
+        )
+        for order in itertools.permutations(range(length))
+    ]
+    return torch.logsumexp(torch.stack(orders), 0) - math.log(len(orders))
+
+
+def _log_site(
+    model: Factorized, x: Int[Tensor, "B L"], known: Sequence[int], site: int, mask: int
+) -> Float64[Tensor, "B"]:
+    """Log q of the token at a site, where some others are known."""
+    open = torch.ones_like(x, dtype=torch.bool)
+    open[:, list(known)] = False
+    here = torch.zeros_like(open)
+    here[:, site] = True
+    t = model.path.schedule.inverse(1 - open.double().mean(-1))
+    log_q = model.log_conditionals(x.masked_fill(open, mask), t, here).double()
+    return log_q.gather(-1, x[:, site, None]).squeeze(-1)
 
 
 def _conditionals(model: Factorized, length: int) -> Float64[Tensor, "M L V"]:

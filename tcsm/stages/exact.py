@@ -9,7 +9,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,17 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from tcsm.config import build
-from tcsm.data.batches import Batch, part
+from tcsm.data.batches import Batch
 from tcsm.evaluation import enumeration
 from tcsm.evaluation.curvature import Bend, condition
-from tcsm.noise import Noise
 from tcsm.posteriors.joint import Joint
-from tcsm.reporting.records import Writer, write_json, write_text
+from tcsm.reporting.records import write_json, write_text
 from tcsm.stages._glue import Loss
 from tcsm.stages._shared import architecture, bare
+from tcsm.stages._world import Counter, Fresh, Truth, descend
 from tcsm.training.checkpoint import save_weights
 from tcsm.training.devices import Devices
-from tcsm.training.hooks import Hooks, NotFiniteError
-from tcsm.training.loop import fit
-from tcsm.training.state import TrainState, assign, named
+from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Stopwatch, describe
 from tcsm.worlds.base import World
 
@@ -51,60 +49,6 @@ READS = (
 PROBES = 16  # batches that tell the variance of the gradient
 
 
-@dataclass(frozen=True)
-class Fresh:
-    """Batches that never come again, a pure function of (seed, step)."""
-
-    world: World
-    size: int
-    seed: int
-
-    def at(
-        self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
-    ) -> Batch:
-        """The share of a rank in one micro-batch of a step."""
-        ids = part(self.size, rank, world, micro, micros)
-        tokens = self.world.sample(Noise(self.seed, step, ids, self.size))
-        return Batch(tokens, torch.ones(len(ids)), step, ids, self.size)
-
-
-@dataclass
-class Counter:
-    """Counts the sequences that a network sees while it learns."""
-
-    seen: int = 0
-
-    def __call__(self, net: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        """A forward pass over sequences x (…, L), the first argument."""
-        if torch.is_grad_enabled():
-            self.seen += arguments[0].numel() // arguments[0].shape[-1]
-
-
-@dataclass(frozen=True)
-class Truth:
-    """Holds a model in training against the law of its world.
-
-    Attributes:
-        world: the truth.
-        model: a copy, which takes on the weights that are judged.
-        state: the training.
-        curve: what was found, step by step.
-    """
-
-    world: World
-    model: nn.Module
-    state: TrainState
-    curve: list[dict[str, Any]] = field(default_factory=list)
-
-    def __call__(self, row: object = None) -> None:
-        """One more point of the curve, with the weights that the run would end with."""
-        assign(named(bare(self.model)), self.state.weights())
-        law = enumeration.log_law(self.model.eval(), self.world.length)
-        value = enumeration.kl(self.world.log_law, law)
-        kl = value if math.isfinite(value) else None
-        self.curve.append({"step": self.state.step, "kl": kl})
-
-
 def main(cfg: DictConfig, out: Path) -> None:
     """Train and judge; write ``config.yaml``, ``metrics.jsonl``, ``exact.json`` and weights.
 
@@ -118,12 +62,12 @@ def main(cfg: DictConfig, out: Path) -> None:
         torch.manual_seed(cfg.seed)
         model: nn.Module = build(cfg.model)
         state = TrainState(bare(model), build(cfg.trainer), cfg.seed)
-        truth = Truth(world, copy.deepcopy(model), state)
+        truth = Truth(world.length, copy.deepcopy(model), state, partial(_judge, world))
         loss = Loss(model, build(cfg.objective), cfg.seed)
         batches = Fresh(world, cfg.data.batch, cfg.seed)
         counter = Counter()
         counting = bare(model).register_forward_pre_hook(counter)
-        finite = _train(state, loss, batches, devices, truth, out)
+        finite = descend(state, loss, batches, devices, truth, out)
         counting.remove()
         variance, seconds = _probe(loss, batches, state)
         bend = Bend(world, build(cfg.neighborhood), build(cfg.divergence))
@@ -147,22 +91,9 @@ def main(cfg: DictConfig, out: Path) -> None:
         write_json(out / "exact.telemetry.json", telemetry)
 
 
-def _train(
-    state: TrainState, loss: Loss, batches: Fresh, devices: Devices, truth: Truth, out: Path
-) -> bool:
-    """Trains to the end; False if it met numbers that are not finite on the way."""
-    truth()
-    with Writer(out / "metrics.jsonl") as writer:
-
-        def record(row: dict[str, float | int]) -> None:
-            writer.append(row)
-            truth()
-
-        try:
-            fit(state, loss, batches, devices, Hooks(record=record))
-        except NotFiniteError:
-            return False
-    return True
+def _judge(world: World, law: Tensor) -> dict[str, float | None]:
+    value = enumeration.kl(world.log_law, law)
+    return {"kl": value if math.isfinite(value) else None}
 
 
 def _outcome(curve: list[dict[str, Any]], finite: bool) -> dict[str, Any]:

@@ -55,9 +55,13 @@ class World(ABC):
 
     def sample(self, noise: Noise) -> Int[Tensor, "B L"]:
         """x₁ ∼ p₁, a pure function of the noise."""
-        cumulated = self.log_law.exp().cumsum(0)
-        number = torch.searchsorted(cumulated, noise.uniform("world") * cumulated[-1], right=True)
-        return every(self.vocabulary, self.length)[number]
+        return every(self.vocabulary, self.length)[draw(self.log_law, noise.uniform("world"))]
+
+
+def draw(log_law: Float64[Tensor, "N"], u: Float64[Tensor, "B"]) -> Int[Tensor, "B"]:
+    """Numbers of sequences: the inverse of the law's distribution function at u of [0, 1)."""
+    cumulated = log_law.exp().cumsum(0)
+    return torch.searchsorted(cumulated, u * cumulated[-1], right=True)
 
 
 def every(states: int, length: int) -> Int[Tensor, "N L"]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tcsm.errors import InputError
-from tcsm.evaluation.enumeration import chain_law, kl, log_law
+from tcsm.evaluation.enumeration import chain_law, kl, log_chain, log_law
 from tcsm.nets.flat import Flat
 from tcsm.nets.pairwise import Pairwise
 from tcsm.posteriors.factorized import Factorized
@@ -38,6 +38,8 @@ def test_the_chain_is_the_mean_over_all_orders():
                 seen[site] = x[site]
             orders.append(p)
         assert law[number].item() == pytest.approx(sum(orders) / len(orders))
+    few = every(V, L)[::5]
+    assert torch.allclose(log_chain(model, few), law[::5].log())
     assert law.sum().item() == pytest.approx(1)
 
 

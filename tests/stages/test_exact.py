@@ -4,10 +4,7 @@ import json
 import math
 
 import pytest
-import torch
 
-from tcsm.errors import InputError
-from tcsm.stages.exact import Fresh
 from tcsm.worlds.pairs import Pairs
 from tests.stages.house import command, finite
 
@@ -71,13 +68,3 @@ def test_an_average_of_the_weights_is_what_is_judged(tmp_path):
     assert exact(tmp_path / "2", "experiment=exact/joint", ema)["kl"] == plain["kl"]
     slow = ema.replace("0.0", "0.9")
     assert exact(tmp_path / "3", "experiment=exact/joint", slow)["kl"] > plain["kl"]
-
-
-def test_fresh_batches_are_one_batch_however_they_are_split():
-    batches = Fresh(Pairs(2, 4), 8, seed=3)
-    whole = batches.at(5).tokens
-    parts = [batches.at(5, rank, 2, micro, 2).tokens for rank in (0, 1) for micro in (0, 1)]
-    assert torch.equal(torch.cat(parts), whole)
-    assert not torch.equal(batches.at(6).tokens, whole)
-    with pytest.raises(InputError, match=r"data\.batch must be a multiple of 3.*found 8"):
-        batches.at(0, 0, 3)

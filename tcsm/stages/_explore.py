@@ -1,0 +1,129 @@
+"""What a training in a world may feed on: its own draws, judged by a reward that counts its calls.
+
+    A = S − mean S,    S = R/β − c log q(x)/p_pre(x),    x ∼ q, the law of the model as it is
+
+With a likelihood as the objective, Σ A ∇(−log q) descends the policy gradient of E R/β − c KL(q ‖
+p_pre): at c = 1 its optimum is p_pre e^{R/β}/Z (10.1), at c = 0 the best cell.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float64, Int
+from torch import Tensor
+
+from tcsm.data.batches import Batch, part
+from tcsm.data.buffer import Buffer, unweighted
+from tcsm.data.feeds import Feed, Material, Source
+from tcsm.errors import InputError
+from tcsm.evaluation import enumeration
+from tcsm.noise import batch_noise
+from tcsm.posteriors.factorized import Factorized
+from tcsm.samplers.first_hitting import FirstHitting
+from tcsm.worlds.base import draw, every
+from tcsm.worlds.tilting import Tilting
+
+
+@dataclass
+class Asked:
+    """A reward that counts how often it is asked.
+
+    Attributes:
+        tilting: the reward, and how often it may be asked.
+        calls: sequences judged so far.
+    """
+
+    tilting: Tilting
+    calls: int = 0
+
+    def __call__(self, x: Int[Tensor, "N L"]) -> Float64[Tensor, "N"]:
+        """R of each sequence.
+
+        Raises:
+            InputError: more calls than there may be, or a reward that is no number.
+        """
+        self.calls += len(x)
+        if self.calls > self.tilting.calls:
+            raise InputError(
+                f"tilting.calls: {self.tilting.calls} sequences may be judged, found {self.calls}"
+                " wanted; lower trainer.steps or data.batch, or raise it"
+            )
+        found = self.tilting.reward(x)
+        if not found.isfinite().all():
+            at = int((~found.isfinite()).nonzero()[0])
+            raise InputError(f"tilting.reward: gave {found[at]} for {x[at].tolist()}, number {at}")
+        return found
+
+
+@dataclass(frozen=True)
+class Explored(Material):
+    """Material of a world.
+
+    Attributes:
+        asked: the reward.
+        base: log of the law that the training starts from.
+    """
+
+    asked: Asked = field(kw_only=True)
+    base: Float64[Tensor, "N"] = field(kw_only=True)
+
+    def collected(self) -> Buffer:
+        """As many draws of the base law as may still be judged, with their rewards."""
+        count = self.asked.tilting.calls - self.asked.calls
+        number = draw(self.base, batch_noise(self.seed, 0, count).uniform("collected"))
+        vocabulary = round(len(self.base) ** (1 / self.length))
+        tokens = every(vocabulary, self.length)[number]
+        return unweighted(tokens, self.asked(tokens))
+
+
+@dataclass(frozen=True)
+class Explore(Feed):
+    """Draws of the model in training, weighed by their advantage.
+
+    Attributes:
+        leash: c, how much of β a nat of KL to the base costs.
+    """
+
+    leash: int | float = 1.0
+
+    def open(self, material: Material) -> Source:
+        """Ask the model at every step.
+
+        Raises:
+            InputError: the run is in no world.
+        """
+        if not isinstance(material, Explored):
+            raise InputError(
+                "feed: Explore needs a world, whose stage is tilt; set feed=on_policy"
+            )
+        return Advantages(self, material)
+
+
+@dataclass(frozen=True)
+class Advantages:
+    """Batches drawn on policy."""
+
+    feed: Explore
+    material: Explored
+
+    def at(
+        self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
+    ) -> Batch:
+        """The rows of a step; every part draws the whole batch, so that it has one mean."""
+        model, size = self.material.model, self.material.size
+        assert isinstance(model, Factorized)
+        training, length = model.training, self.material.length
+        sampler = FirstHitting(steps=length, path=model.path)
+        tokens = sampler(model.eval(), size, length, self.material.seed * 1_000_003 + step).tokens
+        score = self._score(model, tokens)
+        model.train(training)
+        ids = part(size, rank, world, micro, micros)
+        return Batch(tokens[ids], (score - score.mean())[ids].float(), step, ids, size)
+
+    def _score(self, model: Factorized, tokens: Int[Tensor, "B L"]) -> Float64[Tensor, "B"]:
+        score = self.material.asked(tokens) / self.material.asked.tilting.beta
+        if not self.feed.leash:
+            return score
+        states = model.path.source.vocabulary ** torch.arange(tokens.shape[1] - 1, -1, -1)
+        before = self.material.base[(tokens * states).sum(-1)]
+        return score - self.feed.leash * (enumeration.log_chain(model, tokens) - before)

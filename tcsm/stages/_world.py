@@ -1,0 +1,97 @@
+"""What the stages in worlds share: fresh samples, a training that is held against the truth."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor, nn
+
+from tcsm.data.batches import Batch, part
+from tcsm.evaluation import enumeration
+from tcsm.noise import Noise
+from tcsm.reporting.records import Writer
+from tcsm.stages._glue import Loss
+from tcsm.stages._shared import bare
+from tcsm.training.devices import Devices
+from tcsm.training.hooks import Hooks, NotFiniteError
+from tcsm.training.loop import Batches, fit
+from tcsm.training.state import TrainState, assign, named
+from tcsm.worlds.base import World
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Batches that never come again, a pure function of (seed, step)."""
+
+    world: World
+    size: int
+    seed: int
+
+    def at(
+        self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
+    ) -> Batch:
+        """The share of a rank in one micro-batch of a step."""
+        ids = part(self.size, rank, world, micro, micros)
+        tokens = self.world.sample(Noise(self.seed, step, ids, self.size))
+        return Batch(tokens, torch.ones(len(ids)), step, ids, self.size)
+
+
+@dataclass
+class Counter:
+    """Counts the sequences that a network sees while it learns."""
+
+    seen: int = 0
+
+    def __call__(self, net: nn.Module, arguments: tuple[Any, ...]) -> None:
+        """A forward pass over sequences x (…, L), the first argument."""
+        if torch.is_grad_enabled():
+            self.seen += arguments[0].numel() // arguments[0].shape[-1]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Holds a model in training against what is known.
+
+    Attributes:
+        length: L.
+        model: a copy, which takes on the weights that are judged.
+        state: the training.
+        judge: the log of the model's exact law ↦ what is said of it.
+        curve: what was found, step by step.
+    """
+
+    length: int
+    model: nn.Module
+    state: TrainState
+    judge: Callable[[Tensor], dict[str, Any]]
+    curve: list[dict[str, Any]] = field(default_factory=list)
+
+    def law(self) -> Float64[Tensor, "N"]:
+        """Log of the exact law, with the weights that the run would end with."""
+        assign(named(bare(self.model)), self.state.weights())
+        return enumeration.log_law(self.model.eval(), self.length)
+
+    def __call__(self, row: object = None) -> None:
+        """One more point of the curve."""
+        self.curve.append({"step": self.state.step, **self.judge(self.law())})
+
+
+def descend(
+    state: TrainState, loss: Loss, batches: Batches, devices: Devices, truth: Truth, out: Path
+) -> bool:
+    """Trains to the end; False if it met numbers that are not finite on the way."""
+    truth()
+    with Writer(out / "metrics.jsonl") as writer:
+
+        def record(row: dict[str, float | int]) -> None:
+            writer.append(row)
+            truth()
+
+        try:
+            fit(state, loss, batches, devices, Hooks(record=record))
+        except NotFiniteError:
+            return False
+    return True

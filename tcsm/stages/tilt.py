@@ -1,0 +1,220 @@
+"""Post-training in a world: any feed and objective, held against the law that a reward asks for.
+
+Starts from the run of the key ``initial``, whose exact law is p_pre. Writes ``tilt.json``: the
+distance of the law in the end from p_pre e^{R/β}/Z (10.1), and from that of the world; its curve,
+what the reward was asked, and laws as pictures. An objective that asks a teacher is given the
+conditionals of the true tilted law, which a world alone can tell.
+"""
+
+import copy
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float64
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+
+from tcsm.config import build
+from tcsm.data.feeds import Feed
+from tcsm.errors import InputError
+from tcsm.evaluation import enumeration
+from tcsm.objectives.base import Objective, Referenced
+from tcsm.objectives.soft import SoftDistributionMatching
+from tcsm.posteriors.base import Posterior
+from tcsm.reporting.records import write_json, write_text
+from tcsm.stages._explore import Asked, Explored
+from tcsm.stages._glue import Loss
+from tcsm.stages._shared import bare, open_run
+from tcsm.stages._world import Counter, Fresh, Truth, descend
+from tcsm.teachers.base import Tabulated
+from tcsm.training.checkpoint import load
+from tcsm.training.devices import Devices
+from tcsm.training.state import TrainState, assign, check_match, named
+from tcsm.training.telemetry import Stopwatch, describe
+from tcsm.worlds.base import World, every
+from tcsm.worlds.tilting import Tilting, best_of, relative_ess, tilted, total_variation
+
+READS = (
+    "experiment",
+    "axes",
+    "seed",
+    "out",
+    "world",
+    "data.length",
+    "data.batch",
+    "model",
+    "initial",
+    "objective",
+    "feed",
+    "tilting",
+    "trainer",
+    "devices",
+)
+SHADES = 999  # of a picture, from nothing to its own likeliest cell
+Law = Float64[Tensor, "N"]
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What is asked for, and how far a law is from it.
+
+    Attributes:
+        world: whence all came.
+        tilting: the reward.
+        base: log p_pre.
+    """
+
+    world: World
+    tilting: Tilting
+    base: Law
+
+    @property
+    def reward(self) -> Law:
+        """R of every sequence."""
+        return self.tilting.reward(every(self.world.vocabulary, self.world.length))
+
+    def tilt(self, law: Law) -> Law:
+        """Log of law · e^{R/β}/Z."""
+        return tilted(law, self.reward, self.tilting.beta)
+
+    def outcome(self, law: Law) -> Law:
+        """Of a model's law: that of the best of its draws."""
+        return best_of(law, self.reward, self.tilting.best_of)
+
+    def judge(self, law: Law) -> dict[str, Any]:
+        """A point of the curve."""
+        return distance(self.tilt(self.base), self.outcome(law))
+
+    def report(self, law: Law) -> dict[str, Any]:
+        """All numbers of a law, and all pictures."""
+        true, found = self.tilt(self.base), self.outcome(law)
+        mean = {"mean": found, "aim": true, "pretrained": self.base}
+        shown = {"world": self.world.log_law, "pretrained": self.base, "aim": true, "found": found}
+        side = self.world.vocabulary
+        return {
+            "beta": self.tilting.beta,
+            "best_of": self.tilting.best_of,
+            "ess": relative_ess(self.base, self.reward, self.tilting.beta),
+            **distance(true, found),
+            "kl_to_pretrained": _known(enumeration.kl(found, self.base)),
+            "world": distance(self.tilt(self.world.log_law), found),
+            "pretrained": distance(self.world.log_law, self.base),
+            "reward": {key: float((law.exp() * self.reward).sum()) for key, law in mean.items()},
+            "pictures": {key: picture(law.view(side, -1)) for key, law in shown.items()},
+        }
+
+
+def main(cfg: DictConfig, out: Path) -> None:
+    """Train and judge; write ``config.yaml``, ``metrics.jsonl`` and ``tilt.json``.
+
+    Raises:
+        InputError: no run to start from, or one of another world or network; more calls of the
+            reward than there may be; values that do not fit together.
+    """
+    devices: Devices = build(cfg.devices)
+    world: World = build(cfg.world)
+    asked = Asked(build(cfg.tilting))
+    watch = Stopwatch()
+    with devices.ready():
+        torch.manual_seed(cfg.seed)
+        model: nn.Module = build(cfg.model)
+        begin(cfg, model)
+        base = copy.deepcopy(model).eval().requires_grad_(False)
+        law = torch.log_softmax(enumeration.log_law(base, world.length), 0)
+        aim = Aim(world, asked.tilting, law)
+        objective = taught(build(cfg.objective), base, aim, asked)
+        state = TrainState(bare(model), build(cfg.trainer), cfg.seed)
+        truth = Truth(world.length, copy.deepcopy(base), state, aim.judge)
+        counter = Counter()
+        counting = bare(model).register_forward_pre_hook(counter)
+        fed = feed(cfg, world, model, asked, aim.base)
+        loss = Loss(model, objective, cfg.seed)
+        finite = descend(state, loss, fed, devices, truth, out)
+        counting.remove()
+        record = {
+            "stage": "tilt",
+            "experiment": cfg.experiment,
+            "seed": cfg.seed,
+            "steps": state.step,
+            "evaluations": counter.seen,
+            "reward_calls": asked.calls,
+            "finite": finite,
+            "curve": truth.curve,
+            **aim.report(truth.law() if finite else aim.base),
+        }
+        write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+        write_json(out / "tilt.json", record if finite else _lost(record))
+        write_json(out / "tilt.telemetry.json", describe(watch, state.tokens, devices.device))
+
+
+def begin(cfg: DictConfig, model: nn.Module) -> None:
+    """Give a model the weights of the run that the key ``initial`` names.
+
+    Raises:
+        InputError: none is named, or one of another world or network.
+    """
+    if cfg.initial is None:
+        raise InputError(
+            "initial: found null; stage tilt needs the folder of a run of stage exact"
+        )
+    folder = Path(cfg.initial)
+    run = open_run("initial", folder)
+    if run.get("world") != cfg.world:
+        found = OmegaConf.select(run, "world._target_") or "no world"
+        raise InputError(
+            f"initial: {folder} was trained in another world ({found}) than the key world says"
+        )
+    path = folder / "weights.safetensors"
+    tensors, _ = load(path)
+    check_match(tensors, named(bare(model)), f"initial: {path}")
+    assign(named(bare(model)), tensors)
+
+
+def taught(objective: Objective, base: nn.Module, aim: Aim, asked: Asked) -> Objective:
+    """The objective with what it compares with: p_pre, or the true tilted law as a teacher."""
+    if isinstance(objective, SoftDistributionMatching):
+        asked(every(aim.world.vocabulary, aim.world.length))
+        law = aim.tilt(aim.base).view([aim.world.vocabulary] * aim.world.length)
+        return objective.taught_by(Tabulated(law))
+    if isinstance(objective, Referenced):
+        assert isinstance(base, Posterior)
+        compared = objective.against(base)
+        assert isinstance(compared, Objective)
+        return compared
+    return objective
+
+
+def feed(cfg: DictConfig, world: World, model: nn.Module, asked: Asked, base: Law) -> Any:  # noqa: ANN401
+    """The batches of a run."""
+    way: Feed = build(cfg.feed)
+    size, seed = cfg.data.batch, cfg.seed
+    corpus = Fresh(world, size, seed)
+    return way.open(Explored(corpus, size, world.length, seed, model, asked=asked, base=base))
+
+
+def distance(true: Law, found: Law) -> dict[str, float | None]:
+    """TV, and KL(true ‖ found) in nats."""
+    return {
+        "tv": _known(total_variation(true, found)),
+        "kl": _known(enumeration.kl(true, found)),
+    }
+
+
+def picture(law: Float64[Tensor, "U V"]) -> dict[str, Any]:
+    """A law as whole numbers, and the chance of a cell of the highest."""
+    p = law.exp()
+    return {"most": float(p.max()), "rows": (p / p.max() * SHADES).round().int().tolist()}
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _lost(record: dict[str, Any]) -> dict[str, Any]:
+    """What is left of a run that met numbers that are not finite."""
+    told = ("stage", "experiment", "seed", "steps", "evaluations", "reward_calls", "finite")
+    kept = {key: record[key] for key in (*told, "curve", "beta", "best_of", "ess")}
+    return {**kept, "tv": None, "kl": None, "kl_to_pretrained": None}

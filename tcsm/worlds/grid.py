@@ -1,0 +1,140 @@
+"""Densities of the plane on a grid: two sites, one a coordinate, and pictures of their law.
+
+Cell i of V lies at u_i = (2i + 1)/V − 1 of (−1, 1); p₁(i, j) ∝ the density at (u_i, u_j):
+
+    checkerboard   σ(s sin(πk(u + 1)/2) sin(πk(v + 1)/2))           k × k squares, edges of 1/s
+    eight modes    Σ_m exp(−‖(u, v) − r(cos πm/4, sin πm/4)‖²/2w²)
+    moons          Σ over points a of two half circles of exp(−‖(u, v) − a‖²/2w²)
+
+All have full support, so that every ratio is finite.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float64, Int
+from torch import Tensor
+
+from tcsm.errors import InputError
+from tcsm.worlds.base import World, every
+
+POINTS = 64  # of each half circle
+
+
+def coordinates(x: Int[Tensor, "*s"], side: int) -> Float64[Tensor, "*s"]:
+    """Where cells lie in (−1, 1)."""
+    return (2 * x.double() + 1) / side - 1
+
+
+@dataclass(frozen=True)
+class Grid(World):
+    """A density on V × V cells.
+
+    Raises:
+        InputError: not two sites.
+    """
+
+    vocabulary: int = 91
+    length: int = 2
+
+    def __post_init__(self) -> None:
+        """A plane has two coordinates."""
+        super().__post_init__()
+        if self.length != 2:
+            raise InputError(f"world.length must be 2 on a grid, found {self.length}")
+
+    def places(self) -> Float64[Tensor, "N 2"]:
+        """Coordinates of all cells."""
+        return coordinates(every(self.vocabulary, 2), self.vocabulary)
+
+    def log_mixture(self, at: Float64[Tensor, "M 2"], width: float) -> Float64[Tensor, "N"]:
+        """Log Σ exp(−distance²/2w²) over points of equal weight."""
+        return torch.logsumexp(-((torch.cdist(self.places(), at) / width) ** 2) / 2, 1)
+
+
+@dataclass(frozen=True)
+class Checkerboard(Grid):
+    """Squares that are likely in turn.
+
+    Attributes:
+        squares: k, along a side.
+        sharpness: s; odds of the middle of two neighbors are e^2s/2 or so.
+
+    Raises:
+        InputError: no square, or no sharpness.
+    """
+
+    squares: int = 4
+    sharpness: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no board."""
+        super().__post_init__()
+        _positive(squares=self.squares, sharpness=self.sharpness)
+
+    def log_weights(self) -> Float64[Tensor, "N"]:
+        """Log σ of the product of two waves."""
+        waves = torch.sin(math.pi * self.squares * (self.places() + 1) / 2)
+        return torch.nn.functional.logsigmoid(self.sharpness * waves.prod(1))
+
+
+@dataclass(frozen=True)
+class EightGaussians(Grid):
+    """Modes on a circle.
+
+    Attributes:
+        radius: r.
+        width: w, of each mode.
+
+    Raises:
+        InputError: a size that is not positive.
+    """
+
+    radius: float = 0.65
+    width: float = 0.12
+
+    def __post_init__(self) -> None:
+        """Refuse modes without a size."""
+        super().__post_init__()
+        _positive(radius=self.radius, width=self.width)
+
+    def log_weights(self) -> Float64[Tensor, "N"]:
+        """The mixture."""
+        angle = torch.arange(8, dtype=torch.float64) * math.pi / 4
+        return self.log_mixture(
+            self.radius * torch.stack([angle.cos(), angle.sin()], 1), self.width
+        )
+
+
+@dataclass(frozen=True)
+class Moons(Grid):
+    """Two half circles, each with its end in the other's arms.
+
+    Attributes:
+        radius: of both.
+        width: w, of their lines.
+
+    Raises:
+        InputError: a size that is not positive.
+    """
+
+    radius: float = 0.5
+    width: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse arcs without a size."""
+        super().__post_init__()
+        _positive(radius=self.radius, width=self.width)
+
+    def log_weights(self) -> Float64[Tensor, "N"]:
+        """The mixture over points of both arcs, the second turned by half a circle."""
+        angle = torch.linspace(0, math.pi, POINTS, dtype=torch.float64)
+        arc = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], 1)
+        return self.log_mixture(self.radius * torch.cat([arc, -arc]), self.width)
+
+
+def _positive(**sizes: int | float) -> None:
+    for key, found in sizes.items():
+        if not 0 < found < math.inf:
+            raise InputError(f"world.{key} must be positive, found {found}")
