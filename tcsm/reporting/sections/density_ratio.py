@@ -53,7 +53,12 @@ class DensityRatios(Question):
         shown = (*COLUMNS, *verdicts.HEALTH, *verdicts.costs(rows))
         blocks = (Table(self.name, rows, shown), Command("", self.command))
         lead = self._lead(rows)
-        parts = [lead, self._coincidence(grid), self._explicit(rows), verdicts.failures(rows)]
+        parts = [
+            lead,
+            self._coincidence(grid),
+            self._explicit(grid, rows),
+            verdicts.failures(rows),
+        ]
         return self.section(blocks, " ".join(part for part in parts if part), lead)
 
     def _rows(self, grid: Grid, runs: Sequence[Run]) -> pd.DataFrame:
@@ -97,7 +102,7 @@ class DensityRatios(Question):
             f"{wording.interval(gap.low, gap.high, gap.count, 4)}, what rounding makes of them."
         )
 
-    def _explicit(self, rows: pd.DataFrame) -> str:
+    def _explicit(self, grid: Grid, rows: pd.DataFrame) -> str:
         """Whether explicit estimation can be stabilized, and by what."""
         roles = self.roles
         plain = rows[rows[self.axis] == roles["explicit"]]
@@ -113,7 +118,22 @@ class DensityRatios(Question):
         works = wording.listed([_short(row) for _, row in better.iterrows()])
         others = [_short(row) for _, row in tamed.drop(better.index).iterrows()]
         rest = f" Not so: {wording.listed(others)}." if others else ""
-        return f"{said} **They can be stabilized**: better than their start are {works}.{rest}"
+        tell = f"{said} **They can be stabilized**: better than their start are {works}.{rest}"
+        return f"{tell} {self._behind(grid, rows, verdicts.best_of(better, 'seed_value'))}".strip()
+
+    def _behind(self, grid: Grid, rows: pd.DataFrame, best: pd.Series) -> str:
+        """How the best explicit ratio stands to the best implicit one."""
+        implicit = rows[rows[self.axis] == self.roles["implicit"]]
+        if implicit.empty:
+            return ""
+        other = verdicts.best_of(implicit, "seed_value")
+        ours, theirs = (grid.runs[grid.runs["arm"] == row["arm"]] for row in (best, other))
+        gap = comparisons.gap_of(ours, theirs, KEY)
+        return (
+            f"{best['arm']} against {other['arm']}: {wording.signed(gap.value, 4)} "
+            f"{wording.interval(gap.low, gap.high, gap.count, 4)}, "
+            f"{wording.verdict(gap.low, gap.high)}."
+        )
 
 
 def _interval(row: pd.Series, over: str) -> str:

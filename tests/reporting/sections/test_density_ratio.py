@@ -79,6 +79,7 @@ def test_the_answer_names_best_baseline_coincidence_and_what_stabilizes(section)
     works = "**They can be stabilized**: better than their start are zero start · BCE (−0.0"
     assert works in section.answer
     assert "Not so: explicit clamp · BCE (+0.2" in section.answer
+    assert "zero start · BCE against implicit · BCE: +0.02" in section.answer
     assert section.brief == section.answer.partition(" implicit · GKL is")[0]
 
 
