@@ -18,7 +18,7 @@ from tcsm.reporting.runs import Run
 
 Words = Mapping[str, Mapping[str, str]]
 NEEDS = ("teacher_run", "reference", "initial", "collected", "reward_run")
-MADE = ("train", "exact")
+MADE = ("train", "exact", "tilt")
 SHARED = ("train", "exact", "reward", "collect", "pair")  # what a run that others need was made by
 TARGETS = ("targets_cpu_seconds", "targets_spared_cpu_seconds")  # made, spared by a cache
 SPLITS = ("test", "valid")
@@ -122,6 +122,7 @@ def _row(run: Run, words: Words, folders: Mapping[Path, Run]) -> dict[str, objec
         **{key: run.train.get(key, math.nan) for key in ("steps", "tokens", "parameters")},
         **_numbers(run.exact),
         **_numbers(run.targets),
+        **_numbers(run.tilt),
         **_cost(run, folders),
         **_health(run),
         **values(run),
@@ -130,7 +131,7 @@ def _row(run: Run, words: Words, folders: Mapping[Path, Run]) -> dict[str, objec
 
 def _health(run: Run) -> dict[str, bool]:
     return {
-        "finite": not health.stopped(run) and bool(run.exact.get("finite", True)),
+        "finite": not health.stopped(run) and bool({**run.exact, **run.tilt}.get("finite", True)),
         "diverged": health.diverged(run.metrics) or bool(run.exact.get("diverged", False)),
     }
 
