@@ -21,10 +21,10 @@ ARMS = {
     "preference_paired": ["feed=pairs", "objective=preference_paired"],
     "preference_unpaired": ["feed=pairs", "objective=preference_unpaired"],
     "preference_winners": ["feed=pairs", "objective=preference_winners"],
-    "policy_gradient": ["feed=on_policy", "sampler.steps=32"],
+    "policy_gradient": ["feed=on_policy", "sampler.steps=32"],  # equal calls: few steps
 }
 SWEPT = ["tcsm_beta_2.0", *(name for name in ARMS if not name.startswith("tcsm"))]
-RATES, SWEEP_SEED = (1e-4, 4e-4), 100
+RATES = (1e-4, 4e-4)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def common(plan: Plan, tokenizer: Path) -> list[str]:
         f"grading.steps={plan.sampler_steps}",
         f"collecting.count={plan.collected}",
         f"collecting.steps={plan.sampler_steps}",
-        f"collecting.batch={min(1024, plan.collected)}",
+        f"collecting.batch={min(256, plan.collected)}",
         *classifier("reward"),
         *classifier("reward_judge"),
     ]

@@ -19,6 +19,7 @@ def _signed(word: int) -> int:
     return word - (1 << 64) if word >> 63 else word
 
 
+CELLS = 2**26  # probabilities that are inverted at once
 _GOLDEN = _signed(0x9E3779B97F4A7C15)
 _MIX_1 = _signed(0xBF58476D1CE4E5B9)
 _MIX_2 = _signed(0x94D049BB133111EB)
@@ -90,7 +91,16 @@ def batch_noise(seed: int, step: int, size: int) -> Noise:
 
 
 def categorical(log_p: Float[Tensor, "n V"], u: Float64[Tensor, "n"]) -> Int64[Tensor, "n"]:
-    """A draw of each row by inverting its float64 distribution function at u of [0, 1)."""
+    """A draw of each row by inverting its float64 distribution function at u of [0, 1).
+
+    A few rows at a time: with fifty thousand tokens, float64 of all would fill a GPU.
+    """
+    rows = max(1, CELLS // log_p.shape[-1])
+    parts = zip(log_p.split(rows), u.split(rows), strict=True)
+    return torch.cat([_inverted(some, where) for some, where in parts])
+
+
+def _inverted(log_p: Float[Tensor, "n V"], u: Float64[Tensor, "n"]) -> Int64[Tensor, "n"]:
     cumulated = log_p.double().exp().cumsum(-1)
     threshold = u[:, None] * cumulated[:, -1:]
     return torch.searchsorted(cumulated, threshold, right=True).squeeze(-1)

@@ -194,3 +194,12 @@ def test_categorical_sees_many_rare_tokens_behind_a_common_one():
     u = 1 - tail * (1 - (torch.arange(1000).double() + 0.5) / 1000)
     drawn = categorical(log_p.expand(1000, -1), u)
     assert torch.equal(drawn, torch.arange(1, 1001))
+
+
+def test_draws_do_not_depend_on_how_many_are_inverted_at_once(monkeypatch):
+    noise = batch_noise(0, 0, 50)
+    log_p = torch.log_softmax(3 * noise.uniform("logits", 7), -1)
+    whole = categorical(log_p, noise.uniform("draw"))
+    monkeypatch.setattr("tcsm.noise.CELLS", 15)
+    assert torch.equal(categorical(log_p, noise.uniform("draw")), whole)
+    assert len(categorical(log_p[:0], noise.uniform("draw")[:0])) == 0

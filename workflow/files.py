@@ -32,7 +32,7 @@ PRODUCTS = {
     "pair": ("sequences.tok", "rewards.safetensors"),
 }
 JOURNALED = ("exact", "tilt")
-BATCHED = ("exact", "targets", "reward", "collect", "pair", "tilt", "grade")
+BATCHED = ("evaluate", "exact", "targets", "reward", "collect", "pair", "tilt", "grade")
 
 
 @dataclass(frozen=True)

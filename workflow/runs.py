@@ -116,15 +116,18 @@ class Runs:
         return self.folder(other, seed if more or len(self.seeds) == 1 else only)
 
     def batches(self, stage: str) -> list[list[str]]:
-        """Arms whose runs share a process: those of an ablation with the same first value."""
-        arms = [arm for arm in self.arms.values() if stage in arm.stages]
-        grouped = groupby(arms, key=lambda arm: (arm.ablation or arm.name, arm.axes[:1]))
+        """Arms whose runs share a process: an ablation, by its first axis if it has several."""
+        arms = [arm for name, arm in self.arms.items() if stage in arm.stages]
+        if stage == "evaluate":  # a model that was trained alone is evaluated alone
+            arms = [arm for arm in arms if arm.name in self.together]
+        grouped = groupby(arms, key=lambda arm: (arm.ablation or arm.name, arm.axes[:-1][:1]))
         return [[arm.name for arm in group] for _, group in grouped]
 
     def batch_name(self, batch: list[str]) -> str:
-        """The ablation and the value that arms of a batch share, or the name of a single one."""
+        """What the arms of a batch share: an ablation, with a value if it has several axes."""
         arm = self.arms[batch[0]]
-        return f"{arm.ablation}/{arm.axes[0][1]}" if arm.axes else arm.name
+        shared = [arm.ablation, *(value for _, value in arm.axes[:-1][:1])]
+        return "/".join(map(str, shared)) if arm.axes else arm.name
 
     def code(self, stage: str, text: str) -> str:
         """The fingerprint of the code that a stage runs with a configuration."""

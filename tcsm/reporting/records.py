@@ -14,8 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
-import pandas as pd
-
 from tcsm.errors import InputError
 
 Record = dict[str, Any]
@@ -92,8 +90,8 @@ def read_json(path: Path, keys: Sequence[str]) -> Record:
     return record
 
 
-def read_lines(path: Path, keys: Sequence[str]) -> pd.DataFrame:
-    """Reads a JSON-lines file, one row a step, whose every line must have ``keys``."""
+def read_lines(path: Path, keys: Sequence[str]) -> list[Record]:
+    """Reads a JSON-lines file, one record a step, each of which must have ``keys``."""
     rows: list[Record] = []
     for number, line in enumerate(_lines(path), start=1):
         row = _parse(line, path, number)
@@ -103,7 +101,7 @@ def read_lines(path: Path, keys: Sequence[str]) -> pd.DataFrame:
                 f"{path}:{number}: step {row['step']} after {rows[-1]['step']}; steps increase"
             )
         rows.append(row)
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(keys))
+    return rows
 
 
 def require(record: Mapping[str, object], keys: Sequence[str], where: str) -> None:

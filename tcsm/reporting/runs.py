@@ -109,8 +109,8 @@ def read_run(folder: Path) -> Run:
         seed=int(config["seed"]),
         config=config,
         config_sha256=digest,
-        metrics=read_lines(folder / "metrics.jsonl", KEYS["metrics"]),
-        telemetry=read_lines(folder / "telemetry.jsonl", KEYS["speed"]),
+        metrics=_frame(folder / "metrics.jsonl", KEYS["metrics"]),
+        telemetry=_frame(folder / "telemetry.jsonl", KEYS["speed"]),
         train=found["train"],
         evaluate=found["evaluate"],
         samples=found["sample"],
@@ -131,6 +131,11 @@ def read_runs(folders: Iterable[Path]) -> list[Run]:
                 f"from {other}; a report takes each once"
             )
     return runs
+
+
+def _frame(path: Path, keys: tuple[str, ...]) -> pd.DataFrame:
+    rows = read_lines(path, keys)
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(keys))
 
 
 def _config(path: Path) -> tuple[Record, str]:

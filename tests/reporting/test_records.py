@@ -53,21 +53,19 @@ def test_a_resumed_writer_forgets_later_and_torn_lines(tmp_path: Path):
         file.write('{"step": 4, "lo')
     with Writer(path, step=2) as writer:
         writer.append({"step": 3, "loss": 5.0})
-    assert read_lines(path, ("step", "loss"))["loss"].tolist() == [1.0, 1.0, 5.0]
+    assert [row["loss"] for row in read_lines(path, ("step", "loss"))] == [1.0, 1.0, 5.0]
 
 
 def test_a_line_ends_at_a_line_feed_only(tmp_path: Path):
     path = tmp_path / "notes.jsonl"
     with Writer(path) as writer:
         writer.append({"step": 1, "text": "a\u2028b\x85c\nd\re"})
-    assert read_lines(path, ("text",))["text"].tolist() == ["a\u2028b\x85c\nd\re"]
+    assert [row["text"] for row in read_lines(path, ("text",))] == ["a\u2028b\x85c\nd\re"]
 
 
 def test_a_file_that_is_not_there_is_empty(tmp_path: Path):
     assert read_json(tmp_path / "none.json", ("a",)) == {}
-    frame = read_lines(tmp_path / "none.jsonl", ("step", "loss"))
-    assert frame.empty
-    assert list(frame.columns) == ["step", "loss"]
+    assert read_lines(tmp_path / "none.jsonl", ("step", "loss")) == []
 
 
 @pytest.mark.parametrize(

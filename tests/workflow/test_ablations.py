@@ -135,19 +135,20 @@ def test_a_run_is_given_those_of_its_own_seed_that_are_there(grid: House) -> Non
         assert f"collected: results/grid/toy/buffer/seed-{seed}" in config
         buffer = (runs / f"toy/buffer/seed-{seed}/config.yaml").read_text()
         assert "reference: results/grid/toy/first/seed-0" in buffer
-    said = (grid.folder / "results/logs/grid/grade/steered/heavy.log").read_text().splitlines()
-    assert said == [f"grading steered/heavy seed {seed}" for seed in (0, 1)]
+    said = (grid.folder / "results/logs/grid/grade/steered.log").read_text().splitlines()
+    arms = ("steered/light", "steered/heavy")
+    assert said == [f"grading {arm} seed {seed}" for arm in arms for seed in (0, 1)]
     assert not (runs / "toy/buffer/seed-0/train.json").exists()
 
 
 def test_again_nothing_and_an_edit_its_arms(grid: House) -> None:
     assert grid.plan("--config", "scale=grid") == {}
     grid.edit("params/ablation/weights.yaml", "weight=5.0", "weight=6.0")
-    plan = {"train_seeds": 1, "evaluate": 1, "report": 1}
+    plan = {"train_seeds": 1, "evaluate_weights_heavy": 1, "report": 1}
     assert grid.plan("--config", "scale=grid") == plan
     assert grid.plan("weights", "--config", "scale=grid") == {
         "train_seeds": 1,
-        "evaluate": 1,
+        "evaluate_weights_heavy": 1,
         "weights": 1,
     }
     grid.edit("params/ablation/weights.yaml", "weight=6.0", "weight=5.0")
@@ -157,9 +158,10 @@ def test_again_nothing_and_an_edit_its_arms(grid: House) -> None:
         "evaluate_first": 1,
         "collect_toy_buffer": 1,
         "train_seeds": 5,
-        "grade_steered_light": 1,
-        "grade_steered_heavy": 1,
-        "evaluate": 3,
+        "grade_steered": 1,
+        "evaluate_weights_light": 1,
+        "evaluate_weights_heavy": 1,
+        "evaluate_weights_none": 1,
         "report": 1,
     }
     assert grid.plan("--config", "scale=grid") == plan

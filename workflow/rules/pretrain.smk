@@ -54,7 +54,7 @@ rule evaluate:
     benchmark:
         f"{TIMES}/evaluate/{{experiment}}.tsv"
     wildcard_constraints:
-        experiment=only(RUNS.arms.keys() - set(RUNS.alone)),
+        experiment=only(RUNS.arms.keys() - {*RUNS.alone, *RUNS.together}),
     threads: 1
     resources:
         gpu=RUNS.scale.gpu,
