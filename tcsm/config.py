@@ -187,7 +187,8 @@ def _bad_value(error: Exception) -> str:
     while cause.__cause__ is not None and not isinstance(cause, InputError):
         cause = cause.__cause__
     key, reason = found[1] if found else "config", _line(cause)
-    return reason if reason.startswith(key) else f"{key}: {reason}"
+    own = key.rpartition(".")[2]  # a part that another points to has its own name: feed.tilt
+    return reason if reason.startswith((key, f"{own}.")) else f"{key}: {reason}"
 
 
 def _check_choices(overrides: Sequence[str], folder: Path) -> None:

@@ -64,7 +64,7 @@ def test_every_method_comes_near_the_tilted_law(name, initial, tmp_path):
 
 
 def test_other_tilts_end_elsewhere(initial, tmp_path):
-    best = record(tmp_path / "best", initial, "feed=best", "feed.tilt.share=0.2")
+    best = record(tmp_path / "best", initial, "tilt=best", "tilt.share=0.2")
     more = record(tmp_path / "more", initial, "feed=corpus")
     assert best["tv"] > 0.1
     assert best["reward"]["mean"] > best["reward"]["aim"]
