@@ -96,7 +96,7 @@ def categorical(log_p: Float[Tensor, "n V"], u: Float64[Tensor, "n"]) -> Int64[T
     A few rows at a time: with fifty thousand tokens, float64 of all would fill a GPU.
     """
     rows = max(1, CELLS // log_p.shape[-1])
-    parts = zip(log_p.split(rows), u.split(rows), strict=True)
+    parts = zip(torch.split(log_p, rows), torch.split(u, rows), strict=True)
     return torch.cat([_inverted(some, where) for some, where in parts])
 
 

@@ -7,15 +7,12 @@ conditionals of the true tilted law, which a world alone can tell.
 """
 
 import copy
-import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float64
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor, nn
+from torch import nn
 
 from tcsm.config import build
 from tcsm.data.feeds import Feed
@@ -25,6 +22,7 @@ from tcsm.objectives.base import Objective, Referenced
 from tcsm.objectives.soft import SoftDistributionMatching
 from tcsm.posteriors.base import Posterior
 from tcsm.reporting.records import write_json, write_text
+from tcsm.stages._aim import Aim, Law
 from tcsm.stages._explore import Asked, Explored
 from tcsm.stages._glue import Loss
 from tcsm.stages._shared import bare, open_run
@@ -35,7 +33,6 @@ from tcsm.training.devices import Devices
 from tcsm.training.state import TrainState, assign, check_match, named
 from tcsm.training.telemetry import Stopwatch, describe
 from tcsm.worlds.base import World, every
-from tcsm.worlds.tilting import Tilting, best_of, relative_ess, tilted, total_variation
 
 READS = (
     "experiment",
@@ -53,58 +50,6 @@ READS = (
     "trainer",
     "devices",
 )
-SHADES = 999  # of a picture, from nothing to its own likeliest cell
-Law = Float64[Tensor, "N"]
-
-
-@dataclass(frozen=True)
-class Aim:
-    """What is asked for, and how far a law is from it.
-
-    Attributes:
-        world: whence all came.
-        tilting: the reward.
-        base: log p_pre.
-    """
-
-    world: World
-    tilting: Tilting
-    base: Law
-
-    @property
-    def reward(self) -> Law:
-        """R of every sequence."""
-        return self.tilting.reward(every(self.world.vocabulary, self.world.length))
-
-    def tilt(self, law: Law) -> Law:
-        """Log of law · e^{R/β}/Z."""
-        return tilted(law, self.reward, self.tilting.beta)
-
-    def outcome(self, law: Law) -> Law:
-        """Of a model's law: that of the best of its draws."""
-        return best_of(law, self.reward, self.tilting.best_of)
-
-    def judge(self, law: Law) -> dict[str, Any]:
-        """A point of the curve."""
-        return distance(self.tilt(self.base), self.outcome(law))
-
-    def report(self, law: Law) -> dict[str, Any]:
-        """All numbers of a law, and all pictures."""
-        true, found = self.tilt(self.base), self.outcome(law)
-        mean = {"mean": found, "aim": true, "pretrained": self.base}
-        shown = {"world": self.world.log_law, "pretrained": self.base, "aim": true, "found": found}
-        side = self.world.vocabulary
-        return {
-            "beta": self.tilting.beta,
-            "best_of": self.tilting.best_of,
-            "ess": relative_ess(self.base, self.reward, self.tilting.beta),
-            **distance(true, found),
-            "kl_to_pretrained": _known(enumeration.kl(found, self.base)),
-            "world": distance(self.tilt(self.world.log_law), found),
-            "pretrained": distance(self.world.log_law, self.base),
-            "reward": {key: float((law.exp() * self.reward).sum()) for key, law in mean.items()},
-            "pictures": {key: picture(law.view(side, -1)) for key, law in shown.items()},
-        }
 
 
 def main(cfg: DictConfig, out: Path) -> None:
@@ -193,24 +138,6 @@ def feed(cfg: DictConfig, world: World, model: nn.Module, asked: Asked, base: La
     size, seed = cfg.data.batch, cfg.seed
     corpus = Fresh(world, size, seed)
     return way.open(Explored(corpus, size, world.length, seed, model, asked=asked, base=base))
-
-
-def distance(true: Law, found: Law) -> dict[str, float | None]:
-    """TV, and KL(true ‖ found) in nats."""
-    return {
-        "tv": _known(total_variation(true, found)),
-        "kl": _known(enumeration.kl(true, found)),
-    }
-
-
-def picture(law: Float64[Tensor, "U V"]) -> dict[str, Any]:
-    """A law as whole numbers, and the chance of a cell of the highest."""
-    p = law.exp()
-    return {"most": float(p.max()), "rows": (p / p.max() * SHADES).round().int().tolist()}
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _lost(record: dict[str, Any]) -> dict[str, Any]:
