@@ -7,6 +7,7 @@ against their checksum; a damaged one is said so and made anew.
 
 import hashlib
 import json
+import os
 import sys
 import time
 from contextlib import suppress
@@ -83,7 +84,9 @@ class Answers(Teacher):
     def _make(self, path: Path, x_1: Tensor, sites: Tensor) -> Tensor:
         answer, spent = self._ask(x_1, sites)
         rounded = answer.to(self.precision)
-        save(path, {"log_p": rounded}, {"cpu_seconds": spent})
+        own = path.with_name(f"{os.getpid()}-{path.name}")  # others may make the same one now
+        save(own, {"log_p": rounded}, {"cpu_seconds": spent})
+        os.replace(own, path)
         return rounded
 
     def _recall(self, path: Path) -> Tensor | None:
