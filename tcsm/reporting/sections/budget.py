@@ -46,12 +46,16 @@ class Budget:
         arms: experiment → label, in the order shown.
         seconds: CPU-seconds that all runs of these arms may take together; None: no budget.
         ablations: CPU-seconds that all other runs may take together; None: no budget.
+        tuned: experiments, or the first part of their names, whose runs tune what was trained.
+        post_training: CPU-seconds that these may take together; None: no budget.
         command: the line that repeats the section.
     """
 
     arms: Arms
     seconds: float | int | None = None
     ablations: float | int | None = None
+    tuned: Sequence[str] = ()
+    post_training: float | int | None = None
     command: str = ""
 
     def __call__(self, runs: Sequence[Run]) -> Section:
@@ -59,38 +63,30 @@ class Budget:
         title, question = "Budget", "What were the runs allowed to cost, and what did they cost?"
         found = [(label, _timed(runs, name)) for name, label in self.arms.items()]
         rows = pd.DataFrame([self._row(label, mine) for label, mine in found if mine])
-        others = self._others([run for run in runs if run.experiment not in self.arms])
-        blocks: list[Block] = []
-        if not rows.empty:
-            blocks.append(Table("budget", rows, COLUMNS))
-        if not others.empty:
-            blocks.append(Table("budget_ablations", others, ABLATIONS))
+        rest = [run for run in runs if run.experiment not in self.arms]
+        others = _others([run for run in rest if not self._tuned(run)], self.ablations)
+        tuned = _others([run for run in rest if self._tuned(run)], self.post_training)
+        tables = (
+            Table("budget", rows, COLUMNS),
+            Table("budget_ablations", others, ABLATIONS),
+            Table("budget_post_training", tuned, ABLATIONS, "budget_ablations"),
+        )
+        blocks: list[Block] = [table for table in tables if not table.frame.empty]
         if not blocks:
             return Section("budget", title, question, (Missing("", "The budget", "train"),))
         blocks.append(Command("", self.command))
-        parts = (("Together", rows, self.seconds), ("For ablations", others, self.ablations))
+        parts = (
+            ("Together", rows, self.seconds),
+            ("For ablations", others, self.ablations),
+            ("For post-training", tuned, self.post_training),
+        )
         answer = " ".join(_answer(*part) for part in parts if not part[1].empty)
         return Section("budget", title, question, tuple(blocks), answer)
 
-    def _others(self, runs: Sequence[Run]) -> pd.DataFrame:
-        """One row an ablation, and one for the runs of no ablation; every stage counts."""
-        groups: dict[str, list[Run]] = {}
-        for run in sorted(runs, key=lambda run: (run.experiment, run.seed)):
-            name = run.experiment.partition("/")[0] if ablations.values(run) else OTHERS
-            groups.setdefault(name, []).append(run)
-        last = sorted(groups, key=lambda name: (name == OTHERS, name))
-        return pd.DataFrame([self._group(name, groups[name]) for name in last])
-
-    def _group(self, name: str, runs: Sequence[Run]) -> dict[str, object]:
-        spent = [ablations.spent(run, run.stages) for run in runs]
-        return {
-            "ablation": name,
-            "arms": len({run.experiment for run in runs}),
-            "runs": len(runs),
-            "most": max(spent),
-            "total": sum(spent),
-            "share": sum(spent) / self.ablations if self.ablations else math.nan,
-        }
+    def _tuned(self, run: Run) -> bool:
+        return any(
+            run.experiment == name or run.experiment.startswith(f"{name}/") for name in self.tuned
+        )
 
     def _row(self, label: str, runs: Sequence[Run]) -> dict[str, object]:
         cpu = {stage: _known(runs, stage, "cpu_seconds") for stage in STAGES}
@@ -105,6 +101,28 @@ class Budget:
             "tokens_per_second": _mean(_known(runs, "train", "tokens_per_second")),
             "peak_memory_mib": _mean(_known(runs, "train", "peak_memory_mib")),
         }
+
+
+def _others(runs: Sequence[Run], budget: float | int | None) -> pd.DataFrame:
+    """One row an ablation, and one for the runs of no ablation; every stage counts."""
+    groups: dict[str, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: (run.experiment, run.seed)):
+        name = run.experiment.partition("/")[0] if ablations.values(run) else OTHERS
+        groups.setdefault(name, []).append(run)
+    last = sorted(groups, key=lambda name: (name == OTHERS, name))
+    return pd.DataFrame([_group(name, groups[name], budget) for name in last])
+
+
+def _group(name: str, runs: Sequence[Run], budget: float | int | None) -> dict[str, object]:
+    spent = [ablations.spent(run, run.stages) for run in runs]
+    return {
+        "ablation": name,
+        "arms": len({run.experiment for run in runs}),
+        "runs": len(runs),
+        "most": max(spent),
+        "total": sum(spent),
+        "share": sum(spent) / budget if budget else math.nan,
+    }
 
 
 def _answer(opening: str, rows: pd.DataFrame, seconds: float | int | None) -> str:

@@ -145,6 +145,17 @@ def test_the_budget_of_ablations_covers_every_stage_and_the_teachers(ablated):
     )
 
 
+def test_post_training_has_a_budget_of_its_own(ablated):
+    budget = Budget(ARMS, ablations=1e6, tuned=("targets", "exact"), post_training=378.0)
+    section = budget(ablated)
+    _, tuned = [block for block in section.blocks if isinstance(block, Table)]
+    totals = tuned.frame.set_index("ablation")["total"].to_dict()
+    assert totals == {"exact": 6 * (2 + 3 + 4), "targets": 45 * 3}
+    assert section.answer.endswith(
+        "For post-training 51 runs took 3 min 09 s of CPU time, 50 % of the 6 min 18 s allowed."
+    )
+
+
 def test_ablations_are_counted_in_the_story(two, ablated):
     opening = Story(ARMS, PAIRS)([*two, *ablated]).blocks[0].text
     assert opening.startswith(
