@@ -26,7 +26,7 @@ def buffer(reward, log_weight=None):
     return found if log_weight is None else Buffer(tokens, reward, vector(*log_weight))
 
 
-@pytest.mark.parametrize("tilt", TILTS, ids=repr)
+@pytest.mark.parametrize("tilt", TILTS, ids=lambda tilt: type(tilt).__name__)
 @given(reward=REWARDS, data=st.data())
 def test_weights_have_mean_one(tilt, reward, data):
     size = len(reward)
