@@ -12,7 +12,9 @@ from omegaconf import DictConfig
 from tcsm import __main__ as cli
 from tcsm.errors import InputError
 
-STAGES = ("evaluate", "exact", "prepare", "report", "sample", "targets", "train")
+STAGES = tuple(
+    "collect evaluate exact grade pair prepare report reward sample targets tilt train".split()
+)
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def test_nothing_runs_when_a_later_document_is_bad(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["trian"], "trian: no such stage; the stages are evaluate, exact, prepare, report"),
+        (["trian"], "trian: no such stage; the stages are collect, evaluate, exact, grade, pair"),
         (["_shared"], "_shared: no such stage"),
         (["../config"], "../config: no such stage"),
         (["train", "--config"], "--config: takes one file"),

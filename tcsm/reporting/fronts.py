@@ -17,6 +17,7 @@ from tcsm.reporting.figures import STYLE, Axis, canvas, colors_of, label
 from tcsm.reporting.statistics import over_seeds
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+WIDE = 18  # letters of a name that three columns of a legend have room for
 
 
 def pareto(
@@ -95,4 +96,6 @@ def _legend(
         Line2D([], [], color=color, marker=mark, ls="", ms=6, label=str(name))
         for name, color, mark in tell
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, handletextpad=0.1)
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    columns = 3 if longest <= WIDE else 2
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handletextpad=0.1)

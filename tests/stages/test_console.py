@@ -104,5 +104,6 @@ def test_an_unknown_stage_is_told_with_those_there_are():
     assert done.code == 2
     assert done.err == [
         "tcsm: error: nosuchstage: no such stage; "
-        "the stages are evaluate, exact, prepare, report, sample, targets, train"
+        "the stages are collect, evaluate, exact, grade, pair, prepare, report, reward, "
+        "sample, targets, tilt, train"
     ]

@@ -161,7 +161,6 @@ def test_again_nothing_and_an_edit_its_arms(grid: House) -> None:
         "grade_steered": 1,
         "evaluate_weights_light": 1,
         "evaluate_weights_heavy": 1,
-        "evaluate_weights_none": 1,
         "report": 1,
     }
     assert grid.plan("--config", "scale=grid") == plan

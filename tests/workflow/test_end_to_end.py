@@ -47,6 +47,8 @@ net: {dim: 16, depth: 1, heads: 2}
 evaluation: {sequences: 8, draws: 2, batch: 8}
 sampling: {count: 2, steps: [4]}
 validation: {every: 6, sequences: 4, draws: 2}
+collecting: {count: 4, steps: 2, batch: 4}
+grading: {count: 2, steps: 2}
 """
 
 
