@@ -12,8 +12,10 @@ from omegaconf import DictConfig
 from tcsm import __main__ as cli
 from tcsm.errors import InputError
 
-STAGES = tuple(
-    "collect evaluate exact grade pair prepare report reward sample targets tilt train".split()
+STAGES = (
+    *("collect", "evaluate", "exact", "grade", "pair", "prepare", "report", "reward"),
+    *("sample", "targets", "tilt", "train"),
+)
 )
 
 
