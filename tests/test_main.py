@@ -16,7 +16,6 @@ STAGES = (
     *("collect", "evaluate", "exact", "grade", "pair", "prepare", "report", "reward"),
     *("sample", "targets", "tilt", "train"),
 )
-)
 
 
 @pytest.fixture
