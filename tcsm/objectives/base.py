@@ -105,15 +105,14 @@ class Denoising(Objective):
         """Corrupt, sum, report."""
         model = as_posterior(model, self)
         drawn = self.corruption(x_1, noise)
-        per_row = self.weighting(drawn) * (1 if weight is None else weight) / len(x_1)
-        row = drawn.open.nonzero(as_tuple=True)[0]
-        result = model.sum_over_open(drawn, self.site_loss(), per_row[row])
+        share = site_weights(self.weighting, drawn, weight)
+        result = model.sum_over_open(drawn, self.site_loss(), share)
         return {"loss": result.total, **diagnostics(drawn, result)}
 
 
 @dataclass(frozen=True)
-class Referenced:
-    """What an objective has that compares the model with a frozen one.
+class Referenced(Objective):
+    """An objective that compares the model with a frozen one.
 
     Attributes:
         reference: q_ref; None until the run's own is there.
@@ -141,6 +140,14 @@ class Referenced:
     def log_reference(self, drawn: Corrupted) -> Float[Tensor, "n V"]:
         """Log q_ref^i(· | x_t) at the open sites, in row-major order."""
         return self.frozen().log_conditionals(drawn.x_t, drawn.t, drawn.open)
+
+
+def site_weights(
+    weighting: Weighting, drawn: Corrupted, weight: Float[Tensor, "B"] | None = None
+) -> Float[Tensor, "n"]:
+    """W_b w_b/B of every open site, in row-major order; W = 1 if None."""
+    per_row = weighting(drawn) * (1 if weight is None else weight) / len(drawn.x_1)
+    return per_row[drawn.open.nonzero(as_tuple=True)[0]]
 
 
 def as_posterior(model: nn.Module, objective: Objective) -> Posterior:

@@ -23,19 +23,19 @@ from tcsm.bregman import Bregman
 from tcsm.errors import InputError
 from tcsm.noise import Noise
 from tcsm.objectives.base import (
-    Objective,
     Referenced,
     Terms,
     Weighting,
     as_posterior,
     diagnostics,
+    site_weights,
 )
 from tcsm.posteriors.site import RatioLoss
 from tcsm.process.corruption import Corruption, Sites
 
 
 @dataclass(frozen=True)
-class DensityRatio(Referenced, Objective):
+class DensityRatio(Referenced):
     """Σ over open sites of D_F(r*, r), up to a constant.
 
     Attributes:
@@ -78,11 +78,10 @@ class DensityRatio(Referenced, Objective):
         """Corrupt, ask the reference, sum, report."""
         model = as_posterior(model, self)
         drawn = self.corruption(x_1, noise)
-        per_row = self.weighting(drawn) * (1 if weight is None else weight) / len(x_1)
-        row = drawn.open.nonzero(as_tuple=True)[0]
+        share = site_weights(self.weighting, drawn, weight)
         assert isinstance(noise.step, int)
         loss = self.site_loss(noise.step)
-        result = model.sum_of_ratios(drawn, loss, per_row[row], self.log_reference(drawn))
+        result = model.sum_of_ratios(drawn, loss, share, self.log_reference(drawn))
         return {"loss": result.total, **diagnostics(drawn, result)}
 
 

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from tcsm.errors import InputError
 from tcsm.noise import Noise
 from tcsm.objectives.base import (
-    Objective,
     Referenced,
     Terms,
     Weighting,
     as_posterior,
     diagnostics,
+    site_weights,
 )
 from tcsm.posteriors.site import CrossEntropy, SiteLoss
 from tcsm.process.corruption import Corrupted, Corruption, Sites
@@ -32,7 +32,7 @@ from tcsm.soft import ReverseKL
 
 
 @dataclass(frozen=True)
-class PolicyGradient(Referenced, Objective):
+class PolicyGradient(Referenced):
     """Weights of sequences are advantages; needs a feed that draws from the model.
 
     Attributes:
@@ -66,8 +66,7 @@ class PolicyGradient(Referenced, Objective):
         row = drawn.open.nonzero(as_tuple=True)[0]
         advantage = torch.ones(len(x_1), device=x_1.device) if weight is None else weight
         loss = Leashed(self.beta, advantage[row], self.log_reference(drawn), drawn)
-        share = self.weighting(drawn) / len(x_1)
-        result = model.sum_over_open(drawn, loss, share[row])
+        result = model.sum_over_open(drawn, loss, site_weights(self.weighting, drawn))
         return {"loss": result.total, **diagnostics(drawn, result)}
 
 

@@ -22,14 +22,14 @@ from torch.nn.functional import softplus
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise
-from tcsm.objectives.base import Objective, Referenced, Terms, as_posterior
+from tcsm.objectives.base import Referenced, Terms, as_posterior
 from tcsm.posteriors.joint import Joint
 from tcsm.process.corruption import Corrupted
 from tcsm.process.pairs import SharedCorruption, halves
 
 
 @dataclass(frozen=True)
-class Preference(Referenced, Objective):
+class Preference(Referenced):
     """A loss of both sequences of a pair at one x_t, and a share of the winner's likelihood.
 
     Attributes:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise
-from tcsm.objectives.base import Objective, Terms, Weighting, diagnostics
+from tcsm.objectives.base import Objective, Terms, Weighting, diagnostics, site_weights
 from tcsm.posteriors.base import Posterior
 from tcsm.posteriors.bayes import Bayes
 from tcsm.posteriors.factorized import Factorized
@@ -76,9 +76,8 @@ class SoftDistributionMatching(Objective):
             name = type(self.divergence).__name__
             warnings.warn(f"{name} moves a factorized model off the marginals (2.5)", stacklevel=2)
         drawn = self.corruption(x_1, noise)
-        per_row = self.weighting(drawn) * (1 if weight is None else weight) / len(x_1)
-        loss, (row, _) = self.site_loss(drawn), drawn.open.nonzero(as_tuple=True)
-        result = model.sum_over_open(drawn, loss, per_row[row])
+        share = site_weights(self.weighting, drawn, weight)
+        result = model.sum_over_open(drawn, self.site_loss(drawn), share)
         return {"loss": result.total, **diagnostics(drawn, result)}
 
 

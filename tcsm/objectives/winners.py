@@ -15,12 +15,12 @@ from torch.nn.functional import softplus
 
 from tcsm.noise import Noise
 from tcsm.objectives.base import (
-    Objective,
     Referenced,
     Terms,
     Weighting,
     as_posterior,
     diagnostics,
+    site_weights,
 )
 from tcsm.posteriors.site import SiteLoss
 from tcsm.process.corruption import Corrupted, Corruption, Sites
@@ -28,7 +28,7 @@ from tcsm.process.pairs import halves
 
 
 @dataclass(frozen=True)
-class Winners(Referenced, Objective):
+class Winners(Referenced):
     """Winners against the reference.
 
     Attributes:
@@ -51,9 +51,8 @@ class Winners(Referenced, Objective):
         """Corrupt winners, sum, report."""
         drawn = self.corruption(halves(x_1, self.length)[0], noise)
         loss = AgainstReference(self.log_reference(drawn), drawn)
-        per_row = self.weighting(drawn) * (1 if weight is None else weight) / len(x_1)
-        row = drawn.open.nonzero(as_tuple=True)[0]
-        result = as_posterior(model, self).sum_over_open(drawn, loss, per_row[row])
+        share = site_weights(self.weighting, drawn, weight)
+        result = as_posterior(model, self).sum_over_open(drawn, loss, share)
         return {"loss": result.total, **diagnostics(drawn, result)}
 
 
