@@ -8,21 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tcsm.outcomes import FILES
+
 if TYPE_CHECKING:
     from workflow.runs import Runs
 
-RECORDS = {
-    "train": "train.json",
-    "evaluate": "evaluate.json",
-    "sample": "samples.json",
-    "exact": "exact.json",
-    "targets": "targets.json",
-    "reward": "reward.json",
-    "collect": "collect.json",
-    "pair": "pair.json",
-    "tilt": "tilt.json",
-    "grade": "grade.json",
-}
 # What others may need of a stage: its record says when this is another one.
 PRODUCTS = {
     "train": ("weights.safetensors",),
@@ -47,7 +37,7 @@ class Files:
 
     def told(self, name: str, *seeds: int) -> list[str]:
         """The records of the runs that some runs of an arm need."""
-        return self._of_needed(name, lambda stage: (RECORDS[stage],), seeds)
+        return self._of_needed(name, lambda stage: (FILES[stage],), seeds)
 
     def large(self, stage: str, batch: list[str]) -> list[str]:
         """The products that a batch reads: of what it needs, and of its own earlier stage."""
@@ -56,12 +46,12 @@ class Files:
 
     def inputs(self, stage: str, batch: list[str]) -> list[str]:
         """The records that a batch waits for."""
-        own = self._of_earlier(stage, batch, lambda first: (RECORDS[first],))
+        own = self._of_earlier(stage, batch, lambda first: (FILES[first],))
         return sorted({file for name in batch for file in self.told(name)} | own)
 
     def outputs(self, stage: str, batch: list[str]) -> list[str]:
         """What a stage leaves in the folders of a batch; an arm's first the configuration too."""
-        files = [RECORDS[stage], f"{stage}.telemetry.json", *PRODUCTS.get(stage, ())]
+        files = [FILES[stage], f"{stage}.telemetry.json", *PRODUCTS.get(stage, ())]
         files += ["metrics.jsonl"] * (stage in JOURNALED)
         return [
             f"{folder}/{file}"

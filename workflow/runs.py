@@ -11,10 +11,10 @@ from itertools import groupby
 from pathlib import Path
 
 from tcsm.errors import InputError
+from tcsm.outcomes import FILES
 from workflow import ablations
 from workflow.ablations import Arm, experiment
 from workflow.compositions import Compositions
-from workflow.files import RECORDS
 
 ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
 
@@ -84,7 +84,7 @@ class Runs:
     def records(self, names: Iterable[str]) -> list[str]:
         """The files in which all runs of some arms tell what came out."""
         return [
-            f"{folder}/{RECORDS[stage]}"
+            f"{folder}/{FILES[stage]}"
             for name in names
             for folder in self.folders([name])
             for stage in self.arms[name].stages

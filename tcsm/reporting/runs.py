@@ -13,20 +13,9 @@ import pandas as pd
 import yaml
 
 from tcsm.errors import InputError
+from tcsm.outcomes import FILES
 from tcsm.reporting.records import Record, read_json, read_lines, require
 
-FILES = {
-    "train": "train.json",
-    "evaluate": "evaluate.json",
-    "sample": "samples.json",
-    "exact": "exact.json",
-    "targets": "targets.json",
-    "reward": "reward.json",
-    "collect": "collect.json",
-    "pair": "pair.json",
-    "tilt": "tilt.json",
-    "grade": "grade.json",
-}
 LATER = ("exact", "targets", "reward", "collect", "pair", "tilt", "grade")
 KEYS: dict[str, tuple[str, ...]] = {
     "config": ("experiment", "seed"),

@@ -1,0 +1,17 @@
+"""The file in which each stage tells what came out, in the folder of its run.
+
+The workflow waits for these files, the report reads them.
+"""
+
+FILES = {
+    "train": "train.json",
+    "evaluate": "evaluate.json",
+    "sample": "samples.json",
+    "exact": "exact.json",
+    "targets": "targets.json",
+    "reward": "reward.json",
+    "collect": "collect.json",
+    "pair": "pair.json",
+    "tilt": "tilt.json",
+    "grade": "grade.json",
+}
