@@ -72,6 +72,11 @@ def say_all(words: Words, place: Mapping[str, str] | pd.Series, between: str = "
     return between.join(say(words, str(axis), str(value)) for axis, value in place.items())
 
 
+def place(row: pd.Series) -> tuple[str, int]:
+    """The experiment and the seed of a row: which run it is."""
+    return str(row["experiment"]), int(row["seed"])
+
+
 def label(words: Words, run: Run) -> str:
     """The words for the arm of a run."""
     return say_all(words, values(run))

@@ -6,7 +6,7 @@ Intervals are Student's at 95 %, each for itself: of twenty arms that do not dif
 to.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
@@ -49,6 +49,28 @@ def chosen(runs: pd.DataFrame, values: Mapping[str, str]) -> pd.DataFrame:
         all(row[axis] == value for axis, value in values.items()) for _, row in runs.iterrows()
     ]
     return runs[pd.Series(kept, index=runs.index, dtype=bool)]
+
+
+def beside(
+    grid: Grid,
+    baseline: Mapping[str, str],
+    tell: Callable[[pd.Series, pd.Series | None], Mapping[str, float]],
+    needed: str,
+) -> Grid:
+    """The grid with what is told of each run beside the baseline's run of the same seed.
+
+    Args:
+        grid: the runs.
+        baseline: axis → value of the baseline's arm.
+        tell: (row, the baseline's row or None) ↦ columns.
+        needed: the column without which a run is left out.
+    """
+    if grid.runs.empty:
+        return grid
+    base = {int(row["seed"]): row for _, row in chosen(grid.runs, baseline).iterrows()}
+    found = [tell(row, base.get(int(row["seed"]))) for _, row in grid.runs.iterrows()]
+    told = grid.runs.assign(**pd.DataFrame(found, index=grid.runs.index))
+    return Grid(grid.axes, told.dropna(subset=[needed]))
 
 
 def gap_of(ours: pd.DataFrame, theirs: pd.DataFrame, measure: str) -> Estimate:

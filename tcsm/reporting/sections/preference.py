@@ -22,7 +22,6 @@ from tcsm.reporting.tables import Column, Table
 
 JUDGED, REWARDED, LOST, BPC = "judge_wins", "reward_wins", "judge_losses", "test_bpc"
 FRONT = (Axis(BPC, "test BPC"), Axis(LOST, "share of comparisons lost, by the judge"))
-Place = tuple[str, int]
 
 
 def _rate(row: pd.Series, key: str) -> str:
@@ -85,16 +84,13 @@ class Preference(Question):
         """The grid with what the grades say; runs that were not graded are left out."""
         grid = ablations.read(runs, self.name, self.words)
         grades = {(run.experiment, run.seed): run.grade for run in runs if run.grade}
-        if grid.runs.empty:
-            return grid
-        base = comparisons.chosen(grid.runs, self.reference)
-        theirs = {int(row["seed"]): grades.get(_place(row), {}) for _, row in base.iterrows()}
-        found = [
-            _against(grades.get(_place(row), {}), theirs.get(int(row["seed"]), {}))
-            for _, row in grid.runs.iterrows()
-        ]
-        told = grid.runs.assign(**pd.DataFrame(found, index=grid.runs.index))
-        return Grid(grid.axes, told.dropna(subset=[JUDGED]))
+
+        def grade(row: pd.Series | None) -> Mapping[str, Any]:
+            return {} if row is None else grades.get(ablations.place(row), {})
+
+        return comparisons.beside(
+            grid, self.reference, lambda row, base: _against(grade(row), grade(base)), JUDGED
+        )
 
     def _rows(self, grid: Grid) -> pd.DataFrame:
         """One row an arm that is not the reference."""
@@ -168,7 +164,3 @@ def _level(grid: Grid, rows: pd.DataFrame) -> str:
     points = fronts.means(grid.runs, BPC, LOST, ["arm"])
     front = [str(arm) for arm in fronts.nondominated(points, BPC, LOST)["arm"]]
     return f"{same} Nobody wins more at less BPC than {wording.listed(front)}.".strip()
-
-
-def _place(row: pd.Series) -> Place:
-    return str(row["experiment"]), int(row["seed"])

@@ -31,7 +31,6 @@ from tcsm.reporting.tables import Column, Table
 
 GAIN, LIMIT = 1.0, 0.05  # deviations of the judge, share of BPC and of entropy
 FRONT = (Axis(BPC, "test BPC, share above the baseline"), Axis(LACK, "judge's gain, negative"))
-Place = tuple[str, int]
 
 
 def _gain(row: pd.Series, key: str) -> str:
@@ -89,19 +88,16 @@ class Reward(Question):
     def _graded(self, runs: Sequence[Run]) -> Grid:
         """The grid with what the grades say beside the baseline of the same seed."""
         grid = ablations.read(runs, self.name, self.words)
-        if grid.runs.empty:
-            return grid
         named = {(run.experiment, run.seed): run for run in runs if run.grade}
         folders = {run.folder: run for run in runs}
-        base = comparisons.chosen(grid.runs, self.baseline)
-        theirs = {int(row["seed"]): (named.get(_place(row)), row) for _, row in base.iterrows()}
-        found = [
-            gains.beside(named.get(_place(row)), row, *theirs.get(int(row["seed"]), (None, row)))
-            | {"calls": gains.calls(named.get(_place(row)), folders)}
-            for _, row in grid.runs.iterrows()
-        ]
-        told = grid.runs.assign(**pd.DataFrame(found, index=grid.runs.index))
-        return Grid(grid.axes, told.dropna(subset=[JUDGE]))
+
+        def tell(row: pd.Series, base: pd.Series | None) -> dict[str, float]:
+            run = named.get(ablations.place(row))
+            other = None if base is None else named.get(ablations.place(base))
+            found = gains.beside(run, row, other, row if base is None else base)
+            return found | {"calls": gains.calls(run, folders)}
+
+        return comparisons.beside(grid, self.baseline, tell, JUDGE)
 
     def _swept(self, grid: Grid) -> pd.DataFrame:
         """The runs of the arms whose β is told one by one."""
@@ -115,7 +111,9 @@ class Reward(Question):
         passages = []
         for arm in arms:
             row = grid.runs[grid.runs["arm"] == arm].iloc[0]
-            grade = next(run.grade for run in runs if (run.experiment, run.seed) == _place(row))
+            grade = next(
+                run.grade for run in runs if (run.experiment, run.seed) == ablations.place(row)
+            )
             note = f"judge {wording.number(grade['judge_reward']['mean'], 2)}"
             passages.append(Passage(arm, note, tuple(grade["texts"][: self.texts])))
         return Passages("", "Samples", tuple(passages))
@@ -174,7 +172,3 @@ def _cliff(swept: pd.DataFrame) -> str:
         for beta, (_, row) in zip(means.index.astype(float), means.iterrows(), strict=True)
     ]
     return f"As β falls, {'; '.join(told)}."
-
-
-def _place(row: pd.Series) -> Place:
-    return str(row["experiment"]), int(row["seed"])
