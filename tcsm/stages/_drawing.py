@@ -55,9 +55,7 @@ def draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
     """
     model = of_run("reference", cfg, tokenizer, devices)
     base = None if cfg.base is None else of_run("base", cfg, tokenizer, devices)
-    sampler: Sampler = replace(build(cfg.sampler), steps=cfg.collecting.steps)
-    if isinstance(sampler, PathSampler):
-        sampler = replace(sampler, path=getattr(model, "path", sampler.path))
+    sampler = sampler_of(cfg, model, cfg.collecting.steps)
     parts = []
     with devices.autocast():
         for first in range(0, cfg.collecting.count, cfg.collecting.batch):
@@ -73,6 +71,14 @@ def draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
     )
     _warn(drawn.log_weight)
     return drawn
+
+
+def sampler_of(cfg: DictConfig, model: nn.Module, steps: int) -> Sampler:
+    """The configured sampler in so many steps, on the path of the model that it asks."""
+    sampler: Sampler = replace(build(cfg.sampler), steps=steps)
+    if isinstance(sampler, PathSampler):
+        sampler = replace(sampler, path=getattr(model, "path", sampler.path))
+    return sampler
 
 
 def weighed(

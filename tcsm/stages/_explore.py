@@ -20,6 +20,7 @@ from tcsm.evaluation import enumeration
 from tcsm.noise import batch_noise
 from tcsm.posteriors.factorized import Factorized
 from tcsm.samplers.first_hitting import FirstHitting
+from tcsm.stages._policy import at_rest, own_draws
 from tcsm.worlds.base import draw, every
 from tcsm.worlds.tilting import Tilting
 
@@ -112,11 +113,10 @@ class Advantages:
         """The rows of a step; every part draws the whole batch, so that it has one mean."""
         model, size = self.material.model, self.material.size
         assert isinstance(model, Factorized)
-        training, length = model.training, self.material.length
-        sampler = FirstHitting(steps=length, path=model.path)
-        tokens = sampler(model.eval(), size, length, self.material.seed * 1_000_003 + step).tokens
-        score = self._score(model, tokens)
-        model.train(training)
+        sampler = FirstHitting(steps=self.material.length, path=model.path)
+        tokens = own_draws(self.material, sampler, step)
+        with at_rest(model):
+            score = self._score(model, tokens)
         ids = part(size, rank, world, micro, micros)
         return Batch(tokens[ids], (score - score.mean())[ids].float(), step, ids, size)
 

@@ -13,9 +13,9 @@ from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.objectives.base import Objective, Referenced
 from tcsm.posteriors.explicit import Explicit
-from tcsm.stages._shared import bare, open_run
-from tcsm.training.checkpoint import digest, load
-from tcsm.training.state import assign, check_match, named
+from tcsm.stages._shared import open_run, take_over
+from tcsm.training.checkpoint import digest
+from tcsm.training.state import named
 
 
 def begin_at(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> None:
@@ -35,10 +35,7 @@ def begin_at(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> None:
         raise InputError(
             f"initial: {folder} was trained on tokens of {known.name}, wanted {tokenizer.name}"
         )
-    path = folder / "weights.safetensors"
-    tensors, _ = load(path)
-    check_match(tensors, named(bare(model)), f"initial: {path}")
-    assign(named(bare(model)), tensors)
+    take_over(model, folder)
     if isinstance(model, Explicit):
         model.begin()
 

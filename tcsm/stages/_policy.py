@@ -8,11 +8,13 @@ so that a run resumes exactly. The mean has the sequence's own reward in it, whi
 gradient by 1/B and does not turn it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float64, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from tcsm.data.batches import Batch, part
 from tcsm.data.feeds import Feed, Material, Source
@@ -60,7 +62,7 @@ class Advantages:
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
         """The rows of a step; all ranks draw the whole batch, so that it has one mean."""
-        tokens = self.draw(step)
+        tokens = own_draws(self.material, self.feed.sampler, step)
         assert self.feed.reward is not None
         assert self.material.tokenizer is not None
         reward = judged(self.feed.reward, tokens, self.material.tokenizer)
@@ -70,13 +72,22 @@ class Advantages:
         ids = part(self.material.size, rank, world, micro, micros)
         return Batch(tokens[ids], advantage[ids].float(), step, ids, self.material.size)
 
-    def draw(self, step: int) -> Int[Tensor, "B L"]:
-        """A global batch of samples of the model as it is now."""
-        model, seed = self.material.model, self.material.seed * 1_000_003 + step
-        training = model.training
-        drawn = self.feed.sampler(model.eval(), self.material.size, self.material.length, seed)
+
+@contextmanager
+def at_rest(model: nn.Module) -> Iterator[nn.Module]:
+    """A model in training, asked as it is when it has been trained."""
+    training = model.training
+    try:
+        yield model.eval()
+    finally:
         model.train(training)
-        return drawn.tokens.cpu()
+
+
+def own_draws(material: Material, sampler: Sampler, step: int) -> Int[Tensor, "B L"]:
+    """A global batch of samples of the model as it is now."""
+    with at_rest(material.model) as model:
+        seed = material.seed * 1_000_003 + step
+        return sampler(model, material.size, material.length, seed).tokens.cpu()
 
 
 def judged(

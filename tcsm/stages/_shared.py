@@ -15,8 +15,10 @@ from tcsm.nets.base import Network
 from tcsm.objectives.base import Objective
 from tcsm.posteriors.explicit import Explicit
 from tcsm.posteriors.joint import Joint
+from tcsm.training.checkpoint import load as load_checkpoint
 from tcsm.training.checkpoint import load_weights
 from tcsm.training.devices import Devices
+from tcsm.training.state import assign, check_match, named
 
 
 def open_split(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> TokenFile:
@@ -90,6 +92,18 @@ def load_reference(cfg: DictConfig, model: Joint | Explicit) -> None:
         )
     made_for = architecture(OmegaConf.create({"model": cfg.model.reference}))
     load_weights(Path(cfg.reference) / "weights.safetensors", bare(model.reference), made_for)
+
+
+def take_over(model: nn.Module, folder: Path) -> None:
+    """Give a model the weights of the run that the key ``initial`` names.
+
+    Raises:
+        InputError: no weights, or those of another network.
+    """
+    path, own = folder / "weights.safetensors", named(bare(model))
+    tensors, _ = load_checkpoint(path)
+    check_match(tensors, own, f"initial: {path}")
+    assign(own, tensors)
 
 
 def bare(model: nn.Module) -> Network:

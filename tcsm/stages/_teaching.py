@@ -12,7 +12,6 @@ from tcsm.data.tokenizers import HuggingFace, Tokenizer
 from tcsm.errors import InputError
 from tcsm.objectives.base import Objective, Referenced, as_posterior
 from tcsm.objectives.soft import SoftDistributionMatching
-from tcsm.posteriors.base import Posterior
 from tcsm.process.sources import Mask
 from tcsm.stages._answers import Answers, make_room
 from tcsm.stages._shared import bare, build_model, load_model, open_run
@@ -39,13 +38,26 @@ def taught(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> tuple[Obj
         answers = ask(cfg, way, lent(cfg, tokenizer, devices), devices)
         return objective.taught_by(answers), answers
     if isinstance(objective, Referenced):
-        compared = objective.against(_reference(cfg, objective, tokenizer, devices))
-        assert isinstance(compared, Objective)
-        objective = compared
+        objective = _compared(cfg, objective, tokenizer, devices)
     if cfg.teacher_run is not None or cfg.pretrained is not None:
         name = type(objective).__name__
         raise InputError(f"teacher_run: {name} asks no teacher; set objective=soft, or null here")
     return objective, Answers()
+
+
+def _compared(
+    cfg: DictConfig, objective: Referenced, tokenizer: Tokenizer, devices: Devices
+) -> Referenced:
+    """The objective with the frozen posterior that the key ``reference`` names.
+
+    Raises:
+        InputError: none is named; it has no marginals, or reads other tokens.
+    """
+    if cfg.reference is not None:
+        frozen = of_run("reference", cfg, tokenizer, devices)
+        objective = objective.against(as_posterior(frozen, objective))
+    objective.frozen()
+    return objective
 
 
 def _same_corpus(cfg: DictConfig) -> None:
@@ -62,20 +74,6 @@ def _same_corpus(cfg: DictConfig) -> None:
         raise InputError(
             f"reference: {cfg.reference} was trained on corpus {theirs}, wanted {ours}"
         )
-
-
-def _reference(
-    cfg: DictConfig, objective: Objective, tokenizer: Tokenizer, devices: Devices
-) -> Posterior:
-    """The frozen posterior that an objective compares with.
-
-    Raises:
-        InputError: none is named; it has no marginals, or reads other tokens.
-    """
-    if cfg.reference is None:
-        name = type(objective).__name__
-        raise InputError(f"reference: found null; {name} needs the folder of a trained run")
-    return as_posterior(of_run("reference", cfg, tokenizer, devices), objective)
 
 
 def ask(

@@ -6,7 +6,7 @@ text thinks of it. A training-free guide may choose each text among several.
 """
 
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from tcsm.errors import InputError
 from tcsm.noise import batch_noise, fold
 from tcsm.reporting.records import write_json, write_text
 from tcsm.rewards.base import Reward
-from tcsm.samplers.base import PathSampler, Sampler
 from tcsm.samplers.guided import BestOf, Guide
+from tcsm.stages._drawing import sampler_of
 from tcsm.stages._judging import judge_rate, open_judge, variety
 from tcsm.stages._policy import judged
 from tcsm.stages._teaching import of_run
@@ -56,12 +56,14 @@ class Drawn:
     Attributes:
         tokens: the texts.
         rewards: what the reward says of each.
+        sampler: who drew them.
         network_calls: passes of the network over as many texts.
         reward_calls: judgments that a guide asked for.
     """
 
     tokens: Int64[Tensor, "N L"]
     rewards: Float64[Tensor, "N"]
+    sampler: str
     network_calls: int
     reward_calls: int
 
@@ -91,9 +93,8 @@ def main(cfg: DictConfig, out: Path) -> None:
 
 def _draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
     """As many texts as each candidate of the guide has, and one of them for every text."""
-    model, sampler = _model(cfg, tokenizer, devices), _sampler(cfg)
-    if isinstance(sampler, PathSampler):
-        sampler = replace(sampler, path=getattr(model, "path", sampler.path))
+    model = _model(cfg, tokenizer, devices)
+    sampler = sampler_of(cfg, model, cfg.grading.steps)
     guide: Guide = BestOf(1) if cfg.guide is None else build(cfg.guide)
     reward: Reward = build(cfg.reward)
     tokens, scores, calls = [], [], 0
@@ -108,18 +109,14 @@ def _draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
     kept = guide.choose(found, batch_noise(cfg.seed, 0, len(found)).uniform("guide"))
     rows = torch.arange(len(kept))
     reward_calls = found.numel() if cfg.guide is not None else 0
-    return Drawn(torch.stack(tokens, 1)[rows, kept], found[rows, kept], calls, reward_calls)
+    name = type(sampler).__name__
+    return Drawn(torch.stack(tokens, 1)[rows, kept], found[rows, kept], name, calls, reward_calls)
 
 
 def _model(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module:
     if cfg.grading.run is None:
         raise InputError("grading.run: found null, wanted the folder of a trained run")
     return of_run("grading.run", cfg, tokenizer, devices)
-
-
-def _sampler(cfg: DictConfig) -> Sampler:
-    sampler: Sampler = build(cfg.sampler)
-    return replace(sampler, steps=cfg.grading.steps)
 
 
 def _numbers(
@@ -135,7 +132,7 @@ def _numbers(
     return {
         "count": len(tokens),
         "steps": cfg.grading.steps,
-        "sampler": type(_sampler(cfg)).__name__,
+        "sampler": drawn.sampler,
         "network_calls": drawn.network_calls,
         "reward_calls": drawn.reward_calls,
         "reward": _summary(drawn.rewards),

@@ -25,12 +25,11 @@ from tcsm.reporting.records import write_json, write_text
 from tcsm.stages._aim import Aim, Law
 from tcsm.stages._explore import Asked, Explored
 from tcsm.stages._glue import Loss
-from tcsm.stages._shared import bare, open_run
+from tcsm.stages._shared import bare, open_run, take_over
 from tcsm.stages._world import Counter, Fresh, Truth, descend
 from tcsm.teachers.base import Tabulated
-from tcsm.training.checkpoint import load
 from tcsm.training.devices import Devices
-from tcsm.training.state import TrainState, assign, check_match, named
+from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Stopwatch, describe
 from tcsm.worlds.base import World, every
 
@@ -112,10 +111,7 @@ def begin(cfg: DictConfig, model: nn.Module) -> None:
         raise InputError(
             f"initial: {folder} was trained in another world ({found}) than the key world says"
         )
-    path = folder / "weights.safetensors"
-    tensors, _ = load(path)
-    check_match(tensors, named(bare(model)), f"initial: {path}")
-    assign(named(bare(model)), tensors)
+    take_over(model, folder)
 
 
 def taught(objective: Objective, base: nn.Module, aim: Aim, asked: Asked) -> Objective:
@@ -126,9 +122,7 @@ def taught(objective: Objective, base: nn.Module, aim: Aim, asked: Asked) -> Obj
         return objective.taught_by(Tabulated(law))
     if isinstance(objective, Referenced):
         assert isinstance(base, Posterior)
-        compared = objective.against(base)
-        assert isinstance(compared, Objective)
-        return compared
+        return objective.against(base)
     return objective
 
 
