@@ -6,23 +6,14 @@ from tcsm.posteriors.factorized import Factorized, LeaveOneOut
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
-from tcsm.samplers.ancestral import Ancestral
 from tcsm.samplers.first_hitting import FirstHitting
-from tcsm.samplers.leaping import TauLeaping
+from tests.samplers.walks import called, walks
 from tests.tables import Table
 
 V, L = 5, 6
 MASKED, NOISED = Path(Mask(V), Cosine()), Path(Uniform(V), Linear())
-SAMPLERS = [
-    TauLeaping(path=MASKED, steps=4),
-    TauLeaping(path=NOISED, steps=4),
-    Ancestral(path=MASKED, steps=4),
-    Ancestral(path=NOISED, steps=4),
-    FirstHitting(path=MASKED, steps=4),
-]
-every = pytest.mark.parametrize(
-    "sampler", SAMPLERS, ids=lambda s: f"{type(s).__name__}-{type(s.path.source).__name__}"
-)
+SAMPLERS = walks(MASKED, NOISED)
+every = pytest.mark.parametrize("sampler", SAMPLERS, ids=called)
 
 
 def model(path):

@@ -30,6 +30,7 @@ from tests.enumeration import (
     total_variation,
 )
 from tests.samplers.laws import chi_square, leap
+from tests.samplers.walks import called, walks
 from tests.tables import Table, exact
 
 V, L, COUNT = 3, 3, 40_000
@@ -37,16 +38,8 @@ P_1 = random_law(V, L, 7)
 MASKED, NOISED = Path(Mask(V), Cosine()), Path(Uniform(V), Linear())
 # What is known of three sites: a prefix, an infix, both ends, nothing, everything.
 KNOWN = [(1, None, None), (None, 2, None), (2, None, 0), (None, None, None), (0, 1, 2)]
-SAMPLERS = [
-    TauLeaping(path=MASKED, steps=4),
-    TauLeaping(path=NOISED, steps=4),
-    Ancestral(path=MASKED, steps=4),
-    Ancestral(path=NOISED, steps=4),
-    FirstHitting(path=MASKED, steps=4),
-]
-every = pytest.mark.parametrize(
-    "sampler", SAMPLERS, ids=lambda s: f"{type(s).__name__}-{type(s.path.source).__name__}"
-)
+SAMPLERS = walks(MASKED, NOISED)
+every = pytest.mark.parametrize("sampler", SAMPLERS, ids=called)
 
 
 def given(known):
