@@ -4,8 +4,6 @@ The texts made here are the parameters of Snakemake's rules. A job is done again
 own text changes, so a comment in ``params/`` reruns nothing and a value reruns what it touches.
 """
 
-import os
-import sys
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
@@ -17,18 +15,6 @@ from workflow.ablations import Arm, experiment
 from workflow.compositions import Compositions
 
 ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
-
-# Snakemake's interpreter runs the jobs. It is no parameter of a rule: another path to the same
-# environment reruns nothing.
-os.environ["TCSM_PYTHON"] = sys.executable
-
-
-def command(stage: str) -> str:
-    """The shell of a rule: configuration from standard input, words to the log and the screen."""
-    return (
-        f"printf '%s' {{params.config:q}} | \"$TCSM_PYTHON\" -m tcsm {stage} --config - 2>&1"
-        " | tee -i {log:q} >&2"
-    )
 
 
 class Runs:

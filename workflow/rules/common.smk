@@ -6,7 +6,8 @@ from snakemake.exceptions import WorkflowError
 
 from tcsm.errors import InputError
 from workflow.files import BATCHED, Files
-from workflow.runs import Runs, command
+from workflow.launch import command
+from workflow.runs import Runs
 
 try:
     RUNS = Runs(config["scale"])
