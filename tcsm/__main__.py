@@ -7,14 +7,17 @@ command are through. A new file there is a new command.
 
 import ast
 import importlib
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from tcsm import config
 from tcsm.errors import InputError
+from tcsm.lock import held
 from tcsm.parts import require_read
 
 USAGE = """usage: tcsm STAGE [KEY=VALUE ...]     compose the run from params/ and these overrides
@@ -54,11 +57,20 @@ def _run_stage(name: str, arguments: list[str]) -> None:
     ]
     for cfg in runs:
         try:
-            stage.main(cfg, Path(cfg.out))
+            with _alone(name, cfg):
+                stage.main(cfg, Path(cfg.out))
         except OSError as error:  # a full or forbidden disk
             raise InputError(f"{error.filename or cfg.out}: {error.strerror or error}") from error
-    for cfg in runs:
-        getattr(stage, "tidy", lambda _: None)(cfg)
+    for cfg in runs if hasattr(stage, "tidy") else ():
+        with _alone(name, cfg):
+            stage.tidy(cfg)
+
+
+def _alone(name: str, cfg: DictConfig | ListConfig) -> AbstractContextManager[None]:
+    """No other process is at this stage of this run; the ranks of one training are one."""
+    if os.environ.get("RANK", "0") != "0":
+        return nullcontext()
+    return held(Path(OmegaConf.select(cfg, "scratch", default=cfg.out)) / f".{name}.lock")
 
 
 def _runs(arguments: list[str], reads: Iterable[str]) -> list[DictConfig]:

@@ -109,6 +109,25 @@ def test_how_a_stage_may_end(
     assert capsys.readouterr().err.startswith(said)
 
 
+@pytest.mark.parametrize(("rank", "locks"), [("0", [".train.lock"]), ("1", [])])
+def test_a_stage_works_alone_and_the_ranks_of_one_training_are_one(
+    rank: str, locks: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: dict[str, list[str]] = {}
+
+    def note(when: str) -> None:
+        seen[when] = [path.name for path in tmp_path.rglob("*.lock")]
+
+    stage = SimpleNamespace(
+        READS=("out", "scratch"), main=lambda cfg, out: note("main"), tidy=lambda cfg: note("tidy")
+    )
+    monkeypatch.setattr(cli, "importlib", SimpleNamespace(import_module=lambda name: stage))
+    monkeypatch.setenv("RANK", rank)
+    assert cli.run(["train", f"out={tmp_path}/out", f"scratch={tmp_path}/scratch"]) == 0
+    note("end")
+    assert seen == {"main": locks, "tidy": locks, "end": []}
+
+
 def test_help_names_the_stages_without_importing_them() -> None:
     code = "import sys, tcsm.__main__ as m; m.run(['--help']); sys.exit('torch' in sys.modules)"
     top = Path(__file__).parents[1]

@@ -1,0 +1,89 @@
+"""A lock keeps others waiting, and nobody after its holder's end."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tcsm.lock import held
+
+TOP = Path(__file__).parents[1]
+HOLD = """
+import sys
+from pathlib import Path
+from tcsm.lock import held
+with held(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def start(path: Path) -> subprocess.Popen[str]:
+    """A process that takes the lock, says so, and holds it until it is given a line."""
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)],
+        cwd=TOP,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_file_is_there_while_held_and_gone_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "run" / ".train.lock"
+    with held(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+        (tmp_path / "run" / "weights").touch()
+    assert [file.name for file in path.parent.iterdir()] == ["weights"]
+    with pytest.raises(KeyboardInterrupt), held(path):
+        raise KeyboardInterrupt
+    assert not path.exists()
+
+
+def test_a_folder_in_which_nothing_was_made_is_not_left(tmp_path: Path) -> None:
+    with held(tmp_path / "run" / ".train.lock"):
+        pass
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_second_process_waits_and_says_for_whom(tmp_path: Path) -> None:
+    path = tmp_path / ".train.lock"
+    first = start(path)
+    assert first.stdout.readline() == "held\n"
+    second = start(path)
+    assert (
+        second.stderr.readline() == f"tcsm: {path}: waiting for the end of process {first.pid}\n"
+    )
+    assert second.poll() is None
+    first.communicate("\n")
+    assert second.stdout.readline() == "held\n"
+    third = start(path)  # the file that the first removed is not the one that the second holds
+    assert f"process {second.pid}" in third.stderr.readline()
+    assert second.communicate("\n")[0] == ""
+    assert third.communicate("\n")[0] == "held\n"
+    assert (first.returncode, second.returncode, third.returncode) == (0, 0, 0)
+    assert not path.exists()
+
+
+def test_a_killed_holder_blocks_nobody(tmp_path: Path) -> None:
+    path = tmp_path / ".train.lock"
+    first = start(path)
+    assert first.stdout.readline() == "held\n"
+    first.kill()
+    first.communicate()
+    assert path.exists()
+    with held(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+    assert not path.exists()
+
+
+def test_work_in_a_folder_that_is_removed_on_the_way(tmp_path: Path) -> None:
+    """As a training removes its scratch folder."""
+    path = tmp_path / "scratch" / ".train.lock"
+    with held(path):
+        path.unlink()
+        path.parent.rmdir()
+    assert not path.parent.exists()
