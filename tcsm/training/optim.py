@@ -8,6 +8,7 @@ Learning rate (steps count from 0, W warm-up steps of T in all):
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from inspect import unwrap
 
 import torch
 from torch import Tensor, nn
@@ -81,6 +82,19 @@ class Ema:
         torch._foreach_lerp_(list(averages), list(values), 1 - self.rate(update))
 
 
+class AdamW(torch.optim.AdamW):
+    """AdamW outside of compiled code: torch's guards against it import the compiler, a second.
+
+    What they guard is the same function, here unwrapped.
+    """
+
+    add_param_group = unwrap(torch.optim.AdamW.add_param_group)
+    load_state_dict = unwrap(torch.optim.AdamW.load_state_dict)
+    state_dict = unwrap(torch.optim.AdamW.state_dict)
+    zero_grad = unwrap(torch.optim.AdamW.zero_grad)
+    step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides how a run is trained, apart from model, loss and data.
@@ -133,7 +147,7 @@ class Recipe:
         progress = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.learning_rate * self.decay(progress)
 
-    def optimizer(self, model: nn.Module) -> torch.optim.AdamW:
+    def optimizer(self, model: nn.Module) -> AdamW:
         """Fused AdamW over the parameters that want a gradient, matrices and the rest apart."""
         trained = [value for value in model.parameters() if value.requires_grad]
         groups = [
@@ -142,4 +156,4 @@ class Recipe:
         ]
         betas = (float(self.betas[0]), float(self.betas[1]))
         filled = [group for group in groups if group["params"]]
-        return torch.optim.AdamW(filled, lr=self.learning_rate, betas=betas, fused=True)
+        return AdamW(filled, lr=self.learning_rate, betas=betas, fused=True)

@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tcsm.errors import InputError
-from tcsm.training.optim import Constant, Cosine, Ema, Linear, Recipe
+from tcsm.training.optim import AdamW, Constant, Cosine, Ema, Linear, Recipe
 
 
 def test_the_learning_rate_at_known_steps():
@@ -102,3 +104,35 @@ def test_the_average_has_its_closed_form():
     assert sum(weights) == pytest.approx(1)
     expected = torch.tensor(weights, dtype=torch.float64) @ values
     torch.testing.assert_close(average[0], expected, rtol=0, atol=1e-14)
+
+
+def test_adamw_is_torchs():
+    nets = [nn.Linear(3, 2), nn.Linear(3, 2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    options = {"lr": 0.1, "betas": (0.9, 0.99), "weight_decay": 0.1, "fused": True}
+    ours = AdamW(nets[0].parameters(), **options)
+    theirs = torch.optim.AdamW(nets[1].parameters(), **options)
+    for step in range(3):
+        for net, optimizer in zip(nets, (ours, theirs), strict=True):
+            optimizer.zero_grad()
+            (net(torch.full((4, 3), step + 1.0)) ** 2).sum().backward()
+            optimizer.step()
+    assert all(map(torch.equal, nets[0].parameters(), nets[1].parameters()))
+    theirs.load_state_dict(ours.state_dict())
+    assert ours.state_dict()["param_groups"] == theirs.state_dict()["param_groups"]
+
+
+def test_a_step_does_not_import_the_compiler():
+    code = """if True:
+        import sys, torch
+        from tcsm.training.optim import Recipe
+        net = torch.nn.Linear(3, 2)
+        optimizer = Recipe(steps=1, learning_rate=0.1).optimizer(net)
+        net(torch.ones(1, 3)).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        optimizer.load_state_dict(optimizer.state_dict())
+        print("torch._dynamo" in sys.modules)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
