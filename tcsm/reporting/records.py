@@ -1,6 +1,7 @@
 """Records: JSON files and JSON-lines files, their one writer and their one reader.
 
 A record is JSON with sorted keys and shortest round-trip floats, so equal runs leave equal bytes.
+A whole one carries its checksum; that of lines lies in the record of the stage that wrote them.
 Numbers that are not finite are refused at the door, by the writer as by the reader.
 """
 
@@ -15,6 +16,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from tcsm.errors import InputError
+from tcsm.reporting.checksums import AGAIN, opened, sealed
 
 Record = dict[str, Any]
 
@@ -76,16 +78,36 @@ def write_text(path: Path, text: str) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror}; make room") from error
 
 
-def write_json(path: Path, record: Mapping[str, object]) -> None:
-    """Writes a whole record at once; raises InputError if a value is not finite."""
-    write_text(path, _encode(dict(record), path, 1) + "\n")
+def write_json(path: Path, record: Mapping[str, object], beside: Sequence[str] = ()) -> None:
+    """Writes a whole record at once, with its checksum.
+
+    Args:
+        path: where to.
+        record: its values.
+        beside: names of the files in the same folder that belong to it and have none of their own.
+
+    Raises:
+        InputError: a value is not finite, or the file cannot be written.
+    """
+    _encode(dict(record), path, None)
+    write_text(path, _encode(sealed(dict(record), path.parent, beside), path, 1) + "\n")
 
 
-def read_json(path: Path, keys: Sequence[str]) -> Record:
-    """Reads a whole record that must have ``keys``; {} if its stage has not run yet."""
+def read_json(path: Path, keys: Sequence[str], again: Path | None = None) -> Record:
+    """Reads a whole record that must have ``keys``; {} if its stage has not run yet.
+
+    Args:
+        path: where it lies.
+        keys: what it must have.
+        again: the file to delete so that its stage is repeated, if it is another one.
+
+    Raises:
+        InputError: it is damaged, or a file beside it that belongs to it.
+    """
     if not path.exists():
         return {}
-    record = _parse(path.read_text(encoding="utf-8"), path)
+    again = again or path
+    record = opened(_parse(_text(path, again), path, again=again), path, again)
     require(record, keys, str(path))
     return record
 
@@ -140,11 +162,20 @@ def _lines_until(path: Path, step: int) -> Iterator[str]:
 
 def _lines(path: Path) -> list[str]:
     """Lines with their ends; only a line feed ends one, whatever else a text may hold."""
-    with io.StringIO(path.read_text(encoding="utf-8") if path.exists() else "", "\n") as text:
+    with io.StringIO(_text(path, path) if path.exists() else "", "\n") as text:
         return list(text)
 
 
-def _parse(text: str, path: Path, line: int = 1) -> Record:
+def _text(path: Path, again: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: not UTF-8 at byte {error.start}; delete {again} and {AGAIN}"
+        ) from error
+
+
+def _parse(text: str, path: Path, line: int = 1, again: Path | None = None) -> Record:
     def refuse(constant: str) -> NoReturn:
         raise InputError(f"{path}:{line}: found {constant}; a record holds finite numbers only")
 
@@ -153,7 +184,7 @@ def _parse(text: str, path: Path, line: int = 1) -> Record:
     except json.JSONDecodeError as error:
         where = line + error.lineno - 1
         raise InputError(
-            f"{path}:{where}: not valid JSON ({error.msg}); delete the file and repeat its stage"
+            f"{path}:{where}: not valid JSON ({error.msg}); delete {again or path} and {AGAIN}"
         ) from error
     if not isinstance(record, dict):
         raise InputError(f"{path}:{line}: found {type(record).__name__}, a record is an object")

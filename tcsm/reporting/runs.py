@@ -84,14 +84,15 @@ class Run:
 
 def read_run(folder: Path) -> Run:
     """Reads a run's folder; raises InputError that names file and line of a damaged record."""
-    config, digest = _config(folder / "config.yaml")
     found = {stage: read_json(folder / name, KEYS[stage]) for stage, name in FILES.items()}
+    telemetry = {
+        stage: read_json(folder / f"{stage}.telemetry.json", KEYS["telemetry"], folder / name)
+        for stage, name in FILES.items()
+    }
+    config, digest = _config(folder / "config.yaml")
     for stage, name in FILES.items():
         _check_owner(found[stage], config, folder / name)
     _check_parts(found, folder)
-    telemetry = {
-        stage: read_json(folder / f"{stage}.telemetry.json", KEYS["telemetry"]) for stage in FILES
-    }
     return Run(
         folder=folder,
         experiment=str(config["experiment"]),

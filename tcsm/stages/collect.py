@@ -71,7 +71,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         owner = {"stage": "collect", "experiment": cfg.experiment, "seed": cfg.seed}
         write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         telemetry = describe(watch, buffer.tokens.numel(), devices.device)
-        write_json(out / "collect.telemetry.json", telemetry)
+        write_json(out / "collect.telemetry.json", telemetry, ("config.yaml",))
         record = {
             **owner,
             **calls,

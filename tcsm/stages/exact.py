@@ -85,10 +85,10 @@ def main(cfg: DictConfig, out: Path) -> None:
         }
         save_weights(out / "weights.safetensors", state.weights(), architecture(cfg))
         write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-        write_json(out / "exact.json", record)
+        write_json(out / "exact.json", record, ("metrics.jsonl",))
         telemetry = describe(watch, state.tokens, devices.device)
         telemetry |= {"cpu_seconds_per_step": seconds}
-        write_json(out / "exact.telemetry.json", telemetry)
+        write_json(out / "exact.telemetry.json", telemetry, ("config.yaml",))
 
 
 def _judge(world: World, law: Tensor) -> dict[str, float | None]:

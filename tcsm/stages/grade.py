@@ -84,11 +84,12 @@ def main(cfg: DictConfig, out: Path) -> None:
         drawn = _draw(cfg, tokenizer, devices)
         numbers = _numbers(cfg, drawn, tokenizer, devices)
         owner = {"stage": "grade", "experiment": cfg.experiment, "seed": cfg.seed}
-        if not (out / "train.json").exists():
-            write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+        own = () if (out / "train.json").exists() else ("config.yaml",)
+        for name in own:
+            write_text(out / name, OmegaConf.to_yaml(cfg, resolve=True))
         write_json(out / "grade.json", {**owner, **numbers})
         telemetry = describe(watch, drawn.tokens.numel(), devices.device)
-        write_json(out / "grade.telemetry.json", telemetry)
+        write_json(out / "grade.telemetry.json", telemetry, own)
 
 
 def _draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:

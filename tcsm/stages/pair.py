@@ -50,4 +50,4 @@ def main(cfg: DictConfig, out: Path) -> None:
     write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     write_json(out / "pair.json", record)
     telemetry = describe(watch, found.rows.numel(), torch.device("cpu"))
-    write_json(out / "pair.telemetry.json", telemetry)
+    write_json(out / "pair.telemetry.json", telemetry, ("config.yaml",))

@@ -46,4 +46,5 @@ def main(cfg: DictConfig, out: Path) -> None:
     write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     write_json(out / "reward.json", record)
     characters = sum(map(len, texts.texts + held_out.texts))
-    write_json(out / "reward.telemetry.json", describe(watch, characters, torch.device("cpu")))
+    telemetry = describe(watch, characters, torch.device("cpu"))
+    write_json(out / "reward.telemetry.json", telemetry, ("config.yaml",))

@@ -72,7 +72,8 @@ def main(cfg: DictConfig, out: Path) -> None:
         write_json(out / "targets.json", {**owner, **record})
         write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         telemetry = describe(watch, windows.numel(), devices.device)
-        write_json(out / "targets.telemetry.json", {**telemetry, **teacher.costs()})
+        telemetry |= teacher.costs()
+        write_json(out / "targets.telemetry.json", telemetry, ("config.yaml",))
 
 
 def compare(log_p: Laws, exact: Laws) -> dict[str, Any]:

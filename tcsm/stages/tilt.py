@@ -90,8 +90,10 @@ def main(cfg: DictConfig, out: Path) -> None:
             **aim.report(truth.law() if finite else aim.base),
         }
         write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-        write_json(out / "tilt.json", record if finite else _lost(record))
-        write_json(out / "tilt.telemetry.json", describe(watch, state.tokens, devices.device))
+        record = record if finite else _lost(record)
+        write_json(out / "tilt.json", record, ("metrics.jsonl",))
+        telemetry = describe(watch, state.tokens, devices.device)
+        write_json(out / "tilt.telemetry.json", telemetry, ("config.yaml",))
 
 
 def begin(cfg: DictConfig, model: nn.Module) -> None:

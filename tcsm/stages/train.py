@@ -99,7 +99,8 @@ def main(cfg: DictConfig, out: Path) -> None:
             _deliver(cfg, out, state, resumable.folder, train)
             flops = bare(model).flops_per_token(cfg.data.length)
             telemetry = describe(watch, state.tokens, devices.device, flops, devices.world)
-            write_json(out / "train.telemetry.json", {**telemetry, **answers.costs()})
+            beside = ("config.yaml", "telemetry.jsonl")
+            write_json(out / "train.telemetry.json", {**telemetry, **answers.costs()}, beside)
 
 
 def tidy(cfg: DictConfig) -> None:
@@ -183,7 +184,7 @@ def _deliver(
         "weights_sha256": digest(weights),
         "data_sha256": data.header.sha256,
     }
-    write_json(out / "train.json", summary)
+    write_json(out / "train.json", summary, ("metrics.jsonl",))
 
 
 def _fingerprint(cfg: DictConfig, *contents: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from tcsm.errors import InputError
 from tcsm.reporting import frames
+from tcsm.reporting.records import write_json
 from tcsm.reporting.runs import read_runs
 from tcsm.reporting.statistics import over_seeds
 
@@ -56,7 +57,7 @@ def test_other_sequences_are_refused(folders):
     path = next(f for f in folders if f.match("kjv/mdlm/seed-2")) / "evaluate.json"
     record = json.loads(path.read_text())
     record["splits"]["test"]["chars"][3] += 1
-    path.write_text(json.dumps(record))
+    write_json(path, record)
     with pytest.raises(InputError, match=r"mdlm/seed-2/evaluate.json: its test sequences are not"):
         frames.differences(read_runs(folders), ARMS, PAIRS, "test")
 
@@ -86,7 +87,7 @@ def test_a_metric_that_nobody_logs_gives_no_curve(runs):
 def test_noise_runs_from_clean_to_nothing(folders, level):
     path = folders[0] / "evaluate.json"
     record = json.loads(path.read_text()) | {"by_noise": [{**level, "nats_per_token": 2.0}]}
-    path.write_text(json.dumps(record))
+    write_json(path, record)
     rows = frames.by_noise(read_runs(folders[:1]), {"kjv/distribution": "D"})
     assert rows.to_dict("records") == [
         {"arm": "D", "seed": 0, "bound": "count", "noise": 0.25, "bits": 2.0 / math.log(2)}
@@ -97,7 +98,7 @@ def test_a_statistic_without_a_judge_is_not_a_number(folders):
     path = folders[0] / "samples.json"
     record = json.loads(path.read_text())
     record["runs"][0]["statistics"]["judge_bpc"] = None
-    path.write_text(json.dumps(record))
+    write_json(path, record)
     rows = frames.samples(read_runs(folders[:1]), {"kjv/distribution": "D"})
     assert len(rows) == 3
     assert rows["judge_bpc"].isna().tolist() == [True, False, False]

@@ -8,6 +8,7 @@ import pytest
 from tcsm.errors import InputError
 from tcsm.reporting.figures import Axis
 from tcsm.reporting.page import Context, build, prose
+from tcsm.reporting.records import write_json
 from tcsm.reporting.runs import read_runs
 from tcsm.reporting.sections.ablation import Ablation
 from tcsm.reporting.sections.base import Section, Text
@@ -164,7 +165,7 @@ def test_only_telemetry_depends_on_the_machine(folders, tmp_path):
     before = build(read_runs(folders), context(sections=arms), tmp_path / "a").read_bytes()
     for folder in folders:
         path = folder / "train.telemetry.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"cpu_seconds": 1.0}))
+        write_json(path, json.loads(path.read_text()) | {"cpu_seconds": 1.0})
     assert build(read_runs(folders), context(sections=arms), tmp_path / "b").read_bytes() == before
 
 

@@ -71,7 +71,7 @@ def test_a_file_that_is_not_there_is_empty(tmp_path: Path):
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        ('{"step": 2, "loss": 1', r"m.jsonl:2: not valid JSON .*repeat its stage"),
+        ('{"step": 2, "loss": 1', r"m.jsonl:2: not valid JSON .*run the same command again"),
         ('{"step": 2}', r"m.jsonl:2: missing loss; .*keys step, loss"),
         ('{"step": 2, "loss": NaN}', r"m.jsonl:2: found NaN; .*finite"),
         ('{"step": 1, "loss": 1.0}', r"m.jsonl:2: step 1 after 1; steps increase"),

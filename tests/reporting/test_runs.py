@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from tcsm.errors import InputError
+from tcsm.reporting.records import write_json
 from tcsm.reporting.runs import read_run, read_runs
 
 
 def change(path: Path, **changes: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    write_json(path, json.loads(path.read_text()) | changes)
 
 
 def test_a_run_is_read_whole(folders):
@@ -53,7 +54,7 @@ def test_a_damaged_configuration_is_refused(folders, text, message):
 def test_a_missing_key_is_named(folders):
     record = json.loads((folders[0] / "train.json").read_text())
     del record["parameters"]
-    (folders[0] / "train.json").write_text(json.dumps(record))
+    write_json(folders[0] / "train.json", record)
     with pytest.raises(InputError, match=r"train.json: missing parameters"):
         read_run(folders[0])
 

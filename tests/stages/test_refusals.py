@@ -328,9 +328,19 @@ def test_a_report_that_cannot_be(house, overrides, said):
 
 
 def test_a_damaged_record_is_named_with_its_line(house, run):
-    (run / "metrics.jsonl").write_text('{"step": 1, "tokens": 2, "loss": 1.0}\n{"step"\n')
+    (run / "train.json").write_text('{"seed": 0,\n "steps"')
     line = refusal(house, "report", f"runs=[{run}]")
-    assert line.startswith(f"{run}/metrics.jsonl:2: not valid JSON")
+    assert line.startswith(f"{run}/train.json:2: not valid JSON")
+
+
+def test_another_number_is_told_from_the_one_that_was_written(house, run):
+    text = (run / "metrics.jsonl").read_text()
+    (run / "metrics.jsonl").write_text(text.replace('"step": 2,', '"step": 3,'))
+    line = refusal(house, "report", f"runs=[{run}]")
+    assert line == (
+        f"{run}/metrics.jsonl: altered, train.json has another sha256; delete {run}/train.json "
+        "and run the same command again"
+    )
 
 
 # --- a full disk -------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from tcsm.reporting.records import write_json
 from tcsm.reporting.runs import read_runs
 from tcsm.reporting.sections.base import Chart, Missing, Passages
 from tcsm.reporting.sections.budget import Budget
@@ -99,7 +100,7 @@ def test_samples_without_a_judge_show_the_rest(folders):
         record = json.loads(path.read_text())
         for drawn in record["runs"]:
             drawn["statistics"]["judge_bpc"] = None
-        path.write_text(json.dumps(record))
+        write_json(path, record)
     section = Samples(ARMS)(read_runs(folders))
     charts = [block.name for block in section.blocks if isinstance(block, Chart)]
     assert charts == ["samples_entropy"]
