@@ -1,12 +1,11 @@
-"""What a configuration may name: objects of this package, with the arguments that they take.
+"""What a configuration may name: classes of this package, with the arguments that they take.
 
-A node is a mapping with a ``_target_``, the dotted name of a class or function. Its other keys are
-compared with the signature before anything is built, so that a mistake is told by its key.
+A node is a mapping with a ``_target_``, the dotted name of a class. Its other keys are compared
+with the signature before anything is built, so that a mistake is told by its key.
 """
 
 import difflib
 import inspect
-import pkgutil
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import UnionType
@@ -15,6 +14,7 @@ from typing import Any, Union, get_args, get_origin
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from tcsm.errors import InputError
+from tcsm.trust import find
 
 GET_OBJECT = "hydra.utils.get_object"  # the one target outside the package: names a constant of it
 MODULES = re.compile(r"(\w+\.)+")
@@ -48,7 +48,7 @@ def _check_node(node: DictConfig) -> None:
     if target == GET_OBJECT:
         return
     parameters = inspect.signature(made).parameters
-    given = {str(name): node[name] for name in node if not str(name).startswith("_")}
+    given = {str(name): node[name] for name in node if name not in ("_target_", "_partial_")}
     _check_names(key, target, parameters, given)
     needed = [n for n, p in parameters.items() if p.default is p.empty and n not in given]
     if needed and not node.get("_partial_"):
@@ -90,24 +90,18 @@ def _makes(node: DictConfig, wanted: Any) -> bool:  # noqa: ANN401 -- an annotat
         return callable(made)
     if str(node["_target_"]) == GET_OBJECT:
         return isinstance(made, wanted)
-    return not inspect.isclass(made) or issubclass(made, wanted)
+    return issubclass(made, wanted)
 
 
 def _target(node: DictConfig) -> Any:  # noqa: ANN401 -- any object of the package
-    """What a node names: a class, a function, or a constant of the package."""
-    target, field = str(node["_target_"]), "_target_"
+    """What a node names: a class, whose call does nothing but make an object, or a constant."""
+    key, target = _key(node), str(node["_target_"])
     if target == GET_OBJECT:
-        target, field = str(node.get("path")), "path"
-    return _find(f"{_key(node)}.{field}", target)
-
-
-def _find(key: str, target: str) -> Any:  # noqa: ANN401 -- any object of the package
-    if not target.startswith("tcsm."):
-        raise InputError(f"{key}: found {target}; it must start with 'tcsm.'")
-    try:
-        return pkgutil.resolve_name(target)
-    except (ImportError, AttributeError, ValueError):
-        raise InputError(f"{key}: {target} does not exist") from None
+        return find(f"{key}.path", str(node.get("path")))
+    made = find(f"{key}._target_", target)
+    if not inspect.isclass(made):
+        raise InputError(f"{key}._target_: {target} is not a class; found {made!r}")
+    return made
 
 
 def _key(node: DictConfig) -> str:

@@ -49,7 +49,7 @@ def mistake(*overrides: str) -> str:
         (["trainer.decay._target_=os.system"], "trainer.decay._target_", "start with 'tcsm.'"),
         (["corpus._target_=subprocess.run"], "corpus._target_", "start with 'tcsm.'"),
         (["corpus.normalize.path=os.system"], "corpus.normalize.path", "start with 'tcsm.'"),
-        (["net._target_=tcsm.nets.Nothing"], "net._target_", "does not exist"),
+        (["net._target_=tcsm.nets.Nothing"], "net._target_", "cannot be imported"),
         (["trainer.steps=[1"], "trainer.steps=[1: cannot be read", "KEY=VALUE"),
         (["trainer.steps"], "trainer.steps: cannot be read", "KEY=VALUE"),
         (["a b c"], "a b c: cannot be read", "KEY=VALUE"),

@@ -35,7 +35,7 @@ OPEN = {
     "corpus/local": ["corpus.path=text.txt"],
     "feed/on_policy": ["reward=classifier"],
     "labels/jsonl": ["labels.path=texts.jsonl"],
-    "reward/function": ["reward.path=builtins:len"],
+    "reward/function": ["reward.path=tcsm.data.normalize:text8"],
 }
 ABLATIONS = [name.removeprefix("ablation/") for name in FILES if name.startswith("ablation/")]
 

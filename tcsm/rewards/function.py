@@ -1,6 +1,5 @@
 """Any Python function as a reward."""
 
-import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from jaxtyping import Float64
 
 from tcsm.errors import InputError
 from tcsm.rewards.base import Reward
+from tcsm.trust import find
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Function(Reward):
     """A function that takes a list of texts and gives one number for each.
 
     Attributes:
-        path: "module:function"; Python must find the module, so say PYTHONPATH=. for one here.
+        path: "module:function"; Python must find the module, so say PYTHONPATH=. for one here, and
+            may call what is not of this package only if TCSM_TARGETS names the module.
 
     Raises:
         InputError: there is none.
@@ -35,11 +36,7 @@ class Function(Reward):
         """What the path names."""
         if ":" not in self.path:
             raise InputError(f"reward.path: found {self.path}, expected module:function")
-        try:
-            return pkgutil.resolve_name(self.path)
-        except Exception as error:  # a module of the user's may fail in any way
-            reason = f"{type(error).__name__}: {error}"
-            raise InputError(f"reward.path: {self.path} cannot be imported ({reason})") from error
+        return find("reward.path", self.path)
 
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "..."]:
         """What the function gives."""

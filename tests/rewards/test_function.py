@@ -19,7 +19,7 @@ class Judges:
     def total(texts):
         return len(texts)
 
-constant = 3
+constant = Judges()
 """
 
 
@@ -28,6 +28,7 @@ def module(tmp_path, monkeypatch):
     (tmp_path / "my_rewards.py").write_text(MODULE)
     (tmp_path / "broken.py").write_text("raise RuntimeError('not today')")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("TCSM_TARGETS", "my_rewards, broken, nowhere")
 
 
 def test_a_function_is_a_reward():
@@ -53,9 +54,9 @@ def test_a_function_of_another_shape_is_told():
             "my_rewards:consonants",
             r"my_rewards:consonants cannot be imported \(AttributeError: .*'consonants'",
         ),
-        ("my_rewards:constant", "my_rewards:constant is not callable: 3"),
+        ("my_rewards:constant", "my_rewards:constant is not callable: <my_rewards.Judges"),
         ("broken:f", r"broken:f cannot be imported \(RuntimeError: not today\)"),
-        (":f", ":f cannot be imported"),
+        (":f", "found :f; it must start with 'tcsm.'"),
     ],
 )
 def test_what_is_not_there_is_told_when_it_is_built(path, message):

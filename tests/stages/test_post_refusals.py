@@ -20,6 +20,11 @@ HERE = "reward.path=tests.stages.test_post_refusals"
 # --- rewards: functions that a user might write ------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _allowed(monkeypatch):
+    monkeypatch.setenv("TCSM_TARGETS", __name__)
+
+
 def nan(texts):
     return [float("nan") if at == 3 else 1.0 for at in range(len(texts))]
 

@@ -1,0 +1,53 @@
+"""Which code a configuration may name: what this package defines, and what its user allows.
+
+A configuration may be another's, such as the config.yaml of a pulled run. A dotted name in it must
+lead to something that is defined in ``tcsm``, or in a package that the environment variable
+``TCSM_TARGETS`` names: no configuration can set that. What a module imports is not its own.
+"""
+
+import os
+import pkgutil
+from collections.abc import Iterable
+from typing import Any
+
+from tcsm.errors import InputError
+
+VARIABLE = "TCSM_TARGETS"
+
+
+def packages() -> tuple[str, ...]:
+    """Ours, and those that the user allows: ``TCSM_TARGETS=my_package,another.module``."""
+    allowed = os.environ.get(VARIABLE, "").split(",")
+    return ("tcsm", *filter(None, map(str.strip, allowed)))
+
+
+def find(key: str, name: str) -> Any:  # noqa: ANN401 -- any object of a trusted package
+    """What a dotted name stands for; nothing of another package is imported for it.
+
+    Args:
+        key: where the name was found.
+        name: "package.module.Name" or "package.module:name".
+
+    Raises:
+        InputError: it belongs to another package, or cannot be imported.
+    """
+    trusted = packages()
+    if not _within(name.replace(":", "."), trusted):
+        raise InputError(
+            f"{key}: found {name}; it must start with 'tcsm.', or with a package that the "
+            f"environment variable {VARIABLE} names"
+        )
+    try:
+        found = pkgutil.resolve_name(name)
+    except Exception as error:  # a module of the user's may fail in any way
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"{key}: {name} cannot be imported ({reason})") from error
+    home = str(getattr(found, "__module__", type(found).__module__))
+    if not _within(home, trusted):
+        raise InputError(f"{key}: {name} is of {home}, not of {' or '.join(trusted)} itself")
+    return found
+
+
+def _within(name: str, trusted: Iterable[str]) -> bool:
+    """Whether a dotted name is that of a package or below it."""
+    return any(f"{name}.".startswith(f"{package}.") for package in trusted)
