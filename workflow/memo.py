@@ -14,7 +14,7 @@ class Memo:
     """Key → a JSON value, kept as long as the contents of some files stay what they are.
 
     Args:
-        path: where it is kept; a file that cannot be read is as none.
+        path: where it is kept; a file that is not as it was written is as none.
         files: what every value depends on.
     """
 
@@ -39,13 +39,18 @@ class Memo:
         with suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
+            body = json.dumps(self._values)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"basis": self.basis, "values": self._values}, file)
+                file.write(f"{self._seal(body)}\n{body}")
             os.replace(name, self.path)
 
     def _load(self) -> dict[str, Any]:
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            found = json.loads(self.path.read_text("utf-8"))
-            if found["basis"] == self.basis:
-                return dict(found["values"])
+        with suppress(OSError, ValueError):
+            seal, _, body = self.path.read_text("utf-8").partition("\n")
+            if seal == self._seal(body):
+                return dict(json.loads(body))
         return {}
+
+    def _seal(self, body: str) -> str:
+        """Of values and of what they depend on: a text that was altered would be a wrong run."""
+        return hashlib.sha256(f"{self.basis}\n{body}".encode()).hexdigest()
