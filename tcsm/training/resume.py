@@ -1,11 +1,13 @@
 """A run that may be killed at any moment: its state and journals in a scratch folder.
 
-The state records how long each journal was, so a restart cuts off what came after it, and the
-journals end up byte for byte as if nothing had happened.
+The state records how long each journal was and a digest of it, so a restart cuts off what came
+after it, and the journals end up byte for byte as if nothing had happened.
 """
 
+import hashlib
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +53,8 @@ class Resumable:
         """Puts the present state in place of the former."""
         if self.main:
             lengths = {name: _secured(self.folder / name) for name in JOURNALS}
-            checkpoint.save(self.path, state.tensors(), {"run": self.run, **lengths})
+            facts: checkpoint.Meta = {"run": self.run, **lengths, **self._digests(lengths)}
+            checkpoint.save(self.path, state.tensors(), facts)
 
     def _restore(self, state: TrainState) -> dict[str, int]:
         """Loads a state that fits; returns the lengths of its journals, empty for a new start."""
@@ -62,9 +65,9 @@ class Resumable:
             if meta.get("run") != self.run:
                 raise InputError(f"{self.path} is of another configuration")
             lengths = {name: int(meta[name]) for name in JOURNALS}
-            for name, length in lengths.items():
-                if _size(self.folder / name) < length:
-                    raise InputError(f"{self.folder / name} has lost lines")
+            for name, found in self._digests(lengths).items():
+                if found != meta.get(name):
+                    raise InputError(f"{self.folder / name.split()[0]} has lost or altered lines")
             state.load(tensors)
         except InputError as error:
             self._say(f"{error}; ignored, training starts from step 0")
@@ -72,15 +75,22 @@ class Resumable:
         self._say(f"{self.path}: training goes on after step {state.step}")
         return lengths
 
+    def _digests(self, lengths: Mapping[str, int]) -> dict[str, str]:
+        """SHA-256 of the journals up to some lengths."""
+        return {
+            f"{name} sha256": hashlib.sha256(_head(self.folder / name, length)).hexdigest()
+            for name, length in lengths.items()
+        }
+
     def _say(self, message: str) -> None:
         """A notice on stderr, from one process only."""
         if self.main:
             print(f"tcsm: {message}", file=sys.stderr, flush=True)
 
 
-def _size(path: Path) -> int:
-    """A file's bytes, 0 if there is none."""
-    return path.stat().st_size if path.exists() else 0
+def _head(path: Path, length: int) -> bytes:
+    """The first bytes of a file, none if there is no file."""
+    return path.read_bytes()[:length] if path.exists() else b""
 
 
 def _secured(path: Path) -> int:
@@ -96,4 +106,4 @@ def _secured(path: Path) -> int:
         raise InputError(
             f"{path} cannot be written ({error.strerror}); free some space"
         ) from error
-    return _size(path)
+    return path.stat().st_size

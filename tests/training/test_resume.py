@@ -117,14 +117,17 @@ def test_the_state_of_another_configuration_is_left_aside(tmp_path, unbroken, ca
     assert_same_run(tmp_path / "out", unbroken)
 
 
-@pytest.mark.parametrize("damage", ["state", "journal"])
+@pytest.mark.parametrize("damage", ["state", "journal", "line"])
 def test_a_damaged_scratch_is_said_and_started_anew(tmp_path, unbroken, capsys, damage):
     scratch = killed_after(tmp_path, 2 * 25)
     if damage == "state":
         raw = (scratch / "state.safetensors").read_bytes()
         (scratch / "state.safetensors").write_bytes(raw[:-9])
-    else:
+    elif damage == "journal":
         (scratch / "metrics.jsonl").unlink()
+    else:
+        rows = (scratch / "metrics.jsonl").read_text()
+        (scratch / "metrics.jsonl").write_text(rows.replace('"step": 3', '"step": 4'))
     toy.run(scratch, tmp_path / "out")
     assert "ignored, training starts from step 0" in capsys.readouterr().err
     assert_same_run(tmp_path / "out", unbroken)
