@@ -3,13 +3,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: report test lint clean
+.PHONY: report test slurm lint clean
 
 report: .venv/.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all --workflow-profile workflow/profiles/default
 
 test: .venv/.stamp lint
 	$(BIN)/python -m pytest -n 2 --quiet
+
+# The smoke report through a SLURM of one node on this machine: root, slurm-wlm, munge, minutes.
+slurm: .venv/.stamp
+	TCSM_SMOKE=1 $(BIN)/python -m pytest tests/slurm -k smoke --durations=1
 
 lint: .venv/.stamp
 	$(BIN)/ruff check .
