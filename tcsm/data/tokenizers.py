@@ -163,7 +163,7 @@ def _load(path: str, revision: str) -> Any:  # noqa: ANN401  transformers is not
     bare = "merges.txt" in there and not there & {"config.json", "tokenizer.json"}
     family = GPT2Tokenizer if bare else AutoTokenizer
     try:
-        return family.from_pretrained(path, revision=revision)
+        return family.from_pretrained(path, revision=revision, trust_remote_code=False)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path}: no tokenizer can be loaded from here: {reason}") from error

@@ -126,7 +126,7 @@ class BERT(Hub):
 
 
 class Pretrained(Hub):
-    """A checkpoint of the Hub or of a local folder.
+    """A checkpoint of the Hub or of a local folder; in safetensors, other files could run code.
 
     Args:
         name: of the repository, or a folder.
@@ -158,7 +158,7 @@ class Pretrained(Hub):
             transformers.AutoModelForCausalLM if causal else transformers.AutoModelForMaskedLM
         )
         try:
-            lm = kind.from_pretrained(name)
+            lm = kind.from_pretrained(name, use_safetensors=True, trust_remote_code=False)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"net.name: {name} cannot be loaded: {error}".split("\n")[0]

@@ -64,7 +64,8 @@ class HubClassifier(Reward):
         """
         from transformers import AutoModelForSequenceClassification as Kind  # noqa: PLC0415
 
-        model, told = self._loaded(Kind, output_loading_info=True)
+        safe = {"use_safetensors": True}  # other files could run code
+        model, told = self._loaded(Kind, output_loading_info=True, **safe)
         if told["missing_keys"]:
             lacking = ", ".join(sorted(told["missing_keys"])[:3])
             raise InputError(f"reward.name: {self.name} is no classifier, it lacks {lacking}")
@@ -119,7 +120,9 @@ class HubClassifier(Reward):
 
     def _loaded(self, kind: Any, **how: bool) -> Any:  # noqa: ANN401
         try:
-            return kind.from_pretrained(self.name, revision=self.revision, **how)
+            return kind.from_pretrained(
+                self.name, revision=self.revision, trust_remote_code=False, **how
+            )
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(
