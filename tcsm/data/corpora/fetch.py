@@ -9,17 +9,30 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tcsm.errors import InputError
 
 Opener = Callable[[urllib.request.Request], Any]
 
 _PARTIAL, _NOTHING_LEFT = 206, 416  # of the status codes of http
+# All that https needs: a redirection to http, ftp or file:// finds nobody who would open it.
+_HANDLERS = (
+    urllib.request.ProxyHandler,
+    urllib.request.HTTPSHandler,
+    urllib.request.HTTPRedirectHandler,
+    urllib.request.HTTPDefaultErrorHandler,
+    urllib.request.HTTPErrorProcessor,
+    urllib.request.UnknownHandler,
+)
 
 
 def open_url(request: urllib.request.Request) -> Any:  # noqa: ANN401  what urllib returns
-    """Opens a request with a time limit on each read."""
-    return urllib.request.urlopen(request, timeout=60)  # fetch refuses all but https
+    """Opens a request of https, with a time limit on each read."""
+    opener = urllib.request.OpenerDirector()
+    for handler in _HANDLERS:
+        opener.add_handler(handler())
+    return opener.open(request, timeout=60)
 
 
 def fetch(url: str, target: Path, sha256: str, opener: Opener = open_url) -> Path:
@@ -28,10 +41,13 @@ def fetch(url: str, target: Path, sha256: str, opener: Opener = open_url) -> Pat
     What has arrived lies in `target` + ".part", and a later call goes on from there.
 
     Raises:
-        InputError: for another scheme than https, no connection, or another sha256.
+        InputError: for another scheme than https, a password, no connection, or another sha256.
     """
-    if not url.startswith("https://"):
-        raise InputError(f"corpus.url must start with https://, found {url!r}")
+    scheme, place = _door(url)
+    if scheme != "https" or "@" in urlsplit(url).netloc:
+        raise InputError(
+            f"corpus.url must start with https:// and hold no password, found {scheme}://{place}"
+        )
     if not target.exists():
         part = target.with_name(target.name + ".part")
         try:
@@ -57,14 +73,21 @@ def _receive(url: str, part: Path, opener: Opener) -> None:
         if error.code == _NOTHING_LEFT and start:
             return  # all of it had arrived; the checksum decides
         raise
-    if not response.geturl().startswith("https://"):
-        raise OSError(f"redirected to {response.geturl()}, which is not https")
+    scheme, place = _door(response.geturl())
+    if scheme != "https":
+        raise OSError(f"redirected to {scheme}://{place}, which is not https")
     with response, part.open("ab" if response.status == _PARTIAL else "wb") as file:
         before = file.tell()
         shutil.copyfileobj(response, file, 1 << 20)
         arrived, length = file.tell() - before, response.headers.get("Content-Length")
     if length is not None and arrived < int(length):
         raise OSError(f"the connection broke after {arrived} of {length} bytes")
+
+
+def _door(url: str) -> tuple[str, str]:
+    """Scheme and host of a URL: what may be told of it, as the rest may hold a password."""
+    scheme, place, *_ = urlsplit(url)
+    return scheme, place.rpartition("@")[2]
 
 
 def _check(file: Path, sha256: str) -> None:
