@@ -26,10 +26,12 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from tcsm.errors import InputError
 from tcsm.signatures import check_arguments, near
-from tcsm.values import check_values
+from tcsm.values import check_values, require_no_password
 
 # Their constructors may read the disk or the network.
 UNBUILT = ("corpus", "tokenizer", "pretrained")
+# What a configuration says is written down and shown: it takes nothing from the environment.
+OmegaConf.clear_resolver("oc.env")
 
 
 def params_folder() -> Path:
@@ -73,9 +75,12 @@ def resolve(cfg: DictConfig) -> str:
     """Write a configuration as YAML text in which every interpolation has its value.
 
     Raises:
-        InputError: An interpolation names a key that does not exist, or a value is missing (???).
+        InputError: An interpolation names a key that does not exist, a value is missing (???), or
+            one holds a password.
     """
-    return OmegaConf.to_yaml(OmegaConf.create(_plain(cfg)))
+    text = OmegaConf.to_yaml(OmegaConf.create(_plain(cfg)))
+    require_no_password(text)
+    return text
 
 
 def cut(cfg: DictConfig, keys: Iterable[str]) -> str:
@@ -195,9 +200,11 @@ def _check_choices(overrides: Sequence[str], folder: Path) -> None:
     """Refuse a choice that has no file before Hydra sees it: it has many ways to fail."""
     for override in overrides:
         group, equals, choice = override.partition("=")
-        if not group.strip() or group.startswith("-"):
+        if not group.strip("+~ ") or group.startswith("-"):
             raise InputError(f"{override}: found no key; expected KEY=VALUE")
-        if equals and (folder / group).is_dir():
+        if re.match(r"[+~\s]*hydra\b", group):  # its search path may import any package
+            raise InputError(f"{override}: a run has no settings of Hydra")
+        if equals and re.fullmatch(r"\w+(/\w+)*", group) and (folder / group).is_dir():
             files = sorted((folder / group).rglob("*.yaml"))
             choices = [f.relative_to(folder / group).with_suffix("").as_posix() for f in files]
             if choice not in choices:

@@ -1,5 +1,6 @@
 """The plain keys of a run, those that are no argument of an object: what each may hold."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -68,6 +69,18 @@ KINDS = {
     "collecting.batch": COUNT,
     "collecting.corpus": FLAG,
 }
+
+
+def require_no_password(text: str) -> None:
+    """Refuse an address with a user or a password in a configuration, which others will read.
+
+    Raises:
+        InputError: it names the key, and does not repeat the address.
+    """
+    found = re.search(r"(?m)^[ -]*(.*?)\w+://[^\s/]*@", text)
+    if found:
+        key = found[1].partition(":")[0] or "an address"
+        raise InputError(f"{key}: holds a user or a password; write the address without it")
 
 
 def check_values(cfg: DictConfig) -> None:
