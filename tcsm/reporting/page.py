@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup, escape
 
 from tcsm.errors import InputError
@@ -87,6 +88,8 @@ def _publish(section: Section, context: Context, out: Path) -> dict[str, object]
 
 
 def _show(block: Block, captions: Path, out: Path) -> dict[str, object]:
+    if re.search(r"[^\w.-]", block.name):
+        raise InputError(f"report: {block.name!r} names files; expected letters, digits, . _ -")
     shared = block.caption if isinstance(block, Table | Chart) else ""
     paths = [captions / f"{name}.md" for name in (block.name, shared) if name]
     caption = next((path.read_text(encoding="utf-8") for path in paths if path.exists()), "")
@@ -94,7 +97,7 @@ def _show(block: Block, captions: Path, out: Path) -> dict[str, object]:
 
 
 def _environment(template: Path) -> Environment:
-    environment = Environment(
+    environment = SandboxedEnvironment(  # a configuration may name any folder
         loader=FileSystemLoader(template),
         autoescape=True,
         undefined=StrictUndefined,

@@ -1,6 +1,7 @@
 """Tables: a frame of numbers and how a reader sees it, as page rows, CSV and LaTeX.
 
-The CSV keeps every number of the frame; page and LaTeX (booktabs) show the formatted columns.
+The CSV keeps every number of the frame; page and LaTeX (booktabs) show the formatted columns. A
+text that a spreadsheet would compute, such as "=1+1", has an apostrophe before it in the CSV.
 """
 
 from collections.abc import Callable
@@ -77,9 +78,18 @@ class Table:
 def write(table: Table, folder: Path) -> None:
     """Writes the table as ``NAME.csv`` (numbers) and ``NAME.tex`` (as shown)."""
     folder.mkdir(parents=True, exist_ok=True)
-    csv = table.frame.to_csv(index=False, lineterminator="\n")
+    frame = table.frame.rename(columns=_inert)
+    for name in frame.select_dtypes(exclude="number"):
+        frame[name] = frame[name].map(_inert)
+    csv = frame.to_csv(index=False, lineterminator="\n")
     (folder / f"{table.name}.csv").write_text(csv, encoding="utf-8")
     (folder / f"{table.name}.tex").write_text(latex(table), encoding="utf-8")
+
+
+def _inert(value: Any) -> Any:  # noqa: ANN401 -- a cell of any kind
+    """A text that no spreadsheet takes for a formula; numbers as they are."""
+    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if formula else value
 
 
 def latex(table: Table) -> str:
