@@ -179,6 +179,6 @@ def test_every_ablation_of_every_scale_is_well_formed() -> None:
     params = TOP / "params"
     names = [file.stem for file in (params / "ablation").glob("*.yaml")]
     for name in names:
-        for scale in ("smoke", "default", "long", "full"):
+        for scale in ("smoke", "default", "ratios", "long", "full"):
             arms = read(name, scale, params)
             assert len({arm.name for arm in arms}) == len(arms) > 0

@@ -1,0 +1,204 @@
+"""Learning rates: every arm of a question at the same few, at a seed that no report shows.
+
+    python -m benchmarks.rates --scale default density_ratio tilt reward preference
+
+A copy of ``params/`` below ``results/rates`` gives each question one axis more, the rate, and the
+scale one seed. Arms are compared by the validation split and by the reward,
+where the report asks the test split and the judge. Prints the rate that each arm does best at.
+"""
+
+import argparse
+import contextlib
+import json
+import math
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+
+from benchmarks.train_step import commit, processor
+from tcsm.outcomes import FILES
+from tcsm.reporting import ablations
+from tcsm.reporting.runs import Run, read_runs
+from tcsm.reporting.sections.preference import wins
+from workflow.runs import Runs
+
+SEED = 3
+LIMIT = 0.05  # of the starting model's validation BPC
+TOP, FOLDER = Path(__file__).parents[1], Path("results/rates")
+RESULT = Path("benchmarks/results/rates.json")
+UNTRAINED = ("trainer.steps=0", "stages=[grade]")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What its arms are given, and what they are chosen by.
+
+    Attributes:
+        axis: the one that says what an arm does.
+        rates: the same for all arms.
+        criterion: the measure that should be small.
+        start: the arm that nothing was done to, if text has a price.
+        keep: values of other axes, if not all.
+        overrides: of every arm.
+    """
+
+    axis: str
+    rates: tuple[str, ...]
+    criterion: str
+    start: str | None = None
+    keep: dict[str, list[str]] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+
+
+QUESTIONS = {
+    "density_ratio": Question(
+        "ratio", ("0.0001", "0.0003", "0.001", "0.003", "0.01"), "valid_bpc"
+    ),
+    "tilt": Question(
+        "way", ("0.0003", "0.001", "0.003", "0.01", "0.03"), "tv", keep={"beta": ["0.4", "0.2"]}
+    ),
+    "reward": Question(
+        "method",
+        ("0.0003", "0.0006", "0.001", "0.003", "0.006"),
+        "loss",
+        "none",
+        overrides=("grading.count=192",),
+    ),
+    "preference": Question(
+        "objective", ("0.0001", "0.0003", "0.001", "0.003"), "lost", "reference"
+    ),
+}
+
+
+def ask(question: Question, plan: dict, scale: str) -> dict:
+    """The file of a question with the axis ``rate``; what is not trained takes one rate alone."""
+    rates = {rate: [f"trainer.learning_rate={rate}"] for rate in question.rates}
+    values = plan["axes"][question.axis]
+    idle = [value for value, lines in values.items() if {*lines} & {*UNTRAINED}]
+    alone = [{question.axis: value, "rate": r} for value in idle for r in question.rates[1:]]
+    own = plan["scales"].get(scale, {}).get("overrides", [])
+    part = {"overrides": [*own, *question.overrides], "keep": question.keep}
+    return {
+        **plan,
+        "axes": {**plan["axes"], "rate": rates},
+        "without": [*plan.get("without", []), *alone],
+        "scales": {scale: part},
+    }
+
+
+def write_params(names: Sequence[str], scale: str) -> dict[str, dict]:
+    """The copy of ``params/`` in which these questions have their axis and the scale its seed."""
+    copy = FOLDER / "params"
+    shutil.copytree(TOP / "params", copy, dirs_exist_ok=True)
+    plans = {}
+    for name in names:
+        file = copy / f"ablation/{name}.yaml"
+        plans[name] = ask(QUESTIONS[name], yaml.safe_load(file.read_text()), scale)
+        file.write_text(yaml.safe_dump(plans[name], sort_keys=False))
+    file = copy / f"scale/{scale}.yaml"
+    only = {"pretrain": [], "seeds": [SEED], "ablations": list(names), "judge": None}
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **only}))
+    return plans
+
+
+def run(scale: str) -> None:
+    """Everything that the copy asks for and that is not there yet, a stage in one process."""
+    runs = Runs(scale)
+    for root in {runs.root(name) for name in runs.arms}:
+        if not Path(root).exists():
+            call("prepare", runs.corpus_text(root))
+    waiting = {**runs.arms}
+    while waiting:
+        ready = [n for n in waiting if waiting.keys().isdisjoint(runs.needs(n).values())]
+        for stage, record in FILES.items():
+            asked = [name for name in ready if stage in waiting[name].stages]
+            missing = [n for n in asked if not Path(runs.folder(n, SEED), record).exists()]
+            if missing:
+                call(stage, runs.run_text(stage, missing, SEED))
+        waiting = {name: arm for name, arm in waiting.items() if name not in ready}
+
+
+def call(stage: str, text: str) -> None:
+    """One command of the console, which must succeed."""
+    command = [sys.executable, "-m", "tcsm", stage, "--config", "-"]
+    subprocess.run(command, input=text, text=True, check=True)
+
+
+def table(name: str, scale: str) -> pd.DataFrame:
+    """A row an arm and rate: what it is chosen by, what it costs the text."""
+    question = QUESTIONS[name]
+    runs = read_runs(sorted(FOLDER.glob(f"results/{scale}/{name}/*/seed-{SEED}")))
+    rows = ablations.read(runs, name, {}).runs.assign(cost=0.0)
+    if question.start:
+        of = {run.experiment: run for run in runs}
+        start = rows[rows[question.axis] == question.start].iloc[0]
+        told = [_graded(of[each], of[start["experiment"]]) for each in rows["experiment"]]
+        rows = rows.assign(**pd.DataFrame(told), cost=rows["valid_bpc"] / start["valid_bpc"] - 1)
+    rows["arm"] = [each.rpartition("-")[0] for each in rows["experiment"]]
+    rows.loc[~rows["finite"], question.criterion] = math.inf
+    kept = dict.fromkeys(["arm", "rate", question.criterion, "valid_bpc", "cost", "cpu_seconds"])
+    return rows[rows["rate"].isin(question.rates)][[*kept]]
+
+
+def _graded(run: Run, start: Run) -> dict[str, float]:
+    """The mean of −R, and the share of comparisons with the start that are lost by R."""
+    ours, theirs = (np.array(one.grade["rewards"]) for one in (run, start))
+    return {"loss": -ours.mean(), "lost": 1 - wins(ours, theirs)}
+
+
+def choose(rows: pd.DataFrame, criterion: str) -> dict[str, str]:
+    """Arm → the rate of the best criterion at a cost within the limit, else of the least cost."""
+    chosen = {}
+    for arm, found in rows.groupby("arm", sort=False):
+        cheap = found[found["cost"] <= LIMIT]
+        best = found["cost"].idxmin() if cheap.empty else cheap[criterion].idxmin()
+        if len(found) > 1:
+            chosen[str(arm)] = str(found.loc[best, "rate"])
+    return chosen
+
+
+def keep(name: str, scale: str, plan: dict, rows: pd.DataFrame, chosen: dict[str, str]) -> None:
+    """Write a question's part of the result, with all that it depends on."""
+    result = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    cuda = torch.cuda.is_available()
+    result[name] = {
+        "device": torch.cuda.get_device_name() if cuda else processor(),
+        "torch": torch.__version__,
+        "commit": commit(TOP),
+        "scale": scale,
+        "seed": SEED,
+        "limit": LIMIT,
+        "criterion": QUESTIONS[name].criterion,
+        "chosen": chosen,
+        "plan": plan,
+        "rows": json.loads(rows.to_json(orient="records")),
+    }
+    RESULT.write_text(json.dumps({"benchmark": "rates", **result}, indent=1) + "\n")
+
+
+def main() -> None:
+    """Run, choose, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("questions", nargs="+", choices=QUESTIONS)
+    parser.add_argument("--scale", default="default")
+    options = parser.parse_args()
+    plans = write_params(options.questions, options.scale)
+    with contextlib.chdir(FOLDER):
+        run(options.scale)
+    for name in options.questions:
+        rows = table(name, options.scale)
+        chosen = choose(rows, QUESTIONS[name].criterion)
+        print(rows.to_string(index=False, float_format="%.4f"), *chosen.items(), sep="\n")
+        keep(name, options.scale, plans[name], rows, chosen)
+
+
+if __name__ == "__main__":
+    main()
