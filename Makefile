@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: report test slurm lint clean
+.PHONY: report test slurm chaos lint clean
 
 report: .venv/.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all --workflow-profile workflow/profiles/default
@@ -14,6 +14,10 @@ test: .venv/.stamp lint
 # The smoke report through a SLURM of one node on this machine: root, slurm-wlm, munge, minutes.
 slurm: .venv/.stamp
 	TCSM_SMOKE=1 $(BIN)/python -m pytest tests/slurm -k smoke --durations=1
+
+# Killed at random moments, files altered, disks full: ten minutes. Another SEED, other moments.
+chaos: .venv/.stamp
+	CHAOS=1 SEED=$(or $(SEED),0) STRIKES=$(or $(STRIKES),20) $(BIN)/python -m pytest tests/chaos -s -v
 
 lint: .venv/.stamp
 	$(BIN)/ruff check .

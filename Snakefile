@@ -17,4 +17,4 @@ include: "workflow/rules/report.smk"
 
 rule all:
     default_target: True
-    input: REPORT
+    input: REPORT, RUNS.records(RUNS.arms), DATA  # all by name: of others none would be missed

@@ -1,5 +1,8 @@
 """From text to token files, and the proof that they are the expected ones."""
 
+ROOTS = sorted({RUNS.root(n) for n, a in RUNS.arms.items() if any(map(RUNS.reads_text, a.stages))})
+DATA = expand(["{root}/train.tok", "results/manifests/{root}.sha256"], root=ROOTS)
+
 
 rule prepare:
     output:

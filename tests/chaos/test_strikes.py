@@ -1,0 +1,40 @@
+"""Killed at any moment, the pipeline ends with the same bytes and leaves nothing behind."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.chaos.house import IS_LONG, Pipeline, long_form
+from tests.chaos.strikes import plan, suffer
+
+Fresh = Callable[[], Pipeline]
+
+
+def test_killed_at_random_moments_it_ends_the_same(
+    undisturbed: Pipeline, seconds: float, fresh: Fresh, tmp_path: Path
+) -> None:
+    """On one core, where the undisturbed run had two."""
+    seed = int(os.environ.get("SEED", "0"))
+    count = int(os.environ.get("STRIKES", "20" if IS_LONG else "3"))
+    strikes, number = plan(seed, count, seconds), 0
+    print(f"\nSEED={seed} STRIKES={count}, over {seconds:.1f} s")
+    while strikes:
+        pipeline = fresh()
+        for hit in suffer(pipeline, strikes, 1, tmp_path / "said.txt"):
+            number += 1
+            print(f"strike {number:2}  {hit}", flush=True)
+        assert pipeline.outcome() == undisturbed.outcome()
+        assert pipeline.temporary() == []
+
+
+@long_form
+def test_the_number_of_cores_changes_no_bit(undisturbed: Pipeline, fresh: Fresh) -> None:
+    pipeline = fresh()
+    done = pipeline.python("-m", "snakemake", "--cores", "1", "--config", "scale=tiny")
+    assert done.returncode == 0, done.stderr
+    assert pipeline.outcome() == undisturbed.outcome()
+
+
+@long_form
+def test_after_all_of_it_there_is_nothing_to_do(undisturbed: Pipeline) -> None:
+    assert undisturbed.plan("--config", "scale=tiny") == {}

@@ -1,0 +1,96 @@
+"""Two at once, and clocks that jump: by the toy house, whose stages take no time."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.house import long_form
+from tests.workflow.house import House, build
+
+WAIT = "    while not __import__('pathlib').Path('go').exists(): __import__('time').sleep(0.05)\n"
+YEAR = 365 * 86400
+
+
+def until(event: Callable[[], object]) -> None:
+    """Wait for something that must come within two minutes."""
+    deadline = time.monotonic() + 120
+    while not event():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_second_snakemake_is_refused_and_the_first_unharmed(tmp_path: Path) -> None:
+    house = build(tmp_path / "house")
+    house.edit("tcsm/stages/train.py", "    objective =", f"{WAIT}    objective =")
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    first = subprocess.Popen(command, cwd=house.folder, stderr=subprocess.PIPE, text=True)
+    until(lambda: list(house.folder.glob("results/.scratch/**/.train.lock")))
+    second = house.snakemake()
+    assert second.returncode != 0
+    assert "Directory cannot be locked" in second.stdout + second.stderr
+    assert "other instances of snakemake" in " ".join((second.stdout + second.stderr).split())
+    (house.folder / "go").touch()
+    assert first.wait() == 0, first.stderr.read()
+    assert house.plan() == {}
+
+
+def test_what_failed_after_an_edit_is_made_again(house: House) -> None:
+    """Snakemake removes the outputs of a failed job; the page of the former run is still there."""
+    fail = "1 // (1 - __import__('pathlib').Path('fail').exists())"
+    house.edit("tcsm/objectives/score.py", "return self.weight", f"return {fail} * self.weight")
+    (house.folder / "fail").touch()
+    assert house.snakemake().returncode != 0
+    (house.folder / "fail").unlink()
+    assert (house.folder / "reports/index.html").exists()
+    assert house.plan() == {"train": 2, "evaluate": 1, "sample": 1, "report": 1}
+    (house.folder / "data/toy/train.tok").unlink()
+    assert house.plan()["prepare"] == 1
+
+
+def touch(house: House, pattern: str, moment: float) -> None:
+    files = [path for path in house.folder.rglob(pattern) if path.is_file()]
+    assert files
+    for path in files:
+        os.utime(path, (moment, moment))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """A toy house whose report is made."""
+    made = build(tmp_path / "house")
+    done = made.snakemake()
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+@long_form
+def test_files_of_another_clock_rerun_nothing(house: House) -> None:
+    now = time.time()
+    for inputs, outputs in ((now + YEAR, now - YEAR), (now - YEAR, now + YEAR)):
+        for name in ("*.tok", "weights.safetensors", "train.json"):
+            touch(house, name, inputs)
+        for name in ("evaluate.json", "index.html"):
+            touch(house, name, outputs)
+        assert house.plan() == {}
+
+
+@long_form
+def test_files_of_the_future_hide_no_edit(house: House) -> None:
+    """Snakemake makes nothing from files that are newer than now, and names the first of them."""
+    touch(house, "results/**/*", time.time() + YEAR)
+    house.edit("params/objective/score.yaml", "2.0", "3.0")
+    done = house.snakemake()
+    assert done.returncode != 0
+    assert "than input results/manifests/data/toy.sha256" in done.stderr
+    assert "clock skew" in done.stderr
+    touch(house, "results/**/*", time.time())
+    done = house.snakemake()
+    assert done.returncode == 0, done.stderr
+    run = house.folder / "results/default/toy/score/seed-1"
+    assert (run / "weights.safetensors").read_text() == "9.0"
+    assert house.plan() == {}
