@@ -2,53 +2,30 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from tcsm.data.corpora.base import Corpus
-from tcsm.data.tokenfile import Header, Piece, describe, write_tokens
-from tcsm.data.tokenizers import Tokenizer
-from tcsm.errors import InputError
+from tcsm.data.shards import Shards
+from tcsm.data.tokenfile import Header, describe, write_tokens
 
 
-def prepare(corpus: Corpus, tokenizer: Tokenizer, root: str | Path) -> dict[str, Header]:
+def prepare(corpus: Corpus, shards: Shards, root: str | Path) -> dict[str, Header]:
     """Writes the splits of a corpus below `root` and returns their headers.
 
     They grow in a folder of their own and move once all are there, so that a corpus that fails
-    leaves the former files as they were.
+    leaves the former files as they were. The shards are removed at the end; those of a run that
+    was stopped stay, and the next one takes them over.
     """
     fresh = Path(root) / "unfinished"
     try:
-        headers = {
-            split: write_tokens(
-                fresh / f"{split}.tok",
-                pieces(documents, tokenizer, corpus.title),
-                describe(tokenizer, corpus.title, split),
-            )
-            for split, documents in corpus.splits().items()
-        }
+        headers = {}
+        for split, documents in corpus.splits().items():
+            header = describe(shards.tokenizer, corpus.title, split)
+            path = fresh / f"{split}.tok"
+            headers[split] = write_tokens(path, shards.pieces(documents, header), header)
         for split in headers:
             os.replace(fresh / f"{split}.tok", Path(root) / f"{split}.tok")
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(shards.folder, ignore_errors=True)
     return headers
-
-
-def pieces(documents: Iterable[str], tokenizer: Tokenizer, title: str) -> Iterator[Piece]:
-    """The tokens of each document, and the separator between two of them.
-
-    Raises:
-        InputError: a symbol that the tokenizer does not know, with the title of the corpus.
-    """
-    separator = np.array([tokenizer.separator], dtype=tokenizer.dtype)
-    between = Piece(separator, int(tokenizer.characters(separator[None])[0]))
-    for number, text in enumerate(documents):
-        if number:
-            yield between
-        try:
-            tokens = tokenizer.encode(text)
-        except InputError as error:
-            raise InputError(f"corpus {title}: {error}") from error
-        yield Piece(tokens, int(tokenizer.characters(tokens[None])[0]))

@@ -1,17 +1,34 @@
 """Text becomes token files: ``data.root``/{train,valid,test}.tok."""
 
+import os
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from tcsm.config import build
 from tcsm.data.prepare import prepare
+from tcsm.data.shards import Shards
+from tcsm.errors import InputError
 
 READS = ("out", "corpus", "tokenizer", "data.root")
+SCRATCH = Path("results/.scratch/prepare")
 
 
 def main(cfg: DictConfig, out: Path) -> None:
-    """Load the corpus, verify it, tokenize it, write it."""
-    headers = prepare(build(cfg.corpus), build(cfg.tokenizer), cfg.data.root)
+    """Load the corpus, verify it, tokenize it, write it.
+
+    The number of processes, ``TCSM_WORKERS``, is no part of the configuration: with another one
+    the same bytes need not be made again.
+    """
+    folder = SCRATCH / str(cfg.data.root).strip("/").replace("/", "-")
+    shards = Shards(folder, build(cfg.tokenizer), _workers())
+    headers = prepare(build(cfg.corpus), shards, cfg.data.root)
     for split, header in headers.items():
         print(f"{cfg.data.root}/{split}.tok: {header.count:,} tokens of {header.tokenizer}")
+
+
+def _workers() -> int:
+    found = os.environ.get("TCSM_WORKERS", "1")
+    if not found.isdecimal():
+        raise InputError(f"TCSM_WORKERS must be a whole number of 1 or more, found {found!r}")
+    return int(found)

@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 
 from tcsm.data.corpora.base import Corpus
-from tcsm.data.prepare import pieces, prepare
+from tcsm.data.prepare import prepare
+from tcsm.data.shards import Shards, pieces
 from tcsm.data.tokenfile import open_tokens, read_header
 from tcsm.data.tokenizers import Bytes, Letters
 from tcsm.errors import InputError
+
+
+def make(corpus, tmp_path):
+    return prepare(corpus, Shards(tmp_path / "shards", Letters()), tmp_path / "data")
 
 
 class Fable(Corpus):
@@ -18,7 +23,7 @@ class Fable(Corpus):
 
 
 def test_prepare_writes_three_files(tmp_path):
-    headers = prepare(Fable(), Letters(), tmp_path / "data")
+    headers = make(Fable(), tmp_path)
     assert [*headers] == ["train", "valid", "test"]
     for split, text in [("train", "the fox the crow"), ("valid", "cheese"), ("test", "a tree")]:
         file = open_tokens(tmp_path / "data" / f"{split}.tok", Letters())
@@ -42,8 +47,8 @@ def test_unknown_symbol_leaves_no_file(tmp_path):
     with pytest.raises(
         InputError, match="corpus fable: the tokenizer 'letters' has no symbol 'A'"
     ):
-        prepare(Bad(), Letters(), tmp_path)
-    assert not list(tmp_path.iterdir())
+        make(Bad(), tmp_path)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_corpus_that_fails_late_leaves_the_former_files(tmp_path):
@@ -51,8 +56,8 @@ def test_a_corpus_that_fails_late_leaves_the_former_files(tmp_path):
         def splits(self):
             return {"train": ["another text"], "valid": ["fine"], "test": ["no, not fine"]}
 
-    prepare(Fable(), Letters(), tmp_path)
-    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    make(Fable(), tmp_path)
+    before = {file.name: file.read_bytes() for file in (tmp_path / "data").iterdir()}
     with pytest.raises(InputError, match="no symbol ','"):
-        prepare(Bad(), Letters(), tmp_path)
-    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+        make(Bad(), tmp_path)
+    assert {file.name: file.read_bytes() for file in (tmp_path / "data").iterdir()} == before

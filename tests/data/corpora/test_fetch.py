@@ -106,9 +106,7 @@ def test_other_schemes_are_refused(target, url):
 
 
 def test_redirection_away_from_https_is_refused(target):
-    with pytest.raises(
-        InputError, match=r"redirected to http://example.org, which is not https"
-    ):
+    with pytest.raises(InputError, match=r"redirected to http://example.org, which is not https"):
         fetch(URL, target, SHA256, Server(url="http://example.org/a"))
     assert not target.exists()
 

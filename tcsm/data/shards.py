@@ -1,0 +1,130 @@
+"""Shards: documents become tokens part by part, in several processes; what is done is kept.
+
+A shard is a token file named by a hash of its texts and its tokenizer. So one that lies there is
+either the right one or not asked for, and a run that was killed goes on behind the last it wrote.
+"""
+
+import hashlib
+import multiprocessing
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from tcsm.data.tokenfile import Header, Piece, TokenFile, open_tokens, write_tokens
+from tcsm.data.tokenizers import Tokenizer
+from tcsm.errors import InputError
+
+CHARACTERS = 2**22  # of a shard, or what the document has that ends it
+
+Texts = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Shards:
+    """How a split is tokenized.
+
+    Attributes:
+        folder: where the shards lie until all are there.
+        tokenizer: which tokens.
+        workers: processes; no byte depends on it.
+        characters: at least so many in a shard, but for the last.
+    """
+
+    folder: Path
+    tokenizer: Tokenizer
+    workers: int = 1
+    characters: int = CHARACTERS
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise InputError(f"TCSM_WORKERS must be 1 or more, found {self.workers}")
+
+    def pieces(self, documents: Iterable[str], header: Header) -> Iterator[Piece]:
+        """The tokens of a split, shard by shard, in the order of its documents."""
+        make = partial(_make, self.folder, self.tokenizer, header)
+        start, count = time.monotonic(), 0
+        for number, path in enumerate(self._paths(make, self._cut(documents)), start=1):
+            shard = open_tokens(path, self.tokenizer)
+            count += shard.header.count
+            pace = count / max(time.monotonic() - start, 1e-3)
+            print(
+                f"{header.corpus} {header.split}: shard {number}, {count:,} tokens, "
+                f"{pace / 1e6:.1f} M a second",
+                file=sys.stderr,
+            )
+            yield Piece(shard.tokens, shard.header.characters)
+
+    def _cut(self, documents: Iterable[str]) -> Iterator[Texts]:
+        """The texts of each shard; behind the first, "" stands for what is before a separator."""
+        texts: list[str] = []
+        size = 0
+        for text in documents:
+            texts.append(text)
+            size += len(text)
+            if size >= self.characters:
+                yield tuple(texts)
+                texts, size = [""], 0
+        if texts != [""]:
+            yield tuple(texts)
+
+    def _paths(self, make: Callable[[Texts], Path], shards: Iterable[Texts]) -> Iterator[Path]:
+        """The shards as files; so few wait that memory stays what it is."""
+        if self.workers == 1:
+            yield from map(make, shards)
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(self.workers, context) as pool:
+            waiting: deque[Future[Path]] = deque()
+            try:
+                for texts in shards:
+                    waiting.append(pool.submit(make, texts))
+                    if len(waiting) > 2 * self.workers:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+
+def pieces(documents: Iterable[str], tokenizer: Tokenizer, title: str) -> Iterator[Piece]:
+    """The tokens of each document, and the separator between two of them.
+
+    Raises:
+        InputError: a symbol that the tokenizer does not know, with the title of the corpus.
+    """
+    separator = np.array([tokenizer.separator], dtype=tokenizer.dtype)
+    between = Piece(separator, int(tokenizer.characters(separator[None])[0]))
+    for number, text in enumerate(documents):
+        if number:
+            yield between
+        try:
+            tokens = tokenizer.encode(text)
+        except InputError as error:
+            raise InputError(f"corpus {title}: {error}") from error
+        yield Piece(tokens, int(tokenizer.characters(tokens[None])[0]))
+
+
+def _make(folder: Path, tokenizer: Tokenizer, header: Header, texts: Texts) -> Path:
+    """The file of a shard, written unless it is there and whole."""
+    digest = hashlib.sha256(f"{tokenizer.name} {tokenizer.fingerprint}".encode())
+    for text in texts:
+        content = text.encode(errors="surrogatepass")
+        digest.update(len(content).to_bytes(8, "little") + content)
+    path = folder / f"{digest.hexdigest()}.tok"
+    if _opened(path, tokenizer) is None:
+        write_tokens(path, pieces(texts, tokenizer, header.corpus), header)
+    return path
+
+
+def _opened(path: Path, tokenizer: Tokenizer) -> TokenFile | None:
+    try:
+        return open_tokens(path, tokenizer)
+    except InputError:
+        return None

@@ -1,0 +1,120 @@
+"""Shards: the same bytes whatever the number of processes, and nothing done twice."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tcsm.data.corpora.base import Corpus
+from tcsm.data.prepare import prepare
+from tcsm.data.shards import Shards, pieces
+from tcsm.data.tokenfile import describe, open_tokens, write_tokens
+from tcsm.data.tokenizers import Letters
+from tcsm.errors import InputError
+
+TEXTS = ["the fox", "", "the crow", "cheese", "a", "tree and then"]
+
+
+class Fable(Corpus):
+    title = "fable"
+
+    def splits(self):
+        return {"train": iter(TEXTS), "valid": ["cheese"], "test": ["a tree"]}
+
+
+class Counted(Letters):
+    """Letters that count the texts they encode."""
+
+    def __init__(self, stop=None):
+        super().__init__()
+        self.encoded, self.stop = [], stop
+
+    def encode(self, text):
+        if text == self.stop:
+            raise KeyboardInterrupt
+        self.encoded.append(text)
+        return super().encode(text)
+
+
+def files(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.fixture
+def serial(tmp_path):
+    """The train split as one stream, without shards."""
+    header = describe(Letters(), "fable", "train")
+    write_tokens(tmp_path / "serial.tok", pieces(TEXTS, Letters(), "fable"), header)
+    return (tmp_path / "serial.tok").read_bytes()
+
+
+@pytest.mark.parametrize("characters", [1, 8, 100])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_bytes_are_those_of_one_stream(tmp_path, serial, characters, workers):
+    shards = Shards(tmp_path / "shards", Letters(), workers, characters)
+    prepare(Fable(), shards, tmp_path / "data")
+    assert (tmp_path / "data/train.tok").read_bytes() == serial
+    assert not (tmp_path / "shards").exists()
+
+
+def test_a_stopped_run_goes_on_behind_its_last_shard(tmp_path, serial):
+    tokenizer = Counted(stop="a")
+    shards = Shards(tmp_path / "shards", tokenizer, characters=8)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(Fable(), shards, tmp_path / "data")
+    assert tokenizer.encoded == ["the fox", "", "the crow", "", "cheese"]
+    assert not (tmp_path / "data/train.tok").exists()
+    again = Counted()
+    prepare(Fable(), Shards(tmp_path / "shards", again, characters=8), tmp_path / "data")
+    assert again.encoded == ["", "cheese", "a", "tree and then", "cheese", "a tree"]
+    assert (tmp_path / "data/train.tok").read_bytes() == serial
+
+
+def test_a_damaged_shard_and_those_of_another_text_are_not_used(tmp_path, serial):
+    shards = Shards(tmp_path / "shards", Counted(stop="a"), characters=8)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(Fable(), shards, tmp_path / "data")
+    (shard,) = (tmp_path / "shards").glob("*.tok")
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    prepare(Fable(), Shards(tmp_path / "shards", Letters(), characters=8), tmp_path / "data")
+    assert (tmp_path / "data/train.tok").read_bytes() == serial
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_bad_symbol_is_told_with_its_corpus(tmp_path, workers):
+    class Bad(Fable):
+        def splits(self):
+            return {"train": [*TEXTS, "No!"]}
+
+    with pytest.raises(InputError, match="corpus fable: the tokenizer 'letters' has no symbol"):
+        prepare(Bad(), Shards(tmp_path / "shards", Letters(), workers, 8), tmp_path / "data")
+    assert files(tmp_path / "data") == {}
+
+
+def test_no_room_is_told_and_the_shards_that_are_whole_stay(tmp_path):
+    code = """if True:
+        import resource, signal, sys
+        from pathlib import Path
+        from tests.data.test_shards import Fable
+        from tcsm.data.prepare import prepare
+        from tcsm.data.shards import Shards
+        from tcsm.data.tokenizers import Letters
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096 + 30, resource.RLIM_INFINITY))
+        prepare(Fable(), Shards(Path("shards"), Letters(), characters=8), "data")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "data/unfinished/train.tok: cannot be written: File too large" in done.stderr
+    assert files(tmp_path / "data") == {}
+    for shard in (tmp_path / "shards").iterdir():
+        assert open_tokens(shard, Letters()).header.corpus == "fable"
