@@ -7,7 +7,7 @@ keys that a stage reads, and ``build`` makes the object that a node's ``_target_
 import json
 import re
 import sys
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -157,16 +157,26 @@ def check(cfg: DictConfig, leave: Container[str] = ()) -> None:
         InputError: As in ``build``.
     """
     check_values(cfg)
-    for name, part in _plain(cfg, leave).items():
-        if isinstance(part, dict | list):
-            _check_part(name, json.dumps(part))
+    check_parts(_plain(cfg, leave))
+
+
+def check_parts(parts: Mapping[str, Any]) -> None:
+    """Check the parts of a run that has no interpolations left, as ``check`` does.
+
+    Raises:
+        InputError: As in ``build``.
+    """
+    for name, part in parts.items():
+        _check_part(name, json.dumps(part))
 
 
 @cache
 def _check_part(name: str, part: str) -> None:
     """Build one part; runs of a grid share most of theirs, and none need pass twice."""
-    node = OmegaConf.create({name: json.loads(part)})[name]
-    (check_arguments if name in UNBUILT else build)(node)
+    cfg = OmegaConf.create({name: json.loads(part)})
+    check_values(cfg)
+    if "_target_" in part:
+        (check_arguments if name in UNBUILT else build)(cfg[name])
 
 
 def _plain(cfg: DictConfig, leave: Container[str] = ()) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def check_values(cfg: DictConfig) -> None:
         InputError: a value of another kind, or one out of its range.
     """
     for key, kind in KINDS.items():
-        value = _value(cfg, key)
+        value = _value(cfg, key) if key.partition(".")[0] in cfg else ABSENT
         if value is not ABSENT and not kind.holds(value):
             raise InputError(f"{key} must be {kind.name}, found {value!r}")
 

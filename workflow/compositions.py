@@ -1,20 +1,31 @@
-"""Compositions: arms become texts, by Hydra once and from a memory on the disk ever after."""
+"""Compositions: arms become texts, and the texts a memory on the disk.
+
+Hydra composes each combination of choices once. Plain values are set in what it made.
+"""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from tcsm import config
 from workflow.ablations import Arm
 from workflow.fingerprint import Sources
 from workflow.memo import Memo
+from workflow.plain import NotPlain, Plain, Tree, assigned, written
 
 KEPT = Path(".snakemake/tcsm")
+OURS = (
+    "experiment",
+    "axes",
+    "out",
+    "scratch",
+)  # what an arm is called is set here, not in params/
 SOURCES = Path(config.__file__).parents[1]
 
 
@@ -31,14 +42,25 @@ class Compositions:
 
     def __init__(self, scale: str) -> None:
         self.params = config.params_folder()
-        self.scale = config.compose([f"scale={scale}"]).scale
+        self._scale = f"scale={scale}"
+        self._chosen = Memo(KEPT / f"choices-{scale}.json", self._choices())
         self._memo = Memo(KEPT / f"texts-{scale}.json", self._bases())
+        self._codes = Memo(KEPT / "codes.json", (SOURCES / "tcsm").rglob("*.py"))
         self._sources = Sources(SOURCES)
         self._composed = cache(self._compose)
+        self._plain = cache(lambda arm: Plain(self._composed(arm)))
+        self.scale = OmegaConf.create(self._by_hydra(()))["scale"]
 
     def root(self, arm: Arm) -> str:
         """The folder of the token files that an arm reads."""
-        return str(self._memo.get(f"root {arm.name}", lambda: self._composed(arm).data.root))
+
+        def find() -> str:
+            try:
+                return str(self._plain(arm)["data.root"])
+            except NotPlain:
+                return str(OmegaConf.create(self._composed(arm)).data.root)
+
+        return str(self._memo.get(f"root {arm.name}", find))
 
     def needs(self, arm: Arm) -> dict[str, str]:
         """Key → the experiment whose first seed's folder it holds."""
@@ -65,23 +87,20 @@ class Compositions:
         Raises:
             InputError: a key that does not exist, or a bad value.
         """
-
-        def write() -> str:
-            cfg = self._composed(arm).copy()
-            for key, value in values.items():
-                cfg[key] = value
-            return config.cut(cfg, self.reads(stage))
-
-        given = hashlib.sha256(repr(sorted(values.items())).encode()).hexdigest()
-        return str(self._memo.get(f"{stage} {arm.name} {given}", write))
+        given = tuple(sorted(values.items()))
+        kept = hashlib.sha256(repr(given).encode()).hexdigest()
+        write = lambda: self._write(stage, arm, values)  # noqa: E731
+        return str(self._memo.get(f"{stage} {arm.name} {kept}", write))
 
     def reads(self, stage: str) -> tuple[str, ...]:
         """The keys that a stage reads."""
-        return self._sources.reads(stage)
+        return tuple(self._codes.get(stage, lambda: self._sources.reads(stage)))
 
     def code(self, stage: str, text: str) -> str:
         """The fingerprint of the code that a stage runs with a configuration."""
-        return self._sources.fingerprint(stage, text)
+        named = " ".join(sorted(self._sources.named(text)))
+        find = lambda: self._sources.fingerprint(stage, named)  # noqa: E731
+        return str(self._codes.get(f"{stage} {named}", find))
 
     def check(self, arm: Arm, texts: Mapping[str, str]) -> None:
         """Build all of an arm on torch's meta device, unless this very one once passed.
@@ -96,25 +115,57 @@ class Compositions:
             InputError: a bad key, choice or value.
         """
         code = " ".join(self.code(stage, text) for stage, text in texts.items())
-        leave = () if "report" in texts else self.reads("report")
+        leave = OURS if "report" in texts else (*OURS, *self.reads("report"))
         self._memo.get(f"passed {arm.name} {code}", lambda: self._build(arm, leave))
 
     def save(self) -> None:
         """Keep all texts for the next start."""
-        self._memo.save()
+        for memo in (self._codes, self._chosen, self._memo):
+            memo.save()
+
+    def _write(self, stage: str, arm: Arm, values: Mapping[str, Any]) -> str:
+        tree = self._composed(arm) | values
+        try:
+            return written(Plain(tree), self.reads(stage))
+        except NotPlain:
+            return config.cut(OmegaConf.create(tree), self.reads(stage))
 
     def _build(self, arm: Arm, leave: tuple[str, ...]) -> bool:
         import torch  # noqa: PLC0415 -- seconds that a start with nothing to do need not spend
 
+        tree = self._composed(arm)
         with torch.device("meta"):
-            config.check(self._composed(arm), leave)
+            try:
+                plain = self._plain(arm)
+                config.check_parts({key: plain[key] for key in tree if key not in leave})
+            except NotPlain:
+                config.check(OmegaConf.create(tree), leave)
         return True
 
-    def _compose(self, arm: Arm) -> DictConfig:
-        cfg = config.compose([f"scale={self.scale.name}", *arm.overrides])
-        OmegaConf.set_struct(cfg, False)
-        cfg.experiment, cfg.axes = arm.name, dict(arm.axes)
-        return cfg
+    def _compose(self, arm: Arm) -> Tree:
+        choices = [line for line in arm.overrides if self._chooses(line)]
+        try:
+            tree = self._by_hydra(choices)
+            for line in arm.overrides:
+                tree = tree if line in choices else assigned(tree, line)
+        except NotPlain:
+            tree = self._by_hydra(arm.overrides)
+        return tree | {"experiment": arm.name, "axes": dict(arm.axes)}
+
+    def _chooses(self, line: str) -> bool:
+        return (self.params / line.partition("=")[0]).is_dir()
+
+    def _by_hydra(self, overrides: Sequence[str]) -> Tree:
+        """A composition, its interpolations unresolved."""
+        lines = [self._scale, *overrides]
+        compose = lambda: OmegaConf.to_container(config.compose(lines))  # noqa: E731
+        return dict(self._chosen.get(json.dumps(lines), compose))
+
+    def _choices(self) -> Iterator[Path]:
+        """What Hydra's compositions depend on."""
+        ablations = self.params / "ablation"
+        yield from (file for file in self.params.rglob("*.yaml") if ablations not in file.parents)
+        yield Path(config.__file__)
 
     def _bases(self) -> Iterator[Path]:
         """All that a text depends on: what is composed, and how."""

@@ -55,11 +55,14 @@ class Sources:
 
         Records hold numbers and make none: reporting/ counts for the stage ``report`` alone.
         """
-        named = set(re.findall(rf"\b{self.package}(?:\.\w+)+", config))
-        modules = self.closure({f"{self.package}.stages.{stage}"} | named)
+        modules = self.closure({f"{self.package}.stages.{stage}"} | self.named(config))
         unseen = f"{self.package}.reporting"
         seen = [m for m in modules if stage == "report" or not m.startswith(unseen)]
         return self._hash(frozenset(seen))
+
+    def named(self, config: str) -> set[str]:
+        """The dotted names in a configuration that start with the package's."""
+        return set(re.findall(rf"\b{self.package}(?:\.\w+)+", config))
 
     def closure(self, names: Iterable[str]) -> frozenset[str]:
         """The modules that importing these dotted names (of modules or what is in them) runs."""

@@ -5,6 +5,7 @@ own text changes, so a comment in ``params/`` reruns nothing and a value reruns 
 """
 
 from collections.abc import Iterable
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class Runs:
 
     def __init__(self, scale: str) -> None:
         self._made = Compositions(scale)
+        self._template = cache(self._any_seed)
+        self.arm_code = cache(self._arm_code)
         self.scale = self._made.scale
         self.seeds: list[int] = list(self.scale.seeds)
         self.out = "reports" if scale == "default" else f"reports/{scale}"
@@ -119,10 +122,14 @@ class Runs:
         """The fingerprint of the code that a stage runs with a configuration."""
         return self._made.code(stage, text)
 
+    def _arm_code(self, stage: str, name: str) -> str:
+        """That of an arm; it is the same for all seeds."""
+        return self.code(stage, self._template(stage, name))
+
     def run_text(self, stage: str, names: Iterable[str], *seeds: int) -> str:
         """What a stage reads of some runs (of every seed, if none is named), a document each."""
         return "---\n".join(
-            self._any_seed(stage, name).replace(str(ANY_SEED), str(seed))
+            self._template(stage, name).replace(str(ANY_SEED), str(seed))
             for name in names
             for seed in seeds or self.seeds_of(name)
         )
@@ -169,7 +176,7 @@ class Runs:
             self.corpus_text(root)
         first = next(iter(self.arms))
         for name, arm in self.arms.items():
-            texts = {stage: self._any_seed(stage, name) for stage in arm.stages}
+            texts = {stage: self._template(stage, name) for stage in arm.stages}
             if name == first:
                 texts["report"] = self.report_text()
             self._made.check(arm, texts)

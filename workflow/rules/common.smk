@@ -37,8 +37,11 @@ def first(*files):
 
 
 def only(names):
-    """The pattern of these experiments; of nothing, if there is none."""
-    return "|".join(map(re.escape, names)) or "(?!)"
+    """The pattern of these arms, an ablation that is all among them by its name; else of nothing."""
+    whole = {name for name, arms in RUNS.ablations.items() if {a.name for a in arms} <= {*names}}
+    whole -= {name.partition("/")[0] for name in RUNS.arms.keys() - {*names}}
+    rest = [re.escape(name) for name in names if name.partition("/")[0] not in whole]
+    return "|".join([*rest, *(f"{name}/[a-z0-9_.-]+" for name in sorted(whole))]) or "(?!)"
 
 
 def text(stage):
@@ -48,7 +51,7 @@ def text(stage):
 
 def code(stage):
     """The fingerprint of the code that a job runs."""
-    return lambda job: RUNS.code(stage, text(stage)(job))
+    return lambda job: RUNS.arm_code(stage, job.experiment)
 
 
 def tokens(job):

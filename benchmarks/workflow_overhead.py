@@ -1,0 +1,117 @@
+"""What of a finished run's time the workflow itself took: planning, process starts, idle cores.
+
+usage: python -m benchmarks.workflow_overhead [FOLDER] [--scale default] [--cores 2]
+
+    overhead = 1 − (seconds inside stages) / (seconds on the wall × cores)
+
+Read from the files that every run leaves: Snakemake's log (its name is the start, its last word
+the end), a line of times for every job, and the telemetry of the stages. A stage without telemetry
+(prepare, pin, report) counts as long as its job, less an average start.
+"""
+
+import argparse
+import csv
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Job:
+    """When a job ran, in seconds since the epoch."""
+
+    name: str
+    start: float
+    end: float
+
+
+def jobs(folder: Path, scale: str) -> list[Job]:
+    """The jobs of a scale, and those that make the token files."""
+    times = folder / "results/benchmarks"
+    files = [file for part in (scale, "prepare", "pin") for file in (times / part).rglob("*.tsv")]
+    found = []
+    for file in files:
+        with file.open(encoding="utf-8") as text:
+            seconds = float(next(csv.DictReader(text, delimiter="\t"))["s"])
+        end = file.stat().st_mtime
+        found.append(Job(file.relative_to(times).as_posix(), end - seconds, end))
+    return sorted(found, key=lambda job: job.start)
+
+
+def clock(folder: Path) -> tuple[float, float]:
+    """Start and end of the last start of Snakemake that ran most jobs."""
+    logs = (folder / ".snakemake/log").glob("*.log")
+    log = max(logs, key=lambda file: file.read_text("utf-8").count("Finished jobid"))
+    start = datetime.strptime(log.name.removesuffix(".snakemake.log"), "%Y-%m-%dT%H%M%S.%f")
+    words = re.findall(r"(?m)^\[(.*)\]$", log.read_text("utf-8"))
+    end = datetime.strptime(words[-1], "%a %b %d %H:%M:%S %Y")
+    return start.timestamp(), end.timestamp()
+
+
+def inside(folder: Path, scale: str) -> dict[str, tuple[int, float]]:
+    """Stage → how many runs told of it, and the seconds inside them."""
+    found: dict[str, tuple[int, float]] = {}
+    for file in (folder / "results" / scale).rglob("*.telemetry.json"):
+        stage = file.name.partition(".")[0]
+        count, seconds = found.get(stage, (0, 0.0))
+        told = json.loads(file.read_text("utf-8"))["seconds"]
+        found[stage] = (count + 1, seconds + told)
+    return found
+
+
+def idle(ran: list[Job], start: float, end: float, cores: int) -> float:
+    """Core-seconds in which fewer jobs ran than there are cores."""
+    edges = sorted([(job.start, 1) for job in ran] + [(job.end, -1) for job in ran])
+    total, running, now = 0.0, 0, start
+    for time, step in [*edges, (end, 0)]:
+        total += max(0.0, min(time, end) - now) * max(0, cores - running)
+        now, running = max(now, min(time, end)), running + step
+    return total
+
+
+def table(folder: Path, scale: str, cores: int) -> dict[str, float]:
+    """The parts of wall × cores, in core-seconds."""
+    ran = jobs(folder, scale)
+    start, end = clock(folder)
+    told = inside(folder, scale)
+    whole = ("prepare", "pin", f"{scale}/report")
+    silent = [job for job in ran if job.name.startswith(whole)]
+    in_jobs = sum(job.end - job.start for job in ran)
+    in_silent = sum(job.end - job.start for job in silent)
+    in_told = sum(seconds for _, seconds in told.values())
+    each = (in_jobs - in_silent - in_told) / (len(ran) - len(silent))
+    starts = each * len(ran)
+    everything = (end - start) * cores
+    return {
+        "wall": end - start,
+        "jobs": len(ran),
+        "everything": everything,
+        "planning": (ran[0].start - start) * cores,
+        "starts": starts,
+        "start_of_a_job": each,
+        "idle": idle(ran, ran[0].start, end, cores),
+        "stages": in_jobs - starts,
+        "overhead": 1 - (in_jobs - starts) / everything,
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path, nargs="?", default=Path())
+    parser.add_argument("--scale", default="default")
+    parser.add_argument("--cores", type=int, default=2)
+    asked = parser.parse_args()
+    found = table(asked.folder, asked.scale, asked.cores)
+    print(f"{found['jobs']:.0f} jobs, {found['wall']:.0f} s on the wall, {asked.cores} cores")
+    for name in ("everything", "stages", "planning", "starts", "idle"):
+        share = found[name] / found["everything"]
+        print(f"{name:<12}{found[name]:>8.0f} core-seconds {share:>7.1%}")
+    print(f"a start takes {found['start_of_a_job']:.2f} s")
+    print(f"overhead    {found['overhead']:.1%}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Plain trees say what Hydra and OmegaConf say, or that they cannot tell."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from tcsm import config
+from workflow.ablations import Arm, read
+from workflow.compositions import Compositions
+from workflow.plain import NotPlain, Plain, assigned, written
+
+TREE = {
+    "steps": 4,
+    "rate": "${net.rate}",
+    "name": "run-${steps}-${net.rate}",
+    "net": {"dim": 8, "rate": 0.5, "tail": None, "sizes": [1, 2], "decay": {"_target_": "a"}},
+    "part": "${net}",
+    "deep": "${part.sizes[1]}",
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        ("steps=5", "steps", 5),
+        ("net.rate=1e-3", "net.rate", 0.001),
+        ("net.rate=null", "net.rate", None),
+        ("net.tail={_target_: b, x: 1}", "net.tail", {"_target_": "b", "x": 1}),
+        ("net.decay={_target_: c}", "net.decay", {"_target_": "c"}),
+        ("net.sizes=[3]", "net.sizes", [3]),
+        ("++net.new=true", "net.new", True),
+        ("name='a, b'", "name", "a, b"),
+        ("rate=${steps}", "rate", 4),
+    ],
+)
+def test_a_value_is_set_and_the_tree_it_came_from_kept(line, key, value):
+    before = repr(TREE)
+    assert Plain(assigned(TREE, line))[key] == value
+    assert repr(TREE) == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "none=1",
+        "net.none=1",
+        "part.dim=1",
+        "~steps",
+        "+net.new=1",
+        "steps=1,2",
+        "net.decay={x: 1}",
+    ],
+)
+def test_what_is_not_plain_is_left_to_hydra(line):
+    with pytest.raises(NotPlain):
+        assigned(TREE, line)
+
+
+def test_interpolations_are_omegaconfs():
+    cfg, plain = OmegaConf.create(TREE), Plain(TREE)
+    resolved = OmegaConf.to_container(cfg, resolve=True)
+    assert {key: plain[key] for key in TREE} == resolved
+    assert written(plain, ("net.rate", "name", "net.dim")) == config.cut(
+        cfg, ("net.rate", "name", "net.dim")
+    )
+
+
+@pytest.mark.parametrize(
+    "value", ["${none}", "${net.none}", "???", "${a}", "${oc.env:HOME}", r"\${steps} ${steps}"]
+)
+def test_other_interpolations_are_left_to_omegaconf(value):
+    with pytest.raises(NotPlain):
+        Plain(TREE | {"a": value})["a"]
+
+
+def _arms() -> list[Arm]:
+    """Some arms of the full scale, of each ablation those with overrides of their own."""
+    seen: set[str] = set()
+    found = []
+    for name in config.compose(["scale=full"]).scale.ablations:
+        for arm in read(name, "full", config.params_folder()):
+            if not seen.issuperset(arm.overrides):
+                seen.update(arm.overrides)
+                found.append(arm)
+    return found[::5]
+
+
+def test_arms_are_composed_as_by_hydra(tmp_path, monkeypatch):
+    params = config.params_folder()
+    monkeypatch.setattr(config, "params_folder", lambda: params)
+    monkeypatch.chdir(tmp_path)
+    made = Compositions("full")
+    for arm in _arms():
+        expected = config.compose(["scale=full", *arm.overrides])
+        OmegaConf.set_struct(expected, False)
+        expected.experiment, expected.axes = arm.name, dict(arm.axes)
+        keys = made.reads(arm.stages[0])
+        open_ = {"out": "here", "seed": 1}
+        assert made.text(arm.stages[0], arm, open_) == config.cut(
+            OmegaConf.merge(expected, open_), keys
+        )
