@@ -70,6 +70,8 @@ def test_the_report_is_made_whatever_happens_to_its_jobs(slurm: Cluster, house: 
     assert house.plan(*CONFIG) == {}
     assert (house.folder / "reports/cluster/index.html").exists()
     assert not list((house.folder / "results/.scratch").rglob("state.safetensors"))
+    logs = (house.folder / "results/logs/cluster/train").rglob("*.log")
+    assert all("training goes on after step" in log.read_text() for log in logs)
     disturbed = weights(house.folder)
     again = house.snakemake(*CONFIG, "--forcerun", "train", "--until", "train")
     assert again.returncode == 0, again.stderr
@@ -78,11 +80,9 @@ def test_the_report_is_made_whatever_happens_to_its_jobs(slurm: Cluster, house: 
 
 def disturb(slurm: Cluster, folder: Path) -> None:
     """Stop one training twice and the other once, in their middle and each time in another way."""
-    cancelled, late = (held(slurm, folder, seed) for seed in SEEDS)
-    assert {run.process.environ()["CUDA_VISIBLE_DEVICES"] for run in (cancelled, late)} == {
-        "0",
-        "1",
-    }
+    cancelled, late = runs = [held(slurm, folder, seed) for seed in SEEDS]
+    gpus = {run.process.environ()["CUDA_VISIBLE_DEVICES"] for run in runs}
+    assert gpus == {"0", "1"}
     now = time.time()
     ask("scontrol", "update", f"JobId={late.job}", "TimeLimit=1")
     ask("scancel", cancelled.job)
@@ -92,6 +92,9 @@ def disturb(slurm: Cluster, folder: Path) -> None:
     until(lambda: slurm.state(lost.job) == "PENDING")
     slurm.bring_node_back()
     assert slurm.state(cancelled.job) == "CANCELLED"
+    for run in runs:  # the signal came through, and the training saved
+        (log,) = (folder / ".snakemake/slurm_logs").rglob(f"{run.job}.log")
+        assert "exit status 75" in log.read_text()
 
 
 def held(slurm: Cluster, folder: Path, seed: int, since: float = 0) -> Training:
