@@ -17,7 +17,7 @@ slurm: .venv/.stamp
 
 # Killed at random moments, files altered, disks full: ten minutes. Another SEED, other moments.
 chaos: .venv/.stamp
-	CHAOS=1 SEED=$(or $(SEED),0) STRIKES=$(or $(STRIKES),20) $(BIN)/python -m pytest tests/chaos -s -v
+	CHAOS=1 SEED=$(or $(SEED),0) STRIKES=$(or $(STRIKES),20) $(BIN)/python -m pytest tests/chaos tests/workflow/test_faults.py -s -v
 
 lint: .venv/.stamp
 	$(BIN)/ruff check .

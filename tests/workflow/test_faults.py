@@ -1,18 +1,19 @@
-"""Two at once, and clocks that jump: by the toy house, whose stages take no time."""
+"""Two at once, a failure after an edit, and clocks that jump."""
 
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-
-import pytest
 
 from tests.chaos.house import long_form
-from tests.workflow.house import House, build
+from tests.workflow.house import House
 
-WAIT = "    while not __import__('pathlib').Path('go').exists(): __import__('time').sleep(0.05)\n"
+WAIT = """    import pathlib, time
+    deadline = time.monotonic() + 120
+    while not pathlib.Path("go").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+"""
 YEAR = 365 * 86400
 
 
@@ -24,8 +25,7 @@ def until(event: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-def test_a_second_snakemake_is_refused_and_the_first_unharmed(tmp_path: Path) -> None:
-    house = build(tmp_path / "house")
+def test_a_second_snakemake_is_refused_and_the_first_unharmed(house: House) -> None:
     house.edit("tcsm/stages/train.py", "    objective =", f"{WAIT}    objective =")
     command = [sys.executable, "-m", "snakemake", "--cores", "1"]
     first = subprocess.Popen(command, cwd=house.folder, stderr=subprocess.PIPE, text=True)
@@ -57,15 +57,6 @@ def touch(house: House, pattern: str, moment: float) -> None:
     assert files
     for path in files:
         os.utime(path, (moment, moment))
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    """A toy house whose report is made."""
-    made = build(tmp_path / "house")
-    done = made.snakemake()
-    assert done.returncode == 0, done.stderr
-    return made
 
 
 @long_form
