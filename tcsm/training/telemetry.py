@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 
+# What a run leaves in a checkout and no run reads: `dvc repro` writes it between two runs.
+RESULTS = ("dvc.lock", "data.dvc", "reports/metrics.json", "reports/*/metrics.json")
 PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bf16, by NVIDIA's sheets
 
 
@@ -76,14 +78,19 @@ def versions() -> dict[str, str]:
 
 
 def checkout(folder: Path | None = None) -> dict[str, str | bool | None]:
-    """The git commit of the working tree and whether it was changed; None outside a checkout."""
+    """The git commit of the working tree and whether it was changed; None outside a checkout.
+
+    Results that git holds are no change: one run would make the next one dirty.
+    """
+    sources = (":/", *(f":(top,exclude,glob){name}" for name in RESULTS))
 
     def git(*words: str) -> str:
         command = ["git", "-C", str(folder or Path.cwd()), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+        changes = git("status", "--porcelain", "--", *sources)
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changes)}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}
 

@@ -68,6 +68,28 @@ def test_a_checkout_is_known_by_commit_and_changes(tmp_path):
     assert checkout(tmp_path)["dirty"] is True
 
 
+def test_results_that_git_holds_are_no_change(tmp_path):
+    def git(*words):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", "-C", str(tmp_path), *who, *words], check=True)
+
+    names = ("dvc.lock", "data.dvc", "reports/metrics.json", "reports/smoke/metrics.json")
+    (tmp_path / "reports/smoke").mkdir(parents=True)
+    (tmp_path / "params").mkdir()
+    for name in (*names, "params/dvc.lock"):
+        (tmp_path / name).write_text("before")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    for name in names:
+        (tmp_path / name).write_text("after")
+    assert checkout(tmp_path)["dirty"] is False
+    assert checkout(tmp_path / "params")["dirty"] is False
+    (tmp_path / "params/dvc.lock").write_text("after")
+    assert checkout(tmp_path)["dirty"] is True
+    assert checkout(tmp_path / "reports")["dirty"] is True
+
+
 def test_progress_on_a_pipe_is_plain_lines_now_and_then(capsys):
     show = Progress("kjv/score seed 0", every=1e6)
     for step in (120, 130, 640):
