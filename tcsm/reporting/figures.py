@@ -130,11 +130,13 @@ def _far(means: Mapping[str, float], x: Axis) -> set[str]:
 def save(figure: Figure, folder: Path, name: str) -> Path:
     """Writes ``NAME.svg`` and ``NAME.pdf``, equal bytes for equal figures; returns the SVG."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.svg"
+    path, pdf = folder / f"{name}.svg", folder / f"{name}.pdf"
+    for former in (path, pdf):
+        former.unlink(missing_ok=True)  # it may be a link into the cache of DVC
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
         figure.savefig(path, metadata=nothing)
-        figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
+        figure.savefig(pdf, metadata={"CreationDate": None})
     return path
 
 

@@ -1,9 +1,11 @@
 """Page: one self-contained HTML file from runs; equal records give equal bytes.
 
 The template sees sections and block kinds; it knows no experiment. Figures and tables are also
-written on their own, below ``out/figures`` and ``out/tables``.
+written on their own, below ``out/figures`` and ``out/tables``, and the first numbers of all
+sections in ``out/metrics.json``.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,7 +53,9 @@ class Context:
 
 
 def build(runs: Sequence[Run], context: Context, out: Path) -> Path:
-    """Writes ``out/index.html``, ``out/figures`` and ``out/tables``; returns the page's path."""
+    """Writes the page and what stands beside it; returns the page's path."""
+    for folder in ("figures", "tables"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
     found = [chapter(runs) for chapter in context.sections]
     sections = [_publish(section, context, out) for section in found if section.blocks]
     absent = [section.title for section in found if not section.blocks]
@@ -64,6 +68,9 @@ def build(runs: Sequence[Run], context: Context, out: Path) -> Path:
         absent=absent,
         style=Markup(style),
     )
+    numbers = {section.name: section.numbers for section in found if section.numbers}
+    told = json.dumps(numbers, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False)
+    write_text(out / "metrics.json", told + "\n")
     write_text(out / "index.html", text)
     return out / "index.html"
 

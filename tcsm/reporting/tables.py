@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from tcsm.reporting.records import write_text
+
 LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -77,13 +79,11 @@ class Table:
 
 def write(table: Table, folder: Path) -> None:
     """Writes the table as ``NAME.csv`` (numbers) and ``NAME.tex`` (as shown)."""
-    folder.mkdir(parents=True, exist_ok=True)
     frame = table.frame.rename(columns=_inert)
     for name in frame.select_dtypes(exclude="number"):
         frame[name] = frame[name].map(_inert)
-    csv = frame.to_csv(index=False, lineterminator="\n")
-    (folder / f"{table.name}.csv").write_text(csv, encoding="utf-8")
-    (folder / f"{table.name}.tex").write_text(latex(table), encoding="utf-8")
+    write_text(folder / f"{table.name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+    write_text(folder / f"{table.name}.tex", latex(table))
 
 
 def _inert(value: Any) -> Any:  # noqa: ANN401 -- a cell of any kind

@@ -83,15 +83,16 @@ class Logistic:
         """Of label 1, in nats."""
         return np.asarray(self.grams(texts) @ self.weight + self.bias)
 
-    def save(self, path: Path) -> None:
-        """Writes the whole file or none."""
+    def save(self, path: Path) -> str:
+        """Writes the whole file or none; returns its checksum."""
         tensors = {"weight": self.weight, "bias": np.array(self.bias)}
         facts = {"format": FORMAT, "grams": asdict(self.grams)}
-        facts["sha256"] = _digest(tensors, facts)
+        facts["sha256"] = checksum = _digest(tensors, facts)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
         partial.write_bytes(save(tensors, {"tcsm": json.dumps(facts, sort_keys=True)}))
         os.replace(partial, path)
+        return checksum
 
 
 @dataclass(frozen=True)

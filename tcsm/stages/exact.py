@@ -26,7 +26,7 @@ from tcsm.reporting.records import write_json, write_text
 from tcsm.stages._glue import Loss
 from tcsm.stages._shared import architecture, bare
 from tcsm.stages._world import Counter, Fresh, Truth, descend
-from tcsm.training.checkpoint import save_weights
+from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Stopwatch, describe
@@ -71,7 +71,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         counting.remove()
         variance, seconds = _probe(loss, batches, state)
         bend = Bend(world, build(cfg.neighborhood), build(cfg.divergence))
-        joint = isinstance(model, Joint)
+        joint, weights = isinstance(model, Joint), state.weights()
         record = {
             "stage": "exact",
             "experiment": cfg.experiment,
@@ -81,9 +81,10 @@ def main(cfg: DictConfig, out: Path) -> None:
             "condition": condition(bend) if joint else None,
             "gradient_variance": variance,
             "parameters": sum(p.numel() for p in bare(model).parameters()),
+            "weights_sha256": digest(weights),
             **_outcome(truth.curve, finite),
         }
-        save_weights(out / "weights.safetensors", state.weights(), architecture(cfg))
+        save_weights(out / "weights.safetensors", weights, architecture(cfg))
         write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         write_json(out / "exact.json", record, ("metrics.jsonl",))
         telemetry = describe(watch, state.tokens, devices.device)

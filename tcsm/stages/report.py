@@ -13,7 +13,7 @@ READS = ("out", "runs", "report")
 
 
 def main(cfg: DictConfig, out: Path) -> None:
-    """Read every run, write ``index.html``, ``figures/`` and ``tables/``."""
+    """Read every run, write ``index.html``, ``metrics.json``, ``figures/`` and ``tables/``."""
     context = build(cfg.report)
     if not cfg.runs:
         raise InputError("runs: found none; name run folders, as runs=[results/a,results/b]")

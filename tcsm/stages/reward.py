@@ -31,13 +31,13 @@ def main(cfg: DictConfig, out: Path) -> None:
     texts, held_out = examples["train"], examples["test"]
     classifier = train(texts.texts, texts.array)
     found, truth = classifier.log_odds(held_out.texts), held_out.array
-    classifier.save(out / FILE)
     record = {
         "stage": "reward",
         "experiment": cfg.experiment,
         "seed": cfg.seed,
         "labels": labels.title,
         "half": cfg.half,
+        "weights_sha256": classifier.save(out / FILE),
         "train_texts": len(texts),
         "test_texts": len(held_out),
         "auc": auc(found, truth),

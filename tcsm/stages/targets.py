@@ -59,9 +59,9 @@ def main(cfg: DictConfig, out: Path) -> None:
         raise InputError("reference: found null; stage targets needs an autoregressive run there")
     watch = Stopwatch()
     with devices.ready():
-        tokens = open_split(cfg, tokenizer, "valid").tokens
-        windows = Batches(tokens, cfg.data.length, cfg.evaluation.sequences, cfg.seed).at(0).tokens
-        windows = windows.to(devices.device)
+        data = open_split(cfg, tokenizer, "valid")
+        drawn = Batches(data.tokens, cfg.data.length, cfg.evaluation.sequences, cfg.seed)
+        windows = drawn.at(0).tokens.to(devices.device)
         full = torch.float32
         teacher = ask(cfg, way, lent(cfg, tokenizer, devices), devices, full)
         reference = of_run("reference", cfg, tokenizer, devices)
@@ -69,6 +69,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         exact = ask(cfg, exactly, reference, devices, full)
         record = compare(_laws(teacher, windows), _laws(exact, windows))
         owner = {"stage": "targets", "experiment": cfg.experiment, "seed": cfg.seed}
+        owner |= {"data_sha256": data.header.sha256}
         write_json(out / "targets.json", {**owner, **record})
         write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         telemetry = describe(watch, windows.numel(), devices.device)

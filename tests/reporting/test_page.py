@@ -159,6 +159,30 @@ def test_figures_and_tables_also_stand_on_their_own(runs, tmp_path):
         assert {f"{name}.svg", f"{name}.pdf"} <= figures
 
 
+def test_the_first_numbers_stand_alone(runs, tmp_path):
+    build(runs, context(sections=[Headline(ARMS), Learning(ARMS)]), tmp_path)
+    found = json.loads((tmp_path / "metrics.json").read_text())["headline"]
+    assert list(found) == sorted(ARMS.values())
+    assert found["AR"]["test_bpc"] == pytest.approx(1.92, abs=0.05)
+    assert set(found["AR"]) == {"test_bpc", "valid_bpc"}
+    curves = (tmp_path / "tables/learning.csv").read_text().splitlines()
+    assert curves[0] == 'tokens,"TCSM, score",MDLM <b>,AR'
+    assert len(curves) == 1 + 12
+
+
+def test_a_file_is_replaced_and_not_written_into(runs, tmp_path):
+    """It may be a link into the cache of DVC, which must stay what it is."""
+    names = ("tables/headline.csv", "figures/bpc_by_arm.svg", "metrics.json", "index.html")
+    for name in names:
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name.replace("/", "-")).write_text("as it was")
+        (tmp_path / "out" / name).hardlink_to(tmp_path / name.replace("/", "-"))
+    build(runs, context(sections=[Headline(ARMS)]), tmp_path / "out")
+    for name in names:
+        assert (tmp_path / name.replace("/", "-")).read_text() == "as it was"
+        assert (tmp_path / "out" / name).read_text() != "as it was"
+
+
 def test_only_telemetry_depends_on_the_machine(folders, tmp_path):
     """A faster machine changes times and provenance, nothing else."""
     arms = [Story(ARMS, PAIRS), Differences(ARMS, PAIRS), Learning(ARMS), Samples(ARMS)]

@@ -5,8 +5,8 @@ new one takes a file here and an entry there. A block publishes its files and te
 what to show; the template knows a block by its ``kind`` alone.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -41,6 +41,7 @@ class Section:
         blocks: the evidence.
         answer: computed from the runs.
         brief: the answer in a line, for the top of the page.
+        numbers: what a comparison of two reports looks at first, by name.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Section:
     blocks: tuple[Block, ...]
     answer: str = ""
     brief: str = ""
+    numbers: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

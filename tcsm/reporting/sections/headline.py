@@ -1,7 +1,9 @@
 """Headline: bits per character by arm, with what each run cost."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -50,7 +52,9 @@ class Headline:
             )
         blocks: list[Block] = [Table("headline", rows, COLUMNS), self._figure(runs)]
         blocks.append(Command("", self.command))
-        return Section("headline", title, question, tuple(blocks), self._answer(rows))
+        numbers = {row["arm"]: _bpc(row) for row in rows.to_dict("records")}
+        answer = self._answer(rows)
+        return Section("headline", title, question, tuple(blocks), answer, numbers=numbers)
 
     def _figure(self, runs: Sequence[Run]) -> Block:
         points = frames.points(runs, self.arms, self.split)
@@ -69,3 +73,9 @@ class Headline:
             f"{best.arm} needs the fewest: {wording.plus_minus(value, error, count)} "
             f"{self.split} bits per character over {wording.counted(count, 'seed')}."
         )
+
+
+def _bpc(row: Mapping[Any, Any]) -> dict[str, float]:
+    """What is known of an arm's bits per character, by split."""
+    keys = {f"{split}_bpc": f"{split}_value" for split in ("test", "valid")}
+    return {name: row[key] for name, key in keys.items() if math.isfinite(row[key])}

@@ -11,6 +11,7 @@ from tcsm.reporting.figures import Axis
 from tcsm.reporting.frames import Arms
 from tcsm.reporting.runs import Run
 from tcsm.reporting.sections.base import Chart, Command, Missing, Section
+from tcsm.reporting.tables import Column, Table
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,21 @@ class Learning:
             return Section("learning", title, question, (Missing("", "The curves", "train"),))
         x = Axis("tokens", "training tokens seen")
         figure = figures.lines(rows, x, Axis("bits", "bits per token"), list(self.arms.values()))
-        blocks = (Chart("learning_curves", figure), Command("", self.command))
+        blocks = (Chart("learning_curves", figure), _points(rows), Command("", self.command))
         return Section("learning", title, question, blocks, _answer(rows))
+
+
+def _points(rows: pd.DataFrame) -> Table:
+    """A row a number of tokens, a column an arm, means over seeds: what tools can draw."""
+    arms = list(pd.unique(rows["arm"]))
+    wide = rows.pivot_table(index="tokens", columns="arm", values="bits")[arms].reset_index()
+    shown = [Column("Tokens", lambda row: wording.large(row["tokens"]))]
+    shown += [_column(arm) for arm in arms]
+    return Table("learning", wide, tuple(shown), folded="The points of the curves")
+
+
+def _column(arm: str) -> Column:
+    return Column(arm, lambda row: wording.number(row[arm]))
 
 
 def _answer(rows: pd.DataFrame) -> str:

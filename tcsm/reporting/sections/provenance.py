@@ -16,6 +16,7 @@ COLUMNS = (
     Column("Run", lambda row: f"{row.experiment}, seed {row.seed}"),
     Column("Trained at", lambda row: _commit(row.train_commit, row.train_dirty)),
     Column("Evaluated at", lambda row: _commit(row.evaluate_commit, row.evaluate_dirty)),
+    Column("Sampled at", lambda row: _commit(row.sample_commit, row.sample_dirty)),
     Column("Configuration", lambda row: _short(row.config_sha256)),
     Column("Data", lambda row: _short(row.data_sha256)),
     Column("Weights", lambda row: _short(row.weights_sha256)),
@@ -29,6 +30,7 @@ OTHERS = (
     Column("Made at", lambda row: _commits(row.commits)),
     Column("Configurations", lambda row: _each(row.config_sha256)),
     Column("Data", lambda row: _each(row.data_sha256)),
+    Column("Weights", lambda row: _each(row.weights_sha256)),
     Column("Device", lambda row: row.device or wording.DASH),
 )
 
@@ -69,21 +71,40 @@ class Provenance:
 
 
 def _row(run: Run) -> dict[str, object]:
-    train, evaluate = run.stages.get("train", {}), run.stages.get("evaluate", {})
+    train = run.stages.get("train", {})
     return {
         "experiment": run.experiment,
         "seed": run.seed,
-        "train_commit": train.get("commit") or "",
-        "train_dirty": bool(train.get("dirty", False)),
-        "evaluate_commit": evaluate.get("commit") or "",
-        "evaluate_dirty": bool(evaluate.get("dirty", False)),
+        **_made(run, "train"),
+        **_made(run, "evaluate"),
+        **_made(run, "sample"),
         "config_sha256": run.config_sha256,
-        "data_sha256": run.train.get("data_sha256", ""),
-        "weights_sha256": run.train.get("weights_sha256", ""),
+        "data_sha256": _data(run),
+        "weights_sha256": _product(run),
         "device": train.get("device", ""),
         "threads": train.get("threads", ""),
         "versions": _versions(train.get("versions", {})),
     }
+
+
+def _made(run: Run, stage: str) -> dict[str, object]:
+    """The commit at which a stage of a run was computed, and whether the tree was changed."""
+    told = run.stages.get(stage, {})
+    commit, dirty = told.get("commit") or "", bool(told.get("dirty", False))
+    return {f"{stage}_commit": commit, f"{stage}_dirty": dirty}
+
+
+def _data(run: Run) -> str:
+    """The checksum of the text that a run reads; a world that is known whole reads none."""
+    records = (run.train, run.targets)
+    return next((found["data_sha256"] for found in records if "data_sha256" in found), "")
+
+
+def _product(run: Run) -> str:
+    """The checksum of what a run leaves for others: weights, a classifier or a collection."""
+    weights = [record.get("weights_sha256") for record in (run.train, run.exact, run.reward)]
+    found = [*weights, run.collect.get("sha256"), run.pair.get("sha256")]
+    return next((str(digest) for digest in found if digest), "")
 
 
 def _versions(versions: Mapping[str, Any]) -> str:
@@ -108,8 +129,8 @@ def _others(runs: Sequence[Run]) -> dict[str, object]:
         "seeds": " ".join(str(run.seed) for run in runs),
         "commits": " ".join(sorted(commit + "+" * dirty for commit, dirty in made)),
         "config_sha256": " ".join(run.config_sha256 for run in runs),
-        "data_sha256": " ".join(run.train.get("data_sha256", "") for run in runs),
-        "weights_sha256": " ".join(run.train.get("weights_sha256", "") for run in runs),
+        "data_sha256": " ".join(map(_data, runs)),
+        "weights_sha256": " ".join(map(_product, runs)),
         "device": ", ".join(sorted({str(stage.get("device", "")) for stage in stages})),
     }
 

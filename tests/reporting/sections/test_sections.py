@@ -171,6 +171,7 @@ def test_provenance_tells_other_experiments_in_a_row_each(two, ablated):
     rows = {row[0]: row[1:] for row in tables[1].rows()}
     assert rows["divergences/mask-kl"][:2] == ["3", "0123456789"]
     assert rows["divergences/mask-kl"][2].endswith(" and 2 more")
+    assert rows["divergences/mask-kl"][4] == "0e0e0e0e0e and 2 more"
     assert tables[1].folded == "33 experiments of ablations and needed runs"
     assert len(tables[1].frame.loc[0, "config_sha256"].split()) == 3
     assert section.answer == "103 runs from 1 commit, none with uncommitted changes."
@@ -186,6 +187,25 @@ def test_provenance_tells_commit_and_changes(runs):
     assert rows[1][1] == "0123456789"
     assert rows[0][-1] == "python 3.11.7, tcsm 0.1.0, torch 2.13.0"
     assert section.answer == "3 runs from 1 commit, 1 run with uncommitted changes."
+
+
+def test_provenance_names_what_a_run_of_any_stage_leaves(two):
+    bare = {"train": {}, "experiment": "made/by", "stages": {"exact": two[0].stages["train"]}}
+    left = {
+        "exact": {"weights_sha256": "e" * 64},
+        "reward": {"weights_sha256": "r" * 64},
+        "collect": {"sha256": "c" * 64},
+        "pair": {"sha256": "p" * 64},
+        "targets": {"data_sha256": "t" * 64},
+    }
+    made = [
+        dataclasses.replace(two[0], **bare, **{stage: record}, seed=seed)
+        for seed, (stage, record) in enumerate(left.items())
+    ]
+    row = table(Provenance({})(made)).frame.iloc[0]
+    assert row.weights_sha256.split() == ["e" * 64, "r" * 64, "c" * 64, "p" * 64]
+    assert row.data_sha256.split() == ["t" * 64]
+    assert row.commits == "0123456789abcdef" * 2
 
 
 @pytest.mark.parametrize(
