@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tests.chaos.house import IS_LONG, Pipeline, long_form
@@ -16,15 +17,16 @@ def test_killed_at_random_moments_it_ends_the_same(
     """On one core, where the undisturbed run had two."""
     seed = int(os.environ.get("SEED", "0"))
     count = int(os.environ.get("STRIKES", "20" if IS_LONG else "3"))
-    strikes, number = plan(seed, count, seconds), 0
+    strikes = plan(seed, count, seconds)
     print(f"\nSEED={seed} STRIKES={count}, over {seconds:.1f} s")
     while strikes:
-        pipeline = fresh()
+        pipeline, left = fresh(), len(strikes)
         for hit in suffer(pipeline, strikes, 1, tmp_path / "said.txt"):
-            number += 1
-            print(f"strike {number:2}  {hit}", flush=True)
+            print(f"strike {count - len(strikes):2}  {hit}", flush=True)
         assert pipeline.outcome() == undisturbed.outcome()
         assert pipeline.temporary() == []
+        if len(strikes) == left:  # this run was faster than the undisturbed one
+            strikes[0] = replace(strikes[0], moment=0.8 * strikes[0].moment)
 
 
 @long_form
