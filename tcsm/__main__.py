@@ -2,7 +2,8 @@
 
 A stage is a module of ``tcsm/stages``: ``READS`` names the keys of the configuration it reads,
 ``main(cfg, out)`` does the work, ``tidy(cfg)``, if there is one, cleans up once all runs of the
-command are through. A new file there is a new command.
+command are through. ``launch(runs)``, if there is one, may have other processes do all of it, and
+returns their exit code. A new file there is a new command.
 """
 
 import ast
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from tcsm import config
+from tcsm import config, ranks
 from tcsm.errors import InputError
 from tcsm.lock import held
 from tcsm.parts import require_read
@@ -33,28 +34,31 @@ STAGES = Path(__file__).parent / "stages"
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    ranks.join()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or not {"-h", "--help"}.isdisjoint(arguments):
         print(USAGE.format(stages="\n".join(f"  {n:<10}{s}" for n, s in _stages().items())))
         return 0 if arguments else 2
     try:
-        _run_stage(arguments[0], arguments[1:])
+        return _run_stage(arguments[0], arguments[1:])
     except InputError as error:
-        print(f"tcsm: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        ranks.tell(f"tcsm: error: {' '.join(str(error).split())}")
+        return ranks.BAD_INPUT
     except KeyboardInterrupt:
-        print("tcsm: interrupted; start the same command again to resume", file=sys.stderr)
-        return 130
-    return 0
+        ranks.tell(f"tcsm: interrupted; {ranks.RESUME}")
+        return ranks.INTERRUPTED
 
 
-def _run_stage(name: str, arguments: list[str]) -> None:
+def _run_stage(name: str, arguments: list[str]) -> int:
     if name not in _stages():
         raise InputError(f"{name}: no such stage; the stages are {', '.join(_stages())}")
     stage = importlib.import_module(f"tcsm.stages.{name}")
     runs = [
         OmegaConf.create(config.cut(cfg, stage.READS)) for cfg in _runs(arguments, stage.READS)
     ]
+    code: int | None = getattr(stage, "launch", ranks.require_one)(runs)
+    if code is not None:
+        return code
     for cfg in runs:
         try:
             with _alone(name, cfg):
@@ -64,6 +68,7 @@ def _run_stage(name: str, arguments: list[str]) -> None:
     for cfg in runs if hasattr(stage, "tidy") else ():
         with _alone(name, cfg):
             stage.tidy(cfg)
+    return 0
 
 
 def _alone(name: str, cfg: DictConfig | ListConfig) -> AbstractContextManager[None]:

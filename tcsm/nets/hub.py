@@ -122,7 +122,9 @@ class BERT(Hub):
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )
-        super().__init__(BertForMaskedLM(config), range(vocabulary + 1), vocabulary, causal=False)
+        lm = BertForMaskedLM(config)
+        lm.cls.predictions.bias.requires_grad_(False)  # a second one, which its forward passes by
+        super().__init__(lm, range(vocabulary + 1), vocabulary, causal=False)
 
 
 class Pretrained(Hub):

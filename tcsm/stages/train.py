@@ -4,18 +4,20 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
+from torch import Tensor, nn
 
 from tcsm.config import build
 from tcsm.data.batches import Batches, evaluation_windows
 from tcsm.data.tokenfile import TokenFile
+from tcsm.data.tokenizers import Tokenizer
+from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound
 from tcsm.reporting.records import Writer, write_json, write_text
 from tcsm.stages._answers import Answers
@@ -26,9 +28,11 @@ from tcsm.stages._teaching import taught
 from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks, NotFiniteError
+from tcsm.training.launch import start, wanted
 from tcsm.training.loop import fit
 from tcsm.training.optim import Recipe
 from tcsm.training.resume import JOURNALS, Resumable
+from tcsm.training.shards import Shards
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Progress, Stopwatch, describe
 
@@ -76,37 +80,75 @@ def main(cfg: DictConfig, out: Path) -> None:
     batches = Batches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
     devices: Devices = build(cfg.devices)
     with devices.ready():
-        torch.manual_seed(cfg.seed)
-        model = build_model(cfg, tokenizer).to(devices.device)
-        begin_at(cfg, model, tokenizer)
+        model = _model(cfg, tokenizer)
+        objective, answers = taught(cfg, tokenizer, devices)
+        require_tokens(objective, tokenizer)
+        run = _fingerprint(cfg, train.header.sha256, answers.identity, *contents(model, objective))
+        devices.place(model, bare(model))
         state = TrainState(bare(model), build(cfg.trainer), cfg.seed)
         batches.rows(devices.world, state.recipe.accumulate)
         validate = _validation(cfg, model, valid, state.recipe, devices)
-        objective, answers = taught(cfg, tokenizer, devices)
-        require_tokens(objective, tokenizer)
         loss = Loss(model, objective, cfg.seed)
         fed = feed(cfg, batches, model, tokenizer)
-        run = _fingerprint(cfg, train.header.sha256, answers.identity, *contents(model, objective))
-        resumable = Resumable(Path(cfg.scratch), run, devices.main)
-        resumable.begin(state)
+        resumable = _resume(cfg, run, state, devices)
         answers.go_on(resumable.folder / "telemetry.jsonl")
         watch = Stopwatch(state.elapsed)
         with ExitStack() as stack:
             hooks = _hooks(cfg, resumable, state, validate, stack, answers)
             descend = partial(fit, state, loss, fed, devices, hooks)
             _counted(descend, state, resumable) if cfg.count_failures else descend()
+        weights = state.weights()  # every process must ask for them
         if devices.main:
-            _deliver(cfg, out, state, resumable.folder, train)
+            _deliver(cfg, out, state, weights, train)
             flops = bare(model).flops_per_token(cfg.data.length)
             telemetry = describe(watch, state.tokens, devices.device, flops, devices.world)
             beside = ("config.yaml", "telemetry.jsonl")
             write_json(out / "train.telemetry.json", {**telemetry, **answers.costs()}, beside)
 
 
+def launch(runs: Sequence[DictConfig]) -> int | None:
+    """Have several processes do the runs, if they are wanted; None if this one must.
+
+    Raises:
+        InputError: the runs want other processes than each other.
+    """
+    devices: Devices = build(runs[0].devices)
+    if any(run.devices != runs[0].devices for run in runs):
+        raise InputError("devices: the runs of one command must have the same, found others")
+    if not wanted(devices):
+        return None
+    text = "---\n".join(OmegaConf.to_yaml(run, resolve=True) for run in runs)
+    return start("train", text, Path(runs[0].scratch), devices)
+
+
 def tidy(cfg: DictConfig) -> None:
     """Remove the scratch folder of a run whose own folder is complete."""
-    if build(cfg.devices).main:  # the others may be early
+    devices: Devices = build(cfg.devices)
+    if devices.main:  # the others may be early
         shutil.rmtree(cfg.scratch, ignore_errors=True)
+    devices.leave()
+
+
+def _model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
+    """The model with its first weights, on the CPU."""
+    torch.manual_seed(cfg.seed)
+    model = build_model(cfg, tokenizer)
+    begin_at(cfg, model, tokenizer)
+    return model
+
+
+def _resume(cfg: DictConfig, run: str, state: TrainState, devices: Devices) -> Resumable:
+    """The scratch folder, and the state as it was left there.
+
+    Raises:
+        InputError: the processes do not see the same folder.
+    """
+    kept = (Path(cfg.scratch), run, devices.main, devices.any)
+    resumable = Shards(*kept, devices.rank, devices.world) if devices.spread else Resumable(*kept)
+    resumable.begin(state)
+    where = f"scratch: {cfg.scratch} must be one folder for all processes; last step"
+    devices.require_same(state.step, where)
+    return resumable
 
 
 def _counted(descend: Callable[[], object], state: TrainState, resumable: Resumable) -> None:
@@ -116,7 +158,8 @@ def _counted(descend: Callable[[], object], state: TrainState, resumable: Resuma
     try:
         descend()
     except NotFiniteError as error:
-        print(f"tcsm: {error}", file=sys.stderr)
+        if resumable.main:
+            print(f"tcsm: {error}", file=sys.stderr)
         resumable.begin(state)
 
 
@@ -150,8 +193,8 @@ def _hooks(
     answers: Answers,
 ) -> Hooks:
     """Journals in the scratch folder, a line of progress, and the state itself."""
-    if not resumable.main:
-        return Hooks()
+    if not resumable.main:  # it helps with what all must do
+        return Hooks(record=lambda row: validate(int(row["step"])), resumable=resumable)
     paths = (resumable.folder / name for name in JOURNALS)
     metrics, times = (stack.enter_context(Writer(path, state.step)) for path in paths)
     return Hooks(
@@ -163,14 +206,13 @@ def _hooks(
 
 
 def _deliver(
-    cfg: DictConfig, out: Path, state: TrainState, scratch: Path, data: TokenFile
+    cfg: DictConfig, out: Path, state: TrainState, weights: Mapping[str, Tensor], data: TokenFile
 ) -> None:
     """Fill the run's folder; every file appears whole."""
     out.mkdir(parents=True, exist_ok=True)
-    weights = state.weights()
     save_weights(out / "weights.safetensors", weights, architecture(cfg))
     for name in JOURNALS:
-        write_text(out / name, (scratch / name).read_text())
+        write_text(out / name, (Path(cfg.scratch) / name).read_text())
     write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     rows = (out / "metrics.jsonl").read_text().splitlines()
     summary = {

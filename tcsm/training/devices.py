@@ -1,13 +1,17 @@
 """Where a run computes: device, precision, compilation, and the processes that share a batch.
 
-One process unless torchrun says otherwise (its environment: RANK, WORLD_SIZE, LOCAL_RANK).
+How many there are is what torchrun says (its environment: RANK, WORLD_SIZE, LOCAL_RANK), else one;
+`tcsm.training.launch` starts as many as are wanted.
 """
 
+import importlib
 import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -37,6 +41,11 @@ def _choose(key: str, found: str, allowed: tuple[str, ...]) -> None:
         raise InputError(f"{key} must be one of {', '.join(allowed)}, found {found!r}")
 
 
+def _sharding() -> ModuleType:
+    """Loaded by those who shard alone."""
+    return importlib.import_module("tcsm.training.sharding")
+
+
 @dataclass(frozen=True)
 class Devices:
     """The hardware of one run.
@@ -47,12 +56,21 @@ class Devices:
         precision: ``auto`` (bf16 where the hardware has it), ``bf16`` (autocast), ``fp32``, or
             ``medium``: fp32 by oneDNN's faster kernels, which some processors compute in bf16.
         compiled: whether the network's forward goes through torch.compile.
+        processes: wanted on each node to share the batches of a training, a GPU each.
+        nodes: machines that are wanted.
+        sharded: whether weights, gradients, averages and the optimizer's moments are spread over
+            the processes (FSDP) instead of copied to each (DDP).
+        patience: seconds after which a process that waits for another gives up.
     """
 
     choice: str = "auto"
     threads: int | None = None
     precision: str = "auto"
     compiled: bool = False
+    processes: int = 1
+    nodes: int = 1
+    sharded: bool = False
+    patience: int = 600
 
     def __post_init__(self) -> None:
         _choose("devices.choice", self.choice, ("auto", "cpu", "cuda"))
@@ -63,6 +81,11 @@ class Devices:
             )
         if self.threads is not None and self.threads < 1:
             raise InputError(f"threads must be 1 or more, found {self.threads}")
+        for key in ("processes", "nodes", "patience"):
+            if getattr(self, key) < 1:
+                raise InputError(f"devices.{key} must be 1 or more, found {getattr(self, key)}")
+        if self.sharded and self.compiled:
+            raise InputError("devices.sharded: found true with devices.compiled; choose one")
 
     @property
     def rank(self) -> int:
@@ -97,36 +120,52 @@ class Devices:
 
     @contextmanager
     def ready(self) -> Iterator[None]:
-        """Sets threads and precision; joins the other processes and leaves them at the end."""
+        """Sets threads and precision; joins the other processes, until ``leave``."""
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         torch.set_float32_matmul_precision("medium" if self.precision == "medium" else "highest")
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
-        if self.world == 1:
-            yield
-            return
-        distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
-        try:
-            yield
-        finally:
+        if (
+            self.world > 1 and not distributed.is_initialized()
+        ):  # once: a second group would find traces of the first
+            backend = "cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo"
+            distributed.init_process_group(backend, timeout=timedelta(seconds=self.patience))
+        yield
+
+    def leave(self) -> None:
+        """Parts from the other processes; who fails just ends."""
+        if self.world > 1 and distributed.is_initialized():
             distributed.destroy_process_group()
 
     def autocast(self) -> torch.autocast:
         """The precision of forward passes."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
 
+    @property
+    def spread(self) -> bool:
+        """Whether there are several processes, each with a part of the weights."""
+        return self.sharded and self.world > 1
+
+    def place(self, model: nn.Module, net: nn.Module) -> None:
+        """Moves a model to its device; of its network, if that is spread, this process's part."""
+        if self.spread:
+            _sharding().shard(net, self.device.type, self.world)
+        model.to(self.device)
+
     def wrap(self, net: nn.Module) -> nn.Module:
         """Compiles a network in place and, with several processes, ties its gradients together."""
         if self.compiled:
             net.compile()
-        if self.world == 1:
+        if self.world == 1 or self.sharded:
             return net
         with warnings.catch_warnings(action="ignore", category=FutureWarning):
             return Replica(net, broadcast_buffers=False)  # later torch renames the argument
 
     def gradients(self, net: nn.Module, last: bool) -> AbstractContextManager[None]:
         """Round one micro-batch: gradients are exchanged with the last of a step only."""
+        if self.spread:
+            _sharding().exchange(net, last)
         if isinstance(net, Replica) and not last:
             return net.no_sync()
         return nullcontext()
@@ -143,6 +182,23 @@ class Devices:
         """Whether the flag is raised in any process."""
         if self.world == 1:
             return flag
-        raised = torch.tensor(int(flag), device=self.device)
+        raised = torch.tensor(int(flag))  # on the CPU: the GPU's work need not be waited for
         distributed.all_reduce(raised)
         return bool(raised)
+
+    def meet(self) -> None:
+        """Goes on when all processes are here."""
+        self.any(False)
+
+    def require_same(self, number: int, what: str) -> None:
+        """Holds a number against that of the first process.
+
+        Raises:
+            InputError: it is another one; all processes raise.
+        """
+        if self.world == 1:
+            return
+        first = torch.tensor(number)
+        distributed.broadcast(first, 0)
+        if self.any(int(first) != number):
+            raise InputError(f"{what}: {number} in process {self.rank}, {int(first)} in the first")

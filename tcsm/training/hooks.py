@@ -21,7 +21,7 @@ def _ignore(row: Row) -> None:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What happens beside the descent; all of it in the main process only.
+    """What happens beside the descent, in every process: only the main one's may write.
 
     Attributes:
         record: takes a row of metrics, deterministic, every ``log_every`` steps.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-PREEMPTED = 75  # EX_TEMPFAIL: try again later
+from tcsm.ranks import PREEMPTED
 
 
 class Preempted(SystemExit):

@@ -59,15 +59,16 @@ def fit(
             terms = _step(state, net, loss, batches, devices)
             guard.note(state.step, terms)
             log = _due(state, state.recipe.log_every)
-            stop = (log or devices.world == 1) and devices.any(interrupted())
+            stop = devices.any(interrupted())
             save = stop or _due(state, state.recipe.checkpoint_every)
             if log or save or _eager(devices):
                 guard.check()
-            if log and devices.main:
+            if log:
                 watch.log(terms)
             if save:
                 watch.save()
             if stop and state.step < state.recipe.steps:
+                devices.meet()  # whoever ends ends the others, which may still be writing
                 raise Preempted
     return state
 

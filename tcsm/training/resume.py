@@ -7,12 +7,15 @@ after it, and the journals end up byte for byte as if nothing had happened.
 import hashlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from tcsm.errors import InputError
 from tcsm.training import checkpoint
+from tcsm.training.checkpoint import Meta
 from tcsm.training.state import TrainState
 
 JOURNALS = ("metrics.jsonl", "telemetry.jsonl")
@@ -28,11 +31,13 @@ class Resumable:
         folder: holds ``state.safetensors``, ``metrics.jsonl`` and ``telemetry.jsonl``.
         run: a fingerprint of the run's configuration; a state of another run is left aside.
         main: whether this process writes; the others only read.
+        anywhere: whether something is so in any of the processes that share the run.
     """
 
     folder: Path
     run: str
     main: bool = True
+    anywhere: Callable[[bool], bool] = bool
 
     @property
     def path(self) -> Path:
@@ -52,27 +57,42 @@ class Resumable:
     def save(self, state: TrainState) -> None:
         """Puts the present state in place of the former."""
         if self.main:
-            lengths = {name: _secured(self.folder / name) for name in JOURNALS}
-            facts: checkpoint.Meta = {"run": self.run, **lengths, **self._digests(lengths)}
-            checkpoint.save(self.path, state.tensors(), facts)
+            self.seal(state.tensors())
+
+    def seal(self, tensors: Mapping[str, Tensor], **facts: int) -> None:
+        """Writes the state's file, which says how long the journals are."""
+        lengths = {name: _secured(self.folder / name) for name in JOURNALS}
+        all_: Meta = {"run": self.run, **facts, **lengths, **self._digests(lengths)}
+        checkpoint.save(self.path, tensors, all_)
+
+    def read(self) -> tuple[dict[str, Tensor], Meta]:
+        """What the last save left.
+
+        Raises:
+            InputError: it is not whole.
+        """
+        return checkpoint.load(self.path)
 
     def _restore(self, state: TrainState) -> dict[str, int]:
-        """Loads a state that fits; returns the lengths of its journals, empty for a new start."""
-        if not self.path.exists():
-            return {}
+        """Loads a state that fits; returns the lengths of its journals, empty for a new start.
+
+        What one process cannot read, none takes up.
+        """
+        tensors: dict[str, Tensor] = {}
+        lengths: dict[str, int] = {}
+        trouble = ""
         try:
-            tensors, meta = checkpoint.load(self.path)
-            if meta.get("run") != self.run:
-                raise InputError(f"{self.path} is of another configuration")
-            lengths = {name: int(meta[name]) for name in JOURNALS}
-            for name, found in self._digests(lengths).items():
-                if found != meta.get(name):
-                    raise InputError(f"{self.folder / name.split()[0]} has lost or altered lines")
-            state.load(tensors)
+            if self.path.exists():
+                tensors, lengths = self._fitting(state)
         except InputError as error:
-            self._say(f"{error}; ignored, training starts from step 0")
+            trouble = str(error)
+        if self.anywhere(bool(trouble)):
+            trouble = trouble or f"{self.folder}: another process cannot read its state"
+            self._say(f"{trouble}; ignored, training starts from step 0")
             return {}
-        self._say(f"{self.path}: training goes on after step {state.step}")
+        if tensors:
+            state.load(tensors)
+            self._say(f"{self.path}: training goes on after step {state.step}")
         return lengths
 
     def _digests(self, lengths: Mapping[str, int]) -> dict[str, str]:
@@ -81,6 +101,22 @@ class Resumable:
             f"{name} sha256": hashlib.sha256(_head(self.folder / name, length)).hexdigest()
             for name, length in lengths.items()
         }
+
+    def _fitting(self, state: TrainState) -> tuple[dict[str, Tensor], dict[str, int]]:
+        """A state of this run, and the lengths of its journals.
+
+        Raises:
+            InputError: it is damaged, or of another run or network.
+        """
+        tensors, meta = self.read()
+        if meta.get("run") != self.run:
+            raise InputError(f"{self.path} is of another configuration")
+        lengths = {name: int(meta[name]) for name in JOURNALS}
+        for name, found in self._digests(lengths).items():
+            if found != meta.get(name):
+                raise InputError(f"{self.folder / name.split()[0]} has lost or altered lines")
+        state.require_fit(tensors)
+        return tensors, lengths
 
     def _say(self, message: str) -> None:
         """A notice on stderr, from one process only."""

@@ -22,12 +22,30 @@ def named(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach() for name, tensor in once.values()}
 
 
-def check_match(found: Mapping[str, Tensor], own: Mapping[str, Tensor], what: str) -> None:
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor, gathered if processes share it: then all must ask."""
+    gather = getattr(tensor, "full_tensor", None)
+    return gather() if gather else tensor
+
+
+def own(tensor: Tensor) -> Tensor:
+    """What this process holds of a tensor, sharing storage."""
+    part = getattr(tensor, "to_local", None)
+    return part() if part else tensor
+
+
+def _own(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What this process holds of several."""
+    return {name: own(tensor) for name, tensor in tensors.items()}
+
+
+def check_match(found: Mapping[str, Tensor], ours: Mapping[str, Tensor], what: str) -> None:
     """Raises InputError unless both have the same names and shapes."""
-    for verb, names in (("lacks", own.keys() - found.keys()), ("adds", found.keys() - own.keys())):
+    lacking, added = ours.keys() - found.keys(), found.keys() - ours.keys()
+    for verb, names in (("lacks", lacking), ("adds", added)):
         if names:
             raise InputError(f"{what} {verb} {len(names)} tensors, among them {min(names)}")
-    for name, tensor in own.items():
+    for name, tensor in ours.items():
         if found[name].shape != tensor.shape:
             raise InputError(
                 f"{what} holds {name} of shape {tuple(found[name].shape)}, "
@@ -35,11 +53,20 @@ def check_match(found: Mapping[str, Tensor], own: Mapping[str, Tensor], what: st
             )
 
 
-def assign(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+def assign(ours: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
     """Copies values by name into tensors that already exist."""
     with torch.no_grad():
-        for name, tensor in own.items():
+        for name, tensor in ours.items():
             tensor.copy_(found[name])
+
+
+def _like(value: Tensor, found: Tensor) -> Tensor:
+    """What was found, a tensor of its own; spread as the value is, if it is a part of such."""
+    if own(value) is value or not found.ndim:
+        return found.to(value.device, copy=True)
+    made = torch.empty_like(value)
+    own(made).copy_(found)
+    return made
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -84,22 +111,22 @@ class TrainState:
         self.step += 1
         if self.recipe.ema:
             self.recipe.ema.update(list(self.averages.values()), values, self.step)
-        return norm
+        return whole(norm)
 
     def weights(self) -> dict[str, Tensor]:
         """What the run is for: the averaged weights where an average is kept, else the last."""
-        return {**named(self.model), **self.averages}
+        return {n: whole(value) for n, value in {**named(self.model), **self.averages}.items()}
 
     def tensors(self) -> dict[str, Tensor]:
-        """The whole state by flat names, sharing storage with the living one."""
+        """The whole state by flat names, or what this process holds; shares its storage."""
         moments = {
-            f"optimizer.{name}.{slot}": tensor
+            f"optimizer.{name}.{slot}": own(tensor)
             for name, value in self.trained.items()
             for slot, tensor in self.optimizer.state[value].items()
         }
         return {
-            **{f"model.{name}": tensor for name, tensor in named(self.model).items()},
-            **{f"ema.{name}": tensor for name, tensor in self.averages.items()},
+            **{f"model.{name}": tensor for name, tensor in _own(named(self.model)).items()},
+            **{f"ema.{name}": tensor for name, tensor in _own(self.averages).items()},
             **moments,
             "count": torch.tensor([self.step, self.tokens]),
             "elapsed": torch.tensor(
@@ -107,21 +134,28 @@ class TrainState:
             ),
         }
 
+    def require_fit(self, tensors: Mapping[str, Tensor]) -> None:
+        """Holds tensors against what ``load`` needs.
+
+        Raises:
+            InputError: names or shapes are not this state's.
+        """
+        check_match(_below("model.", tensors), _own(named(self.model)), "the saved model")
+        check_match(_below("ema.", tensors), _own(self.averages), "the saved average")
+
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Becomes exactly the state that ``tensors`` described; all is checked before any change.
 
         Raises:
             InputError: names or shapes are not this state's.
         """
-        model, averages = named(self.model), self.averages
-        check_match(_below("model.", tensors), model, "the saved model")
-        check_match(_below("ema.", tensors), averages, "the saved average")
-        assign(model, _below("model.", tensors))
-        assign(averages, _below("ema.", tensors))
+        self.require_fit(tensors)
+        assign(_own(named(self.model)), _below("model.", tensors))
+        assign(_own(self.averages), _below("ema.", tensors))
         for name, value in self.trained.items():
             slots = _below(f"optimizer.{name}.", tensors)
             self.optimizer.state[value] = {
-                slot: tensor.to(value.device, copy=True) for slot, tensor in slots.items()
+                slot: _like(value, tensor) for slot, tensor in slots.items()
             }
         self.step, self.tokens = map(int, tensors["count"].tolist())
         self.elapsed = Elapsed(*tensors["elapsed"].tolist())

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,6 +108,11 @@ def command(*argv: str) -> Done:
         code = run(argv)
     lines = [line for line in err.getvalue().splitlines() if " tok/s " not in line]
     return Done(code, out.getvalue(), lines)
+
+
+def vowels(texts: Sequence[str]) -> list[float]:
+    """A reward that any process can import: how many vowels a text has."""
+    return [float(sum(letter in "aeiou" for letter in text)) for text in texts]
 
 
 def make_text(seed: int, words: int) -> str:

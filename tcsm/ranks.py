@@ -1,0 +1,97 @@
+"""What a rank says to the agent that started it, and what the agent makes of it: one line.
+
+Ranks fail together: when one dies, the others lose it. The agent tells of the one to blame.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from tcsm.errors import InputError
+
+ROLE = "tcsm"  # what our agent calls its ranks
+RESUME = "start the same command again to resume"
+BAD_INPUT, PREEMPTED, INTERRUPTED = 2, 75, 130  # exit codes; 75 is EX_TEMPFAIL, try again later
+LOST = "lost another process"
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of linux/prctl.h
+
+
+def ours() -> bool:
+    """Whether this process is a rank that our agent started."""
+    return os.environ.get("ROLE_NAME") == ROLE
+
+
+def join() -> None:
+    """Makes a rank die with its agent, and tell it what goes wrong; does nothing in others."""
+    if not ours():
+        return
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    sys.excepthook = _report
+
+
+def require_one(runs: object) -> None:
+    """For work that is not shared.
+
+    Raises:
+        InputError: there are several processes.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("torchrun: only stage train is shared by processes; start one")
+
+
+def tell(words: str) -> None:
+    """Says why this process ends: to its agent if it has one, else on stderr."""
+    if ours():
+        told = {"message": words, "timestamp": int(time.time())}
+        Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(told))
+    else:
+        print(words, file=sys.stderr)
+
+
+def repeat(logs: str) -> None:
+    """Prints the first of what ranks have told."""
+    for path in sorted(Path(logs).rglob("error.json")):
+        print(json.loads(path.read_text())["message"], file=sys.stderr)
+        return
+
+
+def explain(codes: Mapping[int, int], words: Mapping[int, str]) -> int:
+    """Says on stderr why ranks failed; returns the exit code of all.
+
+    Args:
+        codes: of each rank that failed; negative where a signal killed it.
+        words: what it told.
+    """
+
+    def guilt(rank: int) -> tuple[bool, ...]:
+        code = codes[rank]
+        killed = code < 0 and code != -signal.SIGTERM  # which the agent itself sends
+        lost = LOST in words[rank] or code == -signal.SIGTERM
+        return (code != BAD_INPUT, code != PREEMPTED, not killed, lost)
+
+    rank = min(codes, key=guilt)
+    code = codes[rank]
+    if code == PREEMPTED:
+        return code
+    if code < 0:
+        name = signal.Signals(-code).name
+        print(f"tcsm: error: process {rank} died of {name}; {RESUME}", file=sys.stderr)
+        return 1
+    print(words[rank], file=sys.stderr)
+    return code
+
+
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What nobody caught: a peer that is gone in one line, anything else in full."""
+    if "gloo" in str(error).lower() or kind.__name__.startswith("Dist"):
+        tell(f"tcsm: error: process {os.environ['RANK']} {LOST}; {RESUME}")
+    else:
+        tell("".join(traceback.format_exception(kind, error, trace)).rstrip())

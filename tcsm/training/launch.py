@@ -1,0 +1,122 @@
+"""Several processes for one training: torchrun's agent starts and watches them, here or by srun.
+
+One command becomes one agent a node, and each of these as many ranks as are wanted. A rank that
+dies ends them all; whoever starts the command again goes on from the last checkpoint.
+"""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tcsm import ranks
+from tcsm.errors import InputError
+from tcsm.training.devices import Devices
+
+if TYPE_CHECKING:
+    from torch.distributed.launcher.api import LaunchConfig
+
+MEETING = "TCSM_MEETING"  # HOST:PORT/ID, where the agents of several nodes meet
+GRACE = 120  # seconds that ranks have to save their state once a signal has come
+SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
+
+
+def wanted(devices: Devices) -> bool:
+    """Whether processes must be started first: several are wanted and this is none of them."""
+    return "RANK" not in os.environ and devices.processes * devices.nodes > 1
+
+
+def start(stage: str, text: str, folder: Path, devices: Devices) -> int:
+    """Runs a stage in every process, and returns the exit code of all.
+
+    Args:
+        stage: its name.
+        text: the configuration. Standard input cannot be shared, so it becomes a file.
+        folder: of that file, which all nodes see.
+        devices: how many processes and nodes.
+
+    Raises:
+        InputError: several nodes, and nothing that starts anything there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"launch-{uuid.uuid4()}.yaml"
+    path.write_text(text, "utf-8")
+    command = ["-m", "tcsm", stage, "--config", str(path)]
+    try:
+        if devices.nodes > 1 and MEETING not in os.environ:
+            return _everywhere(command, devices.nodes)
+        with tempfile.TemporaryDirectory(prefix="tcsm-") as logs:
+            return _here(command, devices, logs)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _everywhere(command: Sequence[str], nodes: int) -> int:
+    """The same command once on every node of this SLURM job, which meet here."""
+    if "SLURM_JOB_ID" not in os.environ:
+        raise InputError(
+            f"devices.nodes: found {nodes} outside of a SLURM job; start the same command on "
+            f"every node, with the same {MEETING}=HOST:PORT/NAME of one of them"
+        )
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        place = f"{socket.gethostname()}:{probe.getsockname()[1]}/{uuid.uuid4()}"
+    tasks = [f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", "--overlap"]
+    srun = subprocess.Popen(
+        ["srun", *tasks, "--kill-on-bad-exit=1", sys.executable, *command],
+        env={**os.environ, MEETING: place},
+    )
+    for number in (signal.SIGTERM, signal.SIGUSR1):  # srun hands them on to all nodes
+        signal.signal(number, lambda number, _: srun.send_signal(number))
+    return srun.wait()
+
+
+def _here(command: Sequence[str], devices: Devices, logs: str) -> int:
+    """The agent of this node and its ranks."""
+    from torch.distributed.elastic.multiprocessing import SignalException  # noqa: PLC0415 -- slow
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError  # noqa: PLC0415
+    from torch.distributed.launcher.api import elastic_launch  # noqa: PLC0415
+
+    logging.disable(logging.ERROR)  # the agent's own words are many, and none is for the user
+    try:
+        elastic_launch(_config(devices, logs), sys.executable)(*command)
+    except SignalException as caught:
+        ranks.repeat(logs)
+        return ranks.INTERRUPTED if caught.sigval == signal.SIGINT else ranks.PREEMPTED
+    except ChildFailedError as error:
+        found = {rank: failure.exitcode for rank, failure in error.failures.items()}
+        words = {r: str(f.error_file_data["message"]) for r, f in error.failures.items()}
+        return ranks.explain(found, words)
+    return 0
+
+
+def _config(devices: Devices, logs: str) -> "LaunchConfig":
+    """One agent a node; what others than its first rank print is not shown."""
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std  # noqa: PLC0415
+    from torch.distributed.launcher.api import LaunchConfig  # noqa: PLC0415
+
+    meeting = os.environ.get(MEETING) if devices.nodes > 1 else None
+    place, _, name = (meeting or f"localhost:0/{uuid.uuid4()}").partition("/")
+    silent = dict.fromkeys(range(1, devices.processes), Std.ALL)
+    return LaunchConfig(
+        min_nodes=devices.nodes,
+        max_nodes=devices.nodes,
+        nproc_per_node=devices.processes,
+        role=ranks.ROLE,
+        run_id=name,
+        rdzv_backend="c10d",
+        rdzv_endpoint=place,
+        rdzv_configs={"join_timeout": devices.patience},
+        local_addr=None if meeting else "localhost",
+        max_restarts=0,
+        logs_specs=DefaultLogsSpecs(log_dir=logs, redirects=silent),
+        signals_to_handle=SIGNALS,
+        shutdown_timeout=GRACE,
+    )

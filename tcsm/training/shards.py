@@ -1,0 +1,59 @@
+"""The state of a run whose weights are spread over processes: each keeps its own part.
+
+A part is ``state-STEP-RANK.safetensors``. ``state.safetensors`` names the step and is written when
+all parts are on the disk, so that a kill at any moment leaves one whole set.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, distributed
+
+from tcsm.errors import InputError
+from tcsm.training import checkpoint
+from tcsm.training.checkpoint import Meta
+from tcsm.training.resume import Resumable
+from tcsm.training.state import TrainState
+
+
+@dataclass(frozen=True)
+class Shards(Resumable):
+    """The scratch folder of one run, which all of its processes see.
+
+    Attributes:
+        rank: which process this is, from 0.
+        world: how many there are; no other number can take the run up.
+    """
+
+    rank: int = 0
+    world: int = 1
+
+    def part(self, step: int) -> Path:
+        """The file of this process."""
+        return self.folder / f"state-{step}-{self.rank}.safetensors"
+
+    def save(self, state: TrainState) -> None:
+        """Puts the present state in place of the former; all processes must."""
+        checkpoint.save(self.part(state.step), state.tensors(), {"run": self.run})
+        distributed.barrier()
+        if self.main:
+            self.seal({}, step=state.step, world=self.world)
+            for path in self.folder.glob("state-*"):
+                if not path.name.startswith(f"state-{state.step}-"):
+                    path.unlink()
+
+    def read(self) -> tuple[dict[str, Tensor], Meta]:
+        """The part of this process, and what holds for all of them.
+
+        Raises:
+            InputError: it is not whole, not of the same run, or one of another number of parts.
+        """
+        _, meta = checkpoint.load(self.path)
+        if meta.get("world") != self.world:
+            found = meta.get("world", 1)
+            raise InputError(f"{self.path} is of {found} processes, found {self.world}")
+        part = self.part(int(meta["step"]))
+        tensors, own = checkpoint.load(part)
+        if own.get("run") != meta.get("run"):
+            raise InputError(f"{part} is of another configuration")
+        return tensors, meta
