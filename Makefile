@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: report test slurm chaos lint clean
 
 report: .venv/.stamp
-	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores all --workflow-profile workflow/profiles/default
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m snakemake --cores all --workflow-profile workflow/profiles/default
 
 test: .venv/.stamp lint
 	$(BIN)/python -m pytest -n 2 --quiet

@@ -24,6 +24,12 @@ TEXT = Kind("a text", lambda v: isinstance(v, str) and v != "")
 MAYBE_TEXT = Kind("a text or null", lambda v: v is None or TEXT.holds(v))
 HALF = Kind("0 or 1", lambda v: type(v) is int and v in (0, 1))
 FLAG = Kind("true or false", lambda v: type(v) is bool)
+WORD = Kind(
+    "of letters a-z, digits and _", lambda v: re.fullmatch(r"[a-z0-9_]+", str(v)) is not None
+)
+WORDS = Kind("a list of names of letters a-z, digits and _", lambda v: _all(v, WORD))
+SEEDS = Kind("a list of whole numbers of 0 or more, below 2^63", lambda v: _all(v, SEED))
+GPUS = Kind("a whole number of 0 or more", lambda v: type(v) is int and v >= 0)
 TEXTS = Kind("a list of texts", lambda v: _all(v, TEXT))
 COUNTS = Kind("a list of whole numbers of 1 or more", lambda v: v != [] and _all(v, COUNT))
 PAIR = Kind("a pair of texts", lambda v: _all(v, TEXT) and len(v) == 2)  # type: ignore[arg-type]
@@ -36,6 +42,10 @@ KINDS = {
     "count_failures": FLAG,
     "experiment": TEXT,
     "seed": SEED,
+    "scale.name": WORD,
+    "scale.seeds": SEEDS,
+    "scale.ablations": WORDS,
+    "scale.gpu": GPUS,
     "out": TEXT,
     "scratch": TEXT,
     "judge": MAYBE_TEXT,

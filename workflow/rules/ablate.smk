@@ -50,7 +50,7 @@ for stage in BATCHED:
                 FILES.outputs(stage, batch),
             params:
                 stage=stage,  # a shell is read after the loop has ended
-                config=RUNS.run_text(stage, batch),
+                config=literal(RUNS.run_text(stage, batch)),
                 code=RUNS.code(stage, RUNS.run_text(stage, batch)),
             log:
                 f"{LOGS}/{name}.log",
@@ -62,7 +62,7 @@ for stage in BATCHED:
                 mem_mb=RUNS.scale.mem_mb,
                 runtime=RUNS.scale.runtime,
             shell:
-                command("{params.stage}")
+                command("{params.stage:q}")
 
 
 for ablation, arms in RUNS.ablations.items():

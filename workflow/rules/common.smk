@@ -20,7 +20,7 @@ FILES = Files(RUNS)
 wildcard_constraints:
     experiment=r"[a-z0-9_]+/[a-z0-9_.-]+",
     seed=r"\d+",
-    root=r"(results/)?data/[A-Za-z0-9_.-]+",
+    root=r"(results/)?data/(?!\.)[A-Za-z0-9_.-]+",
 
 RUN = RUNS.folder("{experiment}", "{seed}")
 LOGS, TIMES = f"results/logs/{RUNS.scale.name}", f"results/benchmarks/{RUNS.scale.name}"
@@ -42,6 +42,11 @@ def only(names):
     whole -= {name.partition("/")[0] for name in RUNS.arms.keys() - {*names}}
     rest = [re.escape(name) for name in names if name.partition("/")[0] not in whole]
     return "|".join([*rest, *(f"{name}/[a-z0-9_.-]+" for name in sorted(whole))]) or "(?!)"
+
+
+def literal(words):
+    """A parameter whose braces are no wildcards."""
+    return lambda job: words
 
 
 def text(stage):

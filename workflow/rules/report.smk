@@ -10,7 +10,7 @@ rule report:
     output:
         REPORT,
     params:
-        config=RUNS.report_text(),
+        config=literal(RUNS.report_text()),
         code=RUNS.code("report", RUNS.report_text()),
     log:
         f"{LOGS}/report.log",
