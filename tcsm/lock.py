@@ -19,8 +19,10 @@ def held(path: Path) -> Iterator[None]:
 
     At the end the file is removed, and the folder if it is empty.
 
+    Where the file system knows no locks, that is said, and nobody waits.
+
     Raises:
-        OSError: the file cannot be made, or the file system knows no locks.
+        OSError: the file cannot be made.
     """
     file = _taken(path)
     with suppress(OSError):  # a full disk may still be worked on
@@ -52,6 +54,11 @@ def _wait(file: TextIO, path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.seek(0)
-        who = file.read().strip() or "another"
-        print(f"tcsm: {path}: waiting for the end of process {who}", file=sys.stderr, flush=True)
+        _say(f"{path}: waiting for the end of process {file.read().strip() or 'another'}")
         fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        _say(f"{path}: cannot be locked ({error.strerror}); see that no other process works here")
+
+
+def _say(message: str) -> None:
+    print(f"tcsm: {message}", file=sys.stderr, flush=True)

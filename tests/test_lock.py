@@ -1,5 +1,6 @@
 """A lock keeps others waiting, and nobody after its holder's end."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -78,6 +79,19 @@ def test_a_killed_holder_blocks_nobody(tmp_path: Path) -> None:
     with held(path):
         assert path.read_text() == f"{os.getpid()}\n"
     assert not path.exists()
+
+
+def test_a_file_system_without_locks_is_worked_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with held(tmp_path / ".train.lock"):
+        pass
+    assert "cannot be locked (No locks available)" in capsys.readouterr().err
+    assert list(tmp_path.parent.glob("**/.train.lock")) == []
 
 
 def test_work_in_a_folder_that_is_removed_on_the_way(tmp_path: Path) -> None:
