@@ -87,7 +87,7 @@ def require_no_password(text: str) -> None:
     Raises:
         InputError: it names the key, and does not repeat the address.
     """
-    found = re.search(r"(?m)^[ -]*(.*?)\w+://[^\s/]*@", text)
+    found = "@" in text and re.search(r"(?m)^[ -]*(.*?)\w+://[^\s/]*@", text)
     if found:
         key = found[1].partition(":")[0] or "an address"
         raise InputError(f"{key}: holds a user or a password; write the address without it")

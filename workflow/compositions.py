@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from tcsm import config
+from tcsm.values import require_no_password
 from workflow.ablations import Arm
 from workflow.fingerprint import Sources
 from workflow.memo import Memo
@@ -126,9 +127,11 @@ class Compositions:
     def _write(self, stage: str, arm: Arm, values: Mapping[str, Any]) -> str:
         tree = self._composed(arm) | values
         try:
-            return written(Plain(tree), self.reads(stage))
+            text = written(Plain(tree), self.reads(stage))
         except NotPlain:
             return config.cut(OmegaConf.create(tree), self.reads(stage))
+        require_no_password(text)
+        return text
 
     def _build(self, arm: Arm, leave: tuple[str, ...]) -> bool:
         import torch  # noqa: PLC0415 -- seconds that a start with nothing to do need not spend
