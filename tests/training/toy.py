@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tcsm.training.hooks import Hooks
 from tcsm.training.loop import fit
 from tcsm.training.optim import Cosine, Ema, Recipe
 from tcsm.training.resume import Resumable
+from tcsm.training.shards import Shards
 from tcsm.training.state import TrainState
 
 VOCABULARY = 7
@@ -146,3 +148,30 @@ def run_rank(rank, world, port, out, accumulate):
     os.environ["MASTER_ADDR"] = "127.0.0.1"
     state, rows = train(make_recipe(steps=12, accumulate=accumulate), dtype=torch.float64)
     torch.save(({k: v.clone() for k, v in state.tensors().items()}, rows), out)
+
+
+def run_shards(rank, port, scratch, out, last, damage):
+    """One of two processes that spread the weights, until a step; its part is damaged before."""
+    places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
+    os.environ.update({key: str(value) for key, value in places.items()})
+    os.environ["MASTER_ADDR"] = "127.0.0.1"
+    devices = Devices("cpu", threads=1, precision="fp32", sharded=True)
+    net = make_net().double()
+    with devices.ready():
+        devices.place(net, net)
+        state = TrainState(net, make_recipe(steps=12, checkpoint_every=4))
+        if damage and rank == 1:
+            (scratch / damage).write_bytes(b"nothing")
+        resumable = Shards(scratch, "this", devices.main, devices.any, rank, 2)
+        resumable.begin(state)
+        begun = state.step
+
+        def until(net, batch):
+            if state.step == last:
+                raise StopIteration
+            return loss(net, batch)
+
+        with suppress(StopIteration):
+            fit(state, until, Batches(), devices, Hooks(resumable=resumable))
+        weights = {name: value.clone() for name, value in state.weights().items()}
+        torch.save((begun, weights, {k: v.clone() for k, v in state.tensors().items()}), out)
