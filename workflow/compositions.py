@@ -49,7 +49,7 @@ class Compositions:
         self._codes = Memo(KEPT / "codes.json", (SOURCES / "tcsm").rglob("*.py"))
         self._sources = Sources(SOURCES)
         self._composed = cache(self._compose)
-        self._plain = cache(lambda arm: Plain(self._composed(arm)))
+        self._plain = cache(lambda arm, *given: Plain(self._composed(arm) | dict(given)))
         self.scale = OmegaConf.create(self._by_hydra(()))["scale"]
 
     def root(self, arm: Arm) -> str:
@@ -88,9 +88,9 @@ class Compositions:
         Raises:
             InputError: a key that does not exist, or a bad value.
         """
-        given = tuple(sorted(values.items()))
+        given = tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in values.items())
         kept = hashlib.sha256(repr(given).encode()).hexdigest()
-        write = lambda: self._write(stage, arm, values)  # noqa: E731
+        write = lambda: self._write(stage, arm, given)  # noqa: E731
         return str(self._memo.get(f"{stage} {arm.name} {kept}", write))
 
     def reads(self, stage: str) -> tuple[str, ...]:
@@ -124,11 +124,11 @@ class Compositions:
         for memo in (self._codes, self._chosen, self._memo):
             memo.save()
 
-    def _write(self, stage: str, arm: Arm, values: Mapping[str, Any]) -> str:
-        tree = self._composed(arm) | values
+    def _write(self, stage: str, arm: Arm, given: tuple[tuple[str, Any], ...]) -> str:
         try:
-            text = written(Plain(tree), self.reads(stage))
+            text = written(self._plain(arm, *given), self.reads(stage))
         except NotPlain:
+            tree = self._composed(arm) | dict(given)
             return config.cut(OmegaConf.create(tree), self.reads(stage))
         require_no_password(text)
         return text

@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 
 Tree = dict[str, Any]
 REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)\}")
+WORD = re.compile(r"[a-z]+(?:/[A-Za-z0-9_.-]+)+")
 
 
 class NotPlain(Exception):
@@ -135,7 +136,13 @@ def written(plain: Plain, keys: Iterable[str]) -> str:
         for name in way:
             node = node.setdefault(name, {})
         node[last] = plain[key]
-    return "".join(_part(name, json.dumps(part)) for name, part in kept.items())
+    return "".join(_line(name, part) for name, part in kept.items())
+
+
+def _line(name: str, part: Any) -> str:  # noqa: ANN401 -- any value
+    if isinstance(part, str) and WORD.fullmatch(part):
+        return f"{name}: {part}\n"  # a folder, which every run has of its own
+    return _part(name, json.dumps(part))
 
 
 @cache
