@@ -1,6 +1,7 @@
-"""How a rule starts a stage."""
+"""How a rule starts a stage, and what its job must hold."""
 
 import os
+import re
 import signal
 import sys
 
@@ -24,3 +25,9 @@ def command(stage: str) -> str:
         f"printf '%s' {{params.config:q}} | \"$TCSM_PYTHON\" -m tcsm {stage} --config - 2>&1"
         " | (trap '' TERM; exec tee -i {log:q} >&2)"
     )
+
+
+def processes(text: str) -> int:
+    """How many processes the runs of a configuration want, on all nodes: a core and a GPU each."""
+    wanted = re.findall(r"(?m)^  processes: (\d+)\n  nodes: (\d+)$", text)
+    return max((int(each) * int(nodes) for each, nodes in wanted), default=1)

@@ -15,6 +15,11 @@ from tests.stages.house import House
 TOP = Path(__file__).parents[2]
 SLOW = ("trainer.steps=40", "trainer.log_every=1", "trainer.checkpoint_every=4")
 TWO = ("devices.processes=2", "devices.precision=fp32", "experiment=kjv/score", *SLOW)
+SRUN = """#!/bin/bash
+while [[ $1 == --* ]]; do shift; done
+"$@" & one=$!
+"$@" && wait $one
+"""
 
 
 def start(house: House, name: str, *overrides: str) -> subprocess.Popen[str]:
@@ -98,6 +103,21 @@ def test_they_end_together_and_go_on(
     assert again.returncode == 0
     for file in ("weights.safetensors", "metrics.jsonl"):
         assert (house.root / name / file).read_bytes() == (unbroken / file).read_bytes()
+
+
+def test_two_nodes_meet(
+    house: House, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for srun starts what one of SLURM would start on two nodes."""
+    (tmp_path / "srun").write_text(SRUN)
+    (tmp_path / "srun").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    agent = start(house, "nodes", "devices.processes=1", "devices.nodes=2")
+    assert "Traceback" not in agent.communicate()[1]
+    assert agent.returncode == 0
+    weights = [folder / "weights.safetensors" for folder in (house.root / "nodes", unbroken)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
 def test_what_is_wrong_for_all_is_said_once(house: House) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from workflow.launch import command
+from tcsm import config
+from workflow.launch import command, processes
 
 STAGE = """
 import signal, sys
@@ -54,3 +55,14 @@ def test_a_stage_that_does_not_ends_with_the_others(tmp_path: Path) -> None:
         rule.wait(0.2)
     os.killpg(rule.pid, signal.SIGTERM)
     assert rule.wait(30) == 128 + signal.SIGTERM
+
+
+def test_a_job_holds_what_its_processes_need() -> None:
+    """Read off the very text that the training gets, of one run or of several."""
+    one, many = (
+        config.cut(config.compose([f"devices.processes={count}", "devices.nodes=2"]), ["devices"])
+        for count in (1, 4)
+    )
+    assert processes(one) == 2
+    assert processes(f"{many}---\n{many}") == 8
+    assert processes("devices: {}\n") == 1

@@ -6,7 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 from tcsm.errors import InputError
 from workflow.files import BATCHED, Files
-from workflow.launch import command
+from workflow.launch import command, processes
 from workflow.runs import Runs
 
 try:
@@ -52,6 +52,11 @@ def literal(words):
 def text(stage):
     """The configuration of a job: of its seed, or of every seed of its experiment."""
     return lambda job: RUNS.run_text(stage, [job.experiment], *own_seed(job))
+
+
+def share(job):
+    """How many processes a training wants."""
+    return processes(text("train")(job))
 
 
 def code(stage):

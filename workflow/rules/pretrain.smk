@@ -28,9 +28,9 @@ rule train:
         f"{TIMES}/train/{{experiment}}/seed-{{seed}}.tsv"
     wildcard_constraints:
         experiment=only(RUNS.one_by_one),
-    threads: 1
+    threads: share
     resources:
-        gpu=RUNS.scale.gpu,
+        gpu=lambda job: RUNS.scale.gpu * share(job),
         mem_mb=RUNS.scale.mem_mb,
         runtime=RUNS.scale.runtime,
     shell:
