@@ -2,11 +2,28 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+HERE = PATH="$$PWD/$(BIN):$$PATH"
+SCALE = $(shell sed -n 's/^scale: *//p' params.yaml)
 
-.PHONY: report test slurm chaos lint clean
+.PHONY: report test slurm chaos lint clean pull checkout check
 
 report: .venv/.stamp
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m snakemake --cores all --workflow-profile workflow/profiles/default
+
+# Results that another machine computed, after git clone and dvc remote add: docs/reproduce.md.
+pull: .venv/.stamp
+	$(HERE) python -m dvc pull
+	@$(MAKE) --no-print-directory -o .venv/.stamp checkout
+
+# The results of dvc.lock, taken over by Snakemake, which else could not tell of what they are.
+checkout: .venv/.stamp
+	$(HERE) python -m dvc checkout
+	@$(HERE) python -m dvc status --quiet || { $(HERE) python -m dvc status; echo "not what dvc.lock is of: undo it, or dvc repro"; exit 1; }
+	$(HERE) python -m snakemake --touch --forceall --cores 1 --quiet all --config scale=$(SCALE)
+
+# Which stages dvc.lock is behind the code and the params; needs no data.
+check: .venv/.stamp
+	$(HERE) python -m dvc repro --dry --allow-missing
 
 test: .venv/.stamp lint
 	$(BIN)/python -m pytest -n 2 --quiet

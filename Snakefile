@@ -14,7 +14,8 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/ablate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/targets.smk"
 
 rule all:
     default_target: True
-    input: REPORT, RUNS.records(RUNS.arms), DATA  # all by name: of others none would be missed
+    input: rules.report.output, RUNS.records(RUNS.arms), DATA  # all by name: of others none would be missed

@@ -1,4 +1,4 @@
-"""Ablations: small runs that share a process, what they need, and a target for each question."""
+"""Ablations: small runs that share a process, and what they need."""
 
 
 use rule train as train_seeds with:
@@ -63,12 +63,3 @@ for stage in BATCHED:
                 runtime=RUNS.scale.runtime,
             shell:
                 command("{params.stage:q}")
-
-
-for ablation, arms in RUNS.ablations.items():
-
-    rule:
-        name:
-            ablation
-        input:
-            RUNS.records(arm.name for arm in arms),

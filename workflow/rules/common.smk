@@ -92,3 +92,12 @@ def told_by_needed(job):
 def of_judge(name):
     """A file of the run that scores samples, if there is one."""
     return [f"{RUNS.judge()}/{name}"] if RUNS.judge() else []
+
+
+def left(folder):
+    """Every file that the stages of the runs below a folder leave."""
+    for name in (name for name in RUNS.arms if name.startswith(f"{folder}/")):
+        for stage in RUNS.arms[name].stages:
+            yield from FILES.outputs(stage, [name])
+        if "train" in RUNS.arms[name].stages:
+            yield from expand("{folder}/{file}", folder=RUNS.folders([name]), file=TRAINED)

@@ -9,6 +9,9 @@ rule report:
         RUNS.page_parts(),
     output:
         REPORT,
+        f"{RUNS.out}/metrics.json",
+        directory(f"{RUNS.out}/figures"),
+        directory(f"{RUNS.out}/tables"),
     params:
         config=literal(RUNS.report_text()),
         code=RUNS.code("report", RUNS.report_text()),

@@ -1,11 +1,13 @@
 """A page is made."""
 
-from tcsm.reporting import page
+from tcsm.reporting import page, records
 
 READS = ("out", "runs")
 
 
 def main(cfg, out):
     """Write it down."""
-    out.mkdir(parents=True, exist_ok=True)
+    for folder in ("figures", "tables"):
+        (out / folder).mkdir(parents=True)
     page.write(out / "index.html", cfg.runs)
+    records.write(out / "metrics.json", cfg)
