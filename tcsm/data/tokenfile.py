@@ -139,6 +139,8 @@ def _stream(file: BinaryIO, pieces: Iterable[Piece], header: Header) -> Header:
 def open_tokens(path: Path, tokenizer: Tokenizer, maker: str = "prepare") -> TokenFile:
     """Opens a token file after reading it once for its checksum, which covers every id.
 
+    No start trusts an earlier one: a bit that flips on the disk leaves size and time as they were.
+
     Args:
         path: the file.
         tokenizer: whose ids it must hold.
