@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 HERE = PATH="$$PWD/$(BIN):$$PATH"
-SCALE = $(shell sed -n 's/^scale: *//p' params.yaml)
+SCALE = $(shell sed -n 's/^scale: *\([a-z0-9_]*\) *$$/\1/p' params.yaml)
 
 .PHONY: report test slurm chaos lint clean pull checkout check
 
