@@ -89,7 +89,7 @@ class Runs:
 
     def reads_text(self, stage: str) -> bool:
         """Whether a stage reads token files."""
-        return "data.root" in self._made.reads(stage)
+        return not {"data", "data.root"}.isdisjoint(self._made.reads(stage))
 
     def asks_judge(self, stage: str) -> bool:
         """Whether a stage asks the run that scores samples."""

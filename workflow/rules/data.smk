@@ -19,7 +19,7 @@ rule prepare:
         mem_mb=4000,
         runtime=RUNS.scale.runtime,
     shell:
-        "export TCSM_WORKERS={threads}; " + command("prepare")
+        f"export TCSM_WORKERS={{threads}}; {command('prepare')}"
 
 
 rule pin:
