@@ -73,8 +73,9 @@ def _everywhere(command: Sequence[str], nodes: int) -> int:
         ["srun", *tasks, "--kill-on-bad-exit=1", sys.executable, *command],
         env={**os.environ, MEETING: place},
     )
-    for number in (signal.SIGTERM, signal.SIGUSR1):  # srun hands them on to all nodes
-        signal.signal(number, lambda number, _: srun.send_signal(number))
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        # srun hands this one on to all nodes; SIGTERM would end it and kill its step
+        signal.signal(number, lambda *_: srun.send_signal(signal.SIGUSR1))
     return srun.wait()
 
 
