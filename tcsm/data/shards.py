@@ -55,8 +55,8 @@ class Shards:
             count += shard.header.count
             pace = count / max(time.monotonic() - start, 1e-3)
             print(
-                f"{header.corpus} {header.split}: shard {number}, {count:,} tokens, "
-                f"{pace / 1e6:.1f} M a second",
+                f"{header.corpus} {header.split}  shard {number}  {count:,} tokens  "
+                f"{pace / 1e6:.1f} M tok/s ",
                 file=sys.stderr,
             )
             yield Piece(shard.tokens, shard.header.characters)
