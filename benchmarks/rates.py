@@ -58,6 +58,9 @@ class Question:
     overrides: tuple[str, ...] = ()
 
 
+# All but the second rounds, which need a first one, and what has no rate.
+REWARDED = ["none", "continued", "text_4", "text_2", "text_1", "text_half", "mixed", "filtered"]
+REWARDED += ["samples", "samples_filtered", "ratio", "gradient"]
 QUESTIONS = {
     "density_ratio": Question(
         "ratio", ("0.0001", "0.0003", "0.001", "0.003", "0.01"), "valid_bpc"
@@ -70,6 +73,7 @@ QUESTIONS = {
         ("0.0003", "0.0006", "0.001", "0.003", "0.006"),
         "loss",
         "none",
+        keep={"method": REWARDED},
         overrides=("grading.count=192",),
     ),
     "preference": Question(

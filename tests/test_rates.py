@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
 from benchmarks.rates import QUESTIONS, RESULT, Question, ask, choose
 from tcsm import config
 from workflow.ablations import read
 
+RATES = ("trainer.learning_rate", "by_chance", "penalized")
 TOP = Path(__file__).parents[1]
 PLAN = {
     "axes": {"method": {"none": ["trainer.steps=0"], "best_of": ["stages=[grade]"], "ours": []}},
@@ -40,10 +42,14 @@ def test_the_best_below_the_limit_is_chosen_else_the_cheapest() -> None:
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_params_hold_the_rates_that_were_chosen(name: str) -> None:
-    told = json.loads((TOP / RESULT).read_text())[name]
+    told = json.loads((TOP / RESULT).read_text())[name]["chosen"]
     arms = {arm.name: arm.overrides for arm in read(name, "full", TOP / "params")}
-    found = {
-        name: config.compose(arms[name], TOP / "params").trainer.learning_rate
-        for name in told["chosen"]
-    }
-    assert found == {name: float(rate) for name, rate in told["chosen"].items()}
+    common = config.compose(arms[next(iter(told))][:1], TOP / "params").trainer.learning_rate
+    assert {arm: rate(arms[arm], common) for arm in told} == {k: float(v) for k, v in told.items()}
+
+
+def rate(overrides: tuple[str, ...], common: float) -> float:
+    """What an arm says of its rate, else the rate of its experiment."""
+    lines = [f"trainer.learning_rate={common}", *(line.lstrip("+") for line in overrides)]
+    said = [line for line in lines if line.partition("=")[0] in RATES]
+    return float(OmegaConf.from_dotlist(said).trainer.learning_rate)
