@@ -3,8 +3,9 @@
     python -m benchmarks.rates --scale default density_ratio tilt reward preference
 
 A copy of ``params/`` below ``results/rates`` gives each question one axis more, the rate, and the
-scale one seed. Arms are compared by the validation split and by the reward,
-where the report asks the test split and the judge. Prints the rate that each arm does best at.
+scale one seed. Arms are compared by the validation split and by the reward, where the report asks
+the test split and the judge. Prints the rate that each arm does best at. What is there is not made
+again: remove the folder to begin anew.
 """
 
 import argparse
@@ -15,7 +16,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ import pandas as pd
 import torch
 import yaml
 
+from benchmarks.rates_plan import QUESTIONS, ask
 from benchmarks.train_step import commit, processor
 from tcsm.outcomes import FILES
 from tcsm.reporting import ablations
@@ -34,68 +35,6 @@ SEED = 3
 LIMIT = 0.05  # of the starting model's validation BPC
 TOP, FOLDER = Path(__file__).parents[1], Path("results/rates")
 RESULT = Path("benchmarks/results/rates.json")
-UNTRAINED = ("trainer.steps=0", "stages=[grade]")
-
-
-@dataclass(frozen=True)
-class Question:
-    """What its arms are given, and what they are chosen by.
-
-    Attributes:
-        axis: the one that says what an arm does.
-        rates: the same for all arms.
-        criterion: the measure that should be small.
-        start: the arm that nothing was done to, if text has a price.
-        keep: values of other axes, if not all.
-        overrides: of every arm.
-    """
-
-    axis: str
-    rates: tuple[str, ...]
-    criterion: str
-    start: str | None = None
-    keep: dict[str, list[str]] = field(default_factory=dict)
-    overrides: tuple[str, ...] = ()
-
-
-# All but the second rounds, which need a first one, and what has no rate.
-REWARDED = ["none", "continued", "text_4", "text_2", "text_1", "text_half", "mixed", "filtered"]
-REWARDED += ["samples", "samples_filtered", "ratio", "gradient"]
-QUESTIONS = {
-    "density_ratio": Question(
-        "ratio", ("0.0001", "0.0003", "0.001", "0.003", "0.01"), "valid_bpc"
-    ),
-    "tilt": Question(
-        "way", ("0.0003", "0.001", "0.003", "0.01", "0.03"), "tv", keep={"beta": ["0.4", "0.2"]}
-    ),
-    "reward": Question(
-        "method",
-        ("0.0003", "0.0006", "0.001", "0.003", "0.006"),
-        "loss",
-        "none",
-        keep={"method": REWARDED},
-        overrides=("grading.count=192",),
-    ),
-    "preference": Question(
-        "objective", ("0.0001", "0.0003", "0.001", "0.003"), "lost", "reference"
-    ),
-}
-
-
-def ask(question: Question, plan: dict, scale: str) -> dict:
-    """The file of a question with the axis ``rate``; what is not trained takes one rate alone."""
-    rates = {rate: [f"trainer.learning_rate={rate}"] for rate in question.rates}
-    values = plan["axes"][question.axis]
-    idle = [value for value, lines in values.items() if {*lines} & {*UNTRAINED}]
-    alone = [{question.axis: value, "rate": r} for value in idle for r in question.rates[1:]]
-    own = plan["scales"].get(scale, {}).get("overrides", [])
-    part = {"overrides": [*own, *question.overrides], "keep": question.keep}
-    return {
-        **plan,
-        "axes": {**plan["axes"], "rate": rates},
-        "without": [*plan.get("without", []), *alone],
-        "scales": {scale: part},
-    }
 
 
 def write_params(names: Sequence[str], scale: str) -> dict[str, dict]:

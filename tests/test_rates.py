@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from benchmarks.rates import QUESTIONS, RESULT, Question, ask, choose
+from benchmarks.rates import RESULT, choose
+from benchmarks.rates_plan import QUESTIONS, Question, ask
 from tcsm import config
 from workflow.ablations import read
 
