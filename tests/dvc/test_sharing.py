@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 
 from tests.dvc.house import Checkout
@@ -28,7 +29,7 @@ def test_after_a_pull_there_is_nothing_to_do(finished: Checkout, second: Checkou
 def test_an_interrupted_pull_is_finished_by_the_next(second: Checkout) -> None:
     cache = second.folder / ".dvc/cache/files"
     running = subprocess.Popen(
-        ["dvc", "pull"],
+        [sys.executable, "-m", "dvc", "pull"],
         cwd=second.folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,15 @@ SHARDED = ("accumulated", "ar", "energy", "pairs", "policy")
 
 
 @pytest.fixture(scope="module")
-def needs(house: House, trained) -> dict[str, Path]:
+def allowed() -> Iterator[None]:
+    """A configuration may name what the tests define."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TCSM_TARGETS", "tests")
+        yield
+
+
+@pytest.fixture(scope="module")
+def needs(allowed: None, house: House, trained) -> dict[str, Path]:
     """The runs that cases start from."""
     model = trained("kjv/distribution")
     teacher = house.good("train", "experiment=teacher/hollow", name="shared/teacher")

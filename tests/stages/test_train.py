@@ -34,7 +34,8 @@ def test_an_experiment_trains(trained, experiment):
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_a_run_folder_is_complete_and_the_scratch_gone(trained, house, experiment):
     folder = trained(experiment)
-    assert {path.name for path in folder.iterdir()} == {
+    graded = {"grade.json", "grade.telemetry.json"}  # another test may have judged its texts
+    assert {path.name for path in folder.iterdir()} - graded == {
         "config.yaml",
         "weights.safetensors",
         "metrics.jsonl",
