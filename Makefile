@@ -8,7 +8,7 @@ SCALE = $(shell sed -n 's/^scale: *\([a-z0-9_]*\) *$$/\1/p' params.yaml)
 .PHONY: report test slurm chaos lint clean pull checkout check
 
 report: .venv/.stamp
-	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m snakemake --cores all --workflow-profile workflow/profiles/default
+	$(HERE) python -m snakemake --cores all --workflow-profile workflow/profiles/default
 
 # Results that another machine computed, after git clone and dvc remote add: docs/reproduce.md.
 pull: .venv/.stamp

@@ -21,12 +21,8 @@ from workflow.memo import Memo
 from workflow.plain import NotPlain, Plain, Tree, assigned, written
 
 KEPT = Path(".snakemake/tcsm")
-OURS = (
-    "experiment",
-    "axes",
-    "out",
-    "scratch",
-)  # what an arm is called is set here, not in params/
+# What an arm is called and where it lies: set here, not in params/.
+OURS = ("experiment", "axes", "out", "scratch")
 SOURCES = Path(config.__file__).parents[1]
 
 

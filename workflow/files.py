@@ -13,6 +13,7 @@ from tcsm.outcomes import FILES
 if TYPE_CHECKING:
     from workflow.runs import Runs
 
+CONFIG = "config.yaml"
 # What others may need of a stage: its record says when this is another one.
 PRODUCTS = {
     "train": ("weights.safetensors",),
@@ -21,8 +22,18 @@ PRODUCTS = {
     "collect": ("sequences.tok", "rewards.safetensors"),
     "pair": ("sequences.tok", "rewards.safetensors"),
 }
-JOURNALED = ("exact", "tilt")
+JOURNALS = {
+    "train": ("metrics.jsonl", "telemetry.jsonl"),
+    "exact": ("metrics.jsonl",),
+    "tilt": ("metrics.jsonl",),
+}
 BATCHED = ("evaluate", "exact", "targets", "reward", "collect", "pair", "tilt", "grade")
+
+
+def own(stage: str) -> list[str]:
+    """What a stage leaves in the folder of a run, but for the run's configuration."""
+    told = [FILES[stage], f"{stage}.telemetry.json"]
+    return [*told, *PRODUCTS.get(stage, ()), *JOURNALS.get(stage, ())]
 
 
 @dataclass(frozen=True)
@@ -51,13 +62,11 @@ class Files:
 
     def outputs(self, stage: str, batch: list[str]) -> list[str]:
         """What a stage leaves in the folders of a batch; an arm's first the configuration too."""
-        files = [FILES[stage], f"{stage}.telemetry.json", *PRODUCTS.get(stage, ())]
-        files += ["metrics.jsonl"] * (stage in JOURNALED)
         return [
             f"{folder}/{file}"
             for name in batch
             for folder in self.runs.folders([name])
-            for file in [*files, *["config.yaml"] * (self._first(name) == stage)]
+            for file in [*own(stage), *[CONFIG] * (self._first(name) == stage)]
         ]
 
     def _first(self, name: str) -> str:

@@ -25,7 +25,7 @@ use rule evaluate as evaluate_first with:
         manifest,
         first("train.json"),
     output:
-        first(*EVALUATED),
+        first(*own("evaluate")),
     wildcard_constraints:
         experiment=only(RUNS.alone),
 

@@ -5,7 +5,7 @@ import re
 from snakemake.exceptions import WorkflowError
 
 from tcsm.errors import InputError
-from workflow.files import BATCHED, Files
+from workflow.files import BATCHED, CONFIG, Files, own
 from workflow.launch import command, processes
 from workflow.runs import Runs
 
@@ -99,5 +99,3 @@ def left(folder):
     for name in (name for name in RUNS.arms if name.startswith(f"{folder}/")):
         for stage in RUNS.arms[name].stages:
             yield from FILES.outputs(stage, [name])
-        if "train" in RUNS.arms[name].stages:
-            yield from expand("{folder}/{file}", folder=RUNS.folders([name]), file=TRAINED)

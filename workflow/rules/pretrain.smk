@@ -1,15 +1,6 @@
 """One model an experiment and seed; its likelihood and samples, all seeds in one process."""
 
-TRAINED = (
-    "config.yaml",
-    "weights.safetensors",
-    "metrics.jsonl",
-    "telemetry.jsonl",
-    "train.json",
-    "train.telemetry.json",
-)
-EVALUATED = ("evaluate.json", "evaluate.telemetry.json")
-
+TRAINED = (CONFIG, *own("train"))
 
 rule train:
     input:
@@ -45,7 +36,7 @@ rule evaluate:
         manifest,
         seeds("train.json"),
     output:
-        seeds(*EVALUATED),
+        seeds(*own("evaluate")),
     params:
         config=text("evaluate"),
         code=code("evaluate"),
@@ -72,7 +63,7 @@ rule sample:
         seeds("train.json"),
         of_judge("train.json"),
     output:
-        seeds("samples.json", "sample.telemetry.json"),
+        seeds(*own("sample")),
     params:
         config=text("sample"),
         code=code("sample"),
