@@ -5,7 +5,6 @@ written on their own, below ``out/figures`` and ``out/tables``, and the first nu
 sections in ``out/metrics.json``.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup, escape
 
 from tcsm.errors import InputError
-from tcsm.reporting.records import write_text
+from tcsm.reporting.records import encode, write_text
 from tcsm.reporting.runs import Run
 from tcsm.reporting.sections.base import Block, Chapter, Chart, Section
 from tcsm.reporting.tables import Table
@@ -69,8 +68,8 @@ def build(runs: Sequence[Run], context: Context, out: Path) -> Path:
         style=Markup(style),
     )
     numbers = {section.name: section.numbers for section in found if section.numbers}
-    told = json.dumps(numbers, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False)
-    write_text(out / "metrics.json", told + "\n")
+    metrics = out / "metrics.json"  # without a checksum, which DVC would compare too
+    write_text(metrics, encode(numbers, metrics, 1) + "\n")
     write_text(out / "index.html", text)
     return out / "index.html"
 

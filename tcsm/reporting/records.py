@@ -36,7 +36,7 @@ class Writer:
 
     def append(self, record: Mapping[str, object]) -> None:
         """Writes one line; raises InputError if a value is not finite."""
-        line = _encode(dict(record), self.path, None) + "\n"
+        line = encode(record, self.path, None) + "\n"
         try:
             self._file.write(line)
         except OSError as error:
@@ -89,8 +89,7 @@ def write_json(path: Path, record: Mapping[str, object], beside: Sequence[str] =
     Raises:
         InputError: a value is not finite, or the file cannot be written.
     """
-    _encode(dict(record), path, None)
-    write_text(path, _encode(sealed(dict(record), path.parent, beside), path, 1) + "\n")
+    write_text(path, encode(sealed(dict(record), path.parent, beside), path, 1) + "\n")
 
 
 def read_json(path: Path, keys: Sequence[str], again: Path | None = None) -> Record:
@@ -135,11 +134,12 @@ def require(record: Mapping[str, object], keys: Sequence[str], where: str) -> No
         )
 
 
-def _encode(record: Record, path: Path, indent: int | None) -> str:
+def encode(record: Mapping[str, object], path: Path, indent: int | None) -> str:
+    """A record as the text of a file; raises InputError that names a value that is not finite."""
     for key, value in _numbers(record, ""):
         if not math.isfinite(value):
             raise InputError(f"{path}: {key} is {value}; a record holds finite numbers only")
-    return json.dumps(record, sort_keys=True, ensure_ascii=False, indent=indent)
+    return json.dumps(dict(record), sort_keys=True, ensure_ascii=False, indent=indent)
 
 
 def _numbers(value: object, key: str) -> Iterator[tuple[str, float]]:
