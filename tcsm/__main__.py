@@ -8,7 +8,6 @@ returns their exit code. A new file there is a new command.
 
 import ast
 import importlib
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -73,7 +72,7 @@ def _run_stage(name: str, arguments: list[str]) -> int:
 
 def _alone(name: str, cfg: DictConfig | ListConfig) -> AbstractContextManager[None]:
     """No other process is at this stage of this run; the ranks of one training are one."""
-    if os.environ.get("RANK", "0") != "0":
+    if ranks.rank():
         return nullcontext()
     return held(Path(OmegaConf.select(cfg, "scratch", default=cfg.out)) / f".{name}.lock")
 

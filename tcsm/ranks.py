@@ -23,6 +23,16 @@ LOST = "lost another process"
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 
 
+def rank() -> int:
+    """Which of the processes that share the work this is, from 0."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def world() -> int:
+    """How many processes share the work: as many as torchrun says, else one."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def ours() -> bool:
     """Whether this process is a rank that our agent started."""
     return os.environ.get("ROLE_NAME") == ROLE
@@ -43,7 +53,7 @@ def require_one(runs: object) -> None:
     Raises:
         InputError: there are several processes.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if world() > 1:
         raise InputError("torchrun: only stage train is shared by processes; start one")
 
 
@@ -71,27 +81,27 @@ def explain(codes: Mapping[int, int], words: Mapping[int, str]) -> int:
         words: what it told.
     """
 
-    def guilt(rank: int) -> tuple[bool, ...]:
-        code = codes[rank]
+    def guilt(one: int) -> tuple[bool, ...]:
+        code = codes[one]
         killed = code < 0 and code != -signal.SIGTERM  # which the agent itself sends
-        lost = LOST in words[rank] or code == -signal.SIGTERM
+        lost = LOST in words[one] or code == -signal.SIGTERM
         return (code != BAD_INPUT, code != PREEMPTED, not killed, lost)
 
-    rank = min(codes, key=guilt)
-    code = codes[rank]
+    blamed = min(codes, key=guilt)
+    code = codes[blamed]
     if code == PREEMPTED:
         return code
     if code < 0:
         name = signal.Signals(-code).name
-        print(f"tcsm: error: process {rank} died of {name}; {RESUME}", file=sys.stderr)
+        print(f"tcsm: error: process {blamed} died of {name}; {RESUME}", file=sys.stderr)
         return 1
-    print(words[rank], file=sys.stderr)
+    print(words[blamed], file=sys.stderr)
     return code
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What nobody caught: a peer that is gone in one line, anything else in full."""
     if "gloo" in str(error).lower() or kind.__name__.startswith("Dist"):
-        tell(f"tcsm: error: process {os.environ['RANK']} {LOST}; {RESUME}")
+        tell(f"tcsm: error: process {rank()} {LOST}; {RESUME}")
     else:
         tell("".join(traceback.format_exception(kind, error, trace)).rstrip())

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from tcsm import ranks
 from tcsm.errors import InputError
 
 
@@ -90,12 +91,12 @@ class Devices:
     @property
     def rank(self) -> int:
         """Which process this is, from 0."""
-        return int(os.environ.get("RANK", "0"))
+        return ranks.rank()
 
     @property
     def world(self) -> int:
         """How many processes share the work."""
-        return int(os.environ.get("WORLD_SIZE", "1"))
+        return ranks.world()
 
     @property
     def main(self) -> bool:
