@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from tcsm.config import build
 from tcsm.data.buffer import TOKENS, Buffer, write_buffer
@@ -21,7 +21,8 @@ from tcsm.data.tokenfile import read_header
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.samples import distinct, entropy, repetition
-from tcsm.reporting.records import write_json, write_text
+from tcsm.reporting.records import write_json
+from tcsm.stages._account import account
 from tcsm.stages._drawing import draw, windows
 from tcsm.stages._policy import judged
 from tcsm.training.devices import Devices
@@ -69,9 +70,8 @@ def main(cfg: DictConfig, out: Path) -> None:
         calls = {"network_calls": drawn.calls, "reward_calls": judgments}
         texts = [tokenizer.decode(row.numpy()) for row in buffer.tokens[:TEXTS]]
         owner = {"stage": "collect", "experiment": cfg.experiment, "seed": cfg.seed}
-        write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         telemetry = describe(watch, buffer.tokens.numel(), devices.device)
-        write_json(out / "collect.telemetry.json", telemetry, ("config.yaml",))
+        account(cfg, out, "collect", telemetry)
         record = {
             **owner,
             **calls,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from tcsm.config import build
@@ -22,7 +22,8 @@ from tcsm.data.batches import Batch
 from tcsm.evaluation import enumeration
 from tcsm.evaluation.curvature import Bend, condition
 from tcsm.posteriors.joint import Joint
-from tcsm.reporting.records import write_json, write_text
+from tcsm.reporting.records import write_json
+from tcsm.stages._account import account
 from tcsm.stages._glue import Loss
 from tcsm.stages._shared import architecture, bare
 from tcsm.stages._world import Counter, Fresh, Truth, descend
@@ -85,11 +86,10 @@ def main(cfg: DictConfig, out: Path) -> None:
             **_outcome(truth.curve, finite),
         }
         save_weights(out / "weights.safetensors", weights, architecture(cfg))
-        write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         write_json(out / "exact.json", record, ("metrics.jsonl",))
         telemetry = describe(watch, state.tokens, devices.device)
         telemetry |= {"cpu_seconds_per_step": seconds}
-        write_json(out / "exact.telemetry.json", telemetry, ("config.yaml",))
+        account(cfg, out, "exact", telemetry)
 
 
 def _judge(world: World, law: Tensor) -> dict[str, float | None]:

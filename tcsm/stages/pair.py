@@ -8,14 +8,15 @@ import sys
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from tcsm.config import build
 from tcsm.data.buffer import unweighted, write_buffer
 from tcsm.data.preferences import read_preferences
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
-from tcsm.reporting.records import write_json, write_text
+from tcsm.reporting.records import write_json
+from tcsm.stages._account import account
 from tcsm.training.telemetry import Stopwatch, describe
 
 READS = ("experiment", "axes", "seed", "out", "preferences", "tokenizer", "data.length")
@@ -47,7 +48,6 @@ def main(cfg: DictConfig, out: Path) -> None:
         "cut": found.cut,
         "sha256": digest,
     }
-    write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     write_json(out / "pair.json", record)
     telemetry = describe(watch, found.rows.numel(), torch.device("cpu"))
-    write_json(out / "pair.telemetry.json", telemetry, ("config.yaml",))
+    account(cfg, out, "pair", telemetry)

@@ -6,13 +6,14 @@ Writes ``classifier.safetensors``, and ``reward.json`` with how well it tells he
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from tcsm.config import build
 from tcsm.data.labels.base import Labels
-from tcsm.reporting.records import write_json, write_text
+from tcsm.reporting.records import write_json
 from tcsm.rewards.classifier import FILE
 from tcsm.rewards.grams import Training, auc
+from tcsm.stages._account import account
 from tcsm.training.telemetry import Stopwatch, describe
 
 READS = ("experiment", "axes", "seed", "out", "labels", "classifier", "half")
@@ -43,8 +44,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         "auc": auc(found, truth),
         "accuracy": float(((found > 0) == truth).mean()),
     }
-    write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     write_json(out / "reward.json", record)
     characters = sum(map(len, texts.texts + held_out.texts))
     telemetry = describe(watch, characters, torch.device("cpu"))
-    write_json(out / "reward.telemetry.json", telemetry, ("config.yaml",))
+    account(cfg, out, "reward", telemetry)

@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor
 
 from tcsm.config import build
 from tcsm.data.batches import Batches
 from tcsm.errors import InputError
-from tcsm.reporting.records import write_json, write_text
+from tcsm.reporting.records import write_json
+from tcsm.stages._account import account
 from tcsm.stages._answers import Answers
 from tcsm.stages._shared import open_split
 from tcsm.stages._teaching import ask, lent, of_run
@@ -71,10 +72,9 @@ def main(cfg: DictConfig, out: Path) -> None:
         owner = {"stage": "targets", "experiment": cfg.experiment, "seed": cfg.seed}
         owner |= {"data_sha256": data.header.sha256}
         write_json(out / "targets.json", {**owner, **record})
-        write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         telemetry = describe(watch, windows.numel(), devices.device)
         telemetry |= teacher.costs()
-        write_json(out / "targets.telemetry.json", telemetry, ("config.yaml",))
+        account(cfg, out, "targets", telemetry)
 
 
 def compare(log_p: Laws, exact: Laws) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from tcsm.evaluation import enumeration
 from tcsm.objectives.base import Objective, Referenced
 from tcsm.objectives.soft import SoftDistributionMatching
 from tcsm.posteriors.base import Posterior
-from tcsm.reporting.records import write_json, write_text
+from tcsm.reporting.records import write_json
+from tcsm.stages._account import account
 from tcsm.stages._aim import Aim, Law
 from tcsm.stages._explore import Asked, Explored
 from tcsm.stages._glue import Loss
@@ -89,11 +90,10 @@ def main(cfg: DictConfig, out: Path) -> None:
             "curve": truth.curve,
             **aim.report(truth.law() if finite else aim.base),
         }
-        write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         record = record if finite else _lost(record)
         write_json(out / "tilt.json", record, ("metrics.jsonl",))
         telemetry = describe(watch, state.tokens, devices.device)
-        write_json(out / "tilt.telemetry.json", telemetry, ("config.yaml",))
+        account(cfg, out, "tilt", telemetry)
 
 
 def begin(cfg: DictConfig, model: nn.Module) -> None:
