@@ -1,0 +1,86 @@
+"""A training that waits at a step for its signal: whoever sends one may be as late as it likes."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from tcsm.training import optim
+
+PATIENCE = 600  # seconds; nothing that works comes near, however slow the machine
+
+
+@dataclass(frozen=True)
+class Recipe(optim.Recipe):
+    """A recipe with a gate, a folder.
+
+    In the step that the file ``step`` there names, a process leaves a file ``PID`` and waits, once
+    in its life: SIGKILL ends it, and after SIGTERM it goes on.
+    """
+
+    gate: str = field(kw_only=True)
+
+    def rate(self, step: int) -> float:
+        named, mark = Path(self.gate) / "step", Path(self.gate) / str(os.getpid())
+        if not mark.exists() and named.exists() and named.read_text() == str(step):
+            _wait(mark)
+        return super().rate(step)
+
+
+def _wait(mark: Path) -> None:
+    came = threading.Event()
+    former = signal.getsignal(signal.SIGTERM)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.set()
+        if callable(former):
+            former(number, frame)
+
+    signal.signal(signal.SIGTERM, note)
+    mark.touch()
+    while not came.wait(0.01):
+        pass
+    signal.signal(signal.SIGTERM, former)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The folder of a gate, seen from outside."""
+
+    folder: Path
+
+    @property
+    def overrides(self) -> tuple[str, str]:
+        """What lets a training know of it; ``TCSM_TARGETS=tests`` must be in its environment."""
+        return "trainer._target_=tests.held.Recipe", f"+trainer.gate={self.folder}"
+
+    def close(self, step: int) -> None:
+        """Have whoever comes wait in this step, the first being 0."""
+        self.open()
+        self.folder.mkdir(parents=True)
+        (self.folder / "step").write_text(str(step))
+
+    def open(self) -> None:
+        """Have nobody wait who comes from now on."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def waiting(self) -> list[int]:
+        """The processes that wait, or did."""
+        return [int(path.name) for path in self.folder.iterdir() if path.name != "step"]
+
+
+def until(event: Callable[[], object], running: "subprocess.Popen[str] | None" = None) -> None:
+    """Waits for something that must come, and before a process ends if one is given."""
+    end = time.monotonic() + PATIENCE
+    while not event():
+        assert time.monotonic() < end
+        if running is not None and running.poll() is not None:
+            assert event(), running.communicate()
+            return
+        time.sleep(0.001)
