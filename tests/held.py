@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from tcsm.reporting.records import write_text
 from tcsm.training import optim
 
 PATIENCE = 600  # seconds; nothing that works comes near, however slow the machine
@@ -21,7 +22,7 @@ class Recipe(optim.Recipe):
     """A recipe with a gate, a folder.
 
     In the step that the file ``step`` there names, a process leaves a file ``PID`` and waits, once
-    in its life: SIGKILL ends it, and after SIGTERM it goes on.
+    in its life: SIGKILL ends it; after SIGTERM or SIGUSR1, or without that file, it goes on.
     """
 
     gate: str = field(kw_only=True)
@@ -35,18 +36,21 @@ class Recipe(optim.Recipe):
 
 def _wait(mark: Path) -> None:
     came = threading.Event()
-    former = signal.getsignal(signal.SIGTERM)
+    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
 
     def note(number: int, frame: FrameType | None) -> None:
         came.set()
-        if callable(former):
-            former(number, frame)
+        handler = former[signal.Signals(number)]
+        assert callable(handler)
+        handler(number, frame)
 
-    signal.signal(signal.SIGTERM, note)
+    for number in former:
+        signal.signal(number, note)
     mark.touch()
-    while not came.wait(0.01):
+    while mark.exists() and not came.wait(0.01):
         pass
-    signal.signal(signal.SIGTERM, former)
+    for number, handler in former.items():
+        signal.signal(number, handler)
 
 
 @dataclass(frozen=True)
@@ -61,18 +65,17 @@ class Gate:
         return "trainer._target_=tests.held.Recipe", f"+trainer.gate={self.folder}"
 
     def close(self, step: int) -> None:
-        """Have whoever comes wait in this step, the first being 0."""
-        self.open()
-        self.folder.mkdir(parents=True)
-        (self.folder / "step").write_text(str(step))
+        """Have whoever comes wait in this step, the first being 0; who waits already, stays."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(self.folder / "step", str(step))
 
     def open(self) -> None:
-        """Have nobody wait who comes from now on."""
+        """Let everybody go on."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def waiting(self) -> list[int]:
         """The processes that wait, or did."""
-        return [int(path.name) for path in self.folder.iterdir() if path.name != "step"]
+        return [int(path.name) for path in self.folder.glob("*") if path.name.isdigit()]
 
 
 def until(event: Callable[[], object], running: "subprocess.Popen[str] | None" = None) -> None:

@@ -14,6 +14,7 @@ import torch
 from tcsm import config
 from tcsm.stages.train import READS
 from tcsm.training.checkpoint import load
+from tests.held import PATIENCE
 from tests.stages.house import House
 
 TOP = Path(__file__).parents[2]
@@ -85,7 +86,7 @@ def share(house: House, needs: dict[str, Path], cases: tuple[str, ...], *more: s
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

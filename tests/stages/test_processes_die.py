@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.held import PATIENCE, Gate, until
 from tests.stages.house import House
 
 TOP = Path(__file__).parents[2]
@@ -46,14 +47,22 @@ def ranks(agent: int) -> dict[int, int]:
     return found
 
 
-def at_step(house: House, name: str, step: int, agent: subprocess.Popen[str]) -> None:
-    """Wait until so many steps have been recorded."""
-    journal = house.root / "scratch" / name / "metrics.jsonl"
-    until = time.monotonic() + 120
-    while not journal.exists() or journal.read_bytes().count(b"\n") < step:
-        assert agent.poll() is None, agent.communicate()[1]
-        assert time.monotonic() < until
-        time.sleep(0.01)
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    monkeypatch.setenv("TCSM_TARGETS", "tests")
+    return Gate(tmp_path / "gate")
+
+
+@contextmanager
+def waiting(house: House, gate: Gate) -> Iterator["subprocess.Popen[str]"]:
+    """The agent of two processes that wait in a step; they do not outlive the test."""
+    gate.close(8)
+    with start(house, "broken", *gate.overrides) as agent:
+        try:
+            until(lambda: len(gate.waiting()) == 2, agent)
+            yield agent
+        finally:
+            agent.kill()
 
 
 def kill_rank(agent: int) -> None:
@@ -67,10 +76,10 @@ def warn_agent(agent: int) -> None:
 @pytest.fixture(scope="module")
 def unbroken(house: House) -> Path:
     """The same in two processes that nobody disturbs."""
-    agent = start(house, "unbroken")
-    assert agent.communicate()[1]
+    agent = start(house, "two/unbroken")
+    assert agent.communicate(timeout=PATIENCE)[1]
     assert agent.returncode == 0
-    return house.root / "unbroken"
+    return house.root / "two/unbroken"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which rank a process is")
@@ -86,23 +95,27 @@ def unbroken(house: House) -> Path:
     ],
 )
 def test_they_end_together_and_go_on(
-    house: House, unbroken: Path, harm: Callable[[int], None], code: int, said: str | None
+    own_house: House,
+    unbroken: Path,
+    gate: Gate,
+    harm: Callable[[int], None],
+    code: int,
+    said: str | None,
 ) -> None:
-    name = harm.__name__
-    agent = start(house, name)
-    at_step(house, name, 6, agent)
-    children = ranks(agent.pid).values()
-    harm(agent.pid)
-    lines = [line for line in agent.communicate(timeout=60)[1].splitlines() if "tok/s" not in line]
+    with waiting(own_house, gate) as agent:
+        children = ranks(agent.pid).values()
+        harm(agent.pid)
+        words = agent.communicate(timeout=PATIENCE)[1].splitlines()
     assert agent.returncode == code
-    assert lines == ([] if said is None else [said])
-    assert not any(Path(f"/proc/{child}").exists() for child in children)
-    assert not list((house.root / "scratch" / name).glob("launch-*"))
-    again = start(house, name)
-    assert "training goes on after step" in again.communicate()[1]
+    assert [line for line in words if "tok/s" not in line] == ([] if said is None else [said])
+    until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
+    assert not list((own_house.root / "scratch/broken").glob("launch-*"))
+    gate.open()
+    again = start(own_house, "broken", *gate.overrides)
+    assert "training goes on after step" in again.communicate(timeout=PATIENCE)[1]
     assert again.returncode == 0
     for file in ("weights.safetensors", "metrics.jsonl"):
-        assert (house.root / name / file).read_bytes() == (unbroken / file).read_bytes()
+        assert (own_house.root / "broken" / file).read_bytes() == (unbroken / file).read_bytes()
 
 
 def test_two_nodes_meet(
@@ -113,16 +126,16 @@ def test_two_nodes_meet(
     (tmp_path / "srun").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_JOB_ID", "1")
-    agent = start(house, "nodes", "devices.processes=1", "devices.nodes=2")
-    assert "Traceback" not in agent.communicate()[1]
+    agent = start(house, "two/nodes", "devices.processes=1", "devices.nodes=2")
+    assert "Traceback" not in agent.communicate(timeout=PATIENCE)[1]
     assert agent.returncode == 0
-    weights = [folder / "weights.safetensors" for folder in (house.root / "nodes", unbroken)]
+    weights = [folder / "weights.safetensors" for folder in (house.root / "two/nodes", unbroken)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
 def test_what_is_wrong_for_all_is_said_once(house: House) -> None:
-    agent = start(house, "refused", "data.batch=5")
-    words = agent.communicate()[1].splitlines()
+    agent = start(house, "two/refused", "data.batch=5")
+    words = agent.communicate(timeout=PATIENCE)[1].splitlines()
     assert agent.returncode == 2
     assert len(words) == 1
     assert words[0].startswith("tcsm: error: data.batch must be a multiple of 2 (2 processes")

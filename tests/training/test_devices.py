@@ -1,11 +1,11 @@
-import socket
-
 import pytest
 import torch
 from torch import nn
+from torch.distributed import TCPStore
 
 from tcsm.errors import InputError
 from tcsm.training.devices import Devices
+from tests.held import PATIENCE
 from tests.training.toy import make_net, make_recipe, run_rank, train
 
 
@@ -68,23 +68,22 @@ def test_one_process_wraps_nothing():
     assert not devices.any(False)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def meeting():
+    """Where ranks meet: its port is found and held at once."""
+    return TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_two_processes_are_one(processes, tmp_path, accumulate):
-    port, outs = free_port(), [tmp_path / f"{rank}.pt" for rank in (0, 1)]
+    store, outs = meeting(), [tmp_path / f"{rank}.pt" for rank in (0, 1)]
     children = [
-        processes.Process(target=run_rank, args=(rank, 2, port, outs[rank], accumulate))
+        processes.Process(target=run_rank, args=(rank, 2, store.port, outs[rank], accumulate))
         for rank in (0, 1)
     ]
     for child in children:
         child.start()
     for child in children:
-        child.join(60)
+        child.join(PATIENCE)
     assert [child.exitcode for child in children] == [0, 0]
     single, rows = train(make_recipe(steps=12), dtype=torch.float64)
     (first, first_rows), (second, second_rows) = (torch.load(out) for out in outs)

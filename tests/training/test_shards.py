@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from tests.training.test_devices import free_port
+from tests.held import PATIENCE
+from tests.training.test_devices import meeting
 from tests.training.toy import make_recipe, run_shards, train
 
 RECIPE = {"steps": 12, "checkpoint_every": 4}
@@ -14,13 +15,16 @@ def together(processes, tmp_path):
     """Runs two ranks to an end and returns what they leave."""
 
     def run(last, damage=None):
-        port, outs = free_port(), [tmp_path / f"{rank}.pt" for rank in (0, 1)]
-        given = [(rank, port, tmp_path / "scratch", outs[rank], last, damage) for rank in (0, 1)]
-        children = [processes.Process(target=run_shards, args=args) for args in given]
+        store, outs = meeting(), [tmp_path / f"{rank}.pt" for rank in (0, 1)]
+        given = [(store.port, tmp_path / "scratch", outs[rank], last, damage) for rank in (0, 1)]
+        children = [
+            processes.Process(target=run_shards, args=(rank, *args))
+            for rank, args in enumerate(given)
+        ]
         for child in children:
             child.start()
         for child in children:
-            child.join(60)
+            child.join(PATIENCE)
         assert [child.exitcode for child in children] == [0, 0]
         return [torch.load(out) for out in outs]
 

@@ -141,20 +141,23 @@ def run_killed_in_save(scratch, out, save):
     run(scratch, out)
 
 
-def run_rank(rank, world, port, out, accumulate):
-    """One process of several that share every batch."""
+def take_place(rank, world, port):
+    """Become a rank, as torchrun's agent makes them: the meeting's port is held by another."""
     places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "MASTER_PORT": port}
     os.environ.update({key: str(value) for key, value in places.items()})
-    os.environ["MASTER_ADDR"] = "127.0.0.1"
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_USE_AGENT_STORE": "True"}
+
+
+def run_rank(rank, world, port, out, accumulate):
+    """One process of several that share every batch."""
+    take_place(rank, world, port)
     state, rows = train(make_recipe(steps=12, accumulate=accumulate), dtype=torch.float64)
     torch.save(({k: v.clone() for k, v in state.tensors().items()}, rows), out)
 
 
 def run_shards(rank, port, scratch, out, last, damage):
     """One of two processes that spread the weights, until a step; its part is damaged before."""
-    places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
-    os.environ.update({key: str(value) for key, value in places.items()})
-    os.environ["MASTER_ADDR"] = "127.0.0.1"
+    take_place(rank, 2, port)
     devices = Devices("cpu", threads=1, precision="fp32", sharded=True)
     net = make_net().double()
     with devices.ready():
