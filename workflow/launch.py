@@ -22,7 +22,8 @@ def command(stage: str) -> str:
     """
     return (
         "trap : TERM; "
-        f"printf '%s' {{params.config:q}} | \"$TCSM_PYTHON\" -m tcsm {stage} --config - 2>&1"
+        "printf '%s' {params.config:q}"
+        f' | "$TCSM_PYTHON" -m workflow.warm {stage} --config - 2>&1'
         " | (trap '' TERM; exec tee -i {log:q} >&2)"
     )
 

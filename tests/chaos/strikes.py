@@ -63,13 +63,17 @@ def plan(seed: int, count: int, seconds: float) -> list[Strike]:
 
 def stages(running: psutil.Popen) -> list[psutil.Process]:
     """The processes of stages that work now."""
-    found = []
-    for process in running.children(recursive=True):
-        with suppress(psutil.Error):
-            line = process.cmdline()
-            if line[1:3] == ["-m", "tcsm"]:
-                found.append(process)
-    return found
+    return [process for process in running.children(recursive=True) if _stage(process)]
+
+
+def _stage(process: psutil.Process) -> str:
+    """The stage that a process does; nothing if it does none. Warm starts have its name."""
+    with suppress(psutil.Error):
+        if process.name().startswith("tcsm "):
+            return process.name().removeprefix("tcsm ")
+        line = process.cmdline()
+        return line[3] if line[1:3] == ["-m", "tcsm"] else ""
+    return ""
 
 
 def suffer(pipeline: Pipeline, strikes: list[Strike], cores: int, said: Path) -> Iterator[str]:
@@ -93,7 +97,7 @@ def suffer(pipeline: Pipeline, strikes: list[Strike], cores: int, said: Path) ->
 
 
 def _hit(running: psutil.Popen, strike: Strike) -> str:
-    at_work = [process.cmdline()[3] for process in stages(running)]
+    at_work = [_stage(process) for process in stages(running)]
     strike.who(running)
     running.wait(120)
     where = ", ".join(at_work) or "nothing"

@@ -1,0 +1,176 @@
+"""Warm starts: jobs on this machine are forked from a process that has imported torch.
+
+Most jobs of a small scale are done in seconds, and Python's and torch's own start took two more.
+Snakemake's process starts a server, `serve`; a rule's shell starts a client, ``python -m
+workflow.warm STAGE --config -``, which hands its streams and environment over and waits. Where no
+server answers, as on the nodes of a cluster, the client becomes the stage itself.
+
+A job stays a process of its own: signals reach it as before, and the client ends as it did.
+"""
+
+import gc
+import importlib
+import json
+import os
+import secrets
+import select
+import signal
+import socket
+import socketserver
+import struct
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+ADDRESS = "TCSM_WARM"  # of the server: a name without a file, told to all that Snakemake starts
+THREADS = "OMP_NUM_THREADS"  # is read while torch is imported, and never again
+WORDS = 1 << 18  # more than a socket takes at once
+OF_THE_GROUP = (signal.SIGINT, signal.SIGTERM)  # a job gets them by itself
+
+
+def serve(stages: Iterable[str]) -> None:
+    """Start the server. It ends with this process; jobs that it has started do not.
+
+    Args:
+        stages: the modules of ``tcsm/stages`` that it imports.
+    """
+    if sys.platform != "linux":  # elsewhere libraries do not bear a fork
+        return
+    os.environ[ADDRESS] = f"tcsm-{secrets.token_hex(16)}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        listening.bind("\0" + os.environ[ADDRESS])
+        listening.listen(Server.request_queue_size)
+        subprocess.Popen(
+            [sys.executable, "-m", "workflow.warm", f"--serve={listening.fileno()}", *stages],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[listening.fileno()],
+            env={**os.environ, THREADS: "1"},
+        )
+
+
+class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+    """Forks a keeper for each client."""
+
+    socket_type = socket.SOCK_SEQPACKET
+    request_queue_size = 128
+    max_children = 1024
+    block_on_close = False
+
+    def __init__(self, listening: int, work: Callable[[list[str]], int]) -> None:
+        self.work = work
+        super().__init__("", Keeper, bind_and_activate=False)
+        self.socket.close()
+        self.socket = socket.socket(fileno=listening)
+        self._snakemake = os.getppid()
+
+    def verify_request(self, request: socket.socket, client_address: object) -> bool:
+        """Nobody else may ask for a job."""
+        return _is_ours(request)
+
+    def service_actions(self) -> None:
+        """Called at each poll."""
+        super().service_actions()
+        if os.getppid() != self._snakemake:
+            raise SystemExit
+
+
+class Keeper(socketserver.BaseRequestHandler):
+    """Forks the job of one client, and tells how it ended; ends it where the client is gone."""
+
+    server: Server
+
+    def handle(self) -> None:
+        """From what is asked to its end."""
+        self.server.socket.close()  # or clients would wait for a server that is gone
+        words, streams, *_ = socket.recv_fds(self.request, WORDS, 3)
+        self.request.send(b"taken")
+        if not self.request.recv(16):  # it was told to end before
+            return
+        job = os.fork() or _become(self.server.work, streams, **json.loads(words))
+        ended = os.pidfd_open(job)
+        ready, _, _ = select.select([ended, self.request], [], [])
+        if ended not in ready:
+            os.kill(job, signal.SIGTERM)
+        _, status = os.waitpid(job, 0)
+        self.request.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _become(
+    work: Callable[[list[str]], int],
+    streams: Sequence[int],
+    arguments: list[str],
+    environment: Mapping[str, str],
+) -> NoReturn:
+    """This process is the job now."""
+    code: Any = 1
+    try:
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+        for number in OF_THE_GROUP:
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.environ.clear()
+        os.environ.update(environment)
+        Path("/proc/self/comm").write_text(f"tcsm {arguments[0]}")
+        code = work(arguments)
+    except SystemExit as error:
+        code = error.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code or 0)
+
+
+def ask(arguments: Sequence[str]) -> int | None:
+    """How a job ended that the server took: the code, or minus a signal; None if it took none."""
+    if os.environ.get(THREADS) != "1" or ADDRESS not in os.environ:
+        return None
+    asked = {"arguments": arguments, "environment": dict(os.environ)}
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+        server.connect("\0" + os.environ[ADDRESS])
+        if not _is_ours(server):
+            return None
+        socket.send_fds(server, [json.dumps(asked).encode()], [0, 1, 2])
+        if server.recv(16):
+            for number in OF_THE_GROUP:
+                signal.signal(number, signal.SIG_IGN)
+            server.send(b"go")
+            return int(server.recv(16) or -signal.SIGKILL)
+    return None
+
+
+def _is_ours(peer: socket.socket) -> bool:
+    """Whether it is this user who is at the other end."""
+    told = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, user, _ = struct.unpack("3i", told)
+    return bool(user == os.getuid())
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """The server, or a client."""
+    if arguments[0].startswith("--serve="):
+        for number in OF_THE_GROUP:
+            signal.signal(number, signal.SIG_IGN)
+        for stage in arguments[1:]:
+            importlib.import_module(f"tcsm.stages.{stage}")
+        work = importlib.import_module("tcsm.__main__").run
+        gc.freeze()  # pages that no job touches are shared by all
+        Server(int(arguments[0].partition("=")[2]), work).serve_forever(poll_interval=0.1)
+    ended = ask(arguments)
+    if ended is None:
+        os.execv(sys.executable, [sys.executable, "-m", "tcsm", *arguments])
+    if ended < 0:
+        with suppress(OSError):  # SIGKILL has no other action
+            signal.signal(-ended, signal.SIG_DFL)
+        os.kill(os.getpid(), -ended)
+    sys.exit(ended)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
