@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 ADDRESS = "TCSM_WARM"  # of the server: a name without a file, told to all that Snakemake starts
+SERVE = "--serve"
 THREADS = "OMP_NUM_THREADS"  # is read while torch is imported, and never again
 WORDS = 1 << 18  # more than a socket takes at once
 OF_THE_GROUP = (signal.SIGINT, signal.SIGTERM)  # a job gets them by itself
@@ -44,8 +45,9 @@ def serve(stages: Iterable[str]) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
         listening.bind("\0" + os.environ[ADDRESS])
         listening.listen(Server.request_queue_size)
+        own = map(str, (listening.fileno(), os.getpid()))
         subprocess.Popen(
-            [sys.executable, "-m", "workflow.warm", f"--serve={listening.fileno()}", *stages],
+            [sys.executable, "-m", "workflow.warm", SERVE, *own, *stages],
             stdin=subprocess.DEVNULL,
             pass_fds=[listening.fileno()],
             env={**os.environ, THREADS: "1"},
@@ -60,12 +62,12 @@ class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
     max_children = 1024
     block_on_close = False
 
-    def __init__(self, listening: int, work: Callable[[list[str]], int]) -> None:
+    def __init__(self, listening: int, snakemake: int, work: Callable[[list[str]], int]) -> None:
         self.work = work
         super().__init__("", Keeper, bind_and_activate=False)
         self.socket.close()
         self.socket = socket.socket(fileno=listening)
-        self._snakemake = os.getppid()
+        self._snakemake = snakemake
 
     def verify_request(self, request: socket.socket, client_address: object) -> bool:
         """Nobody else may ask for a job."""
@@ -152,16 +154,21 @@ def _is_ours(peer: socket.socket) -> bool:
     return bool(user == os.getuid())
 
 
+def _serve(listening: int, snakemake: int, stages: Iterable[str]) -> None:
+    """Import once, then fork until that process is gone."""
+    for number in OF_THE_GROUP:
+        signal.signal(number, signal.SIG_IGN)
+    for stage in stages:
+        importlib.import_module(f"tcsm.stages.{stage}")
+    work = importlib.import_module("tcsm.__main__").run
+    gc.freeze()  # pages that no job touches are shared by all
+    Server(listening, snakemake, work).serve_forever(poll_interval=0.1)
+
+
 def main(arguments: list[str]) -> NoReturn:
     """The server, or a client."""
-    if arguments[0].startswith("--serve="):
-        for number in OF_THE_GROUP:
-            signal.signal(number, signal.SIG_IGN)
-        for stage in arguments[1:]:
-            importlib.import_module(f"tcsm.stages.{stage}")
-        work = importlib.import_module("tcsm.__main__").run
-        gc.freeze()  # pages that no job touches are shared by all
-        Server(int(arguments[0].partition("=")[2]), work).serve_forever(poll_interval=0.1)
+    if arguments[0] == SERVE:
+        _serve(*map(int, arguments[1:3]), arguments[3:])
     ended = ask(arguments)
     if ended is None:
         os.execv(sys.executable, [sys.executable, "-m", "tcsm", *arguments])

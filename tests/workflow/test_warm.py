@@ -169,6 +169,12 @@ def test_jobs_go_on_without_snakemake(snakemake: Snakemake) -> None:
     assert client.communicate()[0] == "saved\n"
 
 
+def test_a_server_that_is_an_orphan_before_it_has_begun_ends(snakemake: Snakemake) -> None:
+    (server,) = psutil.Process(snakemake.process.pid).children()
+    snakemake.process.kill()
+    server.wait(TIMEOUT)
+
+
 @pytest.mark.parametrize("threads", ["2", ""])
 def test_other_threads_want_a_torch_of_their_own(snakemake: Snakemake, threads: str) -> None:
     job = snakemake.job("counts", **{THREADS: threads})
