@@ -1,4 +1,4 @@
-"""A training that waits at a step for its signal: whoever sends one may be as late as it likes."""
+"""Processes that wait for their signal: whoever sends one may be as late as it likes."""
 
 import os
 import shutil
@@ -6,7 +6,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -76,6 +77,21 @@ class Gate:
     def waiting(self) -> list[int]:
         """The processes that wait, or did."""
         return [int(path.name) for path in self.folder.glob("*") if path.name.isdigit()]
+
+
+@contextmanager
+def plugged(file: Path) -> Iterator[None]:
+    """Puts a pipe in a file's place: whoever opens it, to read or to write, waits."""
+    content = file.read_bytes() if file.exists() else None
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    os.mkfifo(file)
+    try:
+        yield
+    finally:
+        file.unlink()
+        if content is not None:
+            file.write_bytes(content)
 
 
 def until(event: Callable[[], object], running: "subprocess.Popen[str] | None" = None) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from tests.chaos.house import Pipeline
+from tests.held import PATIENCE
 
 Who = Callable[[psutil.Popen], None]
 
@@ -61,9 +62,10 @@ def plan(seed: int, count: int, seconds: float) -> list[Strike]:
     return [Strike(moment, KINDS[n % len(KINDS)]) for n, moment in enumerate(moments)]
 
 
-def stages(running: psutil.Popen) -> list[psutil.Process]:
-    """The processes of stages that work now."""
-    return [process for process in running.children(recursive=True) if _stage(process)]
+def stages(running: psutil.Popen) -> dict[psutil.Process, str]:
+    """The processes of stages that work now, and the stages' names."""
+    found = {process: _stage(process) for process in running.children(recursive=True)}
+    return {process: stage for process, stage in found.items() if stage}
 
 
 def _stage(process: psutil.Process) -> str:
@@ -84,7 +86,7 @@ def suffer(pipeline: Pipeline, strikes: list[Strike], cores: int, said: Path) ->
     while True:
         running = pipeline.start(cores, said)
         try:
-            code = running.wait(strikes[0].moment if strikes else 300)
+            code = running.wait(strikes[0].moment if strikes else PATIENCE)
         except psutil.TimeoutExpired:
             assert strikes, f"does not end: {said.read_text()}"
             yield _hit(running, strikes.pop(0))
@@ -97,8 +99,7 @@ def suffer(pipeline: Pipeline, strikes: list[Strike], cores: int, said: Path) ->
 
 
 def _hit(running: psutil.Popen, strike: Strike) -> str:
-    at_work = [_stage(process) for process in stages(running)]
+    where = ", ".join(stages(running).values()) or "nothing"
     strike.who(running)
-    running.wait(120)
-    where = ", ".join(at_work) or "nothing"
+    running.wait(PATIENCE)
     return f"{strike.moment:6.2f} s  {strike.who.__name__:9}  while {where} ran"

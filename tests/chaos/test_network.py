@@ -3,6 +3,7 @@
 import hashlib
 import random
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -31,9 +32,16 @@ class Server:
     def __init__(self, certificate: Path) -> None:
         self.limit: int | None = None
         self.asked: list[str | None] = []
-        self.port = 0
+        self._kept = socket.socket()  # nobody else gets the port while the server is down
+        self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._kept.bind(("127.0.0.1", 0))
+        self.port = self._kept.getsockname()[1]
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate)
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._kept.close()
 
     @property
     def url(self) -> str:
@@ -57,7 +65,6 @@ class Server:
                 pass
 
         server = HTTPServer(("127.0.0.1", self.port), Handler)
-        self.port = server.server_port
         server.socket = self._context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -70,7 +77,7 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server whose certificate is trusted here."""
     if not shutil.which("openssl"):
         pytest.skip("no openssl, which makes the server's certificate")
@@ -82,7 +89,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
         both.write((tmp_path / "c").read_bytes())
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "c"))
     monkeypatch.setenv("no_proxy", "localhost")
-    return Server(file)
+    made = Server(file)
+    yield made
+    made.close()
 
 
 def test_a_broken_download_goes_on_where_it_broke(server: Server, tmp_path: Path) -> None:

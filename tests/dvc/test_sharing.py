@@ -1,12 +1,13 @@
 """A second clone: what it pulls is done there, for DVC and for Snakemake."""
 
-import os
-import signal
+import hashlib
+import shutil
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 from tests.dvc.house import Checkout
+from tests.held import plugged, until
 
 LONGER = ("params/experiment/kjv/score.yaml", "experiment:", "trainer: {steps: 5}\nexperiment:")
 CLEAN = "Data and pipelines are up to date."
@@ -26,21 +27,25 @@ def test_after_a_pull_there_is_nothing_to_do(finished: Checkout, second: Checkou
     assert second.plan() == {"train": 1, "evaluate": 1, "sample": 1, "report": 1}
 
 
-def test_an_interrupted_pull_is_finished_by_the_next(second: Checkout) -> None:
+def test_an_interrupted_pull_is_finished_by_the_next(
+    finished: Checkout, second: Checkout, pushed: Path, tmp_path: Path
+) -> None:
     cache = second.folder / ".dvc/cache/files"
-    running = subprocess.Popen(
-        [sys.executable, "-m", "dvc", "pull"],
-        cwd=second.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 60
-    while not [*cache.rglob("*")] and time.monotonic() < deadline:
-        assert running.poll() is None
-        time.sleep(0.001)
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
+    shelf = Path(shutil.copytree(pushed, tmp_path / "shelf"))
+    second.dvc("remote", "modify", "--local", "shelf", "url", str(shelf))
+    md5 = hashlib.md5((finished.folder / WEIGHTS).read_bytes()).hexdigest()
+    with plugged(shelf / "files/md5" / md5[:2] / md5[2:]):
+        running = subprocess.Popen(
+            [sys.executable, "-m", "dvc", "pull"],
+            cwd=second.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            until(lambda: [*cache.rglob("*")], running)
+        finally:
+            running.kill()
+            running.wait()
     assert not (second.folder / WEIGHTS).exists()
     assert second.make("pull").returncode == 0
     assert second.dvc("status").strip() == CLEAN

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.held import Gate, until
+from tests.held import Gate, plugged, until
 from tests.stages.house import House
 
 SLOW = ("experiment=kjv/score", "trainer.steps=60", "trainer.log_every=1", "validation.every=20")
@@ -84,17 +84,14 @@ def test_sigkill_at_any_moment(own_house: House, gate: Gate, start: Start, every
 
 
 def test_sigkill_between_weights_and_record(own_house: House, gate: Gate, start: Start) -> None:
-    """A pipe that nobody reads keeps waiting who would write the record."""
     unbroken = own_house.good("train", *SLOW, name="unbroken")
     out = own_house.root / "killed"
-    out.mkdir()
-    os.mkfifo(out / "train.json.tmp")
-    process = start(*SLOW)
-    until((out / "config.yaml").exists, process)
-    kill(process)
+    with plugged(out / "train.json.tmp"):
+        process = start(*SLOW)
+        until((out / "config.yaml").exists, process)
+        kill(process)
     assert (out / "weights.safetensors").exists()
     assert not (out / "train.json").exists()
-    (out / "train.json.tmp").unlink()
     done = own_house.run("train", *SLOW, name="killed")
     state = own_house.root / "scratch/killed/state.safetensors"
     assert (done.code, done.err) == (0, [f"tcsm: {state}: training goes on after step 60"])

@@ -8,11 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.held import plugged, until
 from tests.stages.house import make_text
 from tests.workflow.house import TOP, House
 
@@ -87,23 +88,25 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> House:
 
 
 def _start_and_kill(house: House) -> None:
-    """SIGKILL to the whole process group, in the middle of the first trainings."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "scale=tiny"]
-    running = subprocess.Popen(
-        command,
-        cwd=house.folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    scratch = house.folder / "results/.scratch"
-    deadline = time.monotonic() + 120
-    while not list(scratch.rglob("metrics.jsonl")) and time.monotonic() < deadline:
-        assert running.poll() is None
-        time.sleep(0.05)
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
+    """SIGKILL to the whole process group while a training saves its state; half a file is left."""
+    partial = house.folder / "results/.scratch/tiny/tiny/ar/seed-0/state.safetensors.partial"
+    metrics = partial.with_name("metrics.jsonl")
+    with plugged(partial):
+        running = subprocess.Popen(
+            [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "scale=tiny"],
+            cwd=house.folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            until(lambda: metrics.exists() and metrics.stat().st_size, running)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+    partial.write_bytes(b"half")
 
 
 def test_one_command_makes_the_report(finished: House) -> None:

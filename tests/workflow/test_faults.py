@@ -4,38 +4,33 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 
 from tests.chaos.house import long_form
+from tests.held import PATIENCE, until
 from tests.workflow.house import House
 
-WAIT = """    import pathlib, time
-    deadline = time.monotonic() + 120
-    while not pathlib.Path("go").exists() and time.monotonic() < deadline:
+WAIT = f"""    import pathlib, time
+    end = time.monotonic() + {PATIENCE}
+    while not pathlib.Path("go").exists() and time.monotonic() < end:
         time.sleep(0.05)
 """
 YEAR = 365 * 86400
-
-
-def until(event: Callable[[], object]) -> None:
-    """Wait for something that must come within two minutes."""
-    deadline = time.monotonic() + 120
-    while not event():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_a_second_snakemake_is_refused_and_the_first_unharmed(house: House) -> None:
     house.edit("tcsm/stages/train.py", "    objective =", f"{WAIT}    objective =")
     command = [sys.executable, "-m", "snakemake", "--cores", "1"]
     first = subprocess.Popen(command, cwd=house.folder, stderr=subprocess.PIPE, text=True)
-    until(lambda: list(house.folder.glob("results/.scratch/**/.train.lock")))
-    second = house.snakemake()
+    try:
+        until(lambda: list(house.folder.glob("results/.scratch/**/.train.lock")), first)
+        second = house.snakemake()
+    finally:
+        (house.folder / "go").touch()
+        words = first.communicate()[1]
+    assert first.returncode == 0, words
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stdout + second.stderr
     assert "other instances of snakemake" in " ".join((second.stdout + second.stderr).split())
-    (house.folder / "go").touch()
-    assert first.wait() == 0, first.stderr.read()
     assert house.plan() == {}
 
 

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from tcsm import config
+from tests.held import PATIENCE
 from workflow.launch import command, processes
 
 STAGE = """
-import signal, sys
+import signal, sys, time
 signal.signal(signal.{number}, lambda *_: (print("saved", flush=True), sys.exit(75)))
 print("ready", flush=True)
-signal.pause()
+while True:
+    time.sleep(0.1)
 """
 
 
@@ -44,7 +46,7 @@ def test_a_stage_that_saves_when_all_are_asked_to_end_is_waited_for(
 ) -> None:
     rule = start(tmp_path, STAGE.format(number=number))
     os.killpg(rule.pid, signal.Signals[number])
-    assert rule.wait(30) == 75
+    assert rule.wait(PATIENCE) == 75
     assert (tmp_path / "log").read_text() == "ready\nsaved\n"
 
 
@@ -54,7 +56,7 @@ def test_a_stage_that_does_not_ends_with_the_others(tmp_path: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         rule.wait(0.2)
     os.killpg(rule.pid, signal.SIGTERM)
-    assert rule.wait(30) == 128 + signal.SIGTERM
+    assert rule.wait(PATIENCE) == 128 + signal.SIGTERM
 
 
 def test_a_job_holds_what_its_processes_need() -> None:
