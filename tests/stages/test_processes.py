@@ -31,10 +31,11 @@ CASES = {
     "pairs": ("experiment=post/preference", "reference={M}", "initial={M}", "collected={B}"),
     "weighed": ("experiment=post/reward", "initial={M}", "collected={B}"),
     "policy": ("initial={M}", "reference={M}", "objective=policy_gradient", "feed=on_policy"),
+    "ar_policy": ("experiment=kjv/ar", "initial={A}", "feed=on_policy", "trainer.accumulate=2"),
     "taught": ("experiment=kjv/soft_hollow", "teacher_run={T}"),
     "bert": ("experiment=teacher/bert",),
 }
-SHARDED = ("accumulated", "ar", "energy", "pairs", "policy")
+SHARDED = ("accumulated", "ar", "energy", "pairs", "policy", "ar_policy")
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +51,9 @@ def needs(allowed: None, house: House, trained) -> dict[str, Path]:
     """The runs that cases start from."""
     model = trained("kjv/distribution")
     teacher = house.good("train", "experiment=teacher/hollow", name="shared/teacher")
+    causal = house.good("train", "experiment=kjv/ar", name="shared/causal")
     drawn = house.good("collect", f"reference={model}", *REWARD, name="shared/drawn")
-    return {"M": model, "T": teacher, "B": drawn}
+    return {"M": model, "A": causal, "T": teacher, "B": drawn}
 
 
 def overrides(case: str, needs: dict[str, Path]) -> list[str]:
