@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.held import Gate
 from tests.stages.house import House, make_text
 
 
@@ -25,6 +26,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
 def own_house(tmp_path: Path) -> House:
     """A house for a test that damages it."""
     return build(tmp_path)
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """A gate that trainings may be told of."""
+    monkeypatch.setenv("TCSM_TARGETS", "tests")
+    return Gate(tmp_path / "gate")
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,12 @@
 
 import contextlib
 import io
+import os
 import random
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,6 +92,24 @@ class House:
         done = self.run(stage, *overrides, name=name)
         assert done.code == 0, done.err
         return self.root / name
+
+    @contextmanager
+    def started(
+        self, stage: str, *overrides: str, name: str = "run"
+    ) -> "Iterator[subprocess.Popen[str]]":
+        """The same in a process of its own, which does not outlive the block."""
+        with subprocess.Popen(
+            [sys.executable, "-m", "tcsm", stage, *self.overrides(name), *overrides],
+            cwd=PARAMS.parent,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def files(self, *names: str) -> dict[str, bytes]:
         """What lies in some folders of the house, by path."""

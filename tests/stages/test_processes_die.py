@@ -13,7 +13,6 @@ import pytest
 from tests.held import PATIENCE, Gate, until
 from tests.stages.house import House
 
-TOP = Path(__file__).parents[2]
 SLOW = ("trainer.steps=40", "trainer.log_every=1", "trainer.checkpoint_every=4")
 TWO = ("devices.processes=2", "devices.precision=fp32", "experiment=kjv/score", *SLOW)
 SRUN = """#!/bin/bash
@@ -21,17 +20,6 @@ while [[ $1 == --* ]]; do shift; done
 "$@" & one=$!
 "$@" && wait $one
 """
-
-
-def start(house: House, name: str, *overrides: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tcsm", "train", *house.overrides(name), *TWO, *overrides],
-        cwd=TOP,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def ranks(agent: int) -> dict[int, int]:
@@ -47,22 +35,20 @@ def ranks(agent: int) -> dict[int, int]:
     return found
 
 
-@pytest.fixture
-def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
-    monkeypatch.setenv("TCSM_TARGETS", "tests")
-    return Gate(tmp_path / "gate")
-
-
 @contextmanager
 def waiting(house: House, gate: Gate) -> Iterator["subprocess.Popen[str]"]:
     """The agent of two processes that wait in a step; they do not outlive the test."""
     gate.close(8)
-    with start(house, "broken", *gate.overrides) as agent:
-        try:
-            until(lambda: len(gate.waiting()) == 2, agent)
-            yield agent
-        finally:
-            agent.kill()
+    with house.started("train", *TWO, *gate.overrides, name="broken") as agent:
+        until(lambda: len(gate.waiting()) == 2, agent)
+        yield agent
+
+
+def ended(house: House, name: str, *more: str) -> tuple[int, str]:
+    """How two end that nobody disturbs, and what they say."""
+    with house.started("train", *TWO, *more, name=name) as agent:
+        words = agent.communicate(timeout=PATIENCE)[1]
+    return agent.returncode, words
 
 
 def kill_rank(agent: int) -> None:
@@ -76,9 +62,8 @@ def warn_agent(agent: int) -> None:
 @pytest.fixture(scope="module")
 def unbroken(house: House) -> Path:
     """The same in two processes that nobody disturbs."""
-    agent = start(house, "two/unbroken")
-    assert agent.communicate(timeout=PATIENCE)[1]
-    assert agent.returncode == 0
+    code, words = ended(house, "two/unbroken")
+    assert (code, bool(words)) == (0, True)
     return house.root / "two/unbroken"
 
 
@@ -105,15 +90,15 @@ def test_they_end_together_and_go_on(
     with waiting(own_house, gate) as agent:
         children = ranks(agent.pid).values()
         harm(agent.pid)
-        words = agent.communicate(timeout=PATIENCE)[1].splitlines()
+        lines = agent.communicate(timeout=PATIENCE)[1].splitlines()
     assert agent.returncode == code
-    assert [line for line in words if "tok/s" not in line] == ([] if said is None else [said])
+    assert [line for line in lines if "tok/s" not in line] == ([] if said is None else [said])
     until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
     assert not list((own_house.root / "scratch/broken").glob("launch-*"))
     gate.open()
-    again = start(own_house, "broken", *gate.overrides)
-    assert "training goes on after step" in again.communicate(timeout=PATIENCE)[1]
-    assert again.returncode == 0
+    again, words = ended(own_house, "broken", *gate.overrides)
+    assert again == 0
+    assert "training goes on after step" in words
     for file in ("weights.safetensors", "metrics.jsonl"):
         assert (own_house.root / "broken" / file).read_bytes() == (unbroken / file).read_bytes()
 
@@ -126,16 +111,15 @@ def test_two_nodes_meet(
     (tmp_path / "srun").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_JOB_ID", "1")
-    agent = start(house, "two/nodes", "devices.processes=1", "devices.nodes=2")
-    assert "Traceback" not in agent.communicate(timeout=PATIENCE)[1]
-    assert agent.returncode == 0
+    code, words = ended(house, "two/nodes", "devices.processes=1", "devices.nodes=2")
+    assert code == 0
+    assert "Traceback" not in words
     weights = [folder / "weights.safetensors" for folder in (house.root / "two/nodes", unbroken)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
 def test_what_is_wrong_for_all_is_said_once(house: House) -> None:
-    agent = start(house, "two/refused", "data.batch=5")
-    words = agent.communicate(timeout=PATIENCE)[1].splitlines()
-    assert agent.returncode == 2
-    assert len(words) == 1
-    assert words[0].startswith("tcsm: error: data.batch must be a multiple of 2 (2 processes")
+    code, words = ended(house, "two/refused", "data.batch=5")
+    assert code == 2
+    assert len(words.splitlines()) == 1
+    assert words.startswith("tcsm: error: data.batch must be a multiple of 2 (2 processes")

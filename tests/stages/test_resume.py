@@ -1,50 +1,16 @@
 """Killed at any moment and started again, a run ends with the bytes of an unbroken one."""
 
-import os
 import random
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.held import Gate, plugged, until
+from tests.held import PATIENCE, Gate, plugged, until
 from tests.stages.house import House
 
 SLOW = ("experiment=kjv/score", "trainer.steps=60", "trainer.log_every=1", "validation.every=20")
-Start = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
-    monkeypatch.setenv("TCSM_TARGETS", "tests")
-    return Gate(tmp_path / "gate")
-
-
-@pytest.fixture
-def start(own_house: House, gate: Gate) -> Iterator[Start]:
-    """Starts a training of its own, which does not outlive the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def one(*overrides: str) -> "subprocess.Popen[str]":
-        argv = [sys.executable, "-m", "tcsm", "train", *own_house.overrides("killed"), *overrides]
-        process = subprocess.Popen(
-            argv,
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield one
-    for process in started:
-        with process:
-            process.kill()
 
 
 def lines(path: Path) -> int:
@@ -64,7 +30,7 @@ def assert_same(run: Path, unbroken: Path) -> None:
 
 
 @pytest.mark.parametrize("every", [1, 7])
-def test_sigkill_at_any_moment(own_house: House, gate: Gate, start: Start, every: int) -> None:
+def test_sigkill_at_any_moment(own_house: House, gate: Gate, every: int) -> None:
     """With a checkpoint a step, most of the time of a step goes into writing it."""
     chance = random.Random(every)
     overrides = (*SLOW, f"trainer.checkpoint_every={every}")
@@ -72,9 +38,9 @@ def test_sigkill_at_any_moment(own_house: House, gate: Gate, start: Start, every
     scratch, out = own_house.root / "scratch/killed", own_house.root / "killed"
     for step in (chance.randrange(2, 25), chance.randrange(30, 55)):
         gate.close(step + chance.randrange(5))
-        process = start(*overrides, *gate.overrides)
-        until(lambda least=step: lines(scratch / "metrics.jsonl") >= least, process)
-        kill(process)
+        with own_house.started("train", *overrides, *gate.overrides, name="killed") as process:
+            until(lambda least=step: lines(scratch / "metrics.jsonl") >= least, process)
+            kill(process)
         assert not out.exists()
     gate.open()
     own_house.good("train", *overrides, *gate.overrides, name="killed")
@@ -83,11 +49,11 @@ def test_sigkill_at_any_moment(own_house: House, gate: Gate, start: Start, every
     assert not own_house.unfinished()
 
 
-def test_sigkill_between_weights_and_record(own_house: House, gate: Gate, start: Start) -> None:
+def test_sigkill_between_weights_and_record(own_house: House) -> None:
     unbroken = own_house.good("train", *SLOW, name="unbroken")
     out = own_house.root / "killed"
-    with plugged(out / "train.json.tmp"):
-        process = start(*SLOW)
+    pipe = plugged(out / "train.json.tmp")
+    with pipe, own_house.started("train", *SLOW, name="killed") as process:
         until((out / "config.yaml").exists, process)
         kill(process)
     assert (out / "weights.safetensors").exists()
@@ -99,15 +65,15 @@ def test_sigkill_between_weights_and_record(own_house: House, gate: Gate, start:
     assert not own_house.unfinished()
 
 
-def test_a_stopped_run_goes_on_where_it_was(own_house: House, gate: Gate, start: Start) -> None:
+def test_a_stopped_run_goes_on_where_it_was(own_house: House, gate: Gate) -> None:
     """SIGTERM asks for the machine: the state is saved after the step, and 75 says try again."""
     overrides = (*SLOW, "trainer.checkpoint_every=60")
     unbroken = own_house.good("train", *overrides, name="unbroken")
     gate.close(5)
-    process = start(*overrides, *gate.overrides)
-    until(gate.waiting, process)
-    process.send_signal(signal.SIGTERM)
-    process.communicate()
+    with own_house.started("train", *overrides, *gate.overrides, name="killed") as process:
+        until(gate.waiting, process)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 75
     scratch = own_house.root / "scratch/killed"
     assert lines(scratch / "metrics.jsonl") == 6

@@ -11,8 +11,9 @@ from safetensors import safe_open
 
 from tcsm.stages._answers import make_room
 from tests.checkpoints import save
+from tests.held import until
 from tests.stages.house import House
-from tests.stages.test_resume import kill_when, lines, start
+from tests.stages.test_resume import kill, lines
 
 STUDENT = "experiment=kjv/soft_hollow"
 WAYS = ("teacher=exact", "teacher=top_k", "teacher=taylor", "teacher=one_sided")
@@ -121,21 +122,24 @@ def test_a_damaged_answer_is_named_and_made_anew(house, teachers, damage):
     assert house.run("train", *given, name="again").err == []
 
 
-def test_a_killed_student_ends_as_an_undisturbed_one(house, teachers):
+def test_a_killed_student_ends_as_an_undisturbed_one(house, teachers, gate):
     given = (STUDENT, teachers("teacher/hollow"), "trainer.steps=60", "trainer.log_every=1")
     given += ("trainer.checkpoint_every=7", "targets.limit_mib=1")
     unbroken = house.good("train", *given, name="unbroken-student")
     shutil.rmtree(house.root / "cache")
-    scratch, out = house.root / "scratch/killed", house.root / "killed"
-    process = start(house, *given)
-    kill_when(process, lambda: lines(scratch / "metrics.jsonl") >= 20)
-    house.good("train", *given, name="killed")
+    given += gate.overrides
+    gate.close(23)
+    with house.started("train", *given, name="killed-student") as process:
+        metrics = house.root / "scratch/killed-student/metrics.jsonl"
+        until(lambda: lines(metrics) >= 20, process)
+        kill(process)
+    gate.open()
+    out = house.good("train", *given, name="killed-student")
     assert results(out) == results(unbroken)
     rows = [json.loads(line) for line in (out / "telemetry.jsonl").read_text().splitlines()]
     made = [row["targets_cpu_seconds"] for row in rows]
     assert len(made) == 60
     assert made == sorted(made)
-    shutil.rmtree(out)
 
 
 def test_the_teacher_stays_as_it_was_and_out_of_the_weights(house, teachers):
