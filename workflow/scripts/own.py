@@ -1,0 +1,83 @@
+"""Which results Snakemake made, and which were put there by others, such as `dvc checkout`.
+
+Snakemake takes what it finds for done, with whatever parameters. A file is its own if it has the
+time at which Snakemake saw it written or, since DVC turns files into links and these into copies,
+the content that it had then.
+
+usage: python -m workflow.scripts.own SCALE     (from the top: all that is there is Snakemake's)
+"""
+
+import hashlib
+import json
+import sys
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tcsm.errors import InputError
+from tcsm.outcomes import FILES
+
+RECORDS = Path(".snakemake/metadata")
+NOTES = Path(".snakemake/contents.json")
+
+
+def require_own(folder: Path) -> None:
+    """Refuse runs whose records are not those that Snakemake saw written.
+
+    Raises:
+        InputError: there are some.
+    """
+    noted = _noted()
+    runs = {file.parent for file in _files(folder) if _foreign(file, noted)}
+    if runs:
+        raise InputError(
+            f"{min(runs)}: was not made here, nor {len(runs) - 1} others; if they are those of "
+            "dvc.lock, make checkout takes them over, else remove them"
+        )
+
+
+def note(folder: Path) -> None:
+    """Write down the contents of the records of runs, all of which are Snakemake's."""
+    found = {str(file): [_written(file), _digest(file)] for file in _files(folder)}
+    part = NOTES.with_suffix(".part")
+    part.write_text(json.dumps({**_noted(), **found}), "utf-8")
+    part.replace(NOTES)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The records of all runs."""
+    for name in ("config.yaml", *FILES.values()):
+        yield from folder.rglob(name)
+
+
+def _noted() -> Mapping[str, list[object]]:
+    return json.loads(NOTES.read_text("utf-8")) if NOTES.exists() else {}
+
+
+def _foreign(file: Path, noted: Mapping[str, list[object]]) -> bool:
+    """Whether Snakemake knows nothing of a file, or saw something else written there."""
+    written = _written(file)
+    if written is None or written == file.lstat().st_mtime:
+        return written is None
+    return noted.get(str(file)) != [written, _digest(file)]
+
+
+def _written(file: Path) -> float | None:
+    """When Snakemake saw a file written, if it did."""
+    record = RECORDS / _record(file.as_posix())
+    return json.loads(record.read_text("utf-8"))["endtime"] if record.exists() else None
+
+
+def _digest(file: Path) -> str:
+    return hashlib.md5(file.read_bytes()).hexdigest()
+
+
+def _record(name: str) -> str:
+    """Where Snakemake keeps the record of a file: its name in pieces that a folder can hold."""
+    code = urlsafe_b64encode(name.encode()).decode()
+    pieces = [code[start : start + 254] for start in range(0, len(code), 254)]
+    return "/".join([*(f"@{piece}" for piece in pieces[:-1]), pieces[-1]])
+
+
+if __name__ == "__main__":
+    note(Path("results") / sys.argv[1])
