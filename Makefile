@@ -32,9 +32,9 @@ check: .venv/.stamp
 test: .venv/.stamp lint
 	$(BIN)/python -m pytest -n 2 --quiet
 
-# The smoke report through a SLURM of one node on this machine: root, slurm-wlm, munge, minutes.
+# A part of the tests: through a SLURM of two nodes on this machine. Root, slurm-wlm, munge.
 slurm: .venv/.stamp
-	TCSM_SMOKE=1 $(BIN)/python -m pytest tests/slurm -k smoke --durations=1
+	$(BIN)/python -m pytest tests/slurm --durations=3
 
 # Killed at random moments, files altered, disks full: ten minutes. Another SEED, other moments.
 chaos: .venv/.stamp

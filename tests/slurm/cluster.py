@@ -1,13 +1,11 @@
-"""A SLURM cluster of one node on this machine, and what can happen to its jobs."""
+"""A SLURM cluster of two nodes on this machine, and what can happen to its jobs."""
 
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,13 +13,22 @@ from typing import TypeVar
 import psutil
 import pytest
 
+from tests.held import Gate
+
 HERE = Path(__file__).parent
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+PYTHONPATH = os.pathsep.join(filter(None, [str(HERE.parents[1]), os.environ.get("PYTHONPATH")]))
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": PYTHONPATH,  # for tests/held.py
+    "TCSM_TARGETS": "tests",
+}
 REFUSED = 77
+GPU = "CUDA_VISIBLE_DEVICES"
 T = TypeVar("T")
 
 
-def until(found: Callable[[], T | None], seconds: float = 240) -> T:
+def until(found: Callable[[], T | None], seconds: float = 600) -> T:
     """What a question gives as soon as it gives something."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -64,15 +71,13 @@ class Training:
 
     Attributes:
         job: SLURM's number of the job.
-        process: the process that trains.
+        node: where it runs.
+        gpu: which of the node's it may use.
     """
 
     job: str
-    process: psutil.Process
-
-    def hold(self) -> None:
-        """Keep it from getting further until SLURM signals something: it wakes whom it signals."""
-        self.process.send_signal(signal.SIGSTOP)
+    node: str
+    gpu: str
 
 
 @dataclass(frozen=True)
@@ -81,45 +86,60 @@ class Cluster:
 
     folder: Path
 
-    def training(self, comment: str, since: float) -> Training | None:
-        """The training, started after a time, of the job that Snakemake commented so."""
-        rows = ask("squeue", "--noheader", "--states=RUNNING", "--format=%i %k").splitlines()
-        jobs = [job for job, words in (row.split() for row in rows) if words == comment]
-        found = (Training(job, process) for job in jobs for process in _trainers(job))
-        return next((run for run in found if run.process.create_time() > since), None)
+    def training(self, gate: Gate, other_than: str) -> Training | None:
+        """The training that waits at a gate, of another job than one."""
+        for number in gate.waiting():
+            with suppress(psutil.NoSuchProcess):
+                given = psutil.Process(number).environ()
+                found = Training(given["SLURM_JOB_ID"], given["SLURMD_NODENAME"], given[GPU])
+                if found.job != other_than:
+                    return found
+        return None
 
     def state(self, job: str) -> str:
         """Of a job, also of one that has ended."""
-        return ask("squeue", "--noheader", "--states=all", "--format=%T", f"--jobs={job}")
+        return self._say(job, "%T")
 
-    def node(self) -> str:
-        """The state of the node."""
-        return ask("sinfo", "--noheader", "--format=%T")
+    def asked(self, job: str) -> str:
+        """Cores and time."""
+        return self._say(job, "%C %l")
 
-    def lose_node(self) -> None:
-        """Kill everything on it, and wait until the controller has noticed."""
-        ask(str(HERE / "lose_node.sh"), str(self.folder))
-        until(lambda: self.node().startswith("down"))
+    def warn(self, job: str) -> None:
+        """Leave it between one and two minutes, which is less than its warning is early."""
+        minutes = int(self._say(job, "%M").split(":")[0])
+        ask("scontrol", "update", f"JobId={job}", f"TimeLimit={minutes + 2}")
 
-    def bring_node_back(self) -> None:
-        """Start it again."""
-        ask("slurmd", "-N", socket.gethostname().split(".")[0])
+    def _say(self, job: str, what: str) -> str:
+        return ask("squeue", "--noheader", "--states=all", f"--format={what}", f"--jobs={job}")
 
+    def restarts(self, job: str) -> int:
+        """How often SLURM started it again."""
+        words = ask("scontrol", "--oneliner", "show", "job", job).split()
+        return next(int(word[9:]) for word in words if word.startswith("Restarts="))
 
-def _trainers(job: str) -> Iterator[psutil.Process]:
-    """The trainings of a job."""
-    for process in psutil.process_iter(["cmdline"]):
-        if (process.info["cmdline"] or [])[1:4] == ["-m", "tcsm", "train"]:
-            try:
-                if process.environ().get("SLURM_JOB_ID") == job:
-                    yield process
-            except psutil.NoSuchProcess:
-                continue
+    def states(self) -> set[str]:
+        """Those of the nodes."""
+        return set(ask("sinfo", "--noheader", "--Node", "--format=%T").split())
+
+    @contextmanager
+    def without(self, node: str) -> Iterator[None]:
+        """Kill a node and all that runs there; it comes back."""
+        ask(str(HERE / "lose_node.sh"), str(self.folder), node)
+        until(lambda: any(state.startswith("down") for state in self.states()))
+        yield
+        ask("slurmd", "-N", node)
+        until(lambda: self.states() == {"idle"})
 
 
 def up(folder: Path) -> subprocess.CompletedProcess[str]:
     """Try to start a cluster."""
-    return subprocess.run([HERE / "up.sh", folder], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [HERE / "up.sh", folder],
+        env={**os.environ, "NODES": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @contextmanager

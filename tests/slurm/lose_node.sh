@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# A power cut: slurmd of the cluster in FOLDER, its jobs and all their processes are gone at once.
+# A power cut: a node of the cluster in FOLDER, its jobs and all their processes are gone at once.
+#     tests/slurm/lose_node.sh FOLDER [NODE]      all nodes, if none is named
 set -uo pipefail
-folder=$(realpath -m "${1:?usage: lose_node.sh FOLDER}")
+folder=$(realpath -m "${1:?usage: lose_node.sh FOLDER [NODE]}")
+node=${2:-*}
 
-daemons=$(cat "$folder/run/slurmd.pid" 2>/dev/null)
+daemons=$(cat "$folder"/run/slurmd-$node.pid 2>/dev/null)
 jobs=
 for step in $(ps -e -o pid=,comm= | awk '$2 == "slurmstepd" {print $1}'); do
-  if [ "$(readlink "/proc/$step/cwd")" = "$folder/log" ]; then # not one of another cluster
+  if [[ $(readlink "/proc/$step/cwd") == "$folder/log/"$node ]]; then # of no other cluster or node
     daemons+=" $step"
     session=$(ps -o sid= "$step") # a step and what it runs
     jobs+=" $(ps -e -o sid=,pid= | awk -v session="$session" '$1 == session + 0 {print $2}')"
