@@ -6,6 +6,7 @@ Hydra composes each combination of choices once. Plain values are set in what it
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,9 +17,10 @@ from omegaconf import OmegaConf
 from tcsm import config
 from tcsm.values import require_no_password
 from workflow.ablations import Arm
+from workflow.checks import Checks
 from workflow.fingerprint import Sources
 from workflow.memo import Memo
-from workflow.plain import NotPlain, Plain, Tree, assigned, written
+from workflow.plain import NotPlain, Part, Plain, Tree, assigned, written
 
 KEPT = Path(".snakemake/tcsm")
 # What an arm is called and where it lies: set here, not in params/.
@@ -37,7 +39,7 @@ class Compositions:
         InputError: no such scale.
     """
 
-    def __init__(self, scale: str) -> None:
+    def __init__(self, scale: str, checks: Checks | None = None) -> None:
         self.params = config.params_folder()
         self._scale = f"scale={scale}"
         self._chosen = Memo(KEPT / f"choices-{scale}.json", self._choices())
@@ -45,7 +47,8 @@ class Compositions:
         self._codes = Memo(KEPT / "codes.json", (SOURCES / "tcsm").rglob("*.py"))
         self._sources = Sources(SOURCES)
         self._composed = cache(self._compose)
-        self._plain = cache(lambda arm, *given: Plain(self._composed(arm) | dict(given)))
+        self._parts: dict[str, Part] = {}
+        self._checks = checks or Checks()
         self.scale = OmegaConf.create(self._by_hydra(()))["scale"]
 
     def root(self, arm: Arm) -> str:
@@ -53,7 +56,7 @@ class Compositions:
 
         def find() -> str:
             try:
-                return str(self._plain(arm)["data.root"])
+                return str(Plain(self._composed(arm), self._parts)["data.root"])
             except NotPlain:
                 return str(OmegaConf.create(self._composed(arm)).data.root)
 
@@ -100,46 +103,48 @@ class Compositions:
         return str(self._codes.get(f"{stage} {named}", find))
 
     def check(self, arm: Arm, texts: Mapping[str, str]) -> None:
-        """Build all of an arm on torch's meta device, unless this very one once passed.
+        """Have all of an arm built, unless this very one once passed. What is bad, `save` tells.
 
         The page is the same for all arms and their largest part: it is left out unless asked for.
 
         Args:
             arm: what is checked.
             texts: what each stage reads of it.
-
-        Raises:
-            InputError: a bad key, choice or value.
         """
         code = " ".join(self.code(stage, text) for stage, text in texts.items())
         leave = OURS if "report" in texts else (*OURS, *self.reads("report"))
         self._memo.get(f"passed {arm.name} {code}", lambda: self._build(arm, leave))
 
     def save(self) -> None:
-        """Keep all texts for the next start."""
+        """Keep all texts for the next start, once all that is checked is built.
+
+        Raises:
+            InputError: a bad key, choice or value.
+        """
+        self._checks.finish()
         for memo in (self._codes, self._chosen, self._memo):
             memo.save()
 
     def _write(self, stage: str, arm: Arm, given: tuple[tuple[str, Any], ...]) -> str:
+        tree = self._composed(arm) | dict(given)
         try:
-            text = written(self._plain(arm, *given), self.reads(stage))
+            text = written(Plain(tree, self._parts), self.reads(stage))
         except NotPlain:
-            tree = self._composed(arm) | dict(given)
             return config.cut(OmegaConf.create(tree), self.reads(stage))
         require_no_password(text)
         return text
 
     def _build(self, arm: Arm, leave: tuple[str, ...]) -> bool:
-        import torch  # noqa: PLC0415 -- seconds that a start with nothing to do need not spend
-
         tree = self._composed(arm)
-        with torch.device("meta"):
-            try:
-                plain = self._plain(arm)
-                config.check_parts({key: plain[key] for key in tree if key not in leave})
-            except NotPlain:
-                config.check(OmegaConf.create(tree), leave)
+        try:
+            self._checks.add(self._texts(tree, leave))
+        except NotPlain:
+            self._checks.add_whole(tree, leave)
         return True
+
+    def _texts(self, tree: Tree, leave: tuple[str, ...]) -> dict[str, str]:
+        plain = Plain(tree, self._parts)
+        return {key: plain.part(key).text for key in tree if key not in leave}
 
     def _compose(self, arm: Arm) -> Tree:
         choices = [line for line in arm.overrides if self._chooses(line)]
@@ -149,7 +154,11 @@ class Compositions:
                 tree = tree if line in choices else assigned(tree, line)
         except NotPlain:
             tree = self._by_hydra(arm.overrides)
-        return tree | {"experiment": arm.name, "axes": dict(arm.axes)}
+        tree |= {"experiment": arm.name, "axes": dict(arm.axes)}
+        if self._checks.early:
+            with suppress(NotPlain):
+                self._checks.prepare(self._texts(tree, OURS))
+        return tree
 
     def _chooses(self, line: str) -> bool:
         return (self.params / line.partition("=")[0]).is_dir()

@@ -8,7 +8,8 @@ times. Here is the part of them that is plain: ``KEY=VALUE`` for a key that exis
 import json
 import re
 from collections.abc import Iterable
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -18,7 +19,7 @@ from omegaconf import OmegaConf
 
 Tree = dict[str, Any]
 REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)\}")
-WORD = re.compile(r"[a-z]+(?:/[A-Za-z0-9_.-]+)+")
+FOLDER = re.compile(r'"([a-z]+(?:/[A-Za-z0-9_.-]+)+)"')
 
 
 class NotPlain(Exception):
@@ -68,12 +69,37 @@ def _parsed(line: str) -> Override:
     return override
 
 
-class Plain:
-    """A tree with its interpolations in place, part by part as they are asked for."""
+@dataclass(frozen=True)
+class Part:
+    """What a key holds.
 
-    def __init__(self, tree: Tree) -> None:
+    Attributes:
+        value: its value, with every interpolation in place.
+        reads: the parts of the tree that it was made from.
+    """
+
+    value: Any
+    reads: Tree
+
+    @cached_property
+    def text(self) -> str:
+        """The value as JSON."""
+        return json.dumps(self.value)
+
+
+class Plain:
+    """A tree with its interpolations in place, part by part as they are asked for.
+
+    Args:
+        tree: the composition.
+        known: the last part that was found at each key, of this tree or another one. Trees of a
+            grid share most of what they hold; a part that was made from the same is the same.
+    """
+
+    def __init__(self, tree: Tree, known: dict[str, Part] | None = None) -> None:
         self._tree = tree
-        self._found: Tree = {}
+        self._known: dict[str, Part] = {} if known is None else known
+        self._reads: Tree = {}
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401 -- any value
         """What a dotted key holds.
@@ -81,16 +107,27 @@ class Plain:
         Raises:
             NotPlain: no such key, a value that is missing, another kind of interpolation.
         """
-        if key not in self._found:
+        return self.part(key).value
+
+    def part(self, key: str) -> Part:
+        """What a dotted key holds, with its text.
+
+        Raises:
+            NotPlain: as above.
+        """
+        part = self._known.get(key)
+        if part is None or any(self._tree.get(k, ...) is not v for k, v in part.reads.items()):
+            self._reads = {}
             try:
-                self._found[key] = self._at(key)
+                part = self._known[key] = Part(self._at(key), self._reads)
             except (KeyError, IndexError, TypeError, ValueError, RecursionError):
                 raise NotPlain(key) from None
-        return self._found[key]
+        return part
 
     def _at(self, key: str) -> Any:  # noqa: ANN401 -- any value
-        node: Any = self._tree
-        for name in re.split(r"\.|\[", key):
+        first, *way = re.split(r"\.|\[", key)
+        node = self._reads[first] = self._tree[first]
+        for name in way:
             node = self._whole(node) if isinstance(node, str) else node
             node = node[int(name.rstrip("]"))] if isinstance(node, list) else node[name]
         return self._whole(node)
@@ -129,23 +166,33 @@ def written(plain: Plain, keys: Iterable[str]) -> str:
     Raises:
         NotPlain: one of them is not plain.
     """
+    below: dict[str, list[str]] = {}
+    for key in keys:
+        below.setdefault(key.partition(".")[0], []).append(key)
+    return "".join(_line(name, _json(plain, name, own)) for name, own in below.items())
+
+
+def _json(plain: Plain, name: str, keys: list[str]) -> str:
+    """What a run reads of one part: all of it, or what some keys hold."""
+    if name in keys:
+        return plain.part(name).text
     kept: Tree = {}
     for key in keys:
-        *way, last = key.split(".")
+        _, *way, last = key.split(".")
         node = kept
-        for name in way:
-            node = node.setdefault(name, {})
+        for step in way:
+            node = node.setdefault(step, {})
         node[last] = plain[key]
-    return "".join(_line(name, part) for name, part in kept.items())
+    return json.dumps(kept)
 
 
-def _line(name: str, part: Any) -> str:  # noqa: ANN401 -- any value
-    if isinstance(part, str) and WORD.fullmatch(part):
-        return f"{name}: {part}\n"  # a folder, which every run has of its own
-    return _part(name, json.dumps(part))
+def _line(name: str, text: str) -> str:
+    if found := FOLDER.fullmatch(text):
+        return f"{name}: {found[1]}\n"  # every run has one of its own
+    return _yaml(name, text)
 
 
 @cache
-def _part(name: str, part: str) -> str:
+def _yaml(name: str, text: str) -> str:
     """One part; the runs of a grid share most of theirs."""
-    return OmegaConf.to_yaml({name: json.loads(part)})
+    return OmegaConf.to_yaml({name: json.loads(text)})

@@ -13,6 +13,7 @@ from tcsm.errors import InputError
 from tcsm.outcomes import FILES
 from workflow import ablations
 from workflow.ablations import Arm, experiment
+from workflow.checks import Checks
 from workflow.compositions import Compositions
 
 ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
@@ -37,8 +38,8 @@ class Runs:
         InputError: an experiment or an ablation that does not exist or is not well formed.
     """
 
-    def __init__(self, scale: str) -> None:
-        self._made = Compositions(scale)
+    def __init__(self, scale: str, checks: Checks | None = None) -> None:
+        self._made = Compositions(scale, checks)
         self._template = cache(self._any_seed)
         self.arm_code = cache(self._arm_code)
         self.scale = self._made.scale

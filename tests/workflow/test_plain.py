@@ -72,6 +72,19 @@ def test_other_interpolations_are_left_to_omegaconf(value):
         Plain(TREE | {"a": value})["a"]
 
 
+def test_trees_share_what_is_made_of_the_same_and_nothing_else():
+    known = {}
+    first, second = Plain(TREE, known), Plain(assigned(TREE, "net.rate=2"), known)
+    sizes = first.part("net.sizes")
+    assert (first["name"], second["name"], first["name"]) == ("run-4-0.5", "run-4-2", "run-4-0.5")
+    assert (first["part"]["rate"], second["part"]["rate"]) == (0.5, 2)
+    assert second.part("steps") is first.part("steps")
+    assert first.part("net.sizes") == sizes
+    assert Plain({"a": None}, known)["a"] is None
+    with pytest.raises(NotPlain):
+        Plain({}, known)["a"]
+
+
 def _arms() -> list[Arm]:
     """Some arms of the full scale, of each ablation those with overrides of their own."""
     seen: set[str] = set()

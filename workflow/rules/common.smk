@@ -1,16 +1,20 @@
 """What the rules share: the runs of this scale and how a stage is started."""
 
+import gc
 import re
 
 from snakemake.exceptions import WorkflowError
 
 from tcsm.errors import InputError
+from workflow.checks import Checks
 from workflow.files import BATCHED, CONFIG, Files, own
 from workflow.launch import command, processes
 from workflow.runs import Runs
 
+gc.set_threshold(200_000)  # the jobs of a plan are no garbage: looking for some takes a fifth of the time
+
 try:
-    RUNS = Runs(config["scale"])
+    RUNS = Runs(config["scale"], Checks(early=workflow.is_main_process))
     if workflow.is_main_process:  # every bad value shows before any job runs
         RUNS.check()
 except InputError as error:
