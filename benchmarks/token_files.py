@@ -1,28 +1,39 @@
-"""What a token file of 10 GB costs: to open, in memory, and to draw batches from anywhere in it.
+"""What large token files cost: to read 10 GB from anywhere in it, and to prepare 1 GB in parallel.
 
-usage: python -m benchmarks.token_files [--gigabytes 10] [--folder FOLDER]
+usage: python -m benchmarks.token_files [--gigabytes 10] [--prepared 1] [--folder FOLDER]
 
-The file is written piece by piece, opened as a run opens it (read once, for its checksum) in a
-process of its own, and read at steps of a run and at one far behind, as after a restart.
+A file of random bytes is opened as a run opens it (read once, for its checksum) in a process of
+its own, and batches are drawn at the first steps of a run, in the middle of an epoch and behind
+some epochs, as after a resume. Then text is tokenized by two processes, which are stopped halfway
+and started again. Memory is a process's own: pages of mapped files are the system's to take.
 """
 
 import argparse
 import json
 import multiprocessing
+import os
+import platform
+import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from benchmarks.train_step import commit, processor
 from tcsm.data.batches import Batches
-from tcsm.data.tokenfile import Piece, describe, open_tokens, write_tokens
+from tcsm.data.shards import CHARACTERS, Shards
+from tcsm.data.tokenfile import Header, Piece, describe, open_tokens, read_header, write_tokens
 from tcsm.data.tokenizers import Bytes
 
 RESULT = Path(__file__).parent / "results/token_files.json"
 PIECE = 2**26
-STEPS, FAR = 200, 1_000_000
+STEPS, EPOCHS = 200, 3
+LENGTH, BATCH = 1024, 64
+WORKERS = 2
 
 
 def pieces(size: int) -> Iterator[Piece]:
@@ -33,62 +44,108 @@ def pieces(size: int) -> Iterator[Piece]:
         yield Piece(part, part.size)
 
 
+def documents(size: int, each: int = 2**16) -> Iterator[str]:
+    """Texts of letters, so many that they fill a file."""
+    letters = np.random.default_rng(0).integers(97, 123, 2 * each, dtype=np.uint8)
+    for start in range(0, size, each + 1):
+        text = np.roll(letters, start // each)[: min(each, size - start)]
+        yield f"{start:012}{text[12:].tobytes().decode()}"
+
+
 def memory() -> dict[str, float]:
     """MiB of this process: its own, and of files that it has mapped (the system's to take)."""
     lines = Path("/proc/self/status").read_text("utf-8").splitlines()
     kib = {line.split(":")[0]: line.split()[1] for line in lines if line.endswith(" kB")}
-    names = {"own_mib": "RssAnon", "mapped_mib": "RssFile", "peak_mib": "VmHWM"}
+    names = {"own_mib": "RssAnon", "mapped_mib": "RssFile"}
     return {name: round(int(kib[key]) / 1024, 1) for name, key in names.items()}
 
 
-def milliseconds(batches: Batches, steps: range) -> dict[str, float]:
+def milliseconds(batches: Batches, first: int) -> dict[str, float]:
     """The time of a batch, over some steps."""
     found = []
-    for step in steps:
+    for step in range(first, first + STEPS):
         start = time.perf_counter()
         batches.at(step)
         found.append(1e3 * (time.perf_counter() - start))
-    return {
-        name: round(float(np.quantile(found, q)), 2) for name, q in (("p50", 0.5), ("p99", 0.99))
-    }
+    middle = round(statistics.median(found), 2)
+    return {"median": middle, "min": round(min(found), 2), "max": round(max(found), 2)}
 
 
 def read(path: Path, pipe) -> None:
-    """Open the file and draw batches of 64 × 1,024 tokens, in a process of its own."""
-    found: dict[str, object] = {"before": memory()}
+    """Open the file and draw batches from all over it, in a process of its own."""
+    own = {"before": memory()}
     wall, cpu = time.perf_counter(), time.process_time()
     tokens = open_tokens(path, Bytes()).tokens
-    found["open_seconds"] = round(time.perf_counter() - wall, 2)
-    found["open_cpu_seconds"] = round(time.process_time() - cpu, 2)
-    found["opened"] = memory()
-    batches = Batches(tokens, length=1024, batch=64, seed=0)
-    found["windows"] = batches.windows
-    found["batch_ms"] = milliseconds(batches, range(STEPS))
-    found["batch_after_restart_ms"] = milliseconds(batches, range(FAR, FAR + STEPS))
-    found["drawn"] = memory()
-    pipe.send(found)
+    opening = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+    own["opened"] = memory()
+    batches = Batches(tokens, LENGTH, BATCH, seed=0)
+    epoch = batches.windows // BATCH
+    places = {"start": 0, "middle": epoch // 2, "resumed": EPOCHS * epoch + epoch // 3}
+    drawn: dict[str, object] = {}
+    for name, step in places.items():
+        drawn[name] = {"step": step, "ms": milliseconds(batches, step)}
+        own[name] = memory()
+    opened = {name: round(value, 2) for name, value in opening.items()}
+    pipe.send({"windows": batches.windows, "open": opened, "batches": drawn, "memory": own})
+
+
+def streamed(folder: Path, size: int) -> dict[str, object]:
+    """Write a file of random bytes, and read it."""
+    path = folder / "large.tok"
+    start = time.perf_counter()
+    write_tokens(path, pieces(size), describe(Bytes(), "random", "train"))
+    seconds = time.perf_counter() - start
+    context = multiprocessing.get_context("spawn")
+    pipe, other = context.Pipe()
+    process = context.Process(target=read, args=(path, other))
+    process.start()
+    found = {"gigabytes": size / 1e9, "write_seconds": round(seconds, 1), **pipe.recv()}
+    process.join()
+    path.unlink()
+    return found
+
+
+def shape(made: Iterable[Piece], path: Path, header: Header) -> dict[str, float]:
+    """Seconds, CPU-seconds (of the processes too) and memory of writing some pieces."""
+    wall, cpu = time.perf_counter(), sum(os.times()[:4])
+    write_tokens(path, made, header)
+    seconds, spent = time.perf_counter() - wall, sum(os.times()[:4]) - cpu
+    return {"seconds": round(seconds, 1), "cpu_seconds": round(spent, 1), **memory()}
+
+
+def prepared(folder: Path, size: int) -> dict[str, object]:
+    """Tokenize text in parallel; then half of it, as a run that is stopped, and all of it."""
+    header = describe(Bytes(), "letters", "train")
+    whole, halves = (Shards(folder / name, Bytes(), WORKERS) for name in ("whole", "halves"))
+    found: dict[str, object] = {"gigabytes": size / 1e9, "workers": WORKERS}
+    found["at_once"] = shape(whole.pieces(documents(size), header), folder / "a.tok", header)
+    half = islice(halves.pieces(documents(size), header), max(1, size // CHARACTERS // 2))
+    found["first_half"] = shape(half, folder / "half.tok", header)
+    done = sorted(file.stat().st_mtime_ns for file in halves.folder.glob("*.tok"))
+    found["resumed"] = shape(halves.pieces(documents(size), header), folder / "b.tok", header)
+    after = {file.stat().st_mtime_ns for file in halves.folder.glob("*.tok")}
+    found["shards"] = {"all": len(after), "kept": len(after.intersection(done))}
+    first, second = (read_header(folder / name) for name in ("a.tok", "b.tok"))
+    found["equal"] = first == second
+    return found
 
 
 def main() -> None:
-    """Write the file, measure, write down what was found."""
+    """Measure and write down what was found."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--gigabytes", type=float, default=10)
+    parser.add_argument("--prepared", type=float, default=1)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--result", type=Path, default=RESULT)
     asked = parser.parse_args()
+    found: dict[str, object] = {"benchmark": "token_files", "processor": processor()}
+    found["versions"] = {"python": platform.python_version(), "torch": torch.__version__}
+    found |= {"commit": commit(Path()), "length": LENGTH, "batch": BATCH, "steps": STEPS}
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
-        path = Path(folder) / "large.tok"
-        start = time.perf_counter()
-        size = int(asked.gigabytes * 1e9)
-        write_tokens(path, pieces(size), describe(Bytes(), "random", "train"))
-        written = {"gigabytes": asked.gigabytes, "seconds": round(time.perf_counter() - start, 1)}
-        context = multiprocessing.get_context("spawn")
-        pipe, other = context.Pipe()
-        process = context.Process(target=read, args=(path, other))
-        process.start()
-        found = {"written": written | {"peak_mib": memory()["peak_mib"]}, **pipe.recv()}
-        process.join()
-    RESULT.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-    print(json.dumps(found, indent=2))
+        found["streamed"] = streamed(Path(folder), int(asked.gigabytes * 1e9))
+        found["prepared"] = prepared(Path(folder), int(asked.prepared * 1e9))
+    asked.result.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """What Snakemake needs to plan an ablation of 1,000 runs, and to see that they are all there.
 
-usage: python -m benchmarks.workflow_scale [--arms] [--seeds] [--default]
+usage: python -m benchmarks.workflow_scale [--arms] [--seeds] [--default] [--plan-only]
 
 A copy of the checkout gets an ablation of groups and plain values. It is planned with nothing kept
-(cold) and with the texts of that first start (warm). Then a stage that only makes its files takes
-the place of all stages, every job runs, and a last start finds nothing to do.
+(cold) and with the texts of the start before (warm). Then one arm is made for real, from text to
+its records; what it left is copied under the names of all others, the page is an empty file, and
+`snakemake --touch` takes all of it for made. A start then finds nothing to do.
 """
 
 import argparse
@@ -12,38 +13,31 @@ import json
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import yaml
+
+from benchmarks.train_step import commit, processor
+from workflow.ablations import read
 
 TOP = Path(__file__).parents[1]
 RESULT = TOP / "benchmarks/results/workflow_scale.json"
 DIVERGENCES = ("generalized_kl", "lsif", "bce", "hellinger")
 SCHEDULES = ("linear", "cosine")
-# A stage that makes its files: the name comes as an argument, the runs from standard input.
-FAKE = """import re, sys
-from pathlib import Path
-from tcsm.outcomes import FILES
-from workflow.files import PRODUCTS
-stage, text = sys.argv[1], sys.stdin.read()
-for out in re.findall(r"(?m)^out: (.*)$", text):
-    others = PRODUCTS.get(stage, ())
-    if stage == "prepare":
-        out = re.search(r"(?m)^  root: (.*)$", text)[1]
-        names = ["train.tok", "valid.tok", "test.tok"]
-    elif stage == "report":
-        names = ["index.html"]
-    else:
-        names = [FILES[stage], f"{stage}.telemetry.json", "config.yaml", *others]
-        names += ["metrics.jsonl", "telemetry.jsonl"]
-    Path(out).mkdir(parents=True, exist_ok=True)
-    for name in names:
-        (Path(out) / name).touch()
+# Snakemake waits before every touch, for file systems that count time in seconds.
+TOUCH = """from snakemake.cli import main
+from snakemake.executors.touch import Executor
+Executor.SLEEPING_TIME = 0.001
+main()
 """
 
 
@@ -96,13 +90,15 @@ def add_grid(folder: Path, grid: Grid) -> None:
     (folder / "params/ablation/many.yaml").write_text(yaml.safe_dump(grid.plan()), "utf-8")
 
 
-def snakemake(folder: Path, scale: str, *arguments: str) -> tuple[float, float, str]:
+def snakemake(
+    folder: Path, scale: str, *arguments: str, command: tuple[str, str] = ("-m", "snakemake")
+) -> tuple[float, float, str]:
     """Seconds on the wall, CPU-seconds and words of one command."""
-    command = [sys.executable, "-m", "snakemake", "--config", f"scale={scale}", *arguments]
+    words = [sys.executable, *command, *arguments, "--config", f"scale={scale}"]
     environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
     before, start = os.times(), time.perf_counter()
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        words, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     wall, after = time.perf_counter() - start, os.times()
     if done.returncode:
@@ -111,23 +107,67 @@ def snakemake(folder: Path, scale: str, *arguments: str) -> tuple[float, float, 
     return wall, cpu - before.children_user - before.children_system, done.stdout + done.stderr
 
 
-def measure(folder: Path, scale: str, fill: bool) -> dict[str, object]:
-    """Plan cold and warm; with ``fill`` run all jobs with a stage of nothing, and plan again."""
+def repeated(start: Callable[[], tuple[float, float, str]], repeats: int) -> dict[str, object]:
+    """The median, least and most of what some starts took."""
+    wall, cpu, words = zip(*(start() for _ in range(repeats)), strict=True)
     found: dict[str, object] = {}
-    for name in ("cold", "warm"):
-        wall, cpu, words = snakemake(
-            folder, scale, "--dry-run", "--cores", "2", "--quiet", "rules"
-        )
-        found[name] = {"seconds": round(wall, 1), "cpu_seconds": round(cpu, 1)}
-    found["jobs"] = int(words.rsplit("total", 1)[1].split()[0])
-    if fill:
-        (folder / "tcsm/__main__.py").write_text(FAKE, "utf-8")
-        wall, _, _ = snakemake(folder, scale, "--cores", "2", "--quiet", "all")
-        found["all_jobs_of_nothing"] = {"seconds": round(wall, 1)}
-        wall, cpu, words = snakemake(folder, scale, "--cores", "2")
-        assert "Nothing to be done" in words, words[-2000:]
-        found["nothing_to_do"] = {"seconds": round(wall, 1), "cpu_seconds": round(cpu, 1)}
+    for name, values in (("seconds", wall), ("cpu_seconds", cpu)):
+        parts = {"median": statistics.median(values), "min": min(values), "max": max(values)}
+        found[name] = {key: round(value, 1) for key, value in parts.items()}
+    return found | {"words": words[-1]}
+
+
+def plan(folder: Path, scale: str, repeats: int) -> dict[str, object]:
+    """Dry runs, with nothing kept and with what the one before kept."""
+
+    def start(cold: bool) -> tuple[float, float, str]:
+        if cold:
+            shutil.rmtree(folder / ".snakemake/tcsm", ignore_errors=True)
+        return snakemake(folder, scale, "--dry-run", "--cores", "2", "--quiet", "rules")
+
+    found = {name: repeated(partial(start, name == "cold"), repeats) for name in ("cold", "warm")}
+    words = [str(kind.pop("words")) for kind in found.values()]
+    return {"jobs": int(words[-1].rsplit("total", 1)[1].split()[0])} | found
+
+
+def fill(folder: Path) -> None:
+    """One arm made for real, the others copies of it, and all of it taken for made."""
+    first, *others = (arm.name for arm in read("many", "many", folder / "params"))
+    runs = folder / "results/many"
+    real = [runs / first / "seed-0/evaluate.json"]
+    real += [runs / "kjv/score/seed-0" / f"{name}.json" for name in ("evaluate", "samples")]
+    targets = [str(path.relative_to(folder)) for path in real]
+    snakemake(folder, "many", *targets, "--cores", "2", "--quiet", "all")
+    for name in others:
+        shutil.copytree(runs / first, runs / name)
+    for name in ("index.html", "metrics.json", "figures/none", "tables/none"):
+        path = folder / "reports/many" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    snakemake(folder, "many", "--touch", "--forceall", "--cores", "2", command=("-c", TOUCH))
+
+
+def nothing_to_do(folder: Path, repeats: int) -> dict[str, object]:
+    """Starts of a workflow that is done."""
+    fill(folder)
+    found = repeated(partial(snakemake, folder, "many", "--cores", "2"), repeats)
+    words = str(found.pop("words"))
+    assert "Nothing to be done" in words, words[-2000:]
     return found
+
+
+def measure(name: str, repeats: int, plan_only: bool) -> dict[str, object]:
+    """All figures of a grid, or of a scale of ``params/``."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        copy_checkout(folder)
+        if name not in GRIDS:
+            return plan(folder, name, repeats)
+        add_grid(folder, GRIDS[name])
+        found = {"grid": asdict(GRIDS[name])} | plan(folder, "many", repeats)
+        if GRIDS[name].seeds == 1 and not plan_only:
+            found["nothing_to_do"] = nothing_to_do(folder, repeats)
+        return found
 
 
 def main() -> None:
@@ -136,20 +176,24 @@ def main() -> None:
     for name in (*GRIDS, "default"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--plan-only", action="store_true", help="run no job")
-    chosen = vars(parser.parse_args())
-    plan_only = chosen.pop("plan_only")
-    wanted = [name for name, on in chosen.items() if on or not any(chosen.values())]
-    results = json.loads(RESULT.read_text("utf-8")) if RESULT.exists() else {}
-    results["machine"] = {"cores": os.cpu_count(), "python": platform.python_version()}
-    for name in wanted:
-        with tempfile.TemporaryDirectory() as place:
-            copy_checkout(Path(place))
-            if name in GRIDS:
-                add_grid(Path(place), GRIDS[name])
-            scale = "many" if name in GRIDS else name
-            results[name] = measure(Path(place), scale, name in GRIDS and not plan_only)
-        print(name, json.dumps(results[name]), flush=True)
-        RESULT.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--result", type=Path, default=RESULT)
+    asked = parser.parse_args()
+    names = [name for name in (*GRIDS, "default") if getattr(asked, name)]
+    results = json.loads(asked.result.read_text("utf-8")) if asked.result.exists() else {}
+    for name in names or (*GRIDS, "default"):
+        found = measure(name, asked.repeats, asked.plan_only)
+        print(name, json.dumps(found), flush=True)
+        results |= {"benchmark": "workflow_scale", "cores": os.cpu_count()}
+        results |= {"processor": processor(), "versions": versions()}
+        results |= {"repeats": asked.repeats, "commit": commit(TOP), name: found}
+        asked.result.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+
+
+def versions() -> dict[str, str]:
+    """Of what the figures depend on."""
+    names = ("snakemake", "hydra-core", "torch")
+    return {"python": platform.python_version()} | {name: version(name) for name in names}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,27 @@
+"""The benchmarks of scale run in a small form, and what they tell is what they were asked."""
+
+from pathlib import Path
+
+from benchmarks import token_files, workflow_scale
+from benchmarks.workflow_scale import Grid
+
+
+def test_a_grid_is_planned_cold_and_warm(tmp_path: Path) -> None:
+    workflow_scale.copy_checkout(tmp_path)
+    workflow_scale.add_grid(tmp_path, Grid(rates=1, smoothings=1, seeds=1))
+    found = workflow_scale.plan(tmp_path, "many", repeats=1)
+    assert found["jobs"] == 8 * 2 + 7  # all, prepare, pin, report, and three of the experiment
+    assert found["warm"]["cpu_seconds"]["median"] < found["cold"]["cpu_seconds"]["median"]
+
+
+def test_batches_come_from_all_over_a_file_and_memory_does_not_grow(tmp_path: Path) -> None:
+    found = token_files.streamed(tmp_path, 3_000_000)
+    own = [place["own_mib"] for place in found["memory"].values()]
+    assert max(own) - min(own) < 50
+    assert list(found["batches"]) == ["start", "middle", "resumed"]
+
+
+def test_a_stopped_preparation_keeps_its_shards(tmp_path: Path) -> None:
+    found = token_files.prepared(tmp_path, 4 * token_files.CHARACTERS)
+    assert found["equal"]
+    assert 1 < found["shards"]["kept"] <= found["shards"]["all"]
