@@ -144,6 +144,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
         found["streamed"] = streamed(Path(folder), int(asked.gigabytes * 1e9))
         found["prepared"] = prepared(Path(folder), int(asked.prepared * 1e9))
+    found["load"] = round(os.getloadavg()[1], 1)  # of other work, if it is more than 2
     asked.result.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     print(json.dumps(found, indent=1))
 

@@ -186,6 +186,7 @@ def main() -> None:
         print(name, json.dumps(found), flush=True)
         results |= {"benchmark": "workflow_scale", "cores": os.cpu_count()}
         results |= {"processor": processor(), "versions": versions()}
+        found["load"] = round(os.getloadavg()[1], 1)  # of other work, if it is more than 2
         results |= {"repeats": asked.repeats, "commit": commit(TOP), name: found}
         asked.result.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
 
