@@ -113,6 +113,11 @@ def shape(made: Iterable[Piece], path: Path, header: Header) -> dict[str, float]
     return {"seconds": round(seconds, 1), "cpu_seconds": round(spent, 1), **memory()}
 
 
+def written(folder: Path) -> set[tuple[str, int]]:
+    """The shards of a folder, and when each was written: two may have the same moment."""
+    return {(file.name, file.stat().st_mtime_ns) for file in folder.glob("*.tok")}
+
+
 def prepared(folder: Path, size: int) -> dict[str, object]:
     """Tokenize text in parallel; then half of it, as a run that is stopped, and all of it."""
     header = describe(Bytes(), "letters", "train")
@@ -121,10 +126,10 @@ def prepared(folder: Path, size: int) -> dict[str, object]:
     found["at_once"] = shape(whole.pieces(documents(size), header), folder / "a.tok", header)
     half = islice(halves.pieces(documents(size), header), max(1, size // CHARACTERS // 2))
     found["first_half"] = shape(half, folder / "half.tok", header)
-    done = sorted(file.stat().st_mtime_ns for file in halves.folder.glob("*.tok"))
+    done = written(halves.folder)
     found["resumed"] = shape(halves.pieces(documents(size), header), folder / "b.tok", header)
-    after = {file.stat().st_mtime_ns for file in halves.folder.glob("*.tok")}
-    found["shards"] = {"all": len(after), "kept": len(after.intersection(done))}
+    after = written(halves.folder)
+    found["shards"] = {"all": len(after), "kept": len(after & done)}
     first, second = (read_header(folder / name) for name in ("a.tok", "b.tok"))
     found["equal"] = first == second
     return found
