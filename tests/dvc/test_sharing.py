@@ -58,19 +58,17 @@ def test_linked_results_are_replaced_and_never_written_through(second: Checkout)
     assert second.make("pull").returncode == 0
     pulled = second.folder / KJV_SCORE
     assert pulled.stat().st_nlink > 1
+    assert not pulled.stat().st_mode & stat.S_IWUSR
     second.dvc("config", "--local", "cache.type", "symlink")
-    for weight in (2, 3):
-        before = cached(second)
-        assert not pulled.stat().st_mode & stat.S_IWUSR
-        second.edit(
-            "params/objective/score.yaml", f"weight: {weight}.0", f"weight: {weight + 1}.0"
-        )
-        second.dvc("repro", "pretrain")
-        assert pulled.read_text() == f"{3 * weight + 3}.0"
-        after = cached(second)
-        assert {name: after[name] for name in before} == before
-        second.dvc("checkout", "--relink", "pretrain")
-        assert pulled.is_symlink()
+    before = cached(second)
+    second.edit(*SCORE)
+    second.dvc("repro", "pretrain")
+    assert pulled.read_text() == "9.0"
+    assert pulled.is_symlink()
+    after = cached(second)
+    assert {name: after[name] for name in before} == before
+    second.dvc("repro", "--force", "--single-item", "pretrain")
+    assert pulled.read_text() == "9.0"
 
 
 def test_an_interrupted_pull_is_finished_by_the_next(second: Checkout) -> None:
@@ -94,7 +92,7 @@ def test_a_damaged_file_is_not_pulled(second: Checkout, pushed: Path, tmp_path: 
     assert not (second.folder / KJV_SCORE).exists()
     assert b"7.0" not in cached(second).values()
     damaged.write_text("6.0")
-    assert second.make("pull").returncode == 0
+    second.dvc("pull")
     assert (second.folder / KJV_SCORE).read_text() == "6.0"
 
 
