@@ -15,6 +15,7 @@ from workflow import ablations
 from workflow.ablations import Arm, experiment
 from workflow.checks import Checks
 from workflow.compositions import Compositions
+from workflow.files import BATCHED
 
 ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
 
@@ -181,6 +182,9 @@ class Runs:
             if name == first:
                 texts["report"] = self.report_text()
             self._made.check(arm, texts)
+        for stage in BATCHED:  # to be kept with the rest
+            for batch in self.batches(stage):
+                self.code(stage, self.run_text(stage, batch))
         self._made.save()
 
     def _needed(self, named: dict[str, Arm]) -> dict[str, Arm]:
