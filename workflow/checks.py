@@ -3,6 +3,7 @@
 Building takes torch and all that a run imports: seconds, on a core that a start leaves idle.
 """
 
+import importlib
 import json
 import multiprocessing
 import signal
@@ -29,6 +30,11 @@ class Checks:
         self._pool: ProcessPoolExecutor | None = None
         self._known: set[tuple[str, str]] = set()
         self._told: list[Future[None]] = []
+
+    def begin(self) -> None:
+        """Something is composed anew, and will have to be built: import torch meanwhile."""
+        if self.early and self._pool is None:
+            self._process().submit(_import_torch)
 
     def prepare(self, parts: Mapping[str, str]) -> None:
         """Import what these parts need, if it is early. Whether they are right is asked later."""
@@ -73,6 +79,10 @@ def _stop_when_asked() -> None:
     """The parent's handlers are not for this process."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+
+
+def _import_torch() -> None:
+    importlib.import_module("torch")  # a module could not be sent back
 
 
 def _build(parts: Mapping[str, str]) -> None:

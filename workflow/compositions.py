@@ -166,7 +166,11 @@ class Compositions:
     def _by_hydra(self, overrides: Sequence[str]) -> Tree:
         """A composition, its interpolations unresolved."""
         lines = [self._scale, *overrides]
-        compose = lambda: OmegaConf.to_container(config.compose(lines))  # noqa: E731
+
+        def compose() -> object:
+            self._checks.begin()
+            return OmegaConf.to_container(config.compose(lines))
+
         return dict(self._chosen.get(json.dumps(lines), compose))
 
     def _choices(self) -> Iterator[Path]:

@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 
 Tree = dict[str, Any]
 REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)\}")
+WORDS = re.compile(r'\{"\w{1,30}": "[\w.-]{1,30}"(?:, "\w{1,30}": "[\w.-]{1,30}")*\}')
 FOLDER = re.compile(r'"([a-z]+(?:/[A-Za-z0-9_.-]+)+)"')
 
 
@@ -189,6 +190,9 @@ def _json(plain: Plain, name: str, keys: list[str]) -> str:
 def _line(name: str, text: str) -> str:
     if found := FOLDER.fullmatch(text):
         return f"{name}: {found[1]}\n"  # every run has one of its own
+    if WORDS.fullmatch(text):  # every arm has its own axes, made of the same few words
+        words = json.loads(text).items()
+        return f"{name}:\n" + "".join(f"  {_yaml(key, json.dumps(word))}" for key, word in words)
     return _yaml(name, text)
 
 

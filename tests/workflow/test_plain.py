@@ -85,6 +85,28 @@ def test_trees_share_what_is_made_of_the_same_and_nothing_else():
         Plain({}, known)["a"]
 
 
+@pytest.mark.parametrize(
+    "axes",
+    [
+        {"a": "x", "b": "y-1.z"},
+        {"on": "on", "1": "no", "x": "null"},
+        {
+            "a": "1",
+            "b": "1e3",
+            "c": "0.5",
+            "d": "0x1",
+            "e": "1_0",
+            "f": "-",
+            "g": ".inf",
+        },
+        {"h": "=", "a": "2026-11-23", "b": "---", "c": "...", "d": "ä", "e": ""},
+        {"a": "a b", "b": "x" * 90},
+    ],
+)
+def test_words_are_written_as_by_omegaconf(axes):
+    assert written(Plain({"axes": axes}), ["axes"]) == OmegaConf.to_yaml({"axes": axes})
+
+
 def _arms() -> list[Arm]:
     """Some arms of the full scale, of each ablation those with overrides of their own."""
     seen: set[str] = set()
