@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+RESULT = Path(__file__).parent / "results/workflow_overhead.json"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -97,12 +99,24 @@ def table(folder: Path, scale: str, cores: int) -> dict[str, float]:
     }
 
 
+def told_by(folder: Path, scale: str) -> dict[str, object]:
+    """On what the runs were made."""
+    files = sorted((folder / "results" / scale).rglob("train.telemetry.json"))
+    told = [json.loads(file.read_text("utf-8")) for file in files]
+    return {
+        "device": told[0]["device"],
+        "versions": told[0]["versions"],
+        "commits": sorted({record["commit"][:7] for record in told}),
+    }
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the table, and write it down."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", default=Path())
     parser.add_argument("--scale", default="default")
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--result", type=Path, default=RESULT)
     asked = parser.parse_args()
     found = table(asked.folder, asked.scale, asked.cores)
     print(f"{found['jobs']:.0f} jobs, {found['wall']:.0f} s on the wall, {asked.cores} cores")
@@ -111,6 +125,10 @@ def main() -> None:
         print(f"{name:<12}{found[name]:>8.0f} core-seconds {share:>7.1%}")
     print(f"a start takes {found['start_of_a_job']:.2f} s")
     print(f"overhead    {found['overhead']:.1%}")
+    found = {name: round(value, 4) for name, value in found.items()}
+    told = {"benchmark": "workflow_overhead", **told_by(asked.folder, asked.scale)}
+    told |= {"scale": asked.scale, "cores": asked.cores, **found}
+    asked.result.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
