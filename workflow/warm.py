@@ -34,7 +34,7 @@ OF_THE_GROUP = (signal.SIGINT, signal.SIGTERM)  # a job gets them by itself
 
 
 def serve(stages: Iterable[str]) -> None:
-    """Start the server. It ends with this process; jobs that it has started do not.
+    """Start the server, if it can be. It ends with this process; jobs that it has started do not.
 
     Args:
         stages: the modules of ``tcsm/stages`` that it imports.
@@ -42,7 +42,8 @@ def serve(stages: Iterable[str]) -> None:
     if sys.platform != "linux":  # elsewhere libraries do not bear a fork
         return
     os.environ[ADDRESS] = f"tcsm-{secrets.token_hex(16)}"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        os.close(os.pidfd_open(os.getpid()))  # kernels before 5.3 have none
         listening.bind("\0" + os.environ[ADDRESS])
         listening.listen(Server.request_queue_size)
         own = map(str, (listening.fileno(), os.getpid()))

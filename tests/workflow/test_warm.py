@@ -191,6 +191,15 @@ def test_a_server_that_cannot_import_harms_nobody(start: Start, tmp_path: Path) 
     assert job.communicate()[0].splitlines()[1] == str(job.pid)
 
 
+def test_a_kernel_that_lacks_something_starts_cold(start: Start) -> None:
+    without = "import os; os.pidfd_open = lambda number: os.stat('nothing')"
+    process = start("-c", f"{without}\n{SNAKEMAKE}")
+    snakemake = Snakemake(process, start, process.stdout.readline().strip())
+    job = snakemake.job("counts")
+    assert job.communicate()[0].splitlines()[1] == str(job.pid)
+    assert psutil.Process(process.pid).children() == []
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
 def test_nobody_else_may_ask(snakemake: Snakemake) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
