@@ -91,7 +91,8 @@ class Checkout(House):
 
     def make(self, target: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a target of the Makefile in the environment that is there."""
-        return self.run("make", "-o", ".venv/.stamp", target, **environment)
+        quietly = "--no-print-directory"  # the tests themselves are run by make
+        return self.run("make", quietly, "-o", ".venv/.stamp", target, **environment)
 
     def commit(self) -> None:
         """Commit everything that is not ignored."""
