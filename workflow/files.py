@@ -4,8 +4,10 @@ Of another run a job reads its products, which are large, and waits for its reco
 they are others.
 """
 
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcsm.outcomes import FILES
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from workflow.runs import Runs
 
 CONFIG = "config.yaml"
+SCRATCH = "results/.scratch"  # where a training keeps its state
 # What others may need of a stage: its record says when this is another one.
 PRODUCTS = {
     "train": ("weights.safetensors",),
@@ -68,6 +71,13 @@ class Files:
             for folder in self.runs.folders([name])
             for file in [*own(stage), *[CONFIG] * (self._first(name) == stage)]
         ]
+
+    def tidy(self) -> None:
+        """Remove what complete trainings would go on from: jobs of a group leave it."""
+        for name in (*self.runs.one_by_one, *self.runs.together):
+            for seed in self.runs.seeds_of(name):
+                if Path(self.runs.folder(name, seed), FILES["train"]).exists():
+                    shutil.rmtree(self.runs.folder(name, seed, SCRATCH), ignore_errors=True)
 
     def _first(self, name: str) -> str:
         return self.runs.arms[name].stages[0]

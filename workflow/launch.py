@@ -1,9 +1,13 @@
 """How a rule starts a stage, and what its job must hold."""
 
+import argparse
 import os
 import re
 import signal
 import sys
+from collections.abc import Sequence
+
+NO_GROUP = "local"  # Snakemake says so
 
 # Snakemake's interpreter runs the jobs. It is no parameter of a rule: another path to the same
 # environment reruns nothing.
@@ -12,6 +16,20 @@ os.environ["TCSM_PYTHON"] = sys.executable
 # A scheduler warns every process of a job that its time runs out, and Snakemake would die of it.
 # Ignored here it is ignored in all that a job starts; a training takes note of it by itself.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
+def know_the_group(arguments: Sequence[str]) -> None:
+    """What jobs of a group have trained stays at hand: if one fails, Snakemake does all again.
+
+    The process that sent the group removes it in the end, `workflow.files.Files.tidy`.
+
+    Args:
+        arguments: of Snakemake, whose settings do not say it while the workflow is read.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--local-groupid", default=NO_GROUP)
+    if parser.parse_known_args(arguments)[0].local_groupid != NO_GROUP:
+        os.environ["TCSM_KEEP_SCRATCH"] = "1"  # tcsm/stages/train.py
 
 
 def command(stage: str) -> str:

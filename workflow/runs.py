@@ -15,7 +15,7 @@ from workflow import ablations
 from workflow.ablations import Arm, experiment
 from workflow.checks import Checks
 from workflow.compositions import Compositions
-from workflow.files import BATCHED
+from workflow.files import BATCHED, SCRATCH
 
 ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
 
@@ -138,7 +138,7 @@ class Runs:
 
     def _any_seed(self, stage: str, name: str) -> str:
         out = self.folder(name, ANY_SEED)
-        scratch = self.folder(name, ANY_SEED, "results/.scratch")
+        scratch = self.folder(name, ANY_SEED, SCRATCH)
         open_ = {"judge": self.judge(), "seed": ANY_SEED, "out": out, "scratch": scratch}
         needed = {k: self.folder_for(o, ANY_SEED) for k, o in self.needs(name).items()}
         return self._made.text(stage, self.arms[name], {**open_, **needed})

@@ -1,17 +1,15 @@
 """Any objective, any model: configuration and data become weights and the record of the way."""
 
-import hashlib
-import json
+import os
 import shutil
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor, nn
+from torch import nn
 
 from tcsm.config import build
 from tcsm.data.batches import Batches, evaluation_windows
@@ -19,23 +17,23 @@ from tcsm.data.tokenfile import TokenFile
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound
-from tcsm.reporting.records import Writer, write_json, write_text
+from tcsm.reporting.records import Writer, write_json
 from tcsm.stages._answers import Answers
 from tcsm.stages._feeding import begin_at, contents, feed
 from tcsm.stages._glue import Loss, Validation
-from tcsm.stages._shared import architecture, bare, build_model, open_split, require_tokens
+from tcsm.stages._keeping import counted, deliver, fingerprint, resume
+from tcsm.stages._shared import bare, build_model, open_split, require_tokens
 from tcsm.stages._teaching import taught
-from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
-from tcsm.training.hooks import Hooks, NotFiniteError
+from tcsm.training.hooks import Hooks
 from tcsm.training.launch import start, wanted
 from tcsm.training.loop import fit
 from tcsm.training.optim import Recipe
 from tcsm.training.resume import JOURNALS, Resumable
-from tcsm.training.shards import Shards
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Progress, Stopwatch, describe
 
+KEEP_SCRATCH = "TCSM_KEEP_SCRATCH"
 READS = (
     "experiment",
     "axes",
@@ -83,23 +81,23 @@ def main(cfg: DictConfig, out: Path) -> None:
         model = _model(cfg, tokenizer)
         objective, answers = taught(cfg, tokenizer, devices)
         require_tokens(objective, tokenizer)
-        run = _fingerprint(cfg, train.header.sha256, answers.identity, *contents(model, objective))
+        run = fingerprint(cfg, train.header.sha256, answers.identity, *contents(model, objective))
         devices.place(model, bare(model))
         state = TrainState(bare(model), build(cfg.trainer), cfg.seed)
         batches.rows(devices.world, state.recipe.accumulate)
         validate = _validation(cfg, model, valid, state.recipe, devices)
         loss = Loss(model, objective, cfg.seed)
         fed = feed(cfg, batches, model, tokenizer)
-        resumable = _resume(cfg, run, state, devices)
+        resumable = resume(cfg, run, state, devices)
         answers.go_on(resumable.folder / "telemetry.jsonl")
         watch = Stopwatch(state.elapsed)
         with ExitStack() as stack:
             hooks = _hooks(cfg, resumable, state, validate, stack, answers)
             descend = partial(fit, state, loss, fed, devices, hooks)
-            _counted(descend, state, resumable) if cfg.count_failures else descend()
+            counted(descend, state, resumable) if cfg.count_failures else descend()
         weights = state.weights()  # every process must ask for them
         if devices.main:
-            _deliver(cfg, out, state, weights, train)
+            deliver(cfg, out, state, weights, train)
             flops = bare(model).flops_per_token(cfg.data.length)
             telemetry = describe(watch, state.tokens, devices.device, flops, devices.world)
             beside = ("config.yaml", "telemetry.jsonl")
@@ -122,9 +120,12 @@ def launch(runs: Sequence[DictConfig]) -> int | None:
 
 
 def tidy(cfg: DictConfig) -> None:
-    """Remove the scratch folder of a run whose own folder is complete."""
+    """Remove the scratch folder of a run whose own folder is complete.
+
+    Where ``TCSM_KEEP_SCRATCH`` is set, whoever set it may want the run again, and removes it.
+    """
     devices: Devices = build(cfg.devices)
-    if devices.main:  # the others may be early
+    if devices.main and KEEP_SCRATCH not in os.environ:  # the other processes may be early
         shutil.rmtree(cfg.scratch, ignore_errors=True)
     devices.leave()
 
@@ -135,32 +136,6 @@ def _model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
     model = build_model(cfg, tokenizer)
     begin_at(cfg, model, tokenizer)
     return model
-
-
-def _resume(cfg: DictConfig, run: str, state: TrainState, devices: Devices) -> Resumable:
-    """The scratch folder, and the state as it was left there.
-
-    Raises:
-        InputError: the processes do not see the same folder.
-    """
-    kept = (Path(cfg.scratch), run, devices.main, devices.any)
-    resumable = Shards(*kept, devices.rank, devices.world) if devices.spread else Resumable(*kept)
-    resumable.begin(state)
-    where = f"scratch: {cfg.scratch} must be one folder for all processes; last step"
-    devices.require_same(state.step, where)
-    return resumable
-
-
-def _counted(descend: Callable[[], object], state: TrainState, resumable: Resumable) -> None:
-    """Train; numbers that stop being finite end the run where it was last saved, as a result."""
-    if state.step == 0:
-        resumable.save(state)
-    try:
-        descend()
-    except NotFiniteError as error:
-        if resumable.main:
-            print(f"tcsm: {error}", file=sys.stderr)
-        resumable.begin(state)
 
 
 def _validation(
@@ -203,40 +178,3 @@ def _hooks(
         progress=Progress(f"{cfg.experiment} seed {cfg.seed}"),
         resumable=resumable,
     )
-
-
-def _deliver(
-    cfg: DictConfig, out: Path, state: TrainState, weights: Mapping[str, Tensor], data: TokenFile
-) -> None:
-    """Fill the run's folder; every file appears whole."""
-    out.mkdir(parents=True, exist_ok=True)
-    save_weights(out / "weights.safetensors", weights, architecture(cfg))
-    for name in JOURNALS:
-        write_text(out / name, (Path(cfg.scratch) / name).read_text())
-    write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-    rows = (out / "metrics.jsonl").read_text().splitlines()
-    summary = {
-        "stage": "train",
-        "experiment": cfg.experiment,
-        "seed": cfg.seed,
-        "parameters": sum(p.numel() for p in state.model.parameters()),
-        "steps": state.step,
-        "tokens": state.tokens,
-        "final": json.loads(rows[-1]) if rows else {},
-        "weights_sha256": digest(weights),
-        "data_sha256": data.header.sha256,
-    }
-    write_json(out / "train.json", summary, ("metrics.jsonl",))
-
-
-def _fingerprint(cfg: DictConfig, *contents: str) -> str:
-    """Of everything that decides the run: a saved state of another configuration is left aside.
-
-    Where the results go decides nothing: a run whose folder cannot be written ends in another one.
-    What the folders hold that it names does: ``contents`` are digests of them.
-    """
-    decisive = OmegaConf.masked_copy(
-        cfg, [str(key) for key in cfg if key not in ("out", "scratch")]
-    )
-    text = OmegaConf.to_yaml(decisive, resolve=True) + "".join(contents)
-    return hashlib.sha256(text.encode()).hexdigest()

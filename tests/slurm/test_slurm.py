@@ -53,6 +53,7 @@ ON_TWO_NODES = (  # docs/cluster.md
 )
 SMALL = ("--workflow-profile", "workflow/profiles/small")
 CONFIG = ("--config", "scale=cluster")
+COMPLETE = "training goes on after step 40"  # of scale=smoke
 
 
 @contextmanager
@@ -171,6 +172,9 @@ def test_the_smoke_report_though_a_group_is_cancelled(slurm: Cluster, tmp_path: 
     said = (house.folder / "snakemake.log").read_text()
     assert said.count("Trying to restart job") == 1
     assert said.count("has been submitted") < 20  # small jobs go together
+    logs = (house.folder / "results/logs/smoke/train").rglob("*.log")
+    assert any(COMPLETE in log.read_text() for log in logs)  # it was not trained again
+    assert not list((house.folder / "results/.scratch").rglob("state.safetensors"))
     assert house.plan("--config", "scale=smoke") == {}
     assert (house.folder / "reports/smoke/index.html").exists()
 

@@ -155,3 +155,25 @@ def test_a_bad_value_stops_before_any_job(finished: House, tmp_path: Path) -> No
     assert done.returncode != 0
     assert "objective.smoothing must lie in [0, 1), found 2.0" in done.stdout + done.stderr
     assert "Execute" not in done.stdout + done.stderr
+
+
+def test_what_is_complete_in_a_group_is_not_trained_again(finished: House, tmp_path: Path) -> None:
+    """If one job of a group fails, Snakemake removes what all have left, and sends all again."""
+    house = House(Path(shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)))
+    always = ("--config", "scale=tiny", "--nolock")  # the first start was killed
+    as_in_a_group = (*always, "--until", "train", "--local-groupid", "group", "--no-hooks")
+    place = "tiny/score/seed-1"
+    run = house.folder / "results/tiny" / place
+    log = house.folder / f"results/logs/tiny/train/{place}.log"
+    state = house.folder / "results/.scratch/tiny" / place / "state.safetensors"
+    weights = (run / "weights.safetensors").read_bytes()
+    for resumed in (False, True):
+        shutil.rmtree(run)
+        done = house.snakemake(*as_in_a_group)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert ("training goes on after step 12" in log.read_text()) == resumed
+        assert state.exists()
+        assert weights == (run / "weights.safetensors").read_bytes()
+    done = house.snakemake(*always)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not state.exists()

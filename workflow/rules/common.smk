@@ -2,13 +2,14 @@
 
 import gc
 import re
+import sys
 
 from snakemake.exceptions import WorkflowError
 
 from tcsm.errors import InputError
 from workflow.checks import Checks
 from workflow.files import BATCHED, CONFIG, Files, own
-from workflow.launch import command, processes
+from workflow.launch import command, know_the_group, processes
 from workflow.runs import Runs
 
 gc.set_threshold(200_000)  # the jobs of a plan are no garbage: looking for some takes a fifth of the time
@@ -20,6 +21,14 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 FILES = Files(RUNS)
+
+know_the_group(sys.argv)
+
+onsuccess:
+    FILES.tidy()
+
+onerror:
+    FILES.tidy()
 
 wildcard_constraints:
     experiment=r"[a-z0-9_]+/[a-z0-9_.-]+",
