@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from tcsm.reporting.records import write_text
 from tcsm.training import optim
 
+T = TypeVar("T")
 PATIENCE = 600  # seconds; nothing that works comes near, however slow the machine
 
 
@@ -94,12 +96,14 @@ def plugged(file: Path) -> Iterator[None]:
             file.write_bytes(content)
 
 
-def until(event: Callable[[], object], running: "subprocess.Popen[str] | None" = None) -> None:
-    """Waits for something that must come, and before a process ends if one is given."""
+def until(event: Callable[[], T], running: "subprocess.Popen[str] | None" = None) -> T:
+    """Waits for something that must come, and before a process ends if one is given; gives it."""
     end = time.monotonic() + PATIENCE
-    while not event():
-        assert time.monotonic() < end
+    while not (found := event()):
+        assert time.monotonic() < end, event
         if running is not None and running.poll() is not None:
-            assert event(), running.communicate()
-            return
+            found = event()
+            assert found, running.communicate()
+            return found
         time.sleep(0.001)
+    return found

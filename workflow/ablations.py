@@ -20,6 +20,7 @@ import jsonschema
 import yaml
 
 from tcsm.errors import InputError
+from tcsm.outcomes import FILES
 from tcsm.signatures import near
 
 COUNTED = "count_failures=true"  # how often a divergence fails is one of the answers
@@ -77,8 +78,23 @@ def read(name: str, scale: str, params: Path) -> list[Arm]:
             own = [line for axis, value in place.items() for line in axes[axis][value]]
             lines = _last([*common, *own, *part.get("overrides", [])])
             arm = f"{name}/{'-'.join(values)}"
-            arms.append(Arm(arm, lines, _stages(lines, plan["stages"]), tuple(place.items())))
+            stages = known_stages(_stages(lines, plan["stages"]), f"{path}: {arm}")
+            arms.append(Arm(arm, lines, stages, tuple(place.items())))
     return arms
+
+
+def known_stages(found: object, where: str) -> tuple[str, ...]:
+    """What is to be done with an arm, in this order.
+
+    Raises:
+        InputError: it is no list of stages.
+    """
+    if not isinstance(found, list) or not found:
+        raise InputError(f"{where}: stages must be a list of one or more, found {found!r}")
+    for stage in found:
+        if stage not in FILES:
+            raise InputError(f"{where}: stages: {stage} is no stage; {near(str(stage), FILES)}")
+    return tuple(found)
 
 
 def _checked(path: Path) -> dict[str, Any]:
@@ -95,10 +111,10 @@ def _checked(path: Path) -> dict[str, Any]:
     return dict(plan)
 
 
-def _stages(lines: Iterable[str], common: Sequence[str]) -> tuple[str, ...]:
+def _stages(lines: Iterable[str], common: Sequence[str]) -> object:
     """The stages of an arm: its own, if it names them, else those of all."""
     own = [line.partition("=")[2] for line in lines if line.startswith("stages=")]
-    return tuple(yaml.safe_load(own[0]) if own else common)
+    return yaml.safe_load(own[0]) if own else common
 
 
 def _kept(

@@ -7,8 +7,9 @@ import importlib
 import json
 import multiprocessing
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +17,8 @@ from omegaconf import OmegaConf
 
 from tcsm import config
 from tcsm.errors import InputError
+
+KILLED = "the process that checks the arms was killed (no memory left?); start again"
 
 
 class Checks:
@@ -34,38 +37,46 @@ class Checks:
     def begin(self) -> None:
         """Something is composed anew, and will have to be built: import torch meanwhile."""
         if self.early and self._pool is None:
-            self._process().submit(_import_torch)
+            self._ask(_import_torch)
 
     def prepare(self, parts: Mapping[str, str]) -> None:
         """Import what these parts need, if it is early. Whether they are right is asked later."""
         if self.early:
             self.early = False
-            self._process().submit(_try, parts)
+            self._ask(_try, parts)
 
     def add(self, parts: Mapping[str, str]) -> None:
         """Ask whether these parts are right, each the JSON of what a key holds."""
         fresh = {key: text for key, text in parts.items() if (key, text) not in self._known}
         if fresh:
             self._known |= fresh.items()
-            self._told.append(self._process().submit(_build, fresh))
+            self._told.append(self._ask(_build, fresh))
 
     def add_whole(self, tree: Mapping[str, Any], leave: tuple[str, ...]) -> None:
         """Ask whether a tree is right whose interpolations OmegaConf must see to."""
-        self._told.append(self._process().submit(_build_whole, tree, leave))
+        self._told.append(self._ask(_build_whole, tree, leave))
 
     def finish(self) -> None:
         """Wait until all is built.
 
         Raises:
-            InputError: the first that cannot be.
+            InputError: the first that cannot be; or the process was killed.
         """
         try:
             for told in self._told:
                 told.result()
+        except BrokenProcessPool:
+            raise InputError(KILLED) from None
         finally:
             if self._pool is not None:
                 self._pool.shutdown(cancel_futures=True)
             self._pool, self._told = None, []
+
+    def _ask(self, work: Callable[..., None], *given: object) -> Future[None]:
+        try:
+            return self._process().submit(work, *given)
+        except BrokenProcessPool:
+            raise InputError(KILLED) from None
 
     def _process(self) -> ProcessPoolExecutor:
         """Forked: the imports of this process need not be made again."""

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from tcsm import config
 from tcsm.values import require_no_password
-from workflow.ablations import Arm
+from workflow.ablations import Arm, known_stages
 from workflow.checks import Checks
 from workflow.fingerprint import Sources
 from workflow.memo import Memo
@@ -77,9 +77,14 @@ class Compositions:
         return bool(self._memo.get(f"seeds {arm.name}", say))
 
     def with_stages(self, arm: Arm) -> Arm:
-        """An arm with the stages that its experiment names."""
+        """An arm with the stages that its experiment names.
+
+        Raises:
+            InputError: they are none.
+        """
         say = lambda: list(self._composed(arm).get("stages", ["train", "evaluate"]))  # noqa: E731
-        return replace(arm, stages=tuple(self._memo.get(f"stages {arm.name}", say)))
+        found = self._memo.get(f"stages {arm.name}", say)
+        return replace(arm, stages=known_stages(found, f"params/experiment/{arm.name}.yaml"))
 
     def text(self, stage: str, arm: Arm, values: Mapping[str, Any]) -> str:
         """What a stage reads of an arm, with some values set that the configuration leaves open.

@@ -113,8 +113,7 @@ def _become(
     try:
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
-        for number in OF_THE_GROUP:
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ.clear()
         os.environ.update(environment)

@@ -3,17 +3,15 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
 import pytest
 
-from tests.held import Gate
+from tests.held import Gate, until
 
 HERE = Path(__file__).parent
 PYTHONPATH = os.pathsep.join(filter(None, [str(HERE.parents[1]), os.environ.get("PYTHONPATH")]))
@@ -25,17 +23,6 @@ ENVIRONMENT = {
 }
 REFUSED = 77
 GPU = "CUDA_VISIBLE_DEVICES"
-T = TypeVar("T")
-
-
-def until(found: Callable[[], T | None], seconds: float = 600) -> T:
-    """What a question gives as soon as it gives something."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := found():
-            return answer
-        time.sleep(0.02)
-    raise TimeoutError(f"{found} found nothing in {seconds} s")
 
 
 def ask(*command: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.held import Gate
+from tests.held import Gate, until
 from tests.slurm.cluster import (
     ENVIRONMENT,
     REFUSED,
@@ -18,7 +18,6 @@ from tests.slurm.cluster import (
     ask,
     cluster,
     start,
-    until,
     up,
 )
 from tests.workflow.house import House

@@ -182,3 +182,25 @@ def test_every_ablation_of_every_scale_is_well_formed() -> None:
         for scale in ("smoke", "default", "ratios", "long", "full"):
             arms = read(name, scale, params)
             assert len({arm.name for arm in arms}) == len(arms) > 0
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        ("[train,evalute]", "stages: evalute is no stage; did you mean evaluate?"),
+        ("[]", r"stages must be a list of one or more, found \[\]"),
+        ("train", "stages must be a list of one or more, found 'train'"),
+    ],
+)
+def test_an_arm_names_stages_that_there_are(params: Path, stages: str, said: str) -> None:
+    file = params / "ablation/losses.yaml"
+    file.write_text(PLAN.replace("[objective=kl]", f'["stages={stages}"]'))
+    with pytest.raises(InputError, match=f"{file}: losses/mask-kl: {said}"):
+        read("losses", "long", params)
+
+
+def test_an_experiment_names_stages_that_there_are(house: House) -> None:
+    house.edit("params/experiment/toy/buffer.yaml", "[collect]", "[colect]")
+    done = house.snakemake("--dry-run", "--config", "scale=grid")
+    said = done.stdout + done.stderr
+    assert "params/experiment/toy/buffer.yaml: stages: colect is no stage" in said

@@ -1,11 +1,13 @@
 """Checks: what cannot be built is told, and what was found right is not asked again."""
 
 import json
+import multiprocessing
+import re
 
 import pytest
 
 from tcsm.errors import InputError
-from workflow.checks import Checks
+from workflow.checks import KILLED, Checks
 
 GOOD = {"decay": json.dumps({"_target_": "tcsm.training.optim.Linear", "floor": 0.5})}
 BAD = {"decay": json.dumps({"_target_": "tcsm.training.optim.Linear", "floor": 2.0})}
@@ -46,3 +48,18 @@ def test_each_part_is_built_once_and_no_process_is_left(monkeypatch: pytest.Monk
     monkeypatch.setattr(checks, "_process", lambda: pytest.fail("built again"))
     checks.add(GOOD)
     checks.finish()
+
+
+def test_a_check_that_was_killed_is_one_line() -> None:
+    checks = Checks(early=True)
+    checks.begin()
+    (process,) = multiprocessing.active_children()
+    process.kill()
+    process.join()
+
+    def ask() -> None:  # either may be the first to know
+        checks.add(GOOD)
+        checks.finish()
+
+    with pytest.raises(InputError, match=re.escape(KILLED)):
+        ask()

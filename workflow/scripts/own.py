@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tcsm.errors import InputError
 from tcsm.outcomes import FILES
+from workflow.files import CONFIG
 
 RECORDS = Path(".snakemake/metadata")
 NOTES = Path(".snakemake/contents.json")
@@ -46,7 +47,7 @@ def note(folder: Path) -> None:
 
 def _files(folder: Path) -> Iterator[Path]:
     """The records of all runs."""
-    for name in ("config.yaml", *FILES.values()):
+    for name in (CONFIG, *FILES.values()):
         yield from folder.rglob(name)
 
 
