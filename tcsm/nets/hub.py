@@ -138,6 +138,7 @@ class Pretrained(Hub):
         tokens: its number of each clean token, None if it counts as we do.
         before: its numbers of what it wants before a text.
         after: and after it.
+        revision: the branch, tag or commit on the Hub.
 
     Raises:
         InputError: no such checkpoint.
@@ -153,6 +154,7 @@ class Pretrained(Hub):
         tokens: Sequence[int] | None = None,
         before: Sequence[int] = (),
         after: Sequence[int] = (),
+        revision: str = "main",
     ) -> None:
         import transformers  # noqa: PLC0415 (seconds to load)
 
@@ -160,7 +162,9 @@ class Pretrained(Hub):
             transformers.AutoModelForCausalLM if causal else transformers.AutoModelForMaskedLM
         )
         try:
-            lm = kind.from_pretrained(name, use_safetensors=True, trust_remote_code=False)
+            lm = kind.from_pretrained(
+                name, revision=revision, use_safetensors=True, trust_remote_code=False
+            )
         except (OSError, ValueError) as error:
             raise InputError(
                 f"net.name: {name} cannot be loaded: {error}".split("\n")[0]

@@ -103,3 +103,16 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
     lm.set_input_embeddings(torch.nn.Embedding(4, 8))
     with pytest.raises(InputError, match=r"net\.tokens must be 3 or more numbers below 4"):
         Hub(lm, [0, 9], V, causal=True)
+
+
+def test_a_checkpoint_is_that_of_a_commit(monkeypatch, tmp_path):
+    kind = save(tmp_path, causal=True, vocabulary=11, places=9)
+    asked = {}
+
+    def load(name, **how):
+        asked.update(how, name=name)
+        return kind.from_pretrained(tmp_path)
+
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", load)
+    Pretrained(name="some/model", revision="abc", extra=3, vocabulary=V, causal=True)
+    assert (asked["name"], asked["revision"]) == ("some/model", "abc")
