@@ -80,6 +80,9 @@ KINDS = {
     "collecting.corpus": FLAG,
 }
 
+# A line's beginning, then an address whose user, or user and password (a port is none), ends in @.
+PASSWORD = re.compile(r"(?m)^[ -]*(.*?)\w+://([^\s/]*|[^\s/:@]+:(?!\d+/)[^\s@]*)@")
+
 
 def require_no_password(text: str) -> None:
     """Refuse an address with a user or a password in a configuration, which others will read.
@@ -87,7 +90,7 @@ def require_no_password(text: str) -> None:
     Raises:
         InputError: it names the key, and does not repeat the address.
     """
-    found = "@" in text and re.search(r"(?m)^[ -]*(.*?)\w+://[^\s/]*@", text)
+    found = "@" in text and re.search(PASSWORD, text)
     if found:
         key = found[1].partition(":")[0] or "an address"
         raise InputError(f"{key}: holds a user or a password; write the address without it")

@@ -4,6 +4,7 @@ Drawn small (4.6 in wide), so that letters stay legible on a phone; colors are s
 color-blind (Okabe and Ito) and belong to an arm's place in the order, in every figure.
 """
 
+import io
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 
 from tcsm.reporting import wording
 from tcsm.reporting.statistics import Array, over_seeds
+from tcsm.whole import write_whole
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5D4E9D", "#444444")
 STYLE: dict[Any, Any] = {
@@ -131,12 +133,12 @@ def save(figure: Figure, folder: Path, name: str) -> Path:
     """Writes ``NAME.svg`` and ``NAME.pdf``, equal bytes for equal figures; returns the SVG."""
     folder.mkdir(parents=True, exist_ok=True)
     path, pdf = folder / f"{name}.svg", folder / f"{name}.pdf"
-    for former in (path, pdf):
-        former.unlink(missing_ok=True)  # it may be a link into the cache of DVC
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
-        figure.savefig(path, metadata=nothing)
-        figure.savefig(pdf, metadata={"CreationDate": None})
+        for file, facts in ((path, nothing), (pdf, {"CreationDate": None})):
+            drawn = io.BytesIO()  # on a full disk matplotlib fails in ways of its own
+            figure.savefig(drawn, format=file.suffix[1:], metadata=facts)
+            write_whole(file, drawn.getvalue())
     return path
 
 

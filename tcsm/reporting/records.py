@@ -8,15 +8,14 @@ Numbers that are not finite are refused at the door, by the writer as by the rea
 import io
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
 from tcsm.errors import InputError
 from tcsm.reporting.checksums import AGAIN, opened, sealed
+from tcsm.whole import write_whole
 
 Record = dict[str, Any]
 
@@ -59,23 +58,8 @@ class Writer:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a whole file at once: it is the old one or the new one, never a half.
-
-    Raises:
-        InputError: the disk is full or may not be written; the former file is untouched.
-    """
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise InputError(f"{path}: cannot be written: {error.strerror}; make room") from error
+    """Writes a text as `write_whole` does."""
+    write_whole(path, text.encode())
 
 
 def write_json(path: Path, record: Mapping[str, object], beside: Sequence[str] = ()) -> None:

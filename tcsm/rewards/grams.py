@@ -7,7 +7,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from tcsm.errors import InputError
+from tcsm.whole import write_whole
 
 FORMAT = 1
 UNITS = ("word", "char")
@@ -84,14 +84,15 @@ class Logistic:
         return np.asarray(self.grams(texts) @ self.weight + self.bias)
 
     def save(self, path: Path) -> str:
-        """Writes the whole file or none; returns its checksum."""
+        """Writes the whole file or none; returns its checksum.
+
+        Raises:
+            InputError: it cannot be written.
+        """
         tensors = {"weight": self.weight, "bias": np.array(self.bias)}
         facts = {"format": FORMAT, "grams": asdict(self.grams)}
         facts["sha256"] = checksum = _digest(tensors, facts)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(save(tensors, {"tcsm": json.dumps(facts, sort_keys=True)}))
-        os.replace(partial, path)
+        write_whole(path, save(tensors, {"tcsm": json.dumps(facts, sort_keys=True)}))
         return checksum
 
 

@@ -13,12 +13,12 @@ from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.nets.base import Network
 from tcsm.objectives.base import Objective
+from tcsm.outcomes import FILES
 from tcsm.posteriors.explicit import Explicit
 from tcsm.posteriors.joint import Joint
-from tcsm.training.checkpoint import load as load_checkpoint
+from tcsm.reporting.records import read_json
 from tcsm.training.checkpoint import load_weights
 from tcsm.training.devices import Devices
-from tcsm.training.state import assign, check_match, named
 
 
 def open_split(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> TokenFile:
@@ -91,7 +91,7 @@ def load_reference(cfg: DictConfig, model: Joint | Explicit) -> None:
             f"reference: found null; model={name} needs the folder of a factorized run"
         )
     made_for = architecture(OmegaConf.create({"model": cfg.model.reference}))
-    load_weights(Path(cfg.reference) / "weights.safetensors", bare(model.reference), made_for)
+    _fill(bare(model.reference), Path(cfg.reference), made_for)
 
 
 def take_over(model: nn.Module, folder: Path) -> None:
@@ -100,10 +100,21 @@ def take_over(model: nn.Module, folder: Path) -> None:
     Raises:
         InputError: no weights, or those of another network.
     """
-    path, own = folder / "weights.safetensors", named(bare(model))
-    tensors, _ = load_checkpoint(path)
-    check_match(tensors, own, f"initial: {path}")
-    assign(own, tensors)
+    _fill(bare(model), folder, key="initial: ")
+
+
+def _fill(model: nn.Module, folder: Path, made_for: str | None = None, key: str = "") -> None:
+    """Give a bare model what a run has learned, if that is what the run's record tells of.
+
+    Raises:
+        InputError: it is not, or there are no whole weights, or those of another network.
+    """
+    path = folder / "weights.safetensors"
+    found = load_weights(path, model, made_for, key)
+    for record in (folder / FILES[stage] for stage in ("train", "exact")):
+        told = read_json(record, ("weights_sha256",)).get("weights_sha256", found)
+        if told != found:
+            raise InputError(f"{path}: {record.name} beside it is of other weights; train again")
 
 
 def bare(model: nn.Module) -> Network:
@@ -144,5 +155,5 @@ def open_run(key: str, folder: Path) -> DictConfig:
 def load_model(cfg: DictConfig, tokenizer: Tokenizer, folder: Path, devices: Devices) -> nn.Module:
     """The trained model of a run's folder, ready to be asked."""
     model = build_model(cfg, tokenizer).to(devices.device)
-    load_weights(folder / "weights.safetensors", bare(model), architecture(cfg))
+    _fill(bare(model), folder, architecture(cfg))
     return model.eval()

@@ -1,7 +1,6 @@
 """Any objective, any model: configuration and data become weights and the record of the way."""
 
 import os
-import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -33,6 +32,7 @@ from tcsm.training.resume import JOURNALS, Resumable
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Progress, Stopwatch, describe
 
+LEFT = ("state*.safetensors*", *JOURNALS, "launch-*.yaml")  # of a training in its scratch folder
 KEEP_SCRATCH = "TCSM_KEEP_SCRATCH"
 READS = (
     "experiment",
@@ -73,6 +73,10 @@ def main(cfg: DictConfig, out: Path) -> None:
     Raises:
         InputError: data, sizes or values that do not fit together; a loss that is not finite.
     """
+    if Path(cfg.scratch).resolve() == out.resolve():
+        raise InputError(
+            "scratch: must be another folder than out, whose files it would take along"
+        )
     tokenizer = build(cfg.tokenizer)
     train, valid = (open_split(cfg, tokenizer, split) for split in ("train", "valid"))
     batches = Batches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
@@ -126,7 +130,8 @@ def tidy(cfg: DictConfig) -> None:
     """
     devices: Devices = build(cfg.devices)
     if devices.main and KEEP_SCRATCH not in os.environ:  # the other processes may be early
-        shutil.rmtree(cfg.scratch, ignore_errors=True)
+        for path in (p for pattern in LEFT for p in Path(cfg.scratch).glob(pattern)):
+            path.unlink(missing_ok=True)  # and no file of anybody else; the lock takes the folder
     devices.leave()
 
 

@@ -90,15 +90,24 @@ def save_weights(path: Path, weights: Mapping[str, Tensor], architecture: str) -
     save(path, weights, {"architecture": architecture})
 
 
-def load_weights(path: Path, model: nn.Module, architecture: str | None = None) -> None:
-    """Fills a bare model with the weights of a file.
+def load_weights(
+    path: Path, model: nn.Module, architecture: str | None = None, key: str = ""
+) -> str:
+    """Fills a bare model with the weights of a file; returns their checksum.
+
+    Args:
+        path: the file.
+        model: the bare model.
+        architecture: what they must have been made for, if that matters.
+        key: of the configuration that asks for them, to be named in an error.
 
     Raises:
         InputError: as ``load``, or the tensors are not this model's.
     """
     tensors, _ = load(path, architecture)
-    check_match(tensors, named(model), str(path))
+    check_match(tensors, named(model), f"{key}{path}")
     assign(named(model), tensors)
+    return digest(tensors)
 
 
 def _check_facts(path: Path, facts: Mapping[str, object], architecture: str | None) -> None:

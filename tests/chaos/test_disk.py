@@ -3,17 +3,37 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from tests.stages.house import House, make_text
+from tests.stages.house import Done, House, make_text
 
-RESULTS = {
-    "prepare": ("data/train.tok", "data/valid.tok", "data/test.tok"),
-    "train": ("run/weights.safetensors", "run/metrics.jsonl", "run/train.json"),
-    "evaluate": ("run/evaluate.json",),
-    "sample": ("run/samples.json",),
-}
+VOWELS = ("reward=function", "reward.path=tests.stages.house:vowels")
+WORLD = ("experiment=exact/joint", "world.length=4", "world.vocabulary=3", "trainer.log_every=2")
+ROOMS = (0, 8 * 4096)  # so that it fails at once, or on its way
+
+
+class Work(NamedTuple):
+    """One command; ``{run}`` in its overrides is the folder of the training."""
+
+    stage: str
+    out: str
+    overrides: tuple[str, ...]
+    files: tuple[str, ...]  # the last is the record
+
+
+WORKS = (
+    Work("prepare", "data", (), ("train.tok", "valid.tok", "test.tok")),
+    Work("train", "run", (), ("weights.safetensors", "metrics.jsonl", "train.json")),
+    Work("evaluate", "run", (), ("evaluate.json",)),
+    Work("sample", "run", (), ("samples.json",)),
+    Work("grade", "run", VOWELS, ("grade.json",)),
+    Work("collect", "drawn", ("reference={run}", *VOWELS), ("sequences.tok", "collect.json")),
+    Work("reward", "judge", ("experiment=reward/testaments",), ("reward.json",)),
+    Work("exact", "world", WORLD, ("weights.safetensors", "exact.json")),
+    Work("report", "page", ("runs=[{run}]",), ("tables/headline.csv", "index.html")),
+)
 
 
 def mount(*arguments: str) -> None:
@@ -23,11 +43,12 @@ def mount(*arguments: str) -> None:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    """A house on a disk of its own, of four megabytes."""
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """A house on a disk of its own, of twelve megabytes."""
+    monkeypatch.setenv("TCSM_TARGETS", "tests")
     root = tmp_path / "disk"
     root.mkdir()
-    mount("-t", "tmpfs", "-o", "size=4m", "none", str(root))
+    mount("-t", "tmpfs", "-o", "size=12m", "none", str(root))
     try:
         (root / "text.txt").write_text(make_text(0, words=1500))
         yield House(root)
@@ -47,30 +68,38 @@ def fill(root: Path, leave: int) -> Path:
     return filler
 
 
-@pytest.mark.parametrize("leave", [0, 8 * 4096])
+def do(house: House, work: Work) -> Done:
+    overrides = [override.format(run=house.root / "run") for override in work.overrides]
+    return house.run(work.stage, *overrides, name=work.out)
+
+
+def there(house: House, work: Work) -> list[bool]:
+    return [(house.root / work.out / name).exists() for name in work.files]
+
+
+def assert_told(done: Done, house: House, reason: str) -> None:
+    assert (done.code, len(done.err)) == (2, 1), done
+    assert done.err[0].startswith(f"tcsm: error: {house.root}/")
+    assert reason in done.err[0]
+
+
+@pytest.mark.parametrize("leave", ROOMS)
 def test_a_full_disk(house: House, leave: int) -> None:
-    """Some room is left for the training, to fail on its way."""
-    for stage, files in RESULTS.items():
-        filler = fill(house.root, leave if stage == "train" else 0)
-        done = house.run(stage)
-        assert (done.code, len(done.err)) == (2, 1), done
-        assert done.err[0].startswith(f"tcsm: error: {house.root}/")
-        assert "o space left on" in done.err[0]
+    for work in WORKS:
+        filler = fill(house.root, leave if work.stage in ("train", "report") else 0)
+        assert_told(do(house, work), house, "o space left on")
         assert not house.unfinished()
-        assert not any((house.root / name).exists() for name in files[-1:])
+        assert not there(house, work)[-1]
         filler.unlink()
-        house.good(stage)
-        assert all((house.root / name).exists() for name in files)
+        assert do(house, work).code == 0
+        assert all(there(house, work))
     assert list(house.root.rglob("*.lock")) == []
 
 
 def test_a_disk_that_may_only_be_read(house: House) -> None:
-    for stage, files in RESULTS.items():
+    for work in WORKS:
         mount("-o", "remount,ro", str(house.root))
-        done = house.run(stage)
-        assert (done.code, len(done.err)) == (2, 1), done
-        assert done.err[0].startswith(f"tcsm: error: {house.root}/")
-        assert "Read-only file system" in done.err[0]
+        assert_told(do(house, work), house, "Read-only file system")
         mount("-o", "remount,rw", str(house.root))
-        house.good(stage)
-        assert all((house.root / name).exists() for name in files)
+        assert do(house, work).code == 0
+        assert all(there(house, work))

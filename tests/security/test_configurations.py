@@ -79,7 +79,14 @@ def test_a_choice_takes_nothing_from_the_environment(tmp_path):
     assert SECRET not in str(error.value)
 
 
-@pytest.mark.parametrize("url", [f"https://me:{SECRET}@example.org/a", f"s3://{SECRET}@bucket"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://me:{SECRET}@example.org/a",
+        f"s3://{SECRET}@bucket",
+        f"s3://key:a/b+{SECRET}@bucket",
+    ],
+)
 @pytest.mark.parametrize("key", ["corpus.url", "+note"])
 def test_an_address_with_a_password_is_in_no_record(url, key):
     _, _, last = key.lstrip("+").rpartition(".")

@@ -81,3 +81,35 @@ def test_a_stopped_run_goes_on_where_it_was(own_house: House, gate: Gate) -> Non
     state = scratch / "state.safetensors"
     assert (done.code, done.err) == (0, [f"tcsm: {state}: training goes on after step 6"])
     assert_same(own_house.root / "killed", unbroken)
+
+
+def test_a_training_removes_its_own_files_alone(own_house: House) -> None:
+    scratch = own_house.root / "scratch/run"
+    scratch.mkdir(parents=True)
+    (scratch / "thesis.txt").write_text("mine")
+    own_house.good("train", *SLOW, "trainer.steps=4")
+    assert own_house.files("scratch") == {"scratch/run/thesis.txt": b"mine"}
+
+
+def test_a_training_keeps_its_state_elsewhere_than_its_results(own_house: House) -> None:
+    out = own_house.root / "run"
+    done = own_house.run("train", *SLOW, f"scratch={out}/../run")
+    assert done.code == 2
+    assert done.err == [
+        "tcsm: error: scratch: must be another folder than out, whose files it would take along"
+    ]
+
+
+def test_weights_of_another_training_are_refused(own_house: House) -> None:
+    """Whole and of the same architecture, but not those that the record beside them tells of."""
+    ours, theirs = (
+        own_house.good("train", *SLOW, "trainer.steps=4", f"seed={seed}", name=str(seed))
+        for seed in (0, 1)
+    )
+    weights = ours / "weights.safetensors"
+    weights.write_bytes((theirs / weights.name).read_bytes())
+    done = own_house.run("evaluate", *SLOW, name="0")
+    assert (done.code, done.err) == (
+        2,
+        [f"tcsm: error: {weights}: train.json beside it is of other weights; train again"],
+    )

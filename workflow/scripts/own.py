@@ -9,9 +9,11 @@ usage: python -m workflow.scripts.own SCALE     (from the top: all that is there
 
 import hashlib
 import json
+import os
 import sys
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tcsm.errors import InputError
@@ -29,30 +31,39 @@ def require_own(folder: Path) -> None:
         InputError: there are some.
     """
     noted = _noted()
-    runs = {file.parent for file in _files(folder) if _foreign(file, noted)}
-    if runs:
+    foreign = [file.parent for file in _files(folder) if _foreign(file, noted)]
+    if foreign:
+        others = len({*foreign}) - 1
         raise InputError(
-            f"{min(runs)}: was not made here, nor {len(runs) - 1} others; if they are those of "
+            f"{foreign[0]}: was not made here, nor {others} others; if they are those of "
             "dvc.lock, make checkout takes them over, else remove them"
         )
 
 
 def note(folder: Path) -> None:
-    """Write down the contents of the records of runs, all of which are Snakemake's."""
+    """Write down the contents of the records, all of which are Snakemake's."""
     found = {str(file): [_written(file), _digest(file)] for file in _files(folder)}
     part = NOTES.with_suffix(".part")
-    part.write_text(json.dumps({**_noted(), **found}), "utf-8")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(json.dumps({**_noted(), **found}))
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(NOTES)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """The records of all runs."""
-    for name in (CONFIG, *FILES.values()):
-        yield from folder.rglob(name)
+def _files(folder: Path) -> list[Path]:
+    """The records of all runs of a scale, then its page and the checksums of token files."""
+    records = [path for name in (CONFIG, *FILES.values()) for path in folder.rglob(name)]
+    page = Path("reports", "" if folder.name == "default" else folder.name, "index.html")
+    manifests = Path("results/manifests").rglob("*.sha256")
+    return [*sorted(records), *filter(Path.exists, [page]), *sorted(manifests)]
 
 
 def _noted() -> Mapping[str, list[object]]:
-    return json.loads(NOTES.read_text("utf-8")) if NOTES.exists() else {}
+    """What was written down, if it can be read: without it a file is foreign, which is told."""
+    with suppress(OSError, ValueError):
+        return dict(json.loads(NOTES.read_text("utf-8")))
+    return {}
 
 
 def _foreign(file: Path, noted: Mapping[str, list[object]]) -> bool:
