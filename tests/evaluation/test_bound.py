@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from tcsm import config
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Count, Exact, Time
 from tcsm.nets.transformer import Transformer
@@ -15,7 +16,13 @@ from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
 from tcsm.teachers.autoregressive import Autoregressive
-from tests.enumeration import kernel, posterior_table, random_law, sequences
+from tests.enumeration import (
+    kernel,
+    logit_quadrature,
+    posterior_table,
+    random_law,
+    sequences,
+)
 from tests.golden.bounds import order_law, subset_bound, time_bound
 from tests.golden.processes import one_way
 from tests.tables import Oracle, Table, number
@@ -23,6 +30,7 @@ from tests.tables import Oracle, Table, number
 V = L = 3
 P_1 = random_law(V, L, 3)
 ALL = torch.from_numpy(sequences(V, L))
+CLAMP = config.build(config.compose(["bound=time"]).bound).epsilon
 MASKED, NOISED = Path(Mask(V), Linear()), Path(Uniform(V), Linear())
 NATS = -torch.from_numpy(P_1).log().flatten()
 
@@ -160,6 +168,25 @@ def test_the_clamp_drops_the_end_of_time_and_nothing_else():
     assert abs(estimate.mean() - truth) < 4 * estimate.std() / len(ids) ** 0.5
     assert truth < 0.95 * subset_bound(model, ALL[[7]])
     assert draws.level.max() <= 1 - epsilon
+
+
+@pytest.mark.parametrize("schedule", [Linear(), Cosine()], ids=str)
+def test_the_clamp_of_uniform_noise_drops_less_than_is_read_of_a_bound(schedule):
+    """One letter by Zipf's law: no other site tells of it, and the whole is the entropy (11.4)."""
+    source, size = Uniform(27), 27
+    log_p = -torch.arange(1, size + 1).double().log()
+    log_p -= log_p.logsumexp(0)
+    alpha, weight = (torch.from_numpy(part) for part in logit_quadrature())
+    log_pi = log_p.expand(len(alpha), -1)
+    found = torch.zeros(len(alpha), dtype=torch.float64)
+    for here, data in torch.cartesian_prod(torch.arange(size), torch.arange(size)):
+        chance = log_p[data].exp() * (alpha * (here == data) + (1 - alpha) / size)
+        x_t, x_1 = here.expand(len(alpha)), data.expand(len(alpha))
+        found += weight * chance * source.nelbo(log_pi, x_1, x_t, alpha)
+    assert found.sum().item() == pytest.approx(-(log_p.exp() * log_p).sum().item(), abs=1e-6)
+    for epsilon, most in ((1e-3, 0.015), (CLAMP, 3e-4)):
+        end = schedule.alpha(torch.tensor(1 - epsilon).double())
+        assert most / 10 < found[alpha > end].sum() < most
 
 
 def test_stratification_lowers_the_variance():
