@@ -3,9 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 HERE = PATH="$$PWD/$(BIN):$$PATH"
-SCALE = $(shell sed -n 's/^scale: *\([a-z0-9_]*\) *$$/\1/p' params.yaml)
+SCALE = $(shell sed -n 's/^scale: *\([a-z0-9_]*\) *\(\#.*\)*$$/\1/p' params.yaml)
 
-.PHONY: report test slurm chaos lint clean pull checkout check
+.PHONY: report test slurm chaos lint clean pull checkout check help
 
 report: .venv/.stamp
 	$(HERE) python -m snakemake --cores all --workflow-profile workflow/profiles/default
@@ -29,8 +29,9 @@ check: .venv/.stamp
 	@$(HERE); said=$$(python -m dvc status) && echo "$$said" | \
 	awk '/changed command|new:|modified:/ && !seen[$$0]++ {print "not what dvc.lock is of: " $$NF; bad = 1} END {exit bad}'
 
+# The proof: all tests, some twenty minutes on two cores, after lint.
 test: .venv/.stamp lint
-	$(BIN)/python -m pytest -n 2 --quiet
+	$(BIN)/python -m pytest -n 2 --quiet -rs
 
 # A part of the tests: through a SLURM of two nodes on this machine. Root, slurm-wlm, munge.
 slurm: .venv/.stamp
@@ -38,16 +39,22 @@ slurm: .venv/.stamp
 
 # Killed at random moments, files altered, disks full: ten minutes. Another SEED, other moments.
 chaos: .venv/.stamp
-	CHAOS=1 SEED=$(or $(SEED),0) STRIKES=$(or $(STRIKES),20) $(BIN)/python -m pytest tests/chaos tests/workflow/test_faults.py -s -v
+	CHAOS=1 SEED=$(or $(SEED),0) STRIKES=$(or $(STRIKES),28) $(BIN)/python -m pytest tests/chaos tests/workflow/test_faults.py -s -v
 
+# Style, types, and who may import whom.
 lint: .venv/.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Remove all results, the page, and what Snakemake knows of them.
 clean:
 	rm -rf results reports/index.html reports/figures reports/tables .snakemake
+
+# This list.
+help:
+	@sed -n '/^# /{s/^# //;h};/^[a-z]*:/{s/:.*//;G;s/\n/: /p;s/.*//;x}' Makefile
 
 # Installed again when what is to be installed changes.
 .venv/.stamp: pyproject.toml constraints.txt

@@ -48,5 +48,14 @@ def command(stage: str) -> str:
 
 def processes(text: str) -> int:
     """How many processes the runs of a configuration want, on all nodes: a core and a GPU each."""
-    wanted = re.findall(r"(?m)^  processes: (\d+)\n  nodes: (\d+)$", text)
-    return max((int(each) * int(nodes) for each, nodes in wanted), default=1)
+    return max(each * nodes for each, nodes in _wanted(text))
+
+
+def on_a_node(text: str) -> int:
+    """How many of them share a node, and its memory."""
+    return max(each for each, _ in _wanted(text))
+
+
+def _wanted(text: str) -> list[tuple[int, int]]:
+    found = re.findall(r"(?m)^  processes: (\d+)\n  nodes: (\d+)$", text)
+    return [(int(each), int(nodes)) for each, nodes in found] or [(1, 1)]

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.chaos.house import IS_LONG, Pipeline, long_form
-from tests.chaos.strikes import plan, suffer
+from tests.chaos.strikes import group, plan, stages, suffer
+from tests.held import PATIENCE, until
 
 Fresh = Callable[[], Pipeline]
 
@@ -16,7 +19,7 @@ def test_killed_at_random_moments_it_ends_the_same(
 ) -> None:
     """On one core, where the undisturbed run had two."""
     seed = int(os.environ.get("SEED", "0"))
-    count = int(os.environ.get("STRIKES", "20" if IS_LONG else "2"))
+    count = int(os.environ.get("STRIKES", "28" if IS_LONG else "2"))
     strikes = plan(seed, count, seconds)
     print(f"\nSEED={seed} STRIKES={count}, over {seconds:.1f} s")
     while strikes:
@@ -27,6 +30,24 @@ def test_killed_at_random_moments_it_ends_the_same(
         assert pipeline.temporary() == []
         if len(strikes) == left:  # this run was faster than the undisturbed one
             strikes[0] = replace(strikes[0], moment=0.8 * strikes[0].moment)
+
+
+@long_form
+@pytest.mark.parametrize("stage", ["prepare", "train", "evaluate", "report"])
+def test_killed_in_each_stage_it_ends_the_same(
+    undisturbed: Pipeline, fresh: Fresh, stage: str, tmp_path: Path
+) -> None:
+    """Random moments seldom meet a stage that takes a tenth of a second."""
+    pipeline, said = fresh(), tmp_path / "said.txt"
+    running = pipeline.start(1, said)
+    until(lambda: stage in stages(running).values() or running.poll() is not None)
+    assert running.poll() is None, said.read_text()
+    group(running)
+    running.wait(PATIENCE)
+    assert pipeline.run("--unlock").returncode == 0
+    assert list(suffer(pipeline, [], 1, said)) == []
+    assert pipeline.outcome() == undisturbed.outcome()
+    assert pipeline.temporary() == []
 
 
 @long_form

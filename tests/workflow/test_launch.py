@@ -10,7 +10,7 @@ import pytest
 
 from tcsm import config
 from tests.held import PATIENCE
-from workflow.launch import command, processes
+from workflow.launch import command, on_a_node, processes
 
 STAGE = """
 import signal, sys, time
@@ -65,6 +65,7 @@ def test_a_job_holds_what_its_processes_need() -> None:
         config.cut(config.compose([f"devices.processes={count}", "devices.nodes=2"]), ["devices"])
         for count in (1, 4)
     )
-    assert processes(one) == 2
+    assert (processes(one), on_a_node(one)) == (2, 1)
+    assert on_a_node(many) == 4
     assert processes(f"{many}---\n{many}") == 8
     assert processes("devices: {}\n") == 1

@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from tcsm.errors import InputError
 from workflow.checks import Checks
 from workflow.files import BATCHED, CONFIG, Files, own
-from workflow.launch import command, know_the_group, processes
+from workflow.launch import command, know_the_group, on_a_node, processes
 from workflow.runs import Runs
 
 gc.set_threshold(200_000)  # the jobs of a plan are no garbage: looking for some takes a fifth of the time
@@ -70,6 +70,11 @@ def text(stage):
 def share(job):
     """How many processes a training wants."""
     return processes(text("train")(job))
+
+
+def memory(job):
+    """What the processes of a training want on one node."""
+    return RUNS.scale.mem_mb * on_a_node(text("train")(job))
 
 
 def code(stage):

@@ -22,7 +22,7 @@ rule train:
     threads: share
     resources:
         gpu=lambda job: RUNS.scale.gpu * share(job),
-        mem_mb=RUNS.scale.mem_mb,
+        mem_mb=memory,
         runtime=RUNS.scale.runtime,
     shell:
         command("train")
