@@ -77,17 +77,17 @@ def main(cfg: DictConfig, out: Path) -> None:
         raise InputError(
             "scratch: must be another folder than out, whose files it would take along"
         )
-    tokenizer = build(cfg.tokenizer)
-    train, valid = (open_split(cfg, tokenizer, split) for split in ("train", "valid"))
-    batches = Batches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
+    tokenizer, recipe = build(cfg.tokenizer), build(cfg.trainer)
     devices: Devices = build(cfg.devices)
     with devices.ready():
         model = _model(cfg, tokenizer)
+        train, valid = (open_split(cfg, tokenizer, split) for split in ("train", "valid"))
+        batches = Batches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
         objective, answers = taught(cfg, tokenizer, devices)
         require_tokens(objective, tokenizer)
         run = fingerprint(cfg, train.header.sha256, answers.identity, *contents(model, objective))
         devices.place(model, bare(model))
-        state = TrainState(bare(model), build(cfg.trainer), cfg.seed)
+        state = TrainState(bare(model), recipe, cfg.seed)
         batches.rows(devices.world, state.recipe.accumulate)
         validate = _validation(cfg, model, valid, state.recipe, devices)
         loss = Loss(model, objective, cfg.seed)

@@ -436,3 +436,11 @@ def test_a_folder_that_may_not_be_written(own_house):
     ]
     assert (own_house.root / "run/train.json").is_file()
     assert not (own_house.root / "scratch/run").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [("trainer.steps=-5", "trainer.steps must be"), ("net.depth=0", "net.depth must be")],
+)
+def test_a_bad_value_is_told_before_data_are_missed(house, tmp_path, override, said):
+    assert said in refusal(house, "train", override, f"data.root={tmp_path}")
