@@ -22,6 +22,11 @@ Laws = Float[Tensor, "n V"]
 _NOTHING = -1e4  # its exponential is 0 in every precision, yet 0 · it is 0
 
 
+def _product(p: Tensor, f: Tensor) -> Tensor:
+    """p f, which is 0 where p is, whatever f is there."""
+    return torch.where(p > 0, p * f, 0.0)
+
+
 class SoftDivergence(ABC):
     """D(p, q) ≥ 0 of two normalized laws in logs, one number a site; 0 at q = p.
 
@@ -80,7 +85,8 @@ class Brier(SoftDivergence):
 class Proper(SoftDivergence):
     """Σ_x p_x (ℓ(x; q) − ℓ(x; p)) = D_F(p, q) of any scoring rule ℓ (5.1), by all V labels.
 
-    O(V²) a site: for the rules that have no class of their own here.
+    O(V²) a site: for the rules that have no class of their own here. Where p has a zero it is the
+    limit p → 0, infinite if F is there (Itakura-Saito).
 
     Attributes:
         scoring: ℓ.
@@ -91,7 +97,7 @@ class Proper(SoftDivergence):
     def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
         """Expected excess of the rule."""
         excess = self._at_all_labels(log_q) - self._at_all_labels(log_p)
-        return (log_p.exp() * excess).sum(-1)
+        return _product(log_p.exp(), excess).sum(-1)
 
     def _at_all_labels(self, log_q: Laws) -> Float[Tensor, "n V"]:
         count, vocabulary = log_q.shape
@@ -111,7 +117,10 @@ class ScoreGeneralizedKL(SoftDivergence):
 class ScoreLevel(SoftDivergence):
     """(1/V) Σ_{x,y} p_x D_F(p_y/p_x, q_y/q_x): score level with a known target (2.1).
 
-    O(V²) a site. Linear: Σ p_x (s F′(s) − F(s)) − Σ p_y F′(s) and a constant.
+    O(V²) a site. Linear: Σ p_x (s F′(s) − F(s)) − Σ p_y F′(s), and the same at r = p_y/p_x, a
+    constant. Where p has a zero it is the limit p → 0, finite if F(0) and F′(∞) are (BCE, powers
+    between 0 and 1). Of others (generalized KL, LSIF, Itakura-Saito) it is infinite, and what
+    depends on q has no lower end.
 
     Attributes:
         divergence: D_F.
@@ -121,10 +130,12 @@ class ScoreLevel(SoftDivergence):
 
     def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
         """Mean over y of the expectation over x."""
+        p, slope, dual = log_p.exp(), self.divergence.slope, self.divergence.dual
+        here, there = p[:, :, None], p[:, None, :]
         log_r = log_p[:, None, :] - log_p[:, :, None]
         log_s = log_q[:, None, :] - log_q[:, :, None]
-        at_x = self.divergence.between(log_r, log_s).mean(-1)
-        return (log_p.exp() * at_x).sum(-1)
+        constant = _product(there, slope(log_r)) - _product(here, dual(log_r))
+        return (here * dual(log_s) - there * slope(log_s) + constant).mean(-1).sum(-1)
 
 
 @dataclass(frozen=True)

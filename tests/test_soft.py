@@ -142,6 +142,69 @@ def test_a_target_with_zeros():
     assert torch.isinf(soft.ItakuraSaito()(log_p, laws(12, 1))).all()
 
 
+def at_zeros(divergence, log_p):
+    """Value, and gradient by the logits."""
+    logits = laws(14, len(log_p)).requires_grad_()
+    value = divergence(log_p, logits.log_softmax(-1))
+    return value.detach(), torch.autograd.grad(value.sum(), logits)[0]
+
+
+ZEROS = torch.tensor(
+    [[0.0, 0.6, 0.4, 0.0], [0.0, 0.5, 0.3, 0.2], [0.0, 0.0, 1.0, 0.0]], dtype=torch.float64
+)
+
+
+@pytest.mark.parametrize(
+    "divergence",
+    [
+        soft.ScoreLevel(bregman.bce),
+        soft.ScoreLevel(bregman.hellinger),
+        soft.ScoreLevel(bregman.Power(0.3)),
+        soft.Proper(scoring.KL()),
+        soft.Proper(scoring.OneVsRest()),
+        soft.Proper(scoring.Tsallis(0.5)),
+        soft.Proper(scoring.Brier()),
+    ],
+    ids=str,
+)
+def test_with_zeros_of_the_target_value_and_gradient_are_their_limits(divergence):
+    near = ZEROS.clamp(min=1e-60)
+    found, expected = (at_zeros(divergence, p.log()) for p in (ZEROS, near))
+    assert found[0].isfinite().all()
+    for one, other in zip(found, expected, strict=True):
+        assert_close(one, other, atol=1e-12, rtol=1e-12)
+    if divergence == soft.Proper(scoring.KL()):
+        assert_close(found[0], soft.ForwardKL()(ZEROS.log(), laws(14)))
+
+
+@pytest.mark.parametrize(
+    "divergence",
+    [
+        soft.ScoreLevel(bregman.generalized_kl),
+        soft.ScoreLevel(bregman.lsif),
+        soft.ScoreLevel(bregman.itakura_saito),
+        soft.ScoreLevel(bregman.neyman),
+        soft.Proper(scoring.ItakuraSaito()),
+    ],
+    ids=str,
+)
+def test_what_zeros_make_infinite_says_so_and_is_no_nan(divergence):
+    value, gradient = at_zeros(divergence, ZEROS.log())
+    assert (value == math.inf).all()
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("of_scores", [bregman.bce, bregman.hellinger], ids=str)
+def test_a_score_level_target_with_zeros_is_where_descent_ends(of_scores):
+    logits = torch.zeros(3, V, dtype=torch.float64)
+    for _ in range(2000):
+        logits.requires_grad_()
+        value = soft.ScoreLevel(of_scores)(ZEROS.log(), logits.log_softmax(-1))
+        (slope,) = torch.autograd.grad(value.sum(), logits)
+        logits = (logits - slope).detach()
+    assert (logits.softmax(-1) - ZEROS).abs().max() < 0.01
+
+
 def test_smooth_total_variation_has_a_floor():
     log_p = laws(13)
     assert_close(soft.TotalVariation(0.01)(log_p, log_p), torch.full((3,), V * 0.005).double())
