@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tcsm.nets.base import Net
 from tcsm.noise import Noise
 from tcsm.objectives.base import Denoising
-from tcsm.process.corruption import Corrupted, Corruption
+from tcsm.process.corruption import Corrupted, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.sources import Mask
 from tests.enumeration import kernel, posterior_table
@@ -72,8 +72,8 @@ def exact(path: Path, p_1: NDArray[np.float64]) -> Oracle:
     return Oracle(len(p_1), log_posterior)
 
 
-class Given(Corruption):
-    """A corruption that is already known."""
+class Given(TimeSampling):
+    """A corruption at times that is already known."""
 
     def __init__(self, path: Path, drawn: Corrupted) -> None:
         super().__init__(path)

@@ -10,7 +10,7 @@ from tcsm.errors import InputError
 from tcsm.noise import Noise
 from tcsm.objectives.base import Denoising, Objective, SequenceMean, Terms
 from tcsm.posteriors.site import BoundIntegrand, SiteLoss
-from tcsm.process.corruption import CountSampling
+from tcsm.process.corruption import TimeSampling
 from tcsm.teachers.autoregressive import Autoregressive
 
 
@@ -21,13 +21,14 @@ class Nelbo(Denoising):
     Mask source: MDLM, MD4. Uniform source: the reverse-process bound, UDLM's.
 
     Raises:
-        InputError: corruption by count, or another weighting: the loss would be no bound.
+        InputError: another corruption or another weighting: the loss would be no bound.
     """
 
     def __post_init__(self) -> None:
         """The integrand is one over t, and carries its own weight."""
-        if isinstance(self.corruption, CountSampling):
-            raise InputError("objective=nelbo needs corruption=time, found CountSampling")
+        if not isinstance(self.corruption, TimeSampling):
+            found = type(self.corruption).__name__
+            raise InputError(f"objective=nelbo needs corruption=time, found {found}")
         if not isinstance(self.weighting, SequenceMean):
             found = type(self.weighting).__name__
             raise InputError(f"objective=nelbo needs weighting=sequence_mean, found {found}")

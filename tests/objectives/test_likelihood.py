@@ -2,16 +2,18 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from tcsm.errors import InputError
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import Likelihood, SequenceMean
 from tcsm.objectives.distribution import DistributionMatching
 from tcsm.objectives.likelihood import Nelbo, NextToken
 from tcsm.posteriors.factorized import Factorized, LeaveOneOut
-from tcsm.process.corruption import TimeSampling
+from tcsm.process.corruption import CountSampling, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
+from tcsm.process.steps import StepSampling
 from tcsm.scoring import KL
 from tcsm.teachers.autoregressive import Autoregressive
 from tests.tables import Table, corrupted, loss_at
@@ -53,6 +55,17 @@ def test_uniform_bound_is_udlm_site_by_site(t):
     log_pi, alpha = logits.log_softmax(-1), drawn.t[0]
     by_hand = sum(udlm(log_pi[i], x_1[0, i], x_t[0, i], alpha, 1.0) for i in range(L)) / L
     assert_close(loss, by_hand, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("corruption", "source"),
+    [(CountSampling, Mask(V)), (StepSampling, Mask(V)), (StepSampling, Uniform(V))],
+)
+def test_the_bound_is_refused_where_no_time_is_drawn_from_a_density(corruption, source):
+    """On a grid the uniform integrand is no number at t = 0."""
+    found = f"objective=nelbo needs corruption=time, found {corruption.__name__}"
+    with pytest.raises(InputError, match=found):
+        Nelbo(corruption=corruption(Path(source, Linear())), weighting=SequenceMean())
 
 
 def test_next_token_loss_is_the_mean_negative_log_likelihood():

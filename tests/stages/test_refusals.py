@@ -285,6 +285,10 @@ def test_an_evaluation_that_cannot_be(house, run, overrides, said):
             ["objective=nelbo needs corruption=time, found CountSampling"],
         ),
         (
+            ["objective=nelbo", "corruption=steps", "weighting=sequence_mean"],
+            ["objective=nelbo needs corruption=time, found StepSampling"],
+        ),
+        (
             ["objective=nelbo", "corruption=time"],
             ["objective=nelbo needs weighting=sequence_mean, found OpenMean"],
         ),
