@@ -18,7 +18,6 @@ from tcsm.noise import Noise
 from tcsm.objectives.base import Objective, Terms, Weighting, diagnostics, site_weights
 from tcsm.posteriors.base import Posterior
 from tcsm.posteriors.bayes import Bayes
-from tcsm.posteriors.factorized import Factorized
 from tcsm.posteriors.site import SiteLoss
 from tcsm.process.corruption import Corrupted, Corruption, Sites
 from tcsm.scoring import KL, ScoringRule
@@ -72,7 +71,7 @@ class SoftDistributionMatching(Objective):
         """Corrupt, ask the teacher, sum, report."""
         if not isinstance(model, Posterior):
             raise InputError(f"objective: needs a posterior, found {type(model).__name__}")
-        if isinstance(model, Factorized) and not self.divergence.linear:
+        if not self.divergence.linear:
             name = type(self.divergence).__name__
             warnings.warn(f"{name} moves a factorized model off the marginals (2.5)", stacklevel=2)
         drawn = self.corruption(x_1, noise)

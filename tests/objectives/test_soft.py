@@ -15,6 +15,7 @@ from tcsm.objectives.base import OpenMean, SequenceMean
 from tcsm.objectives.distribution import DistributionMatching
 from tcsm.objectives.soft import SoftDistributionMatching
 from tcsm.posteriors.bayes import Bayes
+from tcsm.posteriors.explicit import Explicit
 from tcsm.posteriors.factorized import Factorized, LeaveOneOut
 from tcsm.process.corruption import TimeSampling
 from tcsm.process.paths import Path
@@ -195,9 +196,13 @@ def test_a_mixture_is_the_sum_of_its_parts():
     assert_close(loss(0.25), 0.75 * loss(0.0) + 0.25 * data)
 
 
-def test_what_moves_a_factorized_model_is_warned_about():
+@pytest.mark.parametrize("explicit", [False, True])
+def test_what_moves_a_factorized_model_is_warned_about(explicit):
+    """Every posterior has independent sites, one by its ratio to a reference too."""
     path = Path(Mask(V), Linear())
     model = Factorized(Table(torch.randn(L, V)), path)
+    if explicit:
+        model = Explicit(Table(torch.randn(L, V)), model)
     drawn = corrupted(
         path, torch.tensor([[0, 1, 2]]), torch.tensor([[V, 1, V]]), torch.ones(1) / 2
     )
