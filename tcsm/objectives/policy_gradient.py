@@ -3,10 +3,12 @@
     ℓ^i = A (−log q^i(x₁^i | x_t)) + β KL(q^i(· | x_t) ‖ q_ref^i(· | x_t))
 
 x₁ is a draw of the model itself and A its advantage, R less a baseline. Under the likelihood
-weighting Σ w (−log q^i) bounds −log q(x₁), so that the first term descends E_q[R], and the second
-is the KL of the two reverse processes: together −E_q[R] + β KL(q ‖ p_ref), least at the tilted law
-p_ref e^{R/β}/Z (10.1) where the model can have it. An advantage in units of its own deviation
-(GRPO) puts β in the same unit. There is one step for each batch of draws, hence no clipped ratio.
+weighting Σ w (−log q^i) bounds −log q(x₁), so that the first term descends −E_q[R], and the second
+has the value of the KL of the two reverse processes. Not its gradient: the leash is held at fixed
+x_t, though q moves the law of x_t too. So −E_q[R] + β KL(q ‖ p_ref), least at the tilted law
+p_ref e^{R/β}/Z (10.1), is what one site descends; of several sites the optimum is only near it.
+An advantage in units of its own deviation (GRPO) puts β in the same unit. There is one step for
+each batch of draws, hence no clipped ratio.
 """
 
 import math
