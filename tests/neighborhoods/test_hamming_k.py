@@ -161,6 +161,24 @@ def test_weights_tame_the_variance_of_bce():
     assert 2 * spread[0] < spread[1]
 
 
+@sizes
+def test_tokens_are_drawn_by_the_root_of_q_and_weighed_by_what_they_were_drawn_by(size):
+    """(6.2): g = ∏ √q/Z and 1/(V^k g), against both by hand."""
+    draws, law = 20000, torch.zeros(1, L, V).double()
+    law[:, OPEN[0]] = LOG_Q[:4]
+    ball = SampledHammingK(V, size, draws)
+    near = ball.propose(law, X[:1], OPEN[:1], batch_noise(3, 0, 1))
+    root = law[0].exp().sqrt()
+    g = root / root.sum(-1, keepdim=True)
+    sites, tokens = near.sites[0], near.tokens[0]
+    chance = g[sites, tokens].prod(-1)
+    assert_close(near.weight[0], 1 / (draws * size * V**size * chance))
+    for site in OPEN[0].nonzero().flatten():
+        drawn = tokens[sites == site]
+        share = torch.bincount(drawn, minlength=V) / len(drawn)
+        assert ((share - g[site]).abs() < 4 * (g[site] / len(drawn)).sqrt()).all()
+
+
 def test_refusals():
     with pytest.raises(InputError, match=r"neighborhood\.vocabulary must be at least 2, found 1"):
         HammingK(1, 2)
