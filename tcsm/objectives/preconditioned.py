@@ -10,7 +10,7 @@ of cross-entropy, q − δ_x. In between it grows like the raw one's power 1 −
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tcsm.bregman import Bregman
@@ -24,7 +24,8 @@ from tcsm.process.corruption import Sites
 class Preconditioned(Denoising):
     """Weighed score matching of a factorized posterior.
 
-    The value of the loss is no criterion, as its weights move with the model; gradients are.
+    The value of the loss is no criterion, as its weights move with the model; gradients are. Where
+    ψ is too large or c too small for the precision, ℓ is a line whose gradient is the same.
 
     Attributes:
         divergence: D_F.
@@ -54,10 +55,22 @@ class _Weighed(SiteLoss):
 
     def __call__(self, log_q: Float[Tensor, "n V"], sites: Sites) -> Float[Tensor, "n"]:
         u = log_q - log_q.gather(-1, sites.x_1[:, None])
-        natural = log_q.detach().exp() * log_q.shape[-1] / self._slope(u.detach())
-        return (natural**self.gamma * self.divergence.pair(u)).mean(-1)
+        slope, value = self._slope(u.detach()), self.divergence.pair(u.detach())
+        natural = log_q.detach().exp() * log_q.shape[-1] / slope
+        least = torch.finfo(natural.dtype).tiny
+        beyond = ~(slope.isfinite() & value.isfinite() & (natural >= least))
+        within = natural**self.gamma * self.divergence.pair(u.masked_fill(beyond, 0.0))
+        return (within + self._beyond(log_q, u, beyond)).mean(-1)
 
-    def _slope(self, u: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
+    def _beyond(
+        self, log_q: Float[Tensor, "n V"], u: Float[Tensor, "n V"], where: Bool[Tensor, "n V"]
+    ) -> Float[Tensor, "n V"]:
+        """A line of the right slope, (V q_y)^γ ψ′^(1 − γ), where ψ overflows or c underflows."""
+        mass = log_q.detach()[where].double().exp() * log_q.shape[-1]
+        rate = mass**self.gamma * self._slope(u.detach()[where].double()) ** (1 - self.gamma)
+        return torch.zeros_like(u).masked_scatter(where, rate.to(u.dtype) * u[where])
+
+    def _slope(self, u: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
         """ψ′(u) > 0."""
         with torch.enable_grad():
             u = u.requires_grad_()

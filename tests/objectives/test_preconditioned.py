@@ -94,6 +94,29 @@ def test_confident_and_wrong_sites_stay_finite_in_single_precision(divergence):
     assert model.net.logits.grad.isfinite().all()
 
 
+@divergences
+@pytest.mark.parametrize("gamma", [0.5, 1.0])
+@pytest.mark.parametrize("gap", [60.0, 100.0, 200.0])
+def test_where_a_score_overflows_single_precision_the_gradient_is_still_right(
+    divergence, gamma, gap
+):
+    """At γ = 1 that of cross-entropy, else that of double precision if single can hold it."""
+    drawn = corrupted(PATH, torch.zeros(1, 2).long(), torch.full((1, 2), V), torch.tensor([0.5]))
+    logits = torch.tensor([[-gap, 0.0, -3.0], [gap / 2, -gap / 2, 0.0]])
+    found = []
+    for kind in (torch.float32, torch.float64):
+        model = Factorized(Table(logits), PATH).to(kind)
+        fields = {"divergence": divergence, "gamma": gamma, "weighting": OpenMean()}
+        loss_at(Preconditioned, model, drawn, **fields).backward()
+        found.append(model.net.logits.grad.double())
+    if found[1].abs().max() < torch.finfo(torch.float32).max:
+        assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
+    if gamma == 1:
+        q = logits.double().softmax(-1)
+        q[:, 0] -= 1
+        assert_close(found[0], q / 2, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("gamma", [-0.1, 1.1, math.nan])
 def test_refusal(gamma):
     with pytest.raises(InputError, match=r"objective\.gamma must lie in \[0, 1\], found"):
