@@ -27,16 +27,16 @@ def curves(runs: Sequence[Run], name: str, words: Words, key: str) -> pd.DataFra
     grid = ablations.read(runs, name, words)
     if grid.runs.empty:
         return pd.DataFrame(columns=CURVE)
-    before = dict(zip(grid.runs["experiment"], grid.runs["needed_seconds"], strict=True))
+    places = list(map(ablations.place, (row for _, row in grid.runs.iterrows())))
+    before = dict(zip(places, grid.runs["needed_seconds"], strict=True))
     found = {
         (run.experiment, run.seed): _points(run, key).assign(
-            arm=ablations.label(words, run), seed=run.seed, others=before[run.experiment]
+            arm=ablations.label(words, run), seed=run.seed, others=before[run.experiment, run.seed]
         )
         for run in runs
         if ablations.is_part(run, name) and key in run.metrics
     }
-    order = zip(grid.runs["experiment"], grid.runs["seed"], strict=True)
-    parts = [found[place] for place in order if place in found]
+    parts = [found[place] for place in places if place in found]
     if not parts:
         return pd.DataFrame(columns=CURVE)
     points = pd.concat(parts, ignore_index=True)

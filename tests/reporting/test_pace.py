@@ -1,4 +1,6 @@
+import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -65,6 +67,22 @@ def test_curves_hold_the_teacher_s_time(ablated):
     run = next(r for r in ablated if (r.experiment, r.seed) == ("acceleration/hollow", 1))
     nats = run.metrics["valid_nats_per_token"].dropna()
     assert mine["bits"].tolist() == pytest.approx((nats / math.log(2)).tolist())
+
+
+def test_every_seed_pays_for_the_teacher_that_it_needs(ablated):
+    teacher = next(run for run in ablated if run.experiment == "teacher/hollow")
+    dear = {"folder": Path("dear"), "seed": 1, "stages": {"train": {"cpu_seconds": 50.0}}}
+    runs = [
+        dataclasses.replace(run, config={**run.config, "teacher_run": "dear"})
+        if (run.experiment, run.seed) == ("acceleration/hollow", 1)
+        else run
+        for run in ablated
+    ]
+    runs.append(dataclasses.replace(teacher, **dear))
+    points = pace.curves(runs, "acceleration", {}, "valid_nats_per_token")
+    mine = points[points["arm"] == "hollow"]
+    others = (mine["seconds"] - mine["own"]).groupby(mine["seed"]).mean()
+    assert others.to_dict() == pytest.approx({0: 20.0, 1: 50.0, 2: 20.0})
 
 
 def test_nothing_was_trained(runs):
