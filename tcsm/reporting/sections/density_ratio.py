@@ -9,6 +9,7 @@ from tcsm.reporting import ablations, comparisons, frames, verdicts, wording
 from tcsm.reporting.ablations import Grid, Words
 from tcsm.reporting.runs import Run
 from tcsm.reporting.sections.base import Command, Question, Section
+from tcsm.reporting.statistics import Estimate
 from tcsm.reporting.tables import Column, Table
 
 KEY, SPLIT = "test_bpc", "test"
@@ -103,37 +104,50 @@ class DensityRatios(Question):
         )
 
     def _explicit(self, grid: Grid, rows: pd.DataFrame) -> str:
-        """Whether explicit estimation can be stabilized, and by what."""
+        """Whether explicit estimation can be stabilized: each arm against the one left alone."""
         roles = self.roles
         plain = rows[rows[self.axis] == roles["explicit"]]
         known = [roles[name] for name in ("continued", "implicit", "explicit")]
         tamed = rows[~rows[self.axis].isin(known)]
         if plain.empty or tamed.empty:
             return ""
-        better = tamed[tamed["seed_high"] < 0]
         untamed = wording.listed([_short(row) for _, row in plain.iterrows()])
-        said = f"Explicit ratios left alone: {untamed}."
-        if better.empty:
-            return f"{said} **Nothing tried makes an explicit ratio better than its start.**"
-        works = wording.listed([_short(row) for _, row in better.iterrows()])
-        others = [_short(row) for _, row in tamed.drop(better.index).iterrows()]
-        rest = f" Not so: {wording.listed(others)}." if others else ""
-        tell = f"{said} **They can be stabilized**: better than their start are {works}.{rest}"
-        return f"{tell} {self._behind(grid, rows, verdicts.best_of(better, 'seed_value'))}".strip()
+        told: dict[str, list[str]] = {}
+        for _, row in tamed.iterrows():
+            mine = {axis: str(row[axis]) for axis in grid.axes}
+            gap = self._gap(grid, mine, {**mine, self.axis: roles["explicit"]})
+            if gap.count:
+                verdict = wording.outcome(gap.low, gap.high, gap.count)
+                told.setdefault(verdict, []).append(f"{row['arm']} ({_told(gap)})")
+        better = told.pop("better", [])
+        works = f"**They can be stabilized**: better than left alone by {wording.listed(better)}"
+        head = works if better else "**Nothing tried stabilizes them**"
+        rest = "".join(f"; {verdict}: {wording.listed(arms)}" for verdict, arms in told.items())
+        said = f"Explicit ratios left alone, to their start: {untamed}. {head}{rest}."
+        return f"{said} {self._behind(grid, rows, verdicts.best_of(tamed, 'seed_value'))}".strip()
 
     def _behind(self, grid: Grid, rows: pd.DataFrame, best: pd.Series) -> str:
-        """How the best explicit ratio stands to the best implicit one."""
-        implicit = rows[rows[self.axis] == self.roles["implicit"]]
-        if implicit.empty:
-            return ""
-        other = verdicts.best_of(implicit, "seed_value")
-        ours, theirs = (grid.runs[grid.runs["arm"] == row["arm"]] for row in (best, other))
-        gap = comparisons.gap_of(ours, theirs, KEY)
-        return (
-            f"{best['arm']} against {other['arm']}: {wording.signed(gap.value, 4)} "
-            f"{wording.interval(gap.low, gap.high, gap.count, 4)}, "
-            f"{wording.verdict(gap.low, gap.high)}."
-        )
+        """How the best stands to its start, continued training and the best implicit one."""
+        told = [f"To its start: {_short(best)}"]
+        for role in ("continued", "implicit"):
+            others = rows[rows[self.axis] == self.roles[role]]
+            if len(others):
+                other = verdicts.best_of(others, "seed_value")
+                ours, theirs = ({axis: str(r[axis]) for axis in grid.axes} for r in (best, other))
+                gap = self._gap(grid, ours, theirs)
+                told.append(
+                    f"to {other['arm']}: {_told(gap)}, {wording.verdict(gap.low, gap.high)}"
+                )
+        return "; ".join(told) + "."
+
+    def _gap(self, grid: Grid, ours: Mapping[str, str], theirs: Mapping[str, str]) -> Estimate:
+        first, second = (comparisons.chosen(grid.runs, place) for place in (ours, theirs))
+        return comparisons.gap_of(first, second, KEY)
+
+
+def _told(gap: Estimate) -> str:
+    limits = wording.interval(gap.low, gap.high, gap.count, 4)
+    return f"{wording.signed(gap.value, 4)} {limits}"
 
 
 def _interval(row: pd.Series, over: str) -> str:
