@@ -148,8 +148,12 @@ class ExactWorld(Question):
         if known.empty:
             return "No run has a finite KL."
         best = verdicts.best_of(known)
-        there = [str(row["arm"]) for _, row in known.iterrows() if row["value"] < self.goal]
-        reached = f"below {wording.brief(self.goal)} nats: {wording.listed(there) or 'no arm'}"
+        whole = known["high"].fillna(known["value"]) < self.goal
+        there, near = known[whole], known[~whole & (known["value"] < self.goal)]
+        told = wording.listed(list(there["arm"])) or "no arm"
+        reached = f"below {wording.brief(self.goal)} nats with its whole interval: {told}"
+        if len(near):
+            reached += f"; by its mean alone: {wording.listed(list(near['arm']))}"
         return f"The least KL is that of **{best['arm']}**, {_reach(best)} nats; {reached}."
 
 

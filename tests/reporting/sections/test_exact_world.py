@@ -46,7 +46,7 @@ def test_maps_front_and_stability_stand_beside_it(ablated):
 def test_the_answer_says_where_a_larger_k_pays_and_who_was_lost(ablated):
     answer = ASKED(ablated).answer
     assert answer.startswith("k = 2 against the least k: **better** for BCE (−0.0900 [")
-    assert "that of **BCE · 3**, 0.0010 ± 0.0000 nats; below 0.001 nats: no arm." in answer
+    assert "that of **BCE · 3**, 0.0010 ± 0.0000 nats; below 0.001 nats with its whole" in answer
     assert answer.endswith("Of 18 runs, not finite or diverged: Pearson · 3.")
 
 
