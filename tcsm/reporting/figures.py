@@ -18,10 +18,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 from tcsm.reporting import wording
 from tcsm.reporting.statistics import Array, over_seeds
+from tcsm.reporting.ticks import PLAIN, logarithmic
 from tcsm.whole import write_whole
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5D4E9D", "#444444")
@@ -45,7 +46,6 @@ STYLE: dict[Any, Any] = {
     "xtick.color": "#555b66",
     "ytick.color": "#555b66",
 }
-PLAIN = FuncFormatter(lambda value, _: wording.brief(value))
 RANGE = ("pi", 100)
 FEW = 16  # so many places on the x axis still get a marker each
 
@@ -176,12 +176,10 @@ def label(axes: Axes, x: Axis, y: Axis) -> None:
     axes.set(xlabel=x.label, ylabel=y.label)
     if x.log:
         axes.set_xscale("log")
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.xaxis.set_major_formatter(PLAIN)
+        logarithmic(axes.xaxis)
     if y.log:
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(PLAIN)
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        logarithmic(axes.yaxis)
 
 
 def _mark(axes: Axes, x: Axis, places: Sequence[float]) -> None:

@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from tcsm.reporting import wording
-from tcsm.reporting.figures import PLAIN, STYLE, Axis, canvas
+from tcsm.reporting.figures import STYLE, Axis, canvas
 from tcsm.reporting.statistics import Array
+from tcsm.reporting.ticks import PLAIN
 
 COLORS = mpl.colormaps["YlGnBu"]
 LOST = "#f1f0ee"  # the ground of a cell without a number

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from tcsm.reporting.figures import PALETTE, Axis, by_arm, inline, lines, save
+from tcsm.reporting.figures import PALETTE, Axis, by_arm, canvas, inline, label, lines, save
 
 ORDER = ["First <one>", "$econd$", "Third"]
 FRAME = pd.DataFrame(
@@ -67,3 +67,23 @@ def test_every_seed_is_a_point():
 def test_one_seed_is_a_point_without_interval():
     rows = FRAME[(FRAME["calls"] == 8) & (FRAME["seed"] == 0)]
     assert isinstance(by_arm(rows, Y, ORDER), Figure)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "named"),
+    [
+        (2.1, 4.9, ["3", "4"]),  # no power of ten at all
+        (0.15, 0.45, ["0.2", "0.3", "0.4"]),
+        (0.5, 2000.0, []),  # powers of ten are enough
+    ],
+)
+def test_a_logarithmic_axis_has_numbers(low, high, named):
+    figure, axes = canvas(3.0)
+    axes.plot([1, 2], [low, high])
+    label(axes, Axis("x", "x"), Axis("y", "y", log=True))
+    axes.set_ylim(low, high)
+    figure.draw_without_rendering()
+    places = axes.yaxis.get_minorticklocs()
+    words = axes.yaxis.get_minor_formatter().format_ticks(places)
+    seen = [w for w, place in zip(words, places, strict=True) if w and low <= place <= high]
+    assert seen == named
