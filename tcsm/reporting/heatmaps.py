@@ -14,12 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from tcsm.reporting import wording
 from tcsm.reporting.figures import STYLE, Axis, canvas
 from tcsm.reporting.statistics import Array
-from tcsm.reporting.ticks import PLAIN
+from tcsm.reporting.ticks import PLAIN, logarithmic
 
 COLORS = mpl.colormaps["YlGnBu"]
 LOST = "#f1f0ee"  # the ground of a cell without a number
@@ -105,4 +104,5 @@ def _scale(figure: Figure, axes: Axes, colors: ScalarMappable, value: Axis) -> N
     bar.set_label(value.label)
     bar.outline.set_visible(False)
     bar.ax.xaxis.set_major_formatter(PLAIN)
-    bar.ax.xaxis.set_minor_formatter(NullFormatter())
+    if value.log:
+        logarithmic(bar.ax.xaxis)

@@ -36,6 +36,19 @@ def test_colors_run_from_the_least_to_the_most():
     assert (mesh.norm.vmin, mesh.norm.vmax) == pytest.approx((1e-4, 0.4))
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "named"), [(0.15, 0.45, ["0.2", "0.3", "0.4"]), (0.001, 10.0, [])]
+)
+def test_the_scale_of_colors_has_numbers(low, high, named):
+    frame = pd.DataFrame({"rule": ["KL", "IS"], "k": ["k=1"] * 2, "kl": [low, high]})
+    figure = heatmap(frame, *AXES, Axis("kl", "nats", log=True))
+    figure.draw_without_rendering()
+    axis = figure.axes[1].xaxis
+    places = axis.get_minorticklocs()
+    said = zip(axis.get_minor_formatter().format_ticks(places), places, strict=True)
+    assert [word for word, place in said if word and low <= place <= high] == named
+
+
 def test_words_stand_out_from_their_cell():
     """Contrast (WCAG) of at least 4.5 in every cell, whatever its color."""
     steps = pd.DataFrame({"rule": range(30), "k": "k=1", "kl": [i / 29 for i in range(30)]})
