@@ -81,11 +81,16 @@ def gap_of(ours: pd.DataFrame, theirs: pd.DataFrame, measure: str) -> Estimate:
     return paired(first, second)
 
 
+def gaps_to(grid: Grid, measure: str, arm: str, others: Sequence[str]) -> dict[str, Estimate]:
+    """The gap of each of ``others`` to ``arm``."""
+    by_arm = dict(list(grid.runs.groupby("arm", sort=False)))
+    return {other: gap_of(by_arm[other], by_arm[arm], measure) for other in others}
+
+
 def level_with(grid: Grid, measure: str, arm: str, others: Sequence[str]) -> list[str]:
     """Those of ``others`` whose gap to ``arm`` has an interval that holds zero."""
-    by_arm = dict(list(grid.runs.groupby("arm", sort=False)))
-    gaps = {other: gap_of(by_arm[other], by_arm[arm], measure) for other in others}
-    return [other for other, gap in gaps.items() if gap.count > 1 and gap.low <= 0 <= gap.high]
+    gaps = gaps_to(grid, measure, arm, others)
+    return [other for other, gap in gaps.items() if gap.low <= 0 <= gap.high]
 
 
 def _cost(mine: pd.DataFrame) -> dict[str, float]:

@@ -82,7 +82,8 @@ def brief(rows: pd.DataFrame, words: str) -> str:
         best = best_of(part)
         held = f"{gap(best)} to {best['baseline']}: {outcome(best)}"
         said = _undefeated(part) if is_baseline(best) else held
-        parts.append(f"**{best['arm']}** is lowest with {reach(best)} {words} ({said})")
+        low = _lowest(part, best)
+        parts.append(f"**{best['arm']}** is {low} with {reach(best)} {words} ({said})")
     return "; ".join(parts) + "." if parts else ""
 
 
@@ -96,8 +97,10 @@ def _undefeated(rows: pd.DataFrame) -> str:
 
 
 def best_of(rows: pd.DataFrame, key: str = "value") -> pd.Series:
-    """The row of the least mean."""
-    return rows.iloc[int(rows[key].argmin())]
+    """The row of the least mean, of those whose mean is over as many seeds as any's."""
+    fullest = rows[rows["count"] == rows["count"].max()]
+    least: pd.Series = fullest.iloc[int(fullest[key].argmin())]
+    return least
 
 
 def failures(rows: pd.DataFrame) -> str:
@@ -113,26 +116,43 @@ def failures(rows: pd.DataFrame) -> str:
 def _lead(grid: Grid, rows: pd.DataFrame, measure: str, words: str) -> str:
     best = best_of(rows)
     name = f"**{best['arm']}**" + (", the baseline," if is_baseline(best) else "")
-    text = f"{name} is lowest: {reach(best)} {words}"
+    text = f"{name} is {_lowest(rows, best)}: {reach(best)} {words}"
     if not is_baseline(best) and best["baseline"]:
         verdict = wording.verdict(best["gap_low"], best["gap_high"])
         text += f", {gap(best)} against {best['baseline']}: {verdict}"
-    return f"{text}. {_level(grid, rows, measure, str(best['arm']))}".strip()
+    return f"{text}. {_level(grid, rows, measure, best)}".strip()
 
 
-def _level(grid: Grid, rows: pd.DataFrame, measure: str, best: str) -> str:
-    """Who cannot be told from the best arm, given the seeds."""
-    others = [str(arm) for arm in rows["arm"] if arm != best]
+def _lowest(rows: pd.DataFrame, best: pd.Series) -> str:
+    """That an arm is lowest, and of which arms if the mean of fewer seeds is lower."""
+    if (rows["value"] < best["value"]).any():
+        return f"lowest of the arms with {wording.counted(best['count'], 'finite seed')}"
+    return "lowest"
+
+
+def _level(grid: Grid, rows: pd.DataFrame, measure: str, best: pd.Series) -> str:
+    """Who cannot be told from the best arm, given the seeds, and for whom there are too few."""
+    others = [str(arm) for arm in rows["arm"] if arm != best["arm"]]
     if not others:
         return ""
-    if int(rows["count"].max()) < 2:
+    if int(best["count"]) < 2:
         return "One seed is not enough to tell arms apart."
-    level = comparisons.level_with(grid, measure, best, others)
-    if not level:
+    gaps = comparisons.gaps_to(grid, measure, str(best["arm"]), others)
+    worse = [arm for arm, gap in gaps.items() if gap.low > 0]
+    level = [arm for arm, gap in gaps.items() if gap.low <= 0 <= gap.high]
+    better = [arm for arm, gap in gaps.items() if gap.high < 0]
+    unknown = [arm for arm, gap in gaps.items() if gap.count < 2]
+    if len(worse) == len(others):
         return "Every other arm is worse, beyond the spread of the seeds."
     if len(level) == len(others) > 1:
         return f"No difference found between it and the {len(others)} other arms."
-    return f"No difference found between it and {wording.listed(level)}."
+    told = {
+        "Worse, beyond the spread of the seeds:": [] if level else worse,
+        "No difference found between it and": level,
+        "Better in the seeds that they share:": better,
+        "Too few seeds to tell it from": unknown,
+    }
+    return " ".join(f"{words} {wording.listed(arms)}." for words, arms in told.items() if arms)
 
 
 def is_baseline(row: pd.Series) -> bool:

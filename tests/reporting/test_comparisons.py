@@ -100,6 +100,35 @@ def test_the_answer_when_all_are_level_or_alone():
     )
 
 
+def test_a_mean_of_fewer_seeds_is_not_best():
+    """b − a: −0.05, 0.1, −0.2; their standard error √0.0225/3 = 0.0866, times t = 4.303."""
+    runs = grid(a=[2.5, 2.4, 2.6], b=[2.45, 2.5, 2.4], c=[2.39, math.nan, math.nan])
+    rows = comparisons.arms(runs, "bpc", {"rule": "a"})
+    lowest = "lowest of the arms with 3 finite seeds"
+    assert verdicts.answer(runs, rows, "bpc", "BPC") == (
+        f"**b** is {lowest}: 2.450 ± 0.124 BPC, −0.050 [−0.423, +0.323] against a: "
+        "the interval holds zero: no difference can be told. No difference found between it "
+        "and a. Too few seeds to tell it from c. Not finite or diverged: c (2 of 3 runs)."
+    )
+    assert verdicts.brief(rows, "BPC").startswith(f"**b** is {lowest} with 2.450 ± 0.124 BPC")
+
+
+def test_a_gap_of_one_seed_is_not_worse():
+    runs = grid(a=[2.0, 2.1, 2.2], b=[3.0, 3.1, 3.3], c=[9.0, math.nan, math.nan])
+    rows = comparisons.arms(runs, "bpc", {"rule": "a"})
+    text = verdicts.answer(runs, rows, "bpc", "BPC")
+    assert "is lowest: 2.100 ± 0.248 BPC. Worse, beyond the spread of the seeds: b. Too" in text
+    assert "Too few seeds to tell it from c." in text
+    assert comparisons.level_with(runs, "bpc", "a", ["b", "c"]) == []
+
+
+def test_fewer_seeds_that_are_better_are_told():
+    """c − a: −0.1 and −0.1."""
+    runs = grid(a=[2.0, 2.2, 1.0], c=[1.9, 2.1, math.nan])
+    text = verdicts.answer(runs, comparisons.arms(runs, "bpc", {"rule": "a"}), "bpc", "BPC")
+    assert "Better in the seeds that they share: c." in text
+
+
 def test_lost_runs_are_told():
     runs = grid(kl=[2.0, 2.1, 2.2], raw=[math.nan, math.nan, 2.0])
     rows = comparisons.arms(runs, "bpc", {"rule": "kl"})
