@@ -52,6 +52,14 @@ def reach(row: pd.Series, digits: int = 3) -> str:
     return wording.plus_minus(row["value"], row["high"] - row["value"], row["count"], digits)
 
 
+def goals(rows: pd.DataFrame, limit: float, digits: int = 3) -> dict[str, str]:
+    """The arms by what their intervals say of a goal, each list in words, empty if none."""
+    told: dict[str, list[str]] = {wording.MET: [], wording.OPEN: [], wording.MISSED: []}
+    for _, row in rows.iterrows():
+        told[wording.goal(row["low"], row["high"], limit)].append(_bounds(row, digits))
+    return {verdict: wording.listed(arms) for verdict, arms in told.items()}
+
+
 def gap(row: pd.Series, digits: int = 3) -> str:
     """``−0.050 [−0.070, −0.030]``: the paired gap and its 95 % interval."""
     if math.isnan(row["gap_value"]):
@@ -153,6 +161,13 @@ def _level(grid: Grid, rows: pd.DataFrame, measure: str, best: pd.Series) -> str
         "Too few seeds to tell it from": unknown,
     }
     return " ".join(f"{words} {wording.listed(arms)}." for words, arms in told.items() if arms)
+
+
+def _bounds(row: pd.Series, digits: int) -> str:
+    """``KL (2.310 [2.290, 2.330])``: an arm, its mean and its 95 % interval."""
+    limits = ", ".join(wording.number(row[key], digits) for key in ("low", "high"))
+    limits = f"n={int(row['count'])}" if math.isnan(row["low"]) else f"[{limits}]"
+    return f"{row['arm']} ({wording.number(row['value'], digits)} {limits})"
 
 
 def is_baseline(row: pd.Series) -> bool:

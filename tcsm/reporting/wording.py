@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import SupportsFloat, SupportsInt
 
 DASH = "–"
+MET, MISSED, OPEN = "met", "missed", "open"  # what an interval says of a goal
 
 
 def number(value: SupportsFloat, digits: int = 3) -> str:
@@ -112,6 +113,16 @@ def outcome(low: SupportsFloat, high: SupportsFloat, count: SupportsInt) -> str:
     if float(low) > 0:
         return "worse"
     return "better" if float(high) < 0 else "no difference found"
+
+
+def goal(low: SupportsFloat, high: SupportsFloat, limit: SupportsFloat) -> str:
+    """Whether a number is to be ``limit`` or less, by its whole 95 % interval: MET, MISSED, OPEN.
+
+    One seed has no interval and leaves it open.
+    """
+    if float(high) <= float(limit):
+        return MET
+    return MISSED if float(low) > float(limit) else OPEN
 
 
 def listed(names: Sequence[str]) -> str:

@@ -66,3 +66,17 @@ def test_an_outcome_is_the_verdict_in_few_words():
 def test_names_are_listed_as_one_speaks():
     names = ["A", "B", "C"]
     assert [wording.listed(names[:n]) for n in range(4)] == ["", "A", "A and B", "A, B and C"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (0.1, 0.5, wording.MET),
+        (0.4, 0.6, wording.OPEN),
+        (0.5, 0.6, wording.OPEN),
+        (0.51, 0.6, wording.MISSED),
+        (math.nan, math.nan, wording.OPEN),
+    ],
+)
+def test_a_goal_is_judged_by_the_whole_interval(low, high, told):
+    assert wording.goal(low, high, 0.5) == told

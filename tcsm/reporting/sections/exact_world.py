@@ -143,17 +143,16 @@ class ExactWorld(Question):
         return f"{ablations.say(self.words, self.across, str(row[self.across]))} ({_gap(row)})"
 
     def _reached(self, rows: pd.DataFrame) -> str:
-        """Who came to the true law with the whole interval, and who came closest."""
+        """Who came to the true law with the whole interval, of whom it cannot be told."""
         known = rows.dropna(subset=["value"])
         if known.empty:
             return "No run has a finite KL."
         best = verdicts.best_of(known)
-        whole = known["high"].fillna(known["value"]) < self.goal
-        there, near = known[whole], known[~whole & (known["value"] < self.goal)]
-        told = wording.listed(list(there["arm"])) or "no arm"
-        reached = f"below {wording.brief(self.goal)} nats with its whole interval: {told}"
-        if len(near):
-            reached += f"; by its mean alone: {wording.listed(list(near['arm']))}"
+        told = verdicts.goals(known, self.goal, 5)
+        limit = f"{wording.brief(self.goal)} nats or less with the whole interval"
+        reached = f"{limit}: {told[wording.MET] or 'no arm'}"
+        if told[wording.OPEN]:
+            reached += f"; cannot be told from these seeds: {told[wording.OPEN]}"
         return f"The least KL is that of **{best['arm']}**, {_reach(best)} nats; {reached}."
 
 

@@ -139,11 +139,10 @@ def _against(row: pd.Series, goal: float) -> str:
     if math.isnan(low):
         side = "below" if row["steps_value"] <= goal else "above"
         return f"{side} {limit}, by one seed"
-    if high <= goal:
-        return f"{limit} is met"
-    if low > goal:
-        return f"{limit} is missed"
-    return f"whether {limit} is met cannot be told from these seeds"
+    told = wording.goal(low, high, goal)
+    if told == wording.OPEN:
+        return f"whether {limit} is met cannot be told from these seeds"
+    return f"{limit} is {told}"
 
 
 def _pays(row: pd.Series) -> str:
@@ -161,6 +160,8 @@ def _amortized(row: pd.Series) -> str:
         return ""
     share = _share(row, "own")
     alone = f"Were its teacher trained already, it would take {share} of the time"
+    if wording.goal(row["own_low"], row["own_high"], 1.0) == wording.OPEN:
+        return f"{alone}; whether sharing it would ever pay cannot be told from these seeds."
     saved = (1 - row["own_value"]) * row["baseline_seconds"]
     if saved <= 0:
         return f"{alone}: no number of runs that share the teacher would pay for it."

@@ -151,14 +151,23 @@ def _lead(rows: pd.DataFrame) -> str:
     if not kept.any():
         return "No arm keeps BPC and entropy within 5 %."
     best = rows[kept].sort_values(JUDGE).iloc[-1]
-    met = "This reaches" if best[JUDGE] >= GAIN else "The goal is missed:"
-    goal = f"{met} a gain of {GAIN:g} by the judge at no more than 5 % of BPC and entropy."
+    goal = f"a gain of {GAIN:g} by the judge at no more than 5 % of BPC and entropy"
     return (
         f"**{best['arm']}** gains most within 5 % of BPC and entropy: {_gain(best, JUDGE)} "
         f"deviations by the judge, {_gain(best, REWARD)} by the reward, at "
         f"{wording.percent(best[BPC])} BPC and {wording.percent(best['entropy_share'])} entropy. "
-        + goal
+        + _met(best).format(goal)
     )
+
+
+def _met(best: pd.Series) -> str:
+    """What the interval of the judge's gain says of the goal; more is better."""
+    told = {
+        wording.MET: "This reaches {}.",
+        wording.MISSED: "The goal is missed: {}.",
+        wording.OPEN: "Whether this reaches the goal, {}, cannot be told from these seeds.",
+    }
+    return told[wording.goal(-best[f"{JUDGE}_high"], -best[f"{JUDGE}_low"], -GAIN)]
 
 
 def _cliff(swept: pd.DataFrame) -> str:

@@ -89,20 +89,19 @@ class Tilts(Question):
         return told + list(zip(said, found, strict=True))
 
     def _reached(self, rows: pd.DataFrame) -> str:
-        """Where our method meets the goal with its whole interval, and where it does not."""
-        ours = rows[(rows[METHOD] == self.ours) & (rows["ess"] >= self.least_ess)]
-        if ours.empty:
+        """Which methods meet the goal with the whole interval, which do not, which may."""
+        kept = rows[rows["ess"] >= self.least_ess].dropna(subset=["value"])
+        if kept.empty:
             return "No temperature has the effective sample size that the goal asks for."
-        bound = ours["high"].fillna(ours["value"])
-        groups = {"Within": ours[bound <= self.goal], "**Not within**": ours[bound > self.goal]}
-        parts = [
-            f"{words} {wording.brief(self.goal)} of the true tilted law in total variation: "
-            + wording.listed(
-                [f"{row['arm']} ({verdicts.reach(row, 4)})" for _, row in g.iterrows()]
-            )
-            for words, g in groups.items()
-            if len(g)
-        ]
+        told = verdicts.goals(kept, self.goal, 4)
+        told[wording.MET] = told[wording.MET] or "no method"
+        goal = f"{wording.brief(self.goal)} of the true tilted law in total variation"
+        words = {
+            wording.MET: f"Within {goal}",
+            wording.OPEN: "**Cannot be told from these seeds**",
+            wording.MISSED: "**Not within**",
+        }
+        parts = [f"{words[verdict]}: {arms}" for verdict, arms in told.items() if arms]
         return ". ".join(parts) + "."
 
     def _against(self, rows: pd.DataFrame) -> list[str]:

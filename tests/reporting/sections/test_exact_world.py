@@ -46,8 +46,22 @@ def test_maps_front_and_stability_stand_beside_it(ablated):
 def test_the_answer_says_where_a_larger_k_pays_and_who_was_lost(ablated):
     answer = ASKED(ablated).answer
     assert answer.startswith("k = 2 against the least k: **better** for BCE (−0.0900 [")
-    assert "that of **BCE · 3**, 0.0010 ± 0.0000 nats; below 0.001 nats with its whole" in answer
+    assert "The least KL is that of **BCE · 3**, 0.0010 ± 0.0000 nats; " in answer
     assert answer.endswith("Of 18 runs, not finite or diverged: Pearson · 3.")
+
+
+@pytest.mark.parametrize(
+    ("goal", "told"),
+    [
+        (0.003, "0.003 nats or less with the whole interval: BCE · k = 1 (0.00100 [−0.00024,"),
+        (0.001, "the whole interval: no arm; cannot be told from these seeds: BCE · k = 1 (0.0"),
+        (-0.001, "-0.001 nats or less with the whole interval: no arm. Of 18 runs"),
+    ],
+)
+def test_the_goal_is_held_against_the_interval(ablated, goal, told):
+    """5, 10 and 15e-4: their mean ± 4.303 · 5e-4/√3 = 1.242e-3."""
+    near = changed(ablated, lambda run: {"kl": 5e-4 * (1 + run.seed)})
+    assert told in dataclasses.replace(ASKED, goal=goal)(near).answer
 
 
 def test_no_difference_is_an_answer(ablated):

@@ -62,6 +62,29 @@ def test_the_goal_is_held_against_the_interval(ablated, goal, verdict):
     assert verdict in dataclasses.replace(ASKED, goal=goal)(ablated).answer
 
 
+def test_a_goal_within_the_interval_is_left_open(ablated, section):
+    goal = float(section.blocks[0].frame.set_index("arm").loc["hollow", "steps_value"])
+    answer = dataclasses.replace(ASKED, goal=goal)(ablated).answer
+    assert f"whether the goal of {goal:.2f} is met cannot be told from these seeds" in answer
+
+
+@pytest.mark.parametrize(
+    ("slower", "told"),
+    [
+        ((1, 1, 1), "or more, the teacher would pay."),
+        ((10, 10, 10), ": no number of runs that share the teacher would pay for it."),
+        ((1, 2, 8), "; whether sharing it would ever pay cannot be told from these seeds."),
+    ],
+)
+def test_a_shared_teacher_pays_by_the_whole_interval(ablated, slower, told):
+    def times(run):
+        spent = run.telemetry["cpu_seconds"] * slower[run.seed]
+        return dataclasses.replace(run, telemetry=run.telemetry.assign(cpu_seconds=spent))
+
+    runs = [times(run) if run.experiment == "acceleration/hollow" else run for run in ablated]
+    assert told in ASKED(runs).answer
+
+
 def test_one_seed_decides_nothing(ablated):
     answer = ASKED([run for run in ablated if run.seed == 0]).answer
     assert "by one seed" in answer

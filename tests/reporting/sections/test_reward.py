@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import yaml
@@ -108,6 +110,20 @@ def test_a_goal_that_is_missed_is_told(tmp_path):
     weak = {"none": ARMS["none"], "text_2": (2.04, 0.0, 0.0, 3.9, 2.0)}
     section = ASKED(made(tmp_path, weak))
     assert "The goal is missed: a gain of 1 by the judge" in section.brief
+
+
+def test_a_goal_within_the_interval_is_left_open(tmp_path):
+    """Gains of 0, 1/2 and 1: their mean ± 4.303 · 0.5/√3 = 1.24."""
+    near = {"none": ARMS["none"], "text_2": (2.04, 0.0, 0.0, 3.9, 2.0)}
+    runs = []
+    for run in made(tmp_path, near):
+        mean = run.grade["judge_reward"]["mean"] + (run.seed - 1) * run.experiment.endswith("2")
+        found = {**run.grade["judge_reward"], "mean": mean}
+        runs.append(dataclasses.replace(run, grade={**run.grade, "judge_reward": found}))
+    brief = ASKED(runs).brief
+    assert "+0.50 [−0.74, +1.74] deviations by the judge" in brief
+    assert "Whether this reaches the goal, a gain of 1 by the judge at no more than" in brief
+    assert brief.endswith("cannot be told from these seeds.")
 
 
 def test_without_other_arms_there_is_nothing_to_sweep(tmp_path):
