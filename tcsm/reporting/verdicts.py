@@ -48,7 +48,10 @@ def _time(key: str) -> Callable[[Any], str]:
 
 
 def reach(row: pd.Series, digits: int = 3) -> str:
-    """``2.310 ± 0.020``: the mean and half its 95 % interval."""
+    """``2.310 ± 0.020``: the mean and half its 95 % interval; ``2.310 (2 of 3)`` if runs lack."""
+    if 0 < row["count"] < row["runs"]:
+        some = f"({int(row['count'])} of {int(row['runs'])})"
+        return f"{wording.number(row['value'], digits)} {some}"
     return wording.plus_minus(row["value"], row["high"] - row["value"], row["count"], digits)
 
 

@@ -129,6 +129,13 @@ def test_fewer_seeds_that_are_better_are_told():
     assert "Better in the seeds that they share: c." in text
 
 
+def test_a_mean_of_some_runs_says_of_how_many():
+    runs = grid(a=[2.0, 2.1, 2.2], b=[3.0, 3.2, math.nan], c=[math.nan] * 3)
+    rows = comparisons.arms(runs, "bpc", {"rule": "a"})
+    said = [verdicts.reach(row) for _, row in rows.iterrows()]
+    assert said == ["2.100 ± 0.248", "3.100 (2 of 3)", "–"]
+
+
 def test_lost_runs_are_told():
     runs = grid(kl=[2.0, 2.1, 2.2], raw=[math.nan, math.nan, 2.0])
     rows = comparisons.arms(runs, "bpc", {"rule": "kl"})
