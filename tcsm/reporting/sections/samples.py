@@ -14,6 +14,7 @@ from tcsm.reporting.runs import Run
 from tcsm.reporting.sections.base import Block, Chart, Command, Missing, Passage, Passages, Section
 from tcsm.reporting.tables import Column, Table
 
+JUDGED = "judge_bpc"
 GROUP = ["arm", "sampler", "steps", "network_calls"]
 
 
@@ -27,13 +28,14 @@ class Samples:
         charts: key → axis label of the statistics drawn against network calls.
         texts: texts shown of each sampler run.
         characters: length at which a text is cut.
+        judge: the experiment whose run is the judge, and so no independent case, or None.
         command: the line that repeats the section.
     """
 
     arms: Arms
     statistics: Mapping[str, str] = field(
         default_factory=lambda: {
-            "judge_bpc": "Judge BPC",
+            JUDGED: "Judge BPC",
             "entropy": "Entropy, bits",
             "distinct_4": "Distinct-4",
             "repetition": "Repetition",
@@ -41,12 +43,13 @@ class Samples:
     )
     charts: Mapping[str, str] = field(
         default_factory=lambda: {
-            "judge_bpc": "bits per character under the judge",
+            JUDGED: "bits per character under the judge",
             "entropy": "entropy of the tokens, bits",
         }
     )
     texts: int = 1
     characters: int = 320
+    judge: str | None = None
     command: str = ""
 
     def __call__(self, runs: Sequence[Run]) -> Section:
@@ -100,11 +103,15 @@ class Samples:
         key = next((key for key in self.charts if key in rows and rows[key].notna().any()), None)
         if key is None:
             return ""
-        means = rows.groupby(GROUP, sort=False)[key].mean().dropna().reset_index()
-        best = means.sort_values(key, kind="stable").iloc[0]
-        header = self.statistics.get(key, self.charts[key])
-        value = wording.number(best[key])
-        return f"The lowest {header}, {value}, is {best.arm}'s at {best.network_calls} calls."
+        judge = self.arms.get(self.judge or "") if key == JUDGED else None
+        own = rows["arm"] == judge
+        means = rows[~own].groupby(GROUP, sort=False)[key].mean().dropna()
+        if means.empty:
+            return ""
+        best = means.reset_index().sort_values(key, kind="stable").iloc[0]
+        header, value = self.statistics.get(key, self.charts[key]), wording.number(best[key])
+        the = f"Apart from {judge}, the judge itself, the" if own.any() else "The"
+        return f"{the} lowest {header}, {value}, is {best.arm}'s at {best.network_calls} calls."
 
 
 def _cell(key: str) -> Callable[[Any], str]:

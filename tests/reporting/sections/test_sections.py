@@ -94,6 +94,25 @@ def test_samples_show_texts_of_the_first_seed(runs):
     assert section.answer.startswith("The lowest Judge BPC, ")
 
 
+def test_a_judge_does_not_praise_itself(runs):
+    def judged(run):
+        bpc = {"kjv/score": 3.0, "kjv/mdlm": 2.0}.get(run.experiment, 1.0) + 0.1 * run.seed
+        drawn = [
+            {**one, "statistics": {**one["statistics"], "judge_bpc": bpc + 1 / one["steps"]}}
+            for one in run.samples["runs"]
+        ]
+        return dataclasses.replace(run, samples={**run.samples, "runs": drawn})
+
+    runs = [judged(run) for run in runs]
+    assert Samples(ARMS, judge="kjv/causal")(runs).answer == (
+        "The lowest Judge BPC, 2.108, is MDLM's at 128 calls."  # 2.1 + 1/128
+    )
+    assert Samples(ARMS, judge="kjv/mdlm")(runs).answer == (
+        "Apart from MDLM, the judge itself, the lowest Judge BPC, 3.108, is Score's at 128 calls."
+    )
+    assert Samples({"kjv/mdlm": "MDLM"}, judge="kjv/mdlm")(runs).answer == ""
+
+
 def test_samples_without_a_judge_show_the_rest(folders):
     for folder in folders:
         path = folder / "samples.json"
