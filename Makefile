@@ -37,7 +37,7 @@ test: .venv/.stamp lint
 slurm: .venv/.stamp
 	$(BIN)/python -m pytest tests/slurm --durations=3
 
-# Killed at random moments, files altered, disks full: ten minutes. Another SEED, other moments.
+# Killed at random moments, files altered, disks full: a quarter of an hour. Another SEED, other moments.
 chaos: .venv/.stamp
 	CHAOS=1 SEED=$(or $(SEED),0) STRIKES=$(or $(STRIKES),28) $(BIN)/python -m pytest tests/chaos tests/workflow/test_faults.py -s -v
 
