@@ -54,7 +54,7 @@ class House:
 def build(folder: Path) -> House:
     """A toy house that has run nothing."""
     shutil.copytree(Path(__file__).parent / "toy", folder)
-    for module in Sources(TOP).closure(["tcsm.__main__", "tcsm.outcomes"]):
+    for module in Sources(TOP).closure(["tcsm.__main__", "tcsm.outcomes", "tcsm.whole"]):
         name = module.removeprefix("tcsm").lstrip(".") or "__init__"
         shutil.copy(TOP / "tcsm" / f"{name}.py", folder / "tcsm")
     shutil.copy(TOP / "Snakefile", folder)

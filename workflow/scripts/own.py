@@ -9,7 +9,6 @@ usage: python -m workflow.scripts.own SCALE     (from the top: all that is there
 
 import hashlib
 import json
-import os
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from tcsm.errors import InputError
 from tcsm.outcomes import FILES
+from tcsm.whole import write_whole
 from workflow.files import CONFIG
 
 RECORDS = Path(".snakemake/metadata")
@@ -43,12 +43,7 @@ def require_own(folder: Path) -> None:
 def note(folder: Path) -> None:
     """Write down the contents of the records, all of which are Snakemake's."""
     found = {str(file): [_written(file), _digest(file)] for file in _files(folder)}
-    part = NOTES.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(json.dumps({**_noted(), **found}))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(NOTES)
+    write_whole(NOTES, json.dumps({**_noted(), **found}).encode())
 
 
 def _files(folder: Path) -> list[Path]:
