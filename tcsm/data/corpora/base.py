@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, pairwise
+from pathlib import Path
 
 from tcsm.errors import InputError
 
@@ -24,6 +25,10 @@ class Corpus(ABC):
     @abstractmethod
     def splits(self) -> Splits:
         """The documents of "train", "valid" and "test"."""
+
+    def files(self) -> tuple[Path, ...]:
+        """The user's own files that it reads; none for what is pinned, such as a download."""
+        return ()
 
 
 def check_fractions(fractions: Sequence[float]) -> None:

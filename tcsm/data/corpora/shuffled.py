@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from tcsm.data.corpora.base import Corpus, Splits
 
@@ -23,6 +24,10 @@ class Shuffled(Corpus):
     def title(self) -> str:
         """That of the corpus, with the seed."""
         return f"{self.corpus.title}-shuffled-{self.seed}"
+
+    def files(self) -> tuple[Path, ...]:
+        """Those of the corpus."""
+        return self.corpus.files()
 
     def splits(self) -> Splits:
         """Those of the corpus, each document by itself."""

@@ -1,0 +1,87 @@
+"""Bytes that should be UTF-8 text: their text, or what they are instead and what converts them."""
+
+import codecs
+import shlex
+from pathlib import Path
+
+from tcsm.errors import InputError
+
+HEAD = 2**13  # bytes that tell text from other content
+MARK = "\ufeff"  # the byte order mark
+_MARKS = {  # that of UTF-32 begins as that of UTF-16 does
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+_UNMARKED = ("UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE")
+_CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
+
+
+def decode(content: bytes, file: str | Path) -> str:
+    """The UTF-8 text of a file's content, without a byte order mark at its beginning.
+
+    Raises:
+        InputError: another encoding, with the command that converts it, or a NUL byte.
+    """
+    if name := wide_encoding(content[:HEAD]):
+        raise InputError(f"{file}: {name}, wanted UTF-8; {_convert(file, name)}")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{file}: not UTF-8 at byte {error.start} (0x{content[error.start]:02x}); "
+            f"{_convert(file, 'LATIN1')} (or another encoding that it is in)"
+        ) from None
+    if (place := content.find(0)) >= 0:
+        raise InputError(
+            f"{file}: a NUL byte at byte {place}, which no text holds; is the file damaged or "
+            "binary? remove such bytes with: tr -d '\\000'"
+        )
+    return text.removeprefix(MARK)
+
+
+def is_binary(head: bytes) -> bool:
+    """Whether a file that begins so holds control characters that no text has."""
+    if wide_encoding(head):
+        return False
+    return head.startswith(b"%PDF-") or len(head.translate(None, _CONTROLS)) < len(head)
+
+
+def wide_encoding(head: bytes) -> str | None:
+    """The name of UTF-16 or UTF-32 for content that begins so; None for anything else."""
+    for mark, name in _MARKS.items():
+        if head.startswith(mark):
+            return name
+    scores = {name: _ascii(head, name) for name in _UNMARKED} if 0 in head else {}
+    best = max(scores, key=scores.__getitem__, default=None)
+    return best if best and scores[best] else None
+
+
+def require_whole(text: str) -> None:
+    """Refuses half a surrogate pair, which is no character and has no UTF-8.
+
+    Raises:
+        InputError: it names the first.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = ascii(text[error.start])[1:-1]
+        raise InputError(
+            f"character {error.start} is {half}, half a surrogate pair; write the whole character"
+        ) from None
+
+
+def _ascii(head: bytes, name: str) -> int:
+    """ASCII characters of a text in an encoding without a mark; 0 if it is none in that."""
+    try:
+        text = codecs.getincrementaldecoder(name)().decode(head)
+    except UnicodeDecodeError:
+        return 0
+    plain = text.translate(dict.fromkeys(_CONTROLS))
+    return sum(map(str.isascii, text)) if plain == text else 0
+
+
+def _convert(file: str | Path, name: str) -> str:
+    return f"convert it first: iconv -f {name} -t UTF-8 {shlex.quote(str(file))} > NEW"
