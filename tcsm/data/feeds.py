@@ -139,7 +139,7 @@ class Collected(Feed):
     def _judge(self, ess: float, count: int) -> None:
         words = f"relative effective sample size {ess:.3f} of {count} collected sequences"
         advice = "raise tilt.beta, collect more, or refresh from the trained model"
-        if ess < self.least_ess:
+        if not ess >= self.least_ess:  # nan, too, where rewards overflow
             raise InputError(
                 f"feed.least_ess: {words}, wanted {self.least_ess} at least; {advice}"
             )

@@ -5,7 +5,6 @@ An arm is an experiment with its label; ``arms`` maps the one to the other, in t
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,7 +35,7 @@ def headline(runs: Sequence[Run], arms: Arms) -> pd.DataFrame:
 def points(runs: Sequence[Run], arms: Arms, split: str) -> pd.DataFrame:
     """One row an evaluated run: arm, seed, BPC."""
     rows = [
-        {"arm": label, "seed": run.seed, "bpc": run.evaluate["splits"][split]["bpc"]}
+        {"arm": label, "seed": run.seed, "bpc": float(_numbers(run, split, "bpc"))}
         for experiment, label in arms.items()
         for run in _evaluated(of_arm(runs, experiment), split)
     ]
@@ -120,7 +119,7 @@ def _evaluated(runs: Sequence[Run], split: str) -> list[Run]:
 
 
 def _bpc(runs: Sequence[Run], split: str) -> Estimate:
-    values = [run.evaluate["splits"][split]["bpc"] for run in _evaluated(runs, split)]
+    values = [float(_numbers(run, split, "bpc")) for run in _evaluated(runs, split)]
     return over_seeds(values) if values else NOTHING
 
 
@@ -159,10 +158,12 @@ def _shared(
 
 def _difference(shared: Sequence[tuple[Run, Run]], split: str) -> dict[str, object]:
     nats, chars = _paired_nats(shared, split)
-    change = [_of(one, split, "bpc") - _of(two, split, "bpc") for one, two in shared]
+    change = [
+        float(_numbers(one, split, "bpc") - _numbers(two, split, "bpc")) for one, two in shared
+    ]
     by_seed = over_seeds(change)
     by_sequence = ratio(nats, chars)
-    reference = float(np.mean([_of(two, split, "bpc") for _, two in shared]))
+    reference = float(np.mean([_numbers(two, split, "bpc") for _, two in shared]))
     return {
         "baseline_bpc": reference,
         "share": by_seed.value / reference,
@@ -173,16 +174,17 @@ def _difference(shared: Sequence[tuple[Run, Run]], split: str) -> dict[str, obje
 
 def _paired_nats(shared: Sequence[tuple[Run, Run]], split: str) -> tuple[Array, Array]:
     """The difference in nats of each sequence, a mean over seeds, and its characters."""
-    chars = np.asarray(_of(shared[0][0], split, "chars"), dtype=np.float64)
+    chars = _numbers(shared[0][0], split, "chars")
     for run in (run for pair in shared for run in pair):
-        if not np.array_equal(chars, np.asarray(_of(run, split, "chars"), dtype=np.float64)):
+        if not np.array_equal(chars, _numbers(run, split, "chars")):
             raise InputError(
                 f"{run.folder}/evaluate.json: its {split} sequences are not those of "
                 f"{shared[0][0].folder}; a paired difference needs the same sequences"
             )
-    gaps = [np.subtract(_of(one, split, "nats"), _of(two, split, "nats")) for one, two in shared]
-    return np.mean(gaps, axis=0, dtype=np.float64), chars
+    gaps = [_numbers(one, split, "nats") - _numbers(two, split, "nats") for one, two in shared]
+    return np.mean(gaps, axis=0), chars
 
 
-def _of(run: Run, split: str, key: str) -> Any:  # noqa: ANN401 -- JSON
-    return run.evaluate["splits"][split][key]
+def _numbers(run: Run, split: str, key: str) -> Array:
+    """Of an evaluated split; NaN for a number that overflowed, null in the record."""
+    return np.asarray(run.evaluate["splits"][split][key], dtype=np.float64)

@@ -23,7 +23,8 @@ def beside(
         return dict.fromkeys((LACK, *KEYS), np.nan)
     ours, theirs = run.grade, base.grade
     gains = {
-        name: (ours[key]["mean"] - theirs[key]["mean"]) / (theirs[key]["sd"] or np.nan)
+        name: (number(ours[key]["mean"]) - number(theirs[key]["mean"]))
+        / (theirs[key]["sd"] or np.nan)
         for name, key in ((JUDGE, "judge_reward"), (REWARD, "reward"))
     }
     bpc = row["test_bpc"] if run.evaluate else base_row["test_bpc"]
@@ -34,6 +35,11 @@ def beside(
         "repetition": ours["repetition"],
         "beta": _tilt(run).get("beta", np.nan),
     }
+
+
+def number(value: float | None) -> float:
+    """NaN for one that overflowed, null in the record."""
+    return np.nan if value is None else value
 
 
 def _tilt(run: Run) -> Mapping[str, float]:

@@ -2,12 +2,14 @@
 
 A record is JSON with sorted keys and shortest round-trip floats, so equal runs leave equal bytes.
 A whole one carries its checksum; that of lines lies in the record of the stage that wrote them.
-Numbers that are not finite are refused at the door, by the writer as by the reader.
+A number that overflowed is written as null, and named on standard error: a whole record is worth
+more than one number. The reader refuses what no writer wrote, NaN and infinity.
 """
 
 import io
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +36,7 @@ class Writer:
         self._file = path.open("a", buffering=1, encoding="utf-8")
 
     def append(self, record: Mapping[str, object]) -> None:
-        """Writes one line; raises InputError if a value is not finite."""
+        """Writes one line; null for a number that is not finite."""
         line = encode(record, self.path, None) + "\n"
         try:
             self._file.write(line)
@@ -63,7 +65,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, record: Mapping[str, object], beside: Sequence[str] = ()) -> None:
-    """Writes a whole record at once, with its checksum.
+    """Writes a whole record at once, with its checksum; null for a number that is not finite.
 
     Args:
         path: where to.
@@ -71,9 +73,10 @@ def write_json(path: Path, record: Mapping[str, object], beside: Sequence[str] =
         beside: names of the files in the same folder that belong to it and have none of their own.
 
     Raises:
-        InputError: a value is not finite, or the file cannot be written.
+        InputError: the file cannot be written.
     """
-    write_text(path, encode(sealed(dict(record), path.parent, beside), path, 1) + "\n")
+    known = _finite(record, path)
+    write_text(path, encode(sealed(known, path.parent, beside), path, 1) + "\n")
 
 
 def read_json(path: Path, keys: Sequence[str], again: Path | None = None) -> Record:
@@ -119,23 +122,31 @@ def require(record: Mapping[str, object], keys: Sequence[str], where: str) -> No
 
 
 def encode(record: Mapping[str, object], path: Path, indent: int | None) -> str:
-    """A record as the text of a file; raises InputError that names a value that is not finite."""
-    for key, value in _numbers(record, ""):
-        if not math.isfinite(value):
-            raise InputError(f"{path}: {key} is {value}; a record holds finite numbers only")
-    return json.dumps(dict(record), sort_keys=True, ensure_ascii=False, indent=indent)
+    """A record as the text of a file; null for a number that is not finite."""
+    known = _finite(record, path)
+    return json.dumps(known, sort_keys=True, ensure_ascii=False, indent=indent)
 
 
-def _numbers(value: object, key: str) -> Iterator[tuple[str, float]]:
-    """Every float in a record with the key that leads to it."""
-    if isinstance(value, float):
-        yield key, value
-    elif isinstance(value, Mapping):
-        for name, part in value.items():
-            yield from _numbers(part, f"{key}.{name}".lstrip("."))
-    elif isinstance(value, list | tuple):
-        for index, part in enumerate(value):
-            yield from _numbers(part, f"{key}[{index}]")
+def _finite(record: Mapping[str, object], path: Path) -> Record:
+    """The record with null for every number that is not finite; one line names the first."""
+    lost: list[str] = []
+    known = {key: _known(value, key, lost) for key, value in record.items()}
+    if lost:
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        print(f"tcsm: {path}: {lost[0]}{more}; written as null", file=sys.stderr)
+    return known
+
+
+def _known(value: object, key: str, lost: list[str]) -> object:
+    """A value as JSON holds it; ``lost`` gains the key and the value of each lost number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        lost.append(f"{key} is {value}")
+        return None
+    if isinstance(value, Mapping):
+        return {name: _known(part, f"{key}.{name}", lost) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_known(part, f"{key}[{index}]", lost) for index, part in enumerate(value)]
+    return value
 
 
 def _lines_until(path: Path, step: int) -> Iterator[str]:

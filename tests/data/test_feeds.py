@@ -76,6 +76,11 @@ def test_at_one_all_weigh_alike_and_at_zero_all_come_alike():
     assert even.weight.tolist() == pytest.approx(weights[even.tokens[:, 0]].tolist())
 
 
+def test_rewards_that_overflow_are_refused():
+    with pytest.raises(InputError, match="effective sample size nan"):
+        feed(Boltzmann(1e-300)).open(material([1e10, -1e10]))
+
+
 @pytest.mark.parametrize("a", [0.0, 0.5, 1.0])
 def test_what_weighs_nothing_is_never_trained_on(a):
     source = feed(Best(0.25), resample=a).open(material([0.0, 3.0, 1.0, 2.0]))

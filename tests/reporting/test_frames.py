@@ -48,6 +48,19 @@ def test_differences_by_hand(runs):
     assert row.sequence_count == 40
 
 
+def test_numbers_that_overflowed_are_missing(folders):
+    path = next(f for f in folders if f.match("kjv/score/seed-2")) / "evaluate.json"
+    record = json.loads(path.read_text())
+    test = record["splits"]["test"]
+    test |= {"bpc": None, "bpc_se": None, "nats": [None, *test["nats"][1:]]}
+    write_json(path, record)
+    found = read_runs(folders)
+    assert math.isnan(frames.headline(found, ARMS).iloc[0].test_value)
+    assert math.isfinite(frames.headline(found, ARMS).iloc[0].valid_value)
+    assert frames.points(found, ARMS, "test")["bpc"].isna().sum() == 1
+    assert math.isnan(frames.differences(found, ARMS, PAIRS, "test").iloc[0].seed_value)
+
+
 def test_only_shared_seeds_are_compared(runs):
     kept = [run for run in runs if (run.experiment, run.seed) != ("kjv/mdlm", 1)]
     assert frames.differences(kept, ARMS, PAIRS, "test").iloc[0].seed_count == 2

@@ -70,6 +70,18 @@ def test_no_number_depends_on_the_batch(house, trained, experiment):
             assert other["splits"][split][key] == pytest.approx(value, rel=1e-5)
 
 
+def test_a_run_that_diverged_but_stays_finite_keeps_its_bits(own_house):
+    wild = ("experiment=kjv/mdlm", "trainer.learning_rate=3e5", "trainer.clip=1e30")
+    own_house.good("train", *wild)
+    done = own_house.run("evaluate", *wild)
+    assert done.code == 0, done.err
+    (line,) = done.err
+    assert "evaluate.json: splits.valid.ppl_token is inf and 1 more" in line
+    for split in record(own_house.root / "run")["splits"].values():
+        assert split["ppl_token"] is None
+        assert split["bpc"] > 1000
+
+
 def test_paired_models_meet_the_same_sequences(trained):
     one, other = (record(trained(name))["splits"] for name in ("kjv/mdlm", "kjv/uniform"))
     for split in one:

@@ -114,7 +114,7 @@ class Reward(Question):
             grade = next(
                 run.grade for run in runs if (run.experiment, run.seed) == ablations.place(row)
             )
-            note = f"judge {wording.number(grade['judge_reward']['mean'], 2)}"
+            note = f"judge {wording.number(gains.number(grade['judge_reward']['mean']), 2)}"
             passages.append(Passage(arm, note, tuple(grade["texts"][: self.texts])))
         return Passages("", "Samples", tuple(passages))
 
