@@ -15,7 +15,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from tcsm import config, ranks
+from tcsm import config, ranks, unexpected
+from tcsm.console import steady
 from tcsm.errors import InputError
 from tcsm.lock import held
 from tcsm.parts import require_read
@@ -27,25 +28,40 @@ stages:
 {stages}
 
 example: tcsm train experiment=kjv/score trainer.steps=200
+TCSM_DEBUG=1 shows the traceback of an error.
 """
 STAGES = Path(__file__).parent / "stages"
 
 
 def run(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    """Run one command and return its exit code: 0, 2 for bad input, 130 for Ctrl-C, else 1."""
     ranks.join()
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    with steady():
+        return _run(list(sys.argv[1:] if argv is None else argv))
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or not {"-h", "--help"}.isdisjoint(arguments):
         print(USAGE.format(stages="\n".join(f"  {n:<10}{s}" for n, s in _stages().items())))
         return 0 if arguments else 2
     try:
         return _run_stage(arguments[0], arguments[1:])
-    except InputError as error:
-        ranks.tell(f"tcsm: error: {' '.join(str(error).split())}")
-        return ranks.BAD_INPUT
+    except Exception as error:
+        if unexpected.debugged():
+            raise
+        return _refuse(error)
     except KeyboardInterrupt:
         ranks.tell(f"tcsm: interrupted; {ranks.RESUME}")
         return ranks.INTERRUPTED
+
+
+def _refuse(error: Exception) -> int:
+    """Say in one line why the command ends; returns its exit code."""
+    if isinstance(error, InputError):
+        ranks.tell(f"tcsm: error: {unexpected.words(error)}")
+        return ranks.BAD_INPUT
+    ranks.tell(f"tcsm: error: {ranks.lost(error) or unexpected.describe(error)}")
+    return 1
 
 
 def _run_stage(name: str, arguments: list[str]) -> int:
@@ -63,7 +79,8 @@ def _run_stage(name: str, arguments: list[str]) -> int:
             with _alone(name, cfg):
                 stage.main(cfg, Path(cfg.out))
         except OSError as error:  # a full or forbidden disk
-            raise InputError(f"{error.filename or cfg.out}: {error.strerror or error}") from error
+            reason = error.strerror or unexpected.words(error)
+            raise InputError(f"{error.filename or cfg.out}: {reason}") from error
     for cfg in runs if hasattr(stage, "tidy") else ():
         with _alone(name, cfg):
             stage.tidy(cfg)

@@ -26,6 +26,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from tcsm.errors import InputError
 from tcsm.signatures import check_arguments, near
+from tcsm.trust import last_line, packages
+from tcsm.unexpected import words
 from tcsm.values import check_values, require_no_password
 
 # Their constructors may read the disk or the network.
@@ -202,6 +204,8 @@ def _bad_value(error: Exception) -> str:
     while cause.__cause__ is not None and not isinstance(cause, InputError):
         cause = cause.__cause__
     key, reason = found[1] if found else "config", _line(cause)
+    if not isinstance(cause, InputError) and (place := last_line(cause, packages()[1:])):
+        reason = f"{words(cause)} ({place})"
     own = key.rpartition(".")[2]  # a part that another points to has its own name: feed.tilt
     return reason if reason.startswith((key, f"{own}.")) else f"{key}: {reason}"
 
@@ -240,4 +244,4 @@ def _line(error: BaseException) -> str:
     text = (
         str(error) if isinstance(error, InputError | yaml.YAMLError) else str(error).split("\n")[0]
     )
-    return " ".join(text.split())
+    return " ".join(text.split()) or type(error).__name__

@@ -99,9 +99,16 @@ def explain(codes: Mapping[int, int], words: Mapping[int, str]) -> int:
     return code
 
 
+def lost(error: BaseException) -> str:
+    """What to say of an exception that means that another process is gone; "" for any other."""
+    gone = "gloo" in str(error).lower() or type(error).__name__.startswith("Dist")
+    if gone and (ours() or world() > 1):
+        return f"process {rank()} {LOST}; {RESUME}"
+    return ""
+
+
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What nobody caught: a peer that is gone in one line, anything else in full."""
-    if "gloo" in str(error).lower() or kind.__name__.startswith("Dist"):
-        tell(f"tcsm: error: process {rank()} {LOST}; {RESUME}")
-    else:
-        tell("".join(traceback.format_exception(kind, error, trace)).rstrip())
+    words = lost(error)
+    trail = "".join(traceback.format_exception(kind, error, trace)).rstrip()
+    tell(f"tcsm: error: {words}" if words else trail)

@@ -7,7 +7,8 @@ lead to something that is defined in ``tcsm``, or in a package that the environm
 
 import os
 import pkgutil
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tcsm.errors import InputError
@@ -40,12 +41,37 @@ def find(key: str, name: str) -> Any:  # noqa: ANN401 -- any object of a trusted
     try:
         found = pkgutil.resolve_name(name)
     except Exception as error:  # a module of the user's may fail in any way
-        reason = f"{type(error).__name__}: {error}"
+        place = last_line(error, trusted[1:])
+        reason = f"{type(error).__name__}: {error}" + (f", {place}" if place else "")
         raise InputError(f"{key}: {name} cannot be imported ({reason})") from error
     home = str(getattr(found, "__module__", type(found).__module__))
     if not _within(home, trusted):
         raise InputError(f"{key}: {name} is of {home}, not of {' or '.join(trusted)} itself")
     return found
+
+
+def last_line(error: BaseException, owners: Iterable[str]) -> str:
+    """Return ``FILE:LINE`` of the innermost line of some packages that raised, else "".
+
+    What caused an exception is asked before it, and a module that is no Python says where.
+    """
+    owners = list(owners)
+    for cause in reversed(list(_causes(error))):
+        frames = list(traceback.walk_tb(cause.__traceback__))
+        for frame, number in reversed(frames):
+            if _within(str(frame.f_globals.get("__name__")), owners):
+                return f"{frame.f_code.co_filename}:{number}"
+        if isinstance(cause, SyntaxError) and owners:
+            return f"{cause.filename}:{cause.lineno}"
+    return ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and those that it was raised from, the first cause last."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
 
 
 def _within(name: str, trusted: Iterable[str]) -> bool:

@@ -1,0 +1,49 @@
+"""An exception as one line: its kind, its words, and the line of code that raised it."""
+
+import os
+
+from tcsm.errors import InputError
+from tcsm.trust import last_line, packages
+
+DEBUG = "TCSM_DEBUG"
+MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc")
+
+
+def debugged() -> bool:
+    """Return whether the user asks for tracebacks: ``TCSM_DEBUG=1``."""
+    return os.environ.get(DEBUG, "0") not in ("", "0")
+
+
+def describe(error: BaseException) -> str:
+    """Return the line for an exception that no code expected, with what may be done about it."""
+    said = words(error)
+    if out_of_memory(error):
+        return (
+            f"out of memory ({said}); make smaller what is in memory at once: data.batch, net, "
+            "evaluation.batch, sampling.count or collecting.batch; or raise trainer.accumulate"
+        )
+    if isinstance(error, UnicodeError):
+        said += "; PYTHONUTF8=1 has Python read and write names as UTF-8"
+    place = raised_at(error)
+    return said + (f" ({place})" if place else "") + f"; {DEBUG}=1 shows the traceback"
+
+
+def words(error: BaseException) -> str:
+    """Return the first line of an exception's message; its kind too, unless it is our own."""
+    lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
+    if isinstance(error, InputError) and lines:
+        return " ".join(lines)
+    return ": ".join([type(error).__name__, *lines[:1]])
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception says that memory was refused."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in MEMORY)
+    )
+
+
+def raised_at(error: BaseException) -> str:
+    """Return ``FILE:LINE`` of the user's own code that raised, else of this package's, else ""."""
+    ours, *users = packages()
+    return last_line(error, users) or last_line(error, [ours])
