@@ -32,6 +32,7 @@ def pinned(tmp_path: Path) -> House:
     for name in ("__init__", "errors"):
         shutil.copy(TOP / "tcsm" / f"{name}.py", tmp_path / "tcsm")
     (tmp_path / ".gitignore").write_text("/data/\n")
+    shutil.copy(TOP / ".dvcignore", tmp_path)
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     make_data(house)
     dvc(house, "add", "--quiet", "data")
@@ -71,14 +72,12 @@ def test_two_at_once(pinned: House) -> None:
     assert "up to date" in dvc(pinned, "status", "data.dvc")
 
 
-@pytest.mark.parametrize("change", ["content", "more", "less"])
+@pytest.mark.parametrize("change", ["content", "less"])
 def test_other_data_is_refused(pinned: House, change: str) -> None:
     before = (pinned.folder / "data.dvc").read_bytes()
     folder = pinned.folder / "data/toy"
     if change == "content":
         (folder / "train.tok").write_text("in the end")
-    elif change == "more":
-        (folder / "more.tok").write_text("")
     else:
         (folder / "valid.tok").unlink()
     done = pin(pinned)
@@ -87,8 +86,42 @@ def test_other_data_is_refused(pinned: House, change: str) -> None:
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("tcsm: error: data: md5 is ")
     assert "data.dvc pins" in done.stderr
+    assert "delete" not in done.stderr
     assert (pinned.folder / "data.dvc").read_bytes() == before
     assert not (pinned.folder / ".dvc/cache/files").exists()
+
+
+def test_files_of_others_are_named_and_kept(pinned: House) -> None:
+    (pinned.folder / "data/mine").mkdir()
+    (pinned.folder / "data/mine/more.tok").write_text("")
+    done = pin(pinned)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "data/mine/more.tok" in done.stderr
+    assert "train.tok" not in done.stderr
+    assert "data.root=" in done.stderr
+    assert "delete" not in done.stderr
+
+
+def test_litter_is_ignored_here_and_by_dvc(pinned: House) -> None:
+    before = (pinned.folder / "data.dvc").read_bytes()
+    for name in (".DS_Store", "toy/.nfs0012", "._train.tok", "toy/.prepare.lock", "Thumbs.db"):
+        (pinned.folder / "data" / name).write_text("litter")
+    done = pin(pinned)
+    assert done.returncode == 0, done.stderr
+    assert "up to date" in dvc(pinned, "status", "data.dvc")
+    assert (pinned.folder / "data.dvc").read_bytes() == before
+
+
+def test_a_path_with_braces_is_no_failure_and_says_how_dvc_can_hold_the_data(
+    pinned: House,
+) -> None:
+    cache = str(pinned.folder / "a {x} cache")
+    dvc(pinned, "cache", "dir", "--local", cache)
+    done = pin(pinned)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3
+    assert cache in done.stderr
+    assert "dvc cache dir" in done.stderr
 
 
 def test_outside_a_git_checkout(pinned: House) -> None:

@@ -36,7 +36,7 @@ def require_own(folder: Path) -> None:
         others = len({*foreign}) - 1
         raise InputError(
             f"{foreign[0]}: was not made here, nor {others} others; if they are those of "
-            "dvc.lock, make checkout takes them over, else remove them"
+            "dvc.lock, make checkout takes them over, else move them elsewhere"
         )
 
 
