@@ -16,7 +16,7 @@ from pathlib import Path
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from tcsm import config, ranks, unexpected
-from tcsm.console import steady
+from tcsm.console import require_characters, steady
 from tcsm.errors import InputError
 from tcsm.lock import held
 from tcsm.parts import require_read
@@ -45,6 +45,7 @@ def _run(arguments: list[str]) -> int:
         print(USAGE.format(stages="\n".join(f"  {n:<10}{s}" for n, s in _stages().items())))
         return 0 if arguments else 2
     try:
+        require_characters(arguments)
         return _run_stage(arguments[0], arguments[1:])
     except Exception as error:
         if unexpected.debugged():

@@ -4,6 +4,7 @@ A run is one YAML mapping. ``compose`` makes it from ``params/`` and overrides, 
 keys that a stage reads, and ``build`` makes the object that a node's ``_target_`` names.
 """
 
+import io
 import json
 import re
 import sys
@@ -115,7 +116,7 @@ def load(path: str) -> Iterator[DictConfig]:
     """
     name = "standard input" if path == "-" else path
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8")
+        text = _standard_input() if path == "-" else Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{name}: cannot be read: {error}") from None
     documents = [part for part in re.split(r"(?m)^---\s*$", text) if part.strip()]
@@ -130,6 +131,13 @@ def load(path: str) -> Iterator[DictConfig]:
         if not mapping or not isinstance(cfg, DictConfig):
             raise InputError(f"{name}: document {number}: expected a YAML mapping")
         yield cfg
+
+
+def _standard_input() -> str:
+    """What standard input holds: UTF-8, whatever the locale."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8")
+    return sys.stdin.read()
 
 
 def build(node: DictConfig | ListConfig) -> Any:  # noqa: ANN401 -- whatever the target makes

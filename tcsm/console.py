@@ -1,10 +1,15 @@
-"""Standard output and error that stop no work: what cannot be printed is escaped or dropped."""
+"""The streams and arguments of a command, in any locale.
+
+Standard output and error stop no work: what cannot be printed is escaped or dropped.
+"""
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any
+
+from tcsm.errors import InputError
 
 
 class Steady:
@@ -43,3 +48,17 @@ def steady() -> Iterator[None]:
         finally:
             for stream in filter(None, (out, err)):
                 stream.flush()
+
+
+def require_characters(arguments: Sequence[str]) -> None:
+    """Refuse arguments with bytes that the encoding of the locale does not know.
+
+    Raises:
+        InputError: it names the argument, and what to set.
+    """
+    for argument in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            encoding = sys.getfilesystemencoding()
+            shown = os.fsencode(argument).decode("utf-8", "backslashreplace")
+            advice = "" if encoding == "utf-8" else "; set PYTHONUTF8=1"
+            raise InputError(f"{shown}: holds bytes that are no {encoding}{advice}")

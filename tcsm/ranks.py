@@ -61,7 +61,7 @@ def tell(words: str) -> None:
     """Says why this process ends: to its agent if it has one, else on stderr."""
     if ours():
         told = {"message": words, "timestamp": int(time.time())}
-        Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(told))
+        Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(told), "utf-8")
     else:
         print(words, file=sys.stderr)
 
@@ -69,7 +69,7 @@ def tell(words: str) -> None:
 def repeat(logs: str) -> None:
     """Prints the first of what ranks have told."""
     for path in sorted(Path(logs).rglob("error.json")):
-        print(json.loads(path.read_text())["message"], file=sys.stderr)
+        print(json.loads(path.read_text("utf-8"))["message"], file=sys.stderr)
         return
 
 

@@ -20,7 +20,7 @@ from workflow.ablations import Arm, known_stages
 from workflow.checks import Checks
 from workflow.fingerprint import Sources
 from workflow.memo import Memo
-from workflow.plain import NotPlain, Part, Plain, Tree, assigned, written
+from workflow.plain import NotPlain, Part, Plain, Tree, assigned, in_ascii, written
 
 KEPT = Path(".snakemake/tcsm")
 # What an arm is called and where it lies: set here, not in params/.
@@ -135,7 +135,7 @@ class Compositions:
         try:
             text = written(Plain(tree, self._parts), self.reads(stage))
         except NotPlain:
-            return config.cut(OmegaConf.create(tree), self.reads(stage))
+            return in_ascii(config.cut(OmegaConf.create(tree), self.reads(stage)))
         require_no_password(text)
         return text
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
+from omegaconf._utils import get_omega_conf_dumper  # of OmegaConf.to_yaml, which escapes nothing
 
 Tree = dict[str, Any]
 REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)\}")
@@ -199,4 +201,13 @@ def _line(name: str, text: str) -> str:
 @cache
 def _yaml(name: str, text: str) -> str:
     """One part; the runs of a grid share most of theirs."""
-    return OmegaConf.to_yaml({name: json.loads(text)})
+    return in_ascii(OmegaConf.to_yaml({name: json.loads(text)}))
+
+
+def in_ascii(text: str) -> str:
+    """The same YAML with other characters as escapes: a shell of any locale can be given it."""
+    if text.isascii():
+        return text
+    tree = OmegaConf.to_container(OmegaConf.create(text))
+    style = {"default_flow_style": False, "sort_keys": False}
+    return str(yaml.dump(tree, Dumper=get_omega_conf_dumper(), allow_unicode=False, **style))

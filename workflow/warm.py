@@ -117,7 +117,7 @@ def _become(
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ.clear()
         os.environ.update(environment)
-        Path("/proc/self/comm").write_text(f"tcsm {arguments[0]}")
+        Path("/proc/self/comm").write_text(f"tcsm {arguments[0]}", "utf-8")
         code = work(arguments)
     except SystemExit as error:
         code = error.code

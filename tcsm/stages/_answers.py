@@ -58,7 +58,7 @@ class Answers(Teacher):
 
     def go_on(self, journal: Path) -> None:
         """Takes up the costs where a journal of telemetry was left."""
-        rows = journal.read_text().splitlines() if journal.exists() else []
+        rows = journal.read_text("utf-8").splitlines() if journal.exists() else []
         last = json.loads(rows[-1]) if rows else {}
         self.made = last.get("targets_cpu_seconds", 0.0)
         self.spared = last.get("targets_spared_cpu_seconds", 0.0)

@@ -53,9 +53,9 @@ def deliver(
     out.mkdir(parents=True, exist_ok=True)
     save_weights(out / "weights.safetensors", weights, architecture(cfg))
     for name in JOURNALS:
-        write_text(out / name, (Path(cfg.scratch) / name).read_text())
+        write_text(out / name, (Path(cfg.scratch) / name).read_text("utf-8"))
     write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-    rows = (out / "metrics.jsonl").read_text().splitlines()
+    rows = (out / "metrics.jsonl").read_text("utf-8").splitlines()
     summary = {
         "stage": "train",
         "experiment": cfg.experiment,

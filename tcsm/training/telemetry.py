@@ -55,7 +55,8 @@ def device_name(device: torch.device) -> str:
     """The name of the GPU or of the processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
+    text = Path("/proc/cpuinfo").read_text("utf-8", "replace") if sys.platform == "linux" else ""
+    lines = text.splitlines()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return (names or [platform.processor() or platform.machine()])[0]
 
@@ -86,7 +87,8 @@ def checkout(folder: Path | None = None) -> dict[str, str | bool | None]:
 
     def git(*words: str) -> str:
         command = ["git", "-C", str(folder or Path.cwd()), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        done = subprocess.run(command, capture_output=True, check=True)
+        return done.stdout.decode("utf-8", "replace").strip()
 
     try:
         changes = git("status", "--porcelain", "--", *sources)

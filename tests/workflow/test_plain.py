@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 from tcsm import config
 from workflow.ablations import Arm, read
 from workflow.compositions import Compositions
-from workflow.plain import NotPlain, Plain, assigned, written
+from workflow.plain import NotPlain, Plain, assigned, in_ascii, written
 
 TREE = {
     "steps": 4,
@@ -104,7 +104,7 @@ def test_trees_share_what_is_made_of_the_same_and_nothing_else():
     ],
 )
 def test_words_are_written_as_by_omegaconf(axes):
-    assert written(Plain({"axes": axes}), ["axes"]) == OmegaConf.to_yaml({"axes": axes})
+    assert written(Plain({"axes": axes}), ["axes"]) == in_ascii(OmegaConf.to_yaml({"axes": axes}))
 
 
 def _arms() -> list[Arm]:
@@ -133,3 +133,14 @@ def test_arms_are_composed_as_by_hydra(tmp_path, monkeypatch):
         assert made.text(arm.stages[0], arm, open_) == config.cut(
             OmegaConf.merge(expected, open_), keys
         )
+
+
+@pytest.mark.parametrize(
+    "value", ["β = 1", "−", "😀 \n x: y", "1e3", "null", 'a "b"', " λ ", "a\u2028b"]
+)
+def test_other_characters_are_escaped_and_mean_the_same(value):
+    tree = {"title": value, "λ": [value, 1, 0.5, 1e-07, None, True], "plain": "1e5", "none": {}}
+    text = in_ascii(OmegaConf.to_yaml(OmegaConf.create(tree)))
+    assert text.isascii()
+    assert OmegaConf.to_container(OmegaConf.create(text)) == tree
+    assert in_ascii("a: b\n") == "a: b\n"
