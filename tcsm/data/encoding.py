@@ -53,9 +53,11 @@ def wide_encoding(head: bytes) -> str | None:
     for mark, name in _MARKS.items():
         if head.startswith(mark):
             return name
-    scores = {name: _ascii(head, name) for name in _UNMARKED} if 0 in head else {}
-    best = max(scores, key=scores.__getitem__, default=None)
-    return best if best and scores[best] else None
+    if 4 * head.count(0) < len(head) and _is_plain(head.replace(b"\0", b"")):
+        return None  # UTF-8, with NUL bytes here and there or with none
+    scores = {name: _ascii(head, name) for name in _UNMARKED}
+    best = max(scores, key=scores.__getitem__)
+    return best if scores[best] else None
 
 
 def require_whole(text: str) -> None:
@@ -71,6 +73,15 @@ def require_whole(text: str) -> None:
         raise InputError(
             f"character {error.start} is {half}, half a surrogate pair; write the whole character"
         ) from None
+
+
+def _is_plain(head: bytes) -> bool:
+    """Whether UTF-8 without control characters begins so."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return len(head.translate(None, _CONTROLS)) == len(head)
 
 
 def _ascii(head: bytes, name: str) -> int:

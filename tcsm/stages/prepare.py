@@ -1,11 +1,13 @@
 """Text becomes token files: ``data.root``/{train,valid,test}.tok."""
 
 import os
+import sys
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from tcsm.config import build
+from tcsm.data.corpora.base import Corpus
 from tcsm.data.prepare import prepare
 from tcsm.data.shards import Shards
 from tcsm.errors import InputError
@@ -22,7 +24,10 @@ def main(cfg: DictConfig, out: Path) -> None:
     """
     folder = SCRATCH / str(cfg.data.root).strip("/").replace("/", "-")
     shards = Shards(folder, build(cfg.tokenizer), _workers())
-    headers = prepare(build(cfg.corpus), shards, cfg.data.root)
+    corpus: Corpus = build(cfg.corpus)
+    headers = prepare(corpus, shards, cfg.data.root)
+    for note in corpus.notes():
+        print(f"tcsm: prepare: {note}", file=sys.stderr)
     for split, header in headers.items():
         print(f"{cfg.data.root}/{split}.tok: {header.count:,} tokens of {header.tokenizer}")
 

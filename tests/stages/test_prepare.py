@@ -39,3 +39,36 @@ def test_another_tokenizer_is_one_override(own_house):
     own_house.good("prepare", "tokenizer=bytes", verbatim)
     tokens = open_tokens(own_house.root / "data/train.tok", Bytes()).tokens
     assert Bytes().decode(tokens).startswith("Où est l'été?")
+
+
+def test_it_says_what_it_read_and_what_it_dropped(own_house):
+    folder = own_house.root / "folder"
+    (folder / ".git").mkdir(parents=True)
+    (folder / ".git/config").write_text("[core]")
+    (folder / "rows.jsonl").write_text("{}")
+    (folder / "a.txt").write_text("Some words, and more. " * 20)
+    done = own_house.run("prepare", f"corpus.path={folder}")
+    assert done.code == 0
+    assert all(line.startswith("tcsm: prepare: ") for line in done.err)
+    for line, words in zip(
+        done.err,
+        (
+            ["read 1 files", "440 characters"],
+            ["skipped 1", "rows.jsonl"],
+            ["skipped 1 hidden", ".git"],
+            ["dropped 40 of 440", "9.1%", "','", "'.'"],
+        ),
+        strict=True,
+    ):
+        assert all(word in line for word in words), line
+    assert len(done.out.splitlines()) == 3
+
+
+def test_a_text_in_other_letters_is_one_line_that_says_what_to_set(own_house, tmp_path):
+    (tmp_path / "ru.txt").write_text("вначале было слово. " * 50)
+    done = own_house.run("prepare", f"corpus.path={tmp_path / 'ru.txt'}")
+    assert done.code == 2
+    (line,) = done.err
+    advice = ("corpus.normalize.path=tcsm.data.normalize.verbatim", "tokenizer=bytes")
+    assert all(word in line for word in ("ru.txt", "text8", *advice))
+    assert own_house.run("prepare", f"corpus.path={tmp_path / 'ru.txt'}", *advice).code == 0

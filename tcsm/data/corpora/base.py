@@ -3,9 +3,11 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
 
+from tcsm.data.tally import Tally, examples
 from tcsm.errors import InputError
 
 Normalize = Callable[[str], str]
@@ -29,6 +31,38 @@ class Corpus(ABC):
     def files(self) -> tuple[Path, ...]:
         """The user's own files that it reads; none for what is pinned, such as a download."""
         return ()
+
+    def notes(self) -> list[str]:
+        """Lines on what was read and what was dropped, once all documents have been drawn."""
+        return []
+
+
+class Normalized(Corpus):
+    """A source of text of which only some symbols are kept.
+
+    Attributes:
+        normalize: which symbols are kept.
+    """
+
+    normalize: Normalize
+
+    @cached_property
+    def tally(self) -> Tally:
+        """The normalization, which counts what it drops."""
+        return Tally(self.normalize, "corpus")
+
+    def notes(self) -> list[str]:
+        """What the normalization dropped."""
+        return self.tally.notes()
+
+    def nothing_kept(self, place: str, key: str) -> InputError:
+        """The error of a place, named by a key, that holds no text or none that is kept."""
+        if not (dropped := self.tally.dropped()):
+            return InputError(f"{place}: no text here; {key} must name a file with some")
+        return InputError(
+            f"{place}: no text here that normalization {self.tally.name} keeps, of "
+            f"{dropped.total():,} characters such as {examples(dropped)}; {self.tally.advice}"
+        )
 
 
 def check_fractions(fractions: Sequence[float]) -> None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tcsm.data.corpora.base import Corpus, Normalize, Splits, check_fractions, cut
+from tcsm.data.corpora.base import Normalize, Normalized, Splits, check_fractions, cut
 from tcsm.data.corpora.fetch import Opener, fetch, open_url
+from tcsm.data.encoding import decode
 from tcsm.errors import InputError
 
 
 @dataclass(frozen=True)
-class Download(Corpus):
+class Download(Normalized):
     """The UTF-8 text of a file that is downloaded once.
 
     Attributes:
@@ -51,12 +52,13 @@ class Download(Corpus):
         """
         file = fetch(self.url, Path(self.cache) / self._served, self.sha256, self.opener)
         try:
-            text = self._unpack(file).decode()
-        except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+            content = self._unpack(file)
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
             raise InputError(f"{file}: cannot be unpacked: {error}") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{file}: not UTF-8 at byte {error.start}") from error
-        return cut(self.title, [self.normalize(text)], self.fractions)
+        text = self.tally(decode(content, file))
+        if not text or text.isspace():
+            raise self.nothing_kept(str(file), "corpus.url")
+        return cut(self.title, [text], self.fractions)
 
     @property
     def _served(self) -> str:
@@ -69,5 +71,7 @@ class Download(Corpus):
                 if self.member not in names:
                     raise InputError(f"{file}: no member {self.member!r}, only {names[:9]}")
                 return archive.read(self.member)
+        if zipfile.is_zipfile(file):
+            raise InputError(f"{file}: a zip archive; set corpus.member to the file of it to take")
         content = file.read_bytes()
         return gzip.decompress(content) if file.suffix == ".gz" else content

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tcsm.data.corpora.base import SPLITS, Corpus, Normalize, Splits
+from tcsm.data.corpora.base import SPLITS, Normalize, Normalized, Splits
 from tcsm.errors import InputError
+from tcsm.huggingface import one_line
 
 
 @dataclass(frozen=True)
-class HubDataset(Corpus):
+class HubDataset(Normalized):
     """The rows of one column, each a document.
 
     Attributes:
@@ -47,10 +48,21 @@ class HubDataset(Corpus):
         return {split: self._documents(split) for split in SPLITS}
 
     def _documents(self, split: str) -> Iterator[str]:
-        part = self.parts[split]
-        for row in rows(self.name, self.config, part, self.revision, [self.column]):
-            if text := self.normalize(row[self.column]):
-                yield text
+        part, kept = self.parts[split], False
+        found = rows(self.name, self.config, part, self.revision, [self.column])
+        with one_line(f"corpus {self.title}, part {part!r}"):
+            for number, row in enumerate(found):
+                content = row[self.column]
+                if not isinstance(content, str | None):
+                    raise InputError(
+                        f"corpus {self.title}, part {part!r}, row {number}: corpus.column "
+                        f"{self.column!r} holds {type(content).__name__}, wanted text"
+                    )
+                if text := self.tally(content or ""):
+                    kept = True
+                    yield text
+        if not kept:
+            raise self.nothing_kept(f"corpus {self.title}, part {part!r}", "corpus.parts")
 
 
 def rows(name: str, config: str | None, part: str, revision: str, columns: Sequence[str]) -> Any:  # noqa: ANN401  datasets is not typed
@@ -63,9 +75,6 @@ def rows(name: str, config: str | None, part: str, revision: str, columns: Seque
         from datasets import load_dataset  # noqa: PLC0415  an extra of the package
     except ImportError as error:
         raise InputError(f"corpus {name} needs: pip install -e '.[hub]'") from error
-    try:
+    title = "/".join(filter(None, [name, config])) + f"@{revision}"
+    with one_line(f"corpus {title}, part {part!r}"):
         return load_dataset(name, config, split=part, revision=revision).select_columns([*columns])
-    except (OSError, ValueError) as error:
-        title = "/".join(filter(None, [name, config])) + f"@{revision}"
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"corpus {title}, part {part!r}: {reason}") from error

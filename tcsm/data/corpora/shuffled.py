@@ -29,6 +29,10 @@ class Shuffled(Corpus):
         """Those of the corpus."""
         return self.corpus.files()
 
+    def notes(self) -> list[str]:
+        """Those of the corpus."""
+        return self.corpus.notes()
+
     def splits(self) -> Splits:
         """Those of the corpus, each document by itself."""
         return {

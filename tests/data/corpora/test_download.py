@@ -66,6 +66,10 @@ def test_member_of_a_zip_file(serve):
         ("a.gz", b"no gzip", None, "a.gz: cannot be unpacked"),
         ("a.gz", gzip.compress(b"abcdefgh", mtime=0)[:-9], None, "a.gz: cannot be unpacked"),
         ("a.txt", b"abc\xff", None, "a.txt: not UTF-8 at byte 3"),
+        ("a.txt", b"abc def\0", None, "a.txt: a NUL byte at byte 7"),
+        ("a.txt", "abc".encode("utf-16"), None, "a.txt: UTF-16, wanted UTF-8"),
+        ("a.zip", zipped(one="1"), None, r"a.zip: a zip archive; set corpus\.member"),
+        ("a.txt", b" \n ", None, r"a.txt: no text here; corpus\.url"),
     ],
 )
 def test_bad_content_is_refused(serve, name, content, member, message):

@@ -82,3 +82,32 @@ def test_what_the_hub_refuses_is_an_input_error(asked, fields, message):
 def test_missing_split_is_refused():
     with pytest.raises(InputError, match=r"corpus\.parts must name train, valid, test; found"):
         corpus(parts={"train": "train"})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([["a"]], r"row 0: corpus\.column 'text' holds list"),
+        ([None, "", " "], r"no text here; corpus\.parts"),
+        (["да", "нет"], r"normalization text8 keeps, of 5 characters .*corpus\.normalize\.path="),
+    ],
+)
+def test_rows_without_text_are_no_corpus(asked, monkeypatch, content, words):
+    rows = Rows([{"text": text} for text in content])
+    monkeypatch.setattr(sys.modules["datasets"], "load_dataset", lambda *a, **b: rows)
+    with pytest.raises(InputError, match=rf"some/words/raw@abc123, part 'test'.*{words}"):
+        list(corpus().splits()["test"])
+
+
+def test_what_reading_raises_is_one_line(asked, monkeypatch):
+    def broken():
+        yield {"text": "Good"}
+        raise KeyError
+
+    rows = SimpleNamespace(select_columns=lambda columns: broken())
+    monkeypatch.setattr(sys.modules["datasets"], "load_dataset", lambda *a, **b: rows)
+    with pytest.raises(InputError, match=r"some/words/raw@abc123, part 'test': KeyError$"):
+        list(corpus().splits()["test"])
+    monkeypatch.setattr(sys.modules["datasets"], "load_dataset", lambda *a, **b: 1 / 0)
+    with pytest.raises(InputError, match=r"part 'test': ZeroDivisionError"):
+        list(corpus().splits()["test"])
