@@ -66,11 +66,12 @@ def tell(words: str) -> None:
         print(words, file=sys.stderr)
 
 
-def repeat(logs: str) -> None:
-    """Prints the first of what ranks have told."""
+def repeat(logs: str) -> bool:
+    """Prints the first of what ranks have told; returns whether one has told anything."""
     for path in sorted(Path(logs).rglob("error.json")):
         print(json.loads(path.read_text("utf-8"))["message"], file=sys.stderr)
-        return
+        return True
+    return False
 
 
 def explain(codes: Mapping[int, int], words: Mapping[int, str]) -> int:

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from tcsm.reporting.records import write_text
 from tcsm.training import optim
+from tcsm.training.interruption import noted
 
 T = TypeVar("T")
 PATIENCE = 600  # seconds; nothing that works comes near, however slow the machine
@@ -25,7 +26,8 @@ class Recipe(optim.Recipe):
     """A recipe with a gate, a folder.
 
     In the step that the file ``step`` there names, a process leaves a file ``PID`` and waits, once
-    in its life: SIGKILL ends it; after SIGTERM or SIGUSR1, or without that file, it goes on.
+    in its life: SIGKILL ends it; after a signal that asks for the machine, or without that file,
+    it goes on.
     """
 
     gate: str = field(kw_only=True)
@@ -39,7 +41,7 @@ class Recipe(optim.Recipe):
 
 def _wait(mark: Path) -> None:
     came = threading.Event()
-    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    former = {number: signal.getsignal(number) for number in noted()}
 
     def note(number: int, frame: FrameType | None) -> None:
         came.set()
@@ -53,7 +55,8 @@ def _wait(mark: Path) -> None:
     while mark.exists() and not came.wait(0.01):
         pass
     for number, handler in former.items():
-        signal.signal(number, handler)
+        if signal.getsignal(number) is note:  # else the run itself has put another in its place
+            signal.signal(number, handler)
 
 
 @dataclass(frozen=True)

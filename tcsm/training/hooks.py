@@ -1,6 +1,7 @@
 """What happens beside the descent: rows written, state saved, numbers checked before either."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tcsm.errors import InputError
+from tcsm.ranks import RESUME
 from tcsm.training.resume import Resumable
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Elapsed, Stopwatch
@@ -109,3 +111,9 @@ class Watch:
         self.state.elapsed = self.stopwatch.read()
         if self.hooks.resumable:
             self.hooks.resumable.save(self.state)
+
+    def say_stopped(self) -> None:
+        """Says on stderr where a signal has ended the run, and where its state is."""
+        kept = self.hooks.resumable
+        words = f"state saved in {kept.path}; {RESUME}" if kept else "nothing is kept"
+        print(f"tcsm: stopped after step {self.state.step}; {words}", file=sys.stderr, flush=True)

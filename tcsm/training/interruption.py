@@ -8,6 +8,9 @@ from types import FrameType
 
 from tcsm.ranks import PREEMPTED
 
+ALWAYS = (signal.SIGTERM, signal.SIGUSR1)  # schedulers send them; ignored in jobs of Snakemake
+PERSONAL = (signal.SIGINT, signal.SIGHUP)  # Ctrl-C, and a terminal that is closed
+
 
 class Preempted(SystemExit):
     """The machine was asked for; the state is saved, and the process exits with 75."""
@@ -16,18 +19,33 @@ class Preempted(SystemExit):
         super().__init__(PREEMPTED)
 
 
+def noted() -> tuple[signal.Signals, ...]:
+    """The signals that end a run after its step.
+
+    Ctrl-C and a closed terminal are not among them where they are ignored already: `nohup` and a
+    shell that starts a process in the background do so.
+    """
+    heard = (number for number in PERSONAL if signal.getsignal(number) is not signal.SIG_IGN)
+    return (*ALWAYS, *heard)
+
+
 @contextmanager
 def interruption() -> Iterator[Callable[[], bool]]:
-    """Tells whether SIGTERM or SIGUSR1 has come, instead of dying from it."""
+    """Tells whether one of these signals has come, instead of dying from it.
+
+    A second Ctrl-C ends the process at once.
+    """
     came = threading.Event()
 
     def note(number: int, frame: FrameType | None) -> None:
         came.set()
+        if number == signal.SIGINT:
+            signal.signal(number, former[signal.SIGINT])
 
     if threading.current_thread() is not threading.main_thread():
         yield came.is_set
         return
-    former = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    former = {number: signal.signal(number, note) for number in noted()}
     try:
         yield came.is_set
     finally:

@@ -14,18 +14,19 @@ import tempfile
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from tcsm import ranks
 from tcsm.errors import InputError
 from tcsm.training.devices import Devices
+from tcsm.training.interruption import noted
 
 if TYPE_CHECKING:
     from torch.distributed.launcher.api import LaunchConfig
 
 MEETING = "TCSM_MEETING"  # HOST:PORT/ID, where the agents of several nodes meet
 GRACE = 120  # seconds that ranks have to save their state once a signal has come
-SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
 
 
 def wanted(devices: Devices) -> bool:
@@ -72,10 +73,18 @@ def _everywhere(command: Sequence[str], nodes: int) -> int:
     srun = subprocess.Popen(
         ["srun", *tasks, "--kill-on-bad-exit=1", sys.executable, *command],
         env={**os.environ, MEETING: place},
+        stdin=subprocess.DEVNULL,
+        process_group=0,  # else a terminal sends it Ctrl-C, too, which kills its step
     )
-    for number in (signal.SIGTERM, signal.SIGUSR1):
+
+    def hand_on(number: int, frame: FrameType | None) -> None:
         # srun hands this one on to all nodes; SIGTERM would end it and kill its step
-        signal.signal(number, lambda *_: srun.send_signal(signal.SIGUSR1))
+        srun.send_signal(signal.SIGUSR1)
+        if number == signal.SIGINT:  # the second one shall end it at once
+            signal.signal(number, lambda *_: srun.terminate())
+
+    for number in noted():
+        signal.signal(number, hand_on)
     return srun.wait()
 
 
@@ -89,13 +98,18 @@ def _here(command: Sequence[str], devices: Devices, logs: str) -> int:
     try:
         elastic_launch(_config(devices, logs), sys.executable)(*command)
     except SignalException as caught:
-        ranks.repeat(logs)
-        return ranks.INTERRUPTED if caught.sigval == signal.SIGINT else ranks.PREEMPTED
+        lost = ranks.repeat(logs)  # whatever ends in good order says nothing to its agent
+        return ranks.INTERRUPTED if lost and caught.sigval == signal.SIGINT else ranks.PREEMPTED
     except ChildFailedError as error:
         found = {rank: failure.exitcode for rank, failure in error.failures.items()}
         words = {r: str(f.error_file_data["message"]) for r, f in error.failures.items()}
         return ranks.explain(found, words)
     return 0
+
+
+def _signals() -> str:
+    """The signals that the agent hands on to its ranks, as it takes them."""
+    return ",".join(number.name for number in (*noted(), signal.SIGQUIT))
 
 
 def _config(devices: Devices, logs: str) -> "LaunchConfig":
@@ -118,6 +132,6 @@ def _config(devices: Devices, logs: str) -> "LaunchConfig":
         local_addr=None if meeting else "localhost",
         max_restarts=0,
         logs_specs=DefaultLogsSpecs(log_dir=logs, redirects=silent),
-        signals_to_handle=SIGNALS,
+        signals_to_handle=_signals(),
         shutdown_timeout=GRACE,
     )

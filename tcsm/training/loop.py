@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +50,7 @@ def fit(
 
     Raises:
         InputError: loss or gradient is not finite; the last good checkpoint is kept.
-        Preempted: SIGTERM or SIGUSR1 came; the state was saved.
+        Preempted: SIGTERM, SIGUSR1, SIGINT or SIGHUP came; the state was saved.
     """
     net = devices.wrap(state.model.train())
     watch, guard = Watch(state, hooks), Guard(hooks)
@@ -68,9 +68,16 @@ def fit(
             if save:
                 watch.save()
             if stop and state.step < state.recipe.steps:
-                devices.meet()  # whoever ends ends the others, which may still be writing
-                raise Preempted
+                _stop(watch, devices)
     return state
+
+
+def _stop(watch: Watch, devices: Devices) -> NoReturn:
+    """Ends the process once all are here: one that ends earlier ends others while they write."""
+    devices.meet()
+    if devices.main:
+        watch.say_stopped()
+    raise Preempted
 
 
 def _due(state: TrainState, every: int) -> bool:

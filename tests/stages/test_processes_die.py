@@ -15,6 +15,9 @@ from tests.stages.house import House
 
 SLOW = ("trainer.steps=40", "trainer.log_every=1", "trainer.checkpoint_every=4")
 TWO = ("devices.processes=2", "devices.precision=fp32", "experiment=kjv/score", *SLOW)
+SAVED = (
+    "tcsm: stopped after step 9; state saved in {state}; start the same command again to resume"
+)
 SRUN = """#!/bin/bash
 while [[ $1 == --* ]]; do shift; done
 "$@" & one=$!
@@ -59,6 +62,10 @@ def warn_agent(agent: int) -> None:
     os.kill(agent, signal.SIGTERM)
 
 
+def press_ctrl_c(agent: int) -> None:
+    os.kill(agent, signal.SIGINT)
+
+
 @pytest.fixture(scope="module")
 def unbroken(house: House) -> Path:
     """The same in two processes that nobody disturbs."""
@@ -76,7 +83,8 @@ def unbroken(house: House) -> Path:
             1,
             "tcsm: error: process 1 died of SIGKILL; start the same command again to resume",
         ),
-        (warn_agent, 75, None),
+        (warn_agent, 75, SAVED),
+        (press_ctrl_c, 75, SAVED),
     ],
 )
 def test_they_end_together_and_go_on(
@@ -85,14 +93,15 @@ def test_they_end_together_and_go_on(
     gate: Gate,
     harm: Callable[[int], None],
     code: int,
-    said: str | None,
+    said: str,
 ) -> None:
     with waiting(own_house, gate) as agent:
         children = ranks(agent.pid).values()
         harm(agent.pid)
         lines = agent.communicate(timeout=PATIENCE)[1].splitlines()
     assert agent.returncode == code
-    assert [line for line in lines if "tok/s" not in line] == ([] if said is None else [said])
+    state = own_house.root / "scratch/broken/state.safetensors"
+    assert [line for line in lines if "tok/s" not in line] == [said.format(state=state)]
     until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
     assert not list((own_house.root / "scratch/broken").glob("launch-*"))
     gate.open()

@@ -65,16 +65,20 @@ def test_sigkill_between_weights_and_record(own_house: House) -> None:
     assert not own_house.unfinished()
 
 
-def test_a_stopped_run_goes_on_where_it_was(own_house: House, gate: Gate) -> None:
-    """SIGTERM asks for the machine: the state is saved after the step, and 75 says try again."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stopped_run_goes_on_where_it_was(
+    own_house: House, gate: Gate, number: signal.Signals
+) -> None:
+    """The machine is asked for: the state is saved after the step, and 75 says try again."""
     overrides = (*SLOW, "trainer.checkpoint_every=60")
     unbroken = own_house.good("train", *overrides, name="unbroken")
     gate.close(5)
     with own_house.started("train", *overrides, *gate.overrides, name="killed") as process:
         until(gate.waiting, process)
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=PATIENCE)
+        process.send_signal(number)
+        words = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 75
+    assert "tcsm: stopped after step 6; state saved in" in words
     scratch = own_house.root / "scratch/killed"
     assert lines(scratch / "metrics.jsonl") == 6
     done = own_house.run("train", *overrides, *gate.overrides, name="killed")

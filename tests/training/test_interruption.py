@@ -6,8 +6,10 @@ import pytest
 
 from tcsm.training.interruption import PREEMPTED, Preempted, interruption
 
+ASKING = [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP]
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+
+@pytest.mark.parametrize("number", ASKING)
 def test_a_signal_is_noted_and_the_former_handler_returns(number):
     former = signal.getsignal(number)
     with interruption() as interrupted:
@@ -34,3 +36,23 @@ def test_outside_the_main_thread_signals_are_left_alone():
     thread.start()
     thread.join()
     assert seen == [False]
+
+
+def test_a_second_ctrl_c_ends_at_once():
+    with interruption() as interrupted:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_what_nohup_ignores_stays_ignored(number):
+    former = signal.signal(number, signal.SIG_IGN)
+    try:
+        with interruption() as interrupted:
+            os.kill(os.getpid(), number)
+            assert not interrupted()
+    finally:
+        signal.signal(number, former)

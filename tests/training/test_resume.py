@@ -71,7 +71,7 @@ def test_killed_from_outside_at_random_moments_it_ends_the_same(processes, tmp_p
     assert_same_run(tmp_path / "out", unbroken)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP])
 def test_a_preempted_run_saves_its_step_and_exits_with_75(processes, tmp_path, unbroken, number):
     args = (tmp_path / "scratch", tmp_path / "out")
     assert child(processes, toy.run_killed_in_step, *args, 17, number) == PREEMPTED
