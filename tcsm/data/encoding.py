@@ -18,24 +18,31 @@ _UNMARKED = ("UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE")
 _CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
 
 
-def decode(content: bytes, file: str | Path) -> str:
+def decode(content: bytes, file: str | Path, where: str | None = None) -> str:
     """The UTF-8 text of a file's content, without a byte order mark at its beginning.
+
+    Args:
+        content: of the file, or a line of it.
+        file: where it lies.
+        where: the place in the file that a message names.
 
     Raises:
         InputError: another encoding, with the command that converts it, or a NUL byte.
     """
-    if name := wide_encoding(content[:HEAD]):
-        raise InputError(f"{file}: {name}, wanted UTF-8; {_convert(file, name)}")
+    head, where = content[:HEAD], where or str(file)
+    if name := wide_encoding(head):
+        raise InputError(f"{where}: {name}, wanted UTF-8; {_convert(file, name)}")
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
+        way = f"{_convert(file, 'LATIN1')} (or another encoding that it is in)"
         raise InputError(
-            f"{file}: not UTF-8 at byte {error.start} (0x{content[error.start]:02x}); "
-            f"{_convert(file, 'LATIN1')} (or another encoding that it is in)"
+            f"{where}: not UTF-8 at byte {error.start} (0x{content[error.start]:02x}); "
+            f"{'a binary file, no text' if is_binary(head) else way}"
         ) from None
     if (place := content.find(0)) >= 0:
         raise InputError(
-            f"{file}: a NUL byte at byte {place}, which no text holds; is the file damaged or "
+            f"{where}: a NUL byte at byte {place}, which no text holds; is the file damaged or "
             "binary? remove such bytes with: tr -d '\\000'"
         )
     return text.removeprefix(MARK)
@@ -53,25 +60,29 @@ def wide_encoding(head: bytes) -> str | None:
     for mark, name in _MARKS.items():
         if head.startswith(mark):
             return name
+    if 0 not in head:
+        return None
     if 4 * head.count(0) < len(head) and _is_plain(head.replace(b"\0", b"")):
-        return None  # UTF-8, with NUL bytes here and there or with none
+        return None  # UTF-8 with NUL bytes here and there
     scores = {name: _ascii(head, name) for name in _UNMARKED}
     best = max(scores, key=scores.__getitem__)
     return best if scores[best] else None
 
 
-def require_whole(text: str) -> None:
-    """Refuses half a surrogate pair, which is no character and has no UTF-8.
+def check_text(text: str, where: str) -> None:
+    """Refuses half a surrogate pair, which is no character and has no UTF-8, and NUL.
 
     Raises:
-        InputError: it names the first.
+        InputError: it names the place and the first of them.
     """
+    if (place := text.find("\0")) >= 0:
+        raise InputError(f"{where}: character {place} is NUL, which no text holds")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         half = ascii(text[error.start])[1:-1]
         raise InputError(
-            f"character {error.start} is {half}, half a surrogate pair; write the whole character"
+            f"{where}: character {error.start} is {half}, half a surrogate pair; write both"
         ) from None
 
 

@@ -4,15 +4,15 @@ Each becomes a row [winner | loser]: the prompt before both, then the separator 
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int64, Integer
 from torch import Tensor
 
+from tcsm.data.jsonl import Object, read_objects
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.signatures import near
@@ -46,54 +46,42 @@ def read_preferences(path: Path, tokenizer: Tokenizer, length: int) -> Preferenc
         InputError: it names the file, the line and what is wrong there.
     """
     rows, cut = [], 0
-    for number, line in enumerate(_lines(path), start=1):
+    for where, pair in read_objects(path, "preferences", KEYS):
         try:
-            texts = [tokenizer.encode(text) for text in _texts(line)]
+            texts = [_encoded(text, tokenizer) for text in _texts(pair)]
             row = [_fitted(tokens, length, tokenizer.separator) for tokens in texts]
             if (row[0] == row[1]).all():
                 raise InputError(f"both texts are the same in their first {length} tokens")
         except InputError as error:
-            raise InputError(f"{path}:{number}: {error}") from None
+            raise InputError(f"{where}: {error}") from None
         rows.append(np.concatenate(row))
         cut += sum(len(tokens) > length for tokens in texts)
     return Preferences(torch.from_numpy(np.stack(rows)), cut)
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """Its lines; only a line feed ends one, whatever else a text may hold."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"preferences: {path} cannot be read: {error.strerror}") from None
-    if not content:
-        raise InputError(f"{path}: found no line; a pair is one line of JSON")
-    for number, line in enumerate(content.removesuffix(b"\n").split(b"\n"), start=1):
-        try:
-            yield line.decode()
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}:{number}: not UTF-8 ({error.reason})") from None
-
-
-def _texts(line: str) -> list[str]:
+def _texts(pair: Object) -> list[str]:
     """The better and the worse text, each behind the prompt."""
-    try:
-        pair = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"not valid JSON ({error.msg} at character {error.pos})") from None
     _check(pair)
     return [pair.get("prompt", "") + pair[side] for side in SIDES]
 
 
-def _check(pair: object) -> None:
-    if not isinstance(pair, dict):
-        raise InputError(f"found {type(pair).__name__}, wanted an object with {', '.join(KEYS)}")
+def _encoded(text: str, tokenizer: Tokenizer) -> Integer[np.ndarray, "n"]:
+    try:
+        return tokenizer.encode(text)
+    except InputError as error:
+        raise InputError(
+            f"{error}; write the text in its symbols, or set tokenizer=bytes"
+        ) from None
+
+
+def _check(pair: Object) -> None:
     for key in pair:
         if key not in KEYS:
             raise InputError(f"{key!r} is no key of a pair; {near(key, KEYS)}")
     for key in KEYS:
         text = pair.get(key, "" if key == "prompt" else None)
         if not isinstance(text, str) or (key in SIDES and not text.strip()):
-            raise InputError(f"{key} must be a text, found {json.dumps(text)}")
+            raise InputError(f"{key} must be a text, found {json.dumps(text):.60}")
 
 
 def _fitted(tokens: np.ndarray, length: int, separator: int) -> np.ndarray:

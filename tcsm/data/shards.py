@@ -107,7 +107,8 @@ def pieces(documents: Iterable[str], tokenizer: Tokenizer, title: str) -> Iterat
         try:
             tokens = tokenizer.encode(text)
         except InputError as error:
-            raise InputError(f"corpus {title}: {error}") from error
+            way = "set corpus.normalize.path=tcsm.data.normalize.text8, or tokenizer=bytes"
+            raise InputError(f"corpus {title}: {error}; {way}") from error
         yield Piece(tokens, int(tokenizer.characters(tokens[None])[0]))
 
 

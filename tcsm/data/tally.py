@@ -17,11 +17,11 @@ class Tally:
 
     Args:
         normalize: which symbols are kept.
-        key: the part of the configuration that sets it, such as "corpus".
+        advice: what to set so that nothing is dropped.
     """
 
-    def __init__(self, normalize: Callable[[str], str], key: str) -> None:
-        self._normalize, self._key = normalize, key
+    def __init__(self, normalize: Callable[[str], str], advice: str) -> None:
+        self._normalize, self.advice = normalize, advice
         self._counts = np.zeros(sys.maxunicode + 1, dtype=np.int64)
         self._waiting: list[str] = []
         self.characters = 0
@@ -43,12 +43,6 @@ class Tally:
     def name(self) -> str:
         """That of the normalization."""
         return str(getattr(self._normalize, "__name__", type(self._normalize).__name__))
-
-    @property
-    def advice(self) -> str:
-        """What keeps every character."""
-        path = f"{self._key}.normalize.path=tcsm.data.normalize.verbatim"
-        return f"to keep all, set {path} and tokenizer=bytes"
 
     def dropped(self) -> Counter[str]:
         """How often each character was dropped."""

@@ -77,8 +77,8 @@ class Letters(Tokenizer):
         if tokens.size and tokens.max() == self.size:
             at = int(tokens.argmax())
             raise InputError(
-                f"the tokenizer 'letters' has no symbol {text[at]!r}, found at character {at}: "
-                "set corpus.normalize.path=tcsm.data.normalize.text8, or tokenizer=bytes"
+                f"the tokenizer 'letters' has no symbol {text[at]!r}, found at character {at}, "
+                "only a to z and the space"
             )
         return tokens
 

@@ -4,6 +4,7 @@ import re
 
 import torch
 
+from tcsm.data.encoding import check_text
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.samplers.given import Given
@@ -21,6 +22,7 @@ def known(template: str | None, tokenizer: Tokenizer, length: int) -> Given | No
     """
     if template is None:
         return None
+    check_text(template, "sampling.template")
     tokens, fixed = torch.zeros(length, dtype=torch.int64), torch.zeros(length, dtype=torch.bool)
     at = 0
     for part in re.findall(f"{BLANK}+|[^{BLANK}]+", template):
@@ -42,4 +44,4 @@ def _ids(part: str, tokenizer: Tokenizer) -> torch.Tensor:
     try:
         return torch.from_numpy(tokenizer.encode(part).astype("int64"))
     except InputError as error:
-        raise InputError(f"sampling.template: {error}") from None
+        raise InputError(f"sampling.template, in {part!r}: {error}") from None

@@ -3,6 +3,7 @@
 Writes ``classifier.safetensors``, and ``reward.json`` with how well it tells held-out texts apart.
 """
 
+import sys
 from pathlib import Path
 
 import torch
@@ -29,6 +30,8 @@ def main(cfg: DictConfig, out: Path) -> None:
     labels: Labels = build(cfg.labels)
     train: Training = build(cfg.classifier)
     examples = labels.half(cfg.half)
+    for note in labels.tally.notes():
+        print(f"tcsm: reward: {note}", file=sys.stderr)
     texts, held_out = examples["train"], examples["test"]
     classifier = train(texts.texts, texts.array)
     found, truth = classifier.log_odds(held_out.texts), held_out.array

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tcsm.data.encoding import decode, is_binary, require_whole, wide_encoding
+from tcsm.data.encoding import check_text, decode, is_binary, wide_encoding
 from tcsm.errors import InputError
 
 ENGLISH = "In the beginning\r\n"
@@ -64,6 +64,7 @@ def test_binary_is_what_holds_control_characters(content, binary):
 
 
 def test_half_a_pair_is_named():
-    require_whole("a 😀 is whole")
-    with pytest.raises(InputError, match=r"character 2 is \\ud800"):
-        require_whole("a \ud800")
+    check_text("a 😀 is whole", "here")
+    for text, half in (("a \ud800", r"\\ud800"), ("a \udcff", r"\\udcff"), ("a \0", "NUL")):
+        with pytest.raises(InputError, match=f"here: character 2 is {half}"):
+            check_text(text, "here")

@@ -54,7 +54,7 @@ def test_a_line_that_is_no_pair_is_told_by_its_number(tmp_path, line, words):
 
 
 def test_files_that_are_none(tmp_path):
-    with pytest.raises(InputError, match=r"preferences: .*gone cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"gone: cannot be read: No such file.* \(preferences\)"):
         read_preferences(tmp_path / "gone", Letters(), 4)
     (tmp_path / "odd").write_bytes(json.dumps(GOOD).encode() + b"\n\xff\n")
     with pytest.raises(InputError, match=r"odd:2: not UTF-8"):
@@ -62,3 +62,22 @@ def test_files_that_are_none(tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     with pytest.raises(InputError, match=r"empty: found no line"):
         read_preferences(tmp_path / "empty", Letters(), 4)
+
+
+@pytest.mark.parametrize("tokenizer", [Letters(), Bytes()])
+@pytest.mark.parametrize("key", ["prompt", "chosen", "rejected"])
+def test_half_a_surrogate_pair_is_named_with_any_tokenizer(tmp_path, tokenizer, key):
+    with pytest.raises(InputError, match=rf"pairs\.jsonl:2: {key}: character 1 is \\ud83d"):
+        read(tmp_path, GOOD, {**GOOD, key: "a\ud83d"}, tokenizer=tokenizer)
+
+
+def test_advice_names_what_the_verb_reads(tmp_path):
+    with pytest.raises(InputError, match=r"no symbol 'C'.*tokenizer=bytes") as caught:
+        read(tmp_path, {**GOOD, "chosen": "C"})
+    assert "normalize" not in str(caught.value)
+
+
+def test_marks_windows_lines_and_blank_ends_are_no_data(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\r\n\r\n")
+    assert read_preferences(path, Letters(), 4).rows.tolist() == [[1, 0, 2, 0, 3, 0, 0, 0]]

@@ -13,7 +13,7 @@ from tcsm.data.tally import Tally
 
 @given(st.lists(st.text()))
 def test_nothing_changes_and_everything_is_counted(texts):
-    count = Tally(text8, "corpus")
+    count = Tally(text8, "set this")
     assert [count(text) for text in texts] == [text8(text) for text in texts]
     assert count.characters == sum(map(len, texts))
     kept = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
@@ -25,7 +25,7 @@ def test_nothing_changes_and_everything_is_counted(texts):
 
 def test_counts_are_the_same_in_small_parts(monkeypatch):
     monkeypatch.setattr(tally, "_CHUNK", 4)
-    count = Tally(text8, "corpus")
+    count = Tally(text8, "set this")
     for text in ["a, b, c, d", "plain", ".", "e.f.g.h.i"]:
         count(text)
     assert count.dropped() == {",": 3, ".": 5}
@@ -33,8 +33,8 @@ def test_counts_are_the_same_in_small_parts(monkeypatch):
 
 
 def test_other_normalizations():
-    assert Tally(verbatim, "corpus").notes() == []
-    lower = Tally(lambda text: unicodedata.normalize("NFKC", text).lower(), "corpus")
+    assert Tally(verbatim, "set this").notes() == []
+    lower = Tally(lambda text: unicodedata.normalize("NFKC", text).lower(), "set this")
     lower("Ünïcode ﬁ!")
     assert lower.notes() == []
 
@@ -47,7 +47,7 @@ def test_other_normalizations():
     ],
 )
 def test_punctuation_is_said_calmly(text, words):
-    count = Tally(text8, "corpus")
+    count = Tally(text8, "set this")
     count(text)
     line = " ".join(count.notes())
     assert all(word in line for word in words)
@@ -57,8 +57,8 @@ def test_punctuation_is_said_calmly(text, words):
 
 @pytest.mark.parametrize("text", ["l'été à la plage " * 9, "{[(a)]}; " * 9, "слово word " * 9])
 def test_letters_or_much_is_a_warning_that_says_what_to_set(text):
-    count = Tally(text8, "labels")
+    count = Tally(text8, "set this")
     count(text)
     (line,) = count.notes()
-    for word in ("warning", "labels.normalize.path=tcsm.data.normalize.verbatim", "bytes"):
-        assert word in line
+    assert "warning" in line
+    assert line.endswith("; set this")

@@ -28,8 +28,23 @@ def test_what_does_not_fit_is_refused():
     known("abcd", Letters(), 4)
     with pytest.raises(InputError, match=r"must be 4 tokens or less, .* '_' ends at token 5"):
         known("abcd_", Letters(), 4)
-    with pytest.raises(InputError, match=r"sampling\.template: the tokenizer 'letters' has no"):
+    with pytest.raises(InputError, match=r"sampling\.template.*: the tokenizer 'letters' has no"):
         known("In_", Letters(), 4)
+
+
+@pytest.mark.parametrize("tokenizer", [Letters(), Bytes()])
+@pytest.mark.parametrize(
+    ("text", "character"), [("a\ud800_", r"1 is \\ud800"), ("a_\udcff", r"2 is \\udcff")]
+)
+def test_half_a_surrogate_pair_is_refused(tokenizer, text, character):
+    with pytest.raises(InputError, match=rf"sampling\.template: character {character}"):
+        known(text, tokenizer, 9)
+
+
+def test_advice_names_no_key_that_sampling_does_not_read():
+    with pytest.raises(InputError, match=r"in 'In': .*no symbol 'I'") as caught:
+        known("a_In", Letters(), 9)
+    assert "corpus" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,10 @@ from tcsm.errors import InputError
 Normalize = Callable[[str], str]
 Splits = dict[str, Iterable[str]]
 
+_KEEP_ALL = (
+    "to keep all, set corpus.normalize.path=tcsm.data.normalize.verbatim and tokenizer=bytes"
+)
+
 SPLITS = ("train", "valid", "test")
 
 
@@ -49,7 +53,7 @@ class Normalized(Corpus):
     @cached_property
     def tally(self) -> Tally:
         """The normalization, which counts what it drops."""
-        return Tally(self.normalize, "corpus")
+        return Tally(self.normalize, _KEEP_ALL)
 
     def notes(self) -> list[str]:
         """What the normalization dropped."""

@@ -8,11 +8,13 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Int64
 
 from tcsm.data.corpora.base import Normalize
+from tcsm.data.tally import Tally
 from tcsm.errors import InputError
 
 SPLITS = ("train", "test")
@@ -46,10 +48,12 @@ class Labels(ABC):
     """A source of labeled texts.
 
     Attributes:
+        normalize: which symbols are kept.
         length: characters of a piece; None for whole texts.
         held_out: share of the texts that a half keeps for its test.
     """
 
+    normalize: Normalize
     length: int | None
     held_out: float
 
@@ -67,6 +71,12 @@ class Labels(ABC):
             raise InputError(f"labels.length must be 1 or more, or null; found {self.length}")
         if not 0 < self.held_out < 1:
             raise InputError(f"labels.held_out must lie in (0, 1), found {self.held_out}")
+
+    @cached_property
+    def tally(self) -> Tally:
+        """The normalization, which counts what it drops."""
+        advice = "to keep all, set labels.normalize.path=tcsm.data.normalize.verbatim"
+        return Tally(self.normalize, advice)
 
     def pieces(self, texts: Iterable[str]) -> Iterator[str]:
         """What texts of one label are cut into: windows of each."""
@@ -114,17 +124,18 @@ def windows(text: str, length: int | None) -> Iterator[str]:
         yield text[start : start + length]
 
 
-def labeled(normalize: Normalize, text: object, label: object, where: str) -> tuple[str, int]:
+def labeled(tally: Tally, text: object, label: object, where: str) -> tuple[str, int]:
     """A row, checked.
 
     Raises:
         InputError: no text, or a label that is neither 0 nor 1.
     """
     if not isinstance(text, str):
-        raise InputError(f"{where}: its text is {text!r}, expected a string")
+        raise InputError(f"{where}: its text is {text!r:.60}, expected a string")
     if label not in (0, 1):
-        raise InputError(f"{where}: its label is {label!r}, expected 0 or 1")
-    kept = normalize(text)
+        raise InputError(f"{where}: its label is {label!r:.60}, expected 0 or 1")
+    kept = tally(text)
     if not kept:
-        raise InputError(f"{where}: nothing remains of its text {text[:40]!r}")
+        way = f" by normalization {tally.name}; {tally.advice}" if text.strip() else ""
+        raise InputError(f"{where}: nothing remains of its text {text[:40]!r}{way}")
     return kept, int(label == 1)

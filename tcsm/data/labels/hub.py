@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tcsm.data.corpora.base import Normalize
 from tcsm.data.corpora.hub import rows
 from tcsm.data.labels.base import Labels, labeled
+from tcsm.huggingface import one_line
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class HubLabels(Labels):
         """
         columns = [self.text, self.label]
         found = rows(self.name, self.config, self.part, self.revision, columns)
-        for number, row in enumerate(found):
-            where = f"{self.title}, row {number}"
-            yield labeled(self.normalize, row[self.text], row[self.label], where)
+        with one_line(f"labels {self.title}"):
+            for number, row in enumerate(found):
+                where = f"{self.title}, row {number}"
+                yield labeled(self.tally, row[self.text], row[self.label], where)

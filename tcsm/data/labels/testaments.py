@@ -35,7 +35,7 @@ class Testaments(Labels):
 
         text, ends = bible.scripture_content, bible.verse_end_indices
         for verse, start in bible.verse_start_indices.items():
-            yield self.normalize(text[start : ends[verse]]), int(verse > MATTHEW)
+            yield self.tally(text[start : ends[verse]]), int(verse > MATTHEW)
 
     def pieces(self, texts: Iterable[str]) -> Iterator[str]:
         """Windows of all verses together."""

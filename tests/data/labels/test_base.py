@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tcsm.data.labels.base import Labels, labeled, windows
 from tcsm.data.normalize import text8
+from tcsm.data.tally import Tally
 from tcsm.errors import InputError
 
 
@@ -17,6 +18,7 @@ class MadeUp(Labels):
     texts: tuple[tuple[str, int], ...] = field(repr=False)
     length: int | None = None
     held_out: float = 0.3
+    normalize = text8
     title = "made-up"
 
     def rows(self):
@@ -107,14 +109,15 @@ def test_windows_of_no_length_are_the_text():
         ("good", 2, "a file:7: its label is 2, expected 0 or 1"),
         ("good", "1", "a file:7: its label is '1', expected 0 or 1"),
         ("good", None, "a file:7: its label is None, expected 0 or 1"),
-        ("?!", 1, r"a file:7: nothing remains of its text '\?!'"),
+        ("?!", 1, r"a file:7: nothing remains of its text '\?!' by .*text8; set it"),
+        ("  ", 1, "a file:7: nothing remains of its text '  '$"),
     ],
 )
 def test_a_bad_row_is_refused(text, label, message):
     with pytest.raises(InputError, match=message):
-        labeled(text8, text, label, "a file:7")
+        labeled(Tally(text8, "set it"), text, label, "a file:7")
 
 
 @pytest.mark.parametrize(("label", "kept"), [(0, 0), (1, 1), (True, 1), (False, 0), (1.0, 1)])
 def test_a_good_row_is_normalized(label, kept):
-    assert labeled(text8, "It's 2!", label, "here") == ("it s two", kept)
+    assert labeled(Tally(text8, "set it"), "It's 2!", label, "here") == ("it s two", kept)

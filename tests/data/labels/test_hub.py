@@ -12,7 +12,7 @@ from tcsm.errors import InputError
 
 class Rows(list):
     def select_columns(self, columns):
-        return Rows([{name: row[name] for name in columns} for row in self])
+        return ({name: row[name] for name in columns} for row in self)
 
 
 @pytest.fixture
@@ -40,6 +40,12 @@ def test_rows(served):
 def test_a_row_without_a_label_is_told(served):
     served.append({"text": "Unsure", "label": -1})
     with pytest.raises(InputError, match=r"some/reviews/train@abc, row 2: its label is -1"):
+        list(labels().rows())
+
+
+def test_what_reading_raises_is_one_line(served):
+    served.append({"text": "No label"})
+    with pytest.raises(InputError, match=r"labels some/reviews/train@abc: KeyError: 'label'"):
         list(labels().rows())
 
 

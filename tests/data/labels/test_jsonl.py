@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tcsm.data.labels.jsonl import LabeledJsonl
-from tcsm.data.normalize import text8
+from tcsm.data.normalize import text8, verbatim
 from tcsm.errors import InputError
 
 GOOD = [{"text": f"Review {n} of A film", "label": n % 2, "stars": 3} for n in range(60)]
@@ -38,9 +38,9 @@ def test_other_keys_may_be_named(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("no json\n", r"a\.jsonl:3: not valid JSON \(Expecting value\)"),
+        ("no json\n", r"a\.jsonl:3: not valid JSON \(Expecting value at character 0\)"),
         ("\n", r"a\.jsonl:3: not valid JSON"),
-        ("[1]\n", r"a\.jsonl:3: found list, expected an object"),
+        ("[1]\n", r"a\.jsonl:3: found list, wanted an object with text, label"),
         ({"text": "a"}, r"a\.jsonl:3: no key 'label'; found text"),
         ({"label": 1}, r"a\.jsonl:3: no key 'text'; found label"),
         ({"text": None, "label": 1}, r"a\.jsonl:3: its text is None, expected a string"),
@@ -58,7 +58,7 @@ def test_a_bad_line_is_told_by_number_and_reason(tmp_path, line, message):
     ("name", "content", "message"),
     [
         ("none.jsonl", None, r"none\.jsonl: cannot be read: No such file.* \(labels\.path\)"),
-        ("a.jsonl", b'{"text": "\xff"}', r"a\.jsonl: cannot be read: .*can't decode byte"),
+        ("a.jsonl", b'{"text": "\xff"}', r"a\.jsonl:1: not UTF-8 at byte 10"),
         ("a.jsonl.gz", b"plain", r"a\.jsonl\.gz: cannot be read: Not a gzipped file"),
         (
             "b.jsonl.gz",
@@ -72,3 +72,19 @@ def test_a_bad_file_is_refused(tmp_path, name, content, message):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
         source(tmp_path / name).half(0)
+
+
+def test_half_a_surrogate_pair_is_named(tmp_path):
+    path = write(tmp_path / "a.jsonl", [*GOOD, {"text": "a\ud800", "label": 1}])
+    for normalize in (text8, verbatim):
+        with pytest.raises(InputError, match=r"a\.jsonl:61: text: character 1 is \\ud800"):
+            LabeledJsonl(path, "text", "label", normalize, None).half(0)
+
+
+def test_what_normalization_drops_is_counted(tmp_path):
+    labels = source(write(tmp_path / "a.jsonl", [{"text": "Très bon!", "label": 1}]))
+    list(labels.rows())
+    (line,) = labels.tally.notes()
+    for word in ("2 of 9", "text8", "'è'", "labels.normalize.path=tcsm.data.normalize.verbatim"):
+        assert word in line
+    assert "tokenizer" not in line
