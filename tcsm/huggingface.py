@@ -5,13 +5,21 @@ keys and attributes, panics of a Rust library, errors without a message. All bec
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
 from tcsm.errors import InputError
 
 MOST = 300  # characters of a reason: some errors list all models of the library
+DTYPES = ("float32", "bfloat16")
+_LAYER = re.compile(
+    r"\.\d+\.(?!.*(masked_bias|inv_freq|position_ids|attn\.bias|attention\.bias)$)"
+)
+_UNSAFE = (".bin", ".pt", ".pth", ".h5", ".msgpack", ".gguf")  # some of them could run code
 _ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 _PLAIN = (OSError, ValueError, RuntimeError)  # their message alone is a sentence
 
@@ -64,6 +72,85 @@ def from_pretrained(kind: Any, place: str, name: str, revision: str, **how: Any)
         if path.startswith(("/", "./", "../")) and not os.path.isdir(path):
             raise OSError("no such folder")
         return kind.from_pretrained(path, revision=revision, trust_remote_code=False, **how)
+
+
+def model(kind: str, key: str, name: str, revision: str, dtype: str = "float32") -> Any:  # noqa: ANN401
+    """A model in evaluation, every weight of which is from its files.
+
+    Args:
+        kind: a class of ``transformers``, such as "AutoModelForCausalLM".
+        key: where ``name`` and ``dtype`` stand in the configuration.
+        name: as for `from_pretrained`.
+        revision: the same.
+        dtype: of its weights, whatever they are saved in.
+
+    Raises:
+        InputError: it cannot be loaded; its weights are of another kind of file; a weight is
+            missing, of another shape, or no number; there are more layers in its files than in its
+            configuration.
+    """
+    if dtype not in DTYPES:
+        raise InputError(f"{key}.dtype must be {' or '.join(DTYPES)}, found {dtype}")
+    place = f"{key}.name: {name} cannot be loaded"
+    how = {"use_safetensors": True, "dtype": getattr(torch, dtype)}  # other files could run code
+    how |= {"output_loading_info": True, "ignore_mismatched_sizes": True}  # both are judged here
+    with one_line(place):
+        import transformers  # noqa: PLC0415  seconds to load
+
+        chosen = getattr(transformers, kind)
+        _require_safe_files(os.path.expanduser(name))
+    found, report = from_pretrained(chosen, place, name, revision, **how)
+    _require_whole(place, found, report)
+    for config in (found.config, found.config.get_text_config()):
+        config.use_cache = False  # texts are read whole
+    return found.eval()
+
+
+def places(model: Any) -> int | None:  # noqa: ANN401
+    """The most tokens that a model of ``transformers`` can place, None for any number."""
+    config = model.config.get_text_config()
+    most: object = getattr(config, "max_position_embeddings", None)
+    if not isinstance(most, int) or most < 1:
+        return None
+    for name, module in model.named_modules():
+        padding = getattr(module, "padding_idx", None)
+        if name.endswith("position_embeddings") and padding is not None:
+            return (
+                most - int(padding) - 1
+            )  # RoBERTa and its kin count from behind the one that pads
+    return most
+
+
+def _require_safe_files(folder: str) -> None:
+    """Raises OSError if a folder has weights, but not all of a model in safetensors."""
+    files = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    if "adapter_config.json" in files:
+        names = ", ".join(file for file in files if file.startswith("adapter"))
+        raise OSError(f"it holds an adapter ({names}); merge it into its base model and save that")
+    others = [file for file in files if file.endswith(_UNSAFE)]
+    if others and not any(file.endswith(".safetensors") for file in files):
+        raise OSError(f"it holds {others[0]}, but no .safetensors; save it anew as such")
+
+
+def _require_whole(place: str, model: Any, report: dict[str, Any]) -> None:  # noqa: ANN401
+    """Raises InputError unless files and model have the same weights, all of them numbers."""
+    kind = type(model).__name__
+    wrong = {
+        f"lacks what {kind} needs": report["missing_keys"],
+        f"has other shapes than its config.json says for {kind}": [
+            key for key, *_ in report["mismatched_keys"]
+        ],
+        f"has layers that its config.json does not give {kind}": [
+            key for key in report["unexpected_keys"] if _LAYER.search(key)
+        ],
+        "has weights that are no numbers": [
+            key for key, weight in model.named_parameters() if not weight.isfinite().all()
+        ],
+    }
+    for fault, keys in wrong.items():
+        if keys:
+            some = ", ".join(sorted(keys)[:3])
+            raise InputError(f"{place}: it {fault}: {some}{' …' if len(keys) > 3 else ''}")
 
 
 @contextmanager

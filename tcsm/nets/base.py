@@ -110,8 +110,17 @@ class Net(Network, ABC):
             logits: Tensor = self.head(hidden)[:count]
             return _at_once(logits, read, weight) if read and weight is not None else logits
         hidden = hidden[:count]
-        arguments = (self.head, read, weight, self.chunk, hidden, *self.head.parameters())
+        trained = (p for p in self.head.parameters() if p.requires_grad)
+        arguments = (self.head, read, weight, self.chunk, hidden, *trained)
         return SiteSum(*_InChunks.apply(*arguments))  # type: ignore[no-untyped-call]
+
+    def logits_in(
+        self, table: Float[Tensor, "R D"], x: Int[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """Logits at all sites, read with row x^i of a table in place of ``embedding``."""
+        arguments = (x, None, torch.ones_like(x, dtype=torch.bool))
+        logits: Tensor = torch.func.functional_call(self, {"embedding": table}, arguments)
+        return logits
 
 
 def _rounded(rows: Int[Tensor, "n"], sites: int) -> Int[Tensor, "m"]:
@@ -142,7 +151,8 @@ class _InChunks(torch.autograd.Function):
             reading, (by_chunk, *by_parameter) = _with_gradient(head, read, weight, hidden, chunk)
             readings.append(reading)
             by_hidden[chunk] = by_chunk
-            torch._foreach_add_(sums, by_parameter)
+            if sums:
+                torch._foreach_add_(sums, by_parameter)
         ctx.save_for_backward(by_hidden, *sums)
         loss, cross_entropy = (torch.cat(parts) for parts in zip(*readings, strict=True))
         ctx.mark_non_differentiable(loss, cross_entropy)
@@ -163,10 +173,9 @@ def _with_gradient(
         given = read.gradient(logits.detach(), chunk)
         reading = read(logits if given is None else logits.detach(), chunk)
         share = weight[chunk].to(reading.loss.dtype)
-        inputs = [part, *head.parameters()]
-        if given is None:
-            gradients = torch.autograd.grad((share * reading.loss).sum(), inputs)
-        else:
-            by_logits = (share[:, None] * given).to(logits.dtype)
-            gradients = torch.autograd.grad(logits, inputs, by_logits)
+        inputs = [part, *(p for p in head.parameters() if p.requires_grad)]
+        output, by_output = (share * reading.loss).sum(), None
+        if given is not None:
+            output, by_output = logits, (share[:, None] * given).to(logits.dtype)
+        gradients = torch.autograd.grad(output, inputs, by_output, materialize_grads=True)
     return Reading(reading.loss.detach(), reading.cross_entropy.detach()), gradients

@@ -1,9 +1,12 @@
 """Networks of the library `transformers` over our alphabet: GPT-2 and BERT, fresh or pretrained.
 
-A checkpoint numbers its tokens in its own way: ``tokens[v]`` is its number of our state v. Its
-embeddings of these states become our table ``embedding``; its logits lose all other columns.
+A checkpoint numbers its tokens in its own way: ``tokens[v]`` is its number of our state v. It
+reads these numbers through its own embedding, which may scale or drop; its logits lose all other
+columns.
 """
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,22 +15,24 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tcsm import huggingface
 from tcsm.errors import InputError
 from tcsm.nets.base import Net
+from tcsm.nets.probe import check_sight
 
 
 class Hub(Net):
     """A model with a language-modeling head, seen as a network of ours.
 
     Args:
-        lm: takes ``inputs_embeds`` and returns ``logits``, as all of the library do.
-        tokens: its number of each of our states, the V clean ones first.
+        lm: takes ``input_ids`` and returns ``logits``, as all of the library do.
+        tokens: its number of each of our states, the V clean ones first; these differ.
         vocabulary: V.
         causal: whether it sees the past alone.
         around: its numbers of what it wants before and after a text, such as [CLS] and [SEP].
 
     Raises:
-        InputError: a number that it does not know, or fewer than V.
+        InputError: a number that it does not know, one that stands for two tokens, fewer than V.
     """
 
     def __init__(
@@ -39,39 +44,87 @@ class Hub(Net):
         around: tuple[Sequence[int], Sequence[int]] = ((), ()),
     ) -> None:
         super().__init__()
-        table: Tensor = lm.get_input_embeddings().weight  # type: ignore[operator]
-        known = [*tokens, *around[0], *around[1]]
-        if len(tokens) < vocabulary or not all(0 <= token < len(table) for token in known):
-            raise InputError(
-                f"net.tokens must be {vocabulary} or more numbers below {len(table)}, found "
-                f"{len(tokens)}, the largest {max(known, default=None)}"
-            )
-        self.vocabulary, self.states = vocabulary, len(tokens)
+        self.lm, self.vocabulary, self.states = lm, vocabulary, len(tokens)
         self.causal, self.timed, self.chunk, self.head = causal, False, None, nn.Identity()
-        self.embedding = nn.Parameter(table.detach()[list(tokens)].clone())
-        before, after = (table.detach()[list(part)].clone() for part in around)
-        self.register_buffer("before", before)
-        self.register_buffer("after", after)
-        self.register_buffer("columns", torch.tensor(list(tokens)[:vocabulary]))
-        places: int | None = getattr(lm.config, "max_position_embeddings", None)
-        self.longest = None if places is None else places - len(before) - len(after)
-        lm.set_input_embeddings(nn.Identity())  # type: ignore[operator]
-        self.lm = lm
+        _require_numbers(tokens, vocabulary, around, len(self._table.weight))
+        self._table.padding_idx = None  # a state that it pads with learns as the others do
+        for name, part in zip(("numbers", "before", "after"), (tokens, *around), strict=True):
+            self.register_buffer(name, torch.tensor(list(part), dtype=torch.int64), False)
+        places = huggingface.places(lm)
+        self.longest = None if places is None else places - sum(map(len, around))
+
+    numbers: Tensor
+    before: Tensor
+    after: Tensor
+
+    @property
+    def embedding(self) -> Float[Tensor, "S D"]:
+        """What the model makes of each of our states before its first layer."""
+        rows: Tensor = self._table(self.numbers)
+        return rows
+
+    @property
+    def _table(self) -> Any:  # noqa: ANN401  an embedding of the library, of any class
+        return self.lm.get_input_embeddings()  # type: ignore[operator]
 
     def features(
         self, x: Int[Tensor, "B L"], t: Tensor | None, rows: Int[Tensor, "n"]
     ) -> Float[Tensor, "n V"]:
         """Its logits; the head changes nothing."""
-        inner = functional.embedding(x, self.embedding)
-        parts = [self._spread(self.before, x), inner, self._spread(self.after, x)]
-        logits = self.lm(inputs_embeds=torch.cat(parts, 1)).logits
-        first = len(self.before)  # type: ignore[arg-type]
-        ours: Tensor = logits[:, first : first + x.shape[1], self.columns]
+        before, after = (part.expand(len(x), -1) for part in (self.before, self.after))
+        logits = self.lm(input_ids=torch.cat([before, self.numbers[x], after], 1)).logits
+        first, columns = len(self.before), self.numbers[: self.vocabulary]
+        ours: Tensor = logits[:, first : first + x.shape[1], columns]
         return ours.flatten(0, 1).index_select(0, rows)
 
-    def _spread(self, part: Tensor | nn.Module, x: Tensor) -> Tensor:
-        assert isinstance(part, Tensor)
-        return part.expand(len(x), -1, -1)
+    def logits_in(
+        self, table: Float[Tensor, "R D"], x: Int[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """Logits at all sites, read with row x^i of a table in place of a token's embedding."""
+        first, inner = len(self.before), functional.embedding(x, table)
+        behind = first + x.shape[1]
+
+        def put(_: nn.Module, __: Any, out: Tensor) -> Tensor:  # noqa: ANN401
+            return torch.cat([out[:, :first], inner.to(out.dtype), out[:, behind:]], 1)
+
+        pad = getattr(self.lm.config, "pad_token_id", None)  # positions may leave it out
+        state = next(v for v, number in enumerate(self.numbers.tolist()) if number != pad)
+        hook = self._table.register_forward_hook(put)
+        try:
+            logits: Tensor = self(torch.full_like(x, state), None, torch.ones_like(x).bool())
+        finally:
+            hook.remove()
+        return logits
+
+
+def _require_head(config: Any, name: str) -> None:  # noqa: ANN401
+    """Raises InputError if a checkpoint was saved by a model that writes no tokens.
+
+    Its files may hold all weights all the same, where the head is that of the embedding.
+    """
+    saved = (getattr(config, "architectures", None) or [""])[0]
+    if re.search(r"(?<!LMHead)Model$|Classification$|Answering$|Choice$|Prediction$", saved):
+        raise InputError(
+            f"net.name: {name} is of a {saved}, as its config.json says, which has no head for "
+            "tokens; take a checkpoint that was saved with one"
+        )
+
+
+def _require_numbers(
+    tokens: Sequence[int], vocabulary: int, around: tuple[Sequence[int], Sequence[int]], size: int
+) -> None:
+    """Raises InputError unless all numbers are below ``size`` and clean tokens have their own."""
+    known = [*tokens, *around[0], *around[1]]
+    if len(tokens) < vocabulary or not all(0 <= token < size for token in known):
+        raise InputError(
+            f"net.tokens must be {vocabulary} or more numbers below {size}, found "
+            f"{len(tokens)}, the largest {max(known, default=None)}"
+        )
+    twice = [token for token, count in Counter(tokens[:vocabulary]).items() if count > 1]
+    if twice:
+        raise InputError(
+            f"net.tokens: {twice[0]} stands for several tokens; each needs a number of its own"
+        )
 
 
 class GPT2(Hub):
@@ -124,11 +177,17 @@ class BERT(Hub):
         )
         lm = BertForMaskedLM(config)
         lm.cls.predictions.bias.requires_grad_(False)  # a second one, which its forward passes by
+        lm.config.pad_token_id = (
+            None  # nothing is padded; it would warn of texts that begin with 0
+        )
         super().__init__(lm, range(vocabulary + 1), vocabulary, causal=False)
 
 
 class Pretrained(Hub):
     """A checkpoint of the Hub or of a local folder; in safetensors, other files could run code.
+
+    It is tried once: its logits must be numbers, and the last token move earlier ones as
+    ``causal`` says.
 
     Args:
         name: of the repository, or a folder.
@@ -139,9 +198,10 @@ class Pretrained(Hub):
         before: its numbers of what it wants before a text.
         after: and after it.
         revision: the branch, tag or commit on the Hub.
+        dtype: of its weights here, whatever they are saved in.
 
     Raises:
-        InputError: no such checkpoint.
+        InputError: no such checkpoint, or not all of it; it is of another kind.
     """
 
     def __init__(  # noqa: PLR0913 (a checkpoint has that many customs)
@@ -155,19 +215,16 @@ class Pretrained(Hub):
         before: Sequence[int] = (),
         after: Sequence[int] = (),
         revision: str = "main",
+        dtype: str = "float32",
     ) -> None:
-        import transformers  # noqa: PLC0415 (seconds to load)
-
-        kind: Any = (
-            transformers.AutoModelForCausalLM if causal else transformers.AutoModelForMaskedLM
-        )
-        try:
-            lm = kind.from_pretrained(
-                name, revision=revision, use_safetensors=True, trust_remote_code=False
-            )
-        except (OSError, ValueError) as error:
+        if tokens is not None and len(tokens) != vocabulary:
             raise InputError(
-                f"net.name: {name} cannot be loaded: {error}".split("\n")[0]
-            ) from None
+                f"net.tokens must be {vocabulary} numbers, one a clean token, found {len(tokens)}"
+            )
+        kind = "AutoModelForCausalLM" if causal else "AutoModelForMaskedLM"
+        lm = huggingface.model(kind, "net", name, revision, dtype)
         clean = range(vocabulary) if tokens is None else tokens
         super().__init__(lm, [*clean, extra], vocabulary, causal, (before, after))
+        _require_head(lm.config, name)
+        with huggingface.one_line(f"net.name: {name} cannot be asked"), huggingface.quiet():
+            check_sight(self, name)

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
@@ -11,7 +13,8 @@ from tcsm.config import build, load
 from tcsm.data.tokenfile import TokenFile, open_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
-from tcsm.nets.base import Network
+from tcsm.huggingface import one_line
+from tcsm.nets.base import Net, Network
 from tcsm.objectives.base import Objective
 from tcsm.outcomes import FILES
 from tcsm.posteriors.explicit import Explicit
@@ -35,34 +38,76 @@ def open_split(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> TokenFile:
     return tokens
 
 
-def build_model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
+def build_model(cfg: DictConfig, tokenizer: Tokenizer, key: str = "model") -> nn.Module:
     """The model of a run, its sizes held against the tokenizer's.
+
+    Args:
+        cfg: has the model's own configuration as ``model``.
+        tokenizer: of the run.
+        key: where the user finds the model's configuration.
 
     Raises:
         InputError: network or source count other tokens than the tokenizer has; the reference
             that a model corrects cannot be loaded.
     """
-    model: nn.Module = build(cfg.model)
+    with _below(key):
+        model: nn.Module = build(cfg.model)
     net = bare(model)
     path = getattr(model, "path", None)
     states: int = tokenizer.size + 1 if path is None else path.source.states
-    sizes = {"model.net.vocabulary": net.vocabulary}
+    sizes = {f"{key}.net.vocabulary": net.vocabulary}
     if path is not None:
-        sizes["model.path.source.vocabulary"] = path.source.vocabulary
-    for key, size in sizes.items():
+        sizes[f"{key}.path.source.vocabulary"] = path.source.vocabulary
+    for name, size in sizes.items():
         if size != tokenizer.size:
             raise InputError(
-                f"{key} must be {tokenizer.size}, the size of tokenizer {tokenizer.name}, "
+                f"{name} must be {tokenizer.size}, the size of tokenizer {tokenizer.name}, "
                 f"found {size}"
             )
     if net.states < states:
         raise InputError(
-            f"model.net.extra must be {states - net.vocabulary} or more, room for the mask or the "
+            f"{key}.net.extra must be {states - net.vocabulary} or more, room for the mask or the "
             f"start symbol, found {net.states - net.vocabulary}"
         )
+    _require_width(net, key, OmegaConf.select(cfg, "data.length") or 2)
     if isinstance(model, Joint | Explicit):
         load_reference(cfg, model)
     return model
+
+
+@contextmanager
+def _below(key: str) -> Iterator[None]:
+    """Errors of the keys of a network, which is itself below another key."""
+    try:
+        yield
+    except InputError as error:
+        if key == "model" or not str(error).startswith("net."):
+            raise
+        raise InputError(f"{key}.{error}") from error
+
+
+@torch.no_grad()
+def _require_width(net: Network, key: str, length: int) -> None:
+    """Hold the columns of a network's logits against its clean tokens; one site is asked.
+
+    Raises:
+        InputError: there are others, such as one for the mask; the network fails.
+    """
+    if not isinstance(net, Net):
+        return
+    x = torch.zeros(1, min(length, net.longest or length), dtype=torch.int64)
+    t = torch.full((1,), 0.5) if net.timed else None
+    modes = {module: module.training for module in net.modules()}
+    name = type(net).__name__
+    with one_line(f"{key}.net: {name} cannot read {x.shape[1]} tokens"), torch.random.fork_rng([]):
+        width = net.eval()(x, t, x.bool().index_fill(1, x[0, :1], True)).shape[-1]
+    for module, training in modes.items():
+        module.training = training
+    if width != net.vocabulary:
+        raise InputError(
+            f"{key}.net: {name} gives {width} logits a site, wanted {net.vocabulary}, one a clean "
+            "token: the mask or the start symbol is read, never written"
+        )
 
 
 def require_tokens(objective: Objective, tokenizer: Tokenizer) -> None:

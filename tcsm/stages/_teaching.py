@@ -10,6 +10,7 @@ from torch import nn
 from tcsm.config import build
 from tcsm.data.tokenizers import HuggingFace, Tokenizer
 from tcsm.errors import InputError
+from tcsm.huggingface import one_line, quiet
 from tcsm.objectives.base import Objective, Referenced, as_posterior
 from tcsm.objectives.soft import SoftDistributionMatching
 from tcsm.process.sources import Mask
@@ -106,15 +107,29 @@ def lent(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module:
     if cfg.teacher_run is not None:
         return of_run("teacher_run", cfg, tokenizer, devices)
     _same_numbers(cfg, tokenizer)
-    model = build_model(OmegaConf.create({"model": cfg.pretrained}), tokenizer)
-    return _frozen(model.to(devices.device).eval(), cfg)
+    model = build_model(OmegaConf.create({"model": cfg.pretrained}), tokenizer, "pretrained")
+    return _asked(_frozen(model.to(devices.device).eval(), cfg), cfg)
+
+
+@torch.no_grad()
+def _asked(model: nn.Module, cfg: DictConfig) -> nn.Module:
+    """A checkpoint's model that has read one text of the wanted length.
+
+    Raises:
+        InputError: it fails, e.g. for a length that it cannot place.
+    """
+    x = torch.zeros(1, cfg.data.length, dtype=torch.int64, device=next(model.parameters()).device)
+    place = f"pretrained.net.name: {cfg.pretrained.net.name} cannot read data.length="
+    with one_line(f"{place}{cfg.data.length} tokens"), quiet():
+        bare(model)(x, None, torch.ones_like(x, dtype=torch.bool))
+    return model
 
 
 def _same_numbers(cfg: DictConfig, tokenizer: Tokenizer) -> None:
     """A checkpoint that counts as we do must come with our tokenizer, if that is of its kind."""
     name, tokens = cfg.pretrained.net.name, cfg.pretrained.net.get("tokens")
     if tokens is None and isinstance(tokenizer, HuggingFace):
-        theirs = HuggingFace(name, tokenizer.size)
+        theirs = HuggingFace(name, tokenizer.size, cfg.pretrained.net.get("revision", "main"))
         if theirs.fingerprint != tokenizer.fingerprint:
             raise InputError(
                 f"pretrained.net.name: {name} has another tokenizer than {tokenizer.name}"

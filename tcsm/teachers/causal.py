@@ -86,11 +86,28 @@ class Taylor(Teacher):
 
     x^i counts twice, as input of later predictions and as the label of its own. Exact where log
     p₁ is linear in the embeddings, else of second order in the step between two of them.
+
+    Raises:
+        InputError: the network reads more of a token than its embedding.
     """
 
     def __init__(self, model: LeftToRight) -> None:
         super().__init__()
         self.model = model
+        self._require_embeddings()
+
+    @torch.no_grad()
+    def _require_embeddings(self) -> None:
+        """Raises InputError if the network reads more of a token than its embedding."""
+        table = self.model.embedding
+        x = torch.arange(2, device=table.device)[None] % len(table)
+        by_token = self.model.log_next(x, torch.ones_like(x, dtype=torch.bool))
+        by_embedding = self.model.log_next_of(table[x])[0]
+        if not torch.allclose(by_embedding, by_token, rtol=1e-3, atol=1e-3):
+            raise InputError(
+                "teacher=taylor: the network reads more of a token than its embedding, whose "
+                "gradient is asked; take teacher=exact, top_k or one_sided"
+            )
 
     def log_conditionals(
         self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]

@@ -13,7 +13,7 @@ class LeftToRight(nn.Module):
     """An autoregressive model, as its teachers ask it.
 
     Args:
-        model: its network keeps all its states in a parameter ``embedding``.
+        model: its network has a row for each of its states in ``embedding``.
     """
 
     def __init__(self, model: Autoregressive) -> None:
@@ -41,8 +41,7 @@ class LeftToRight(nn.Module):
         own = torch.cat([start.detach(), embedded.flatten(0, 1)])
         ids = torch.arange(1, 1 + batch * length, device=embedded.device).view(batch, length)
         ids = torch.cat([torch.zeros_like(ids[:, :1]), ids[:, :-1]], 1)
-        arguments = (ids, None, torch.ones_like(ids, dtype=torch.bool))
-        logits = torch.func.functional_call(net, {"embedding": own}, arguments)
+        logits = net.logits_in(own, ids)
         return torch.log_softmax(logits.double(), -1).view(batch, length, -1)
 
     def log_after(

@@ -42,7 +42,9 @@ def test_it_is_a_network_and_all_of_it_learns(kind):
     assert moved.tolist() == [not net.causal, not net.causal, True, True]
     assert_close(net(X, None, SITES), logits(net, X)[SITES])
     logits(net, X).pow(2).sum().backward()
-    assert net.embedding.grad is not None
+    read = net.lm.get_input_embeddings().weight.grad.abs().amax(-1) > 0
+    assert read.tolist() == [True, True, True, False]
+    assert net.embedding.tolist() == net.lm.get_input_embeddings().weight.tolist()
 
 
 @pytest.mark.parametrize("kind", [GPT2, BERT])
@@ -111,7 +113,7 @@ def test_a_checkpoint_is_that_of_a_commit(monkeypatch, tmp_path):
 
     def load(name, **how):
         asked.update(how, name=name)
-        return kind.from_pretrained(tmp_path)
+        return kind.from_pretrained(tmp_path, output_loading_info=True)
 
     monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", load)
     Pretrained(name="some/model", revision="abc", extra=3, vocabulary=V, causal=True)

@@ -112,7 +112,7 @@ def test_an_unknown_label_is_told(sentiment, label):
 
 def test_a_missing_checkpoint_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(InputError, match=r"reward\.name: .*none is no folder of a classifier"):
+    with pytest.raises(InputError, match=r"reward\.name: .*none cannot be loaded"):
         scores(HubClassifier(str(tmp_path / "none"), 0), TEXTS)
 
 
@@ -120,7 +120,7 @@ def test_a_model_without_a_classifier_is_told(tmp_path):
     """Such a checkpoint would load with a head of random numbers."""
     model, _ = save(tmp_path)
     model.bert.save_pretrained(tmp_path)
-    with pytest.raises(InputError, match=r"is no classifier, it lacks classifier\.bias"):
+    with pytest.raises(InputError, match=r"reward\.name: .*lacks .*: classifier\.bias"):
         scores(HubClassifier(str(tmp_path), 0), TEXTS)
 
 
