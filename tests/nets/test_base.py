@@ -109,3 +109,76 @@ def test_no_site_at_all_costs_nothing_and_has_a_gradient(chunk):
     result.total.backward()
     assert result.total == 0
     assert (net.table.grad == 0).all()
+
+
+class Tied(Small):
+    """The head is the table, as where embeddings are tied."""
+
+    def __init__(self, chunk=None):
+        super().__init__(chunk)
+        self.head = nn.Linear(D, V, bias=False).double()
+        self.head.weight = self.table
+        self.head.register_forward_hook(lambda _, inputs, __: self.seen.append(len(inputs[0])))
+
+
+class Headless(Small):
+    """Features are logits: the head has no parameters."""
+
+    def __init__(self, chunk=None):
+        super().__init__(chunk)
+        self.table = nn.Parameter(torch.randn(V, V, dtype=torch.float64))
+        self.head = nn.Identity()
+
+
+def frozen_head(net):
+    net.head.requires_grad_(False)
+
+
+def frozen_bias(net):
+    net.head.bias.requires_grad_(False)
+
+
+def frozen_body(net):
+    net.table.requires_grad_(False)
+
+
+def spare_parameter(net):
+    net.head.register_parameter("spare", nn.Parameter(torch.ones(2, dtype=torch.float64)))
+
+
+@pytest.mark.parametrize("read", [CrossEntropy, WithGradient])
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        (Tied, None),
+        (Headless, None),
+        (Small, frozen_head),
+        (Small, frozen_bias),
+        (Small, frozen_body),
+        (Small, spare_parameter),
+    ],
+)
+def test_any_head_may_be_read_in_chunks(kind, change, read):
+    found = []
+    for chunk in (None, 2):
+        torch.manual_seed(0)
+        net = kind(chunk)
+        if change:
+            change(net)
+        x = torch.arange(B * L).view(B, L) % V
+        labels = x[SITES].roll(1)
+        weight = torch.linspace(0.1, 1, len(labels), dtype=torch.float64)
+        result = net(x, None, SITES, read(labels), weight)
+        result.total.backward()
+        found.append([*result, *(p.grad for p in net.parameters())])
+    for whole, chunked in zip(*found, strict=True):
+        assert (whole is None) == (chunked is None) or not chunked.any()
+        if whole is not None:
+            assert_close(chunked, whole)
+
+
+def test_a_network_without_anything_to_learn_is_read_in_chunks():
+    net = Small(2).requires_grad_(False)
+    x, labels = torch.zeros(B, L).long(), torch.zeros(int(SITES.sum())).long()
+    result = net(x, None, SITES, CrossEntropy(labels), torch.ones(len(labels)))
+    assert not result.total.requires_grad

@@ -133,3 +133,144 @@ def test_a_missing_device_is_told(sentiment):
 def test_bad_sizes_are_refused(key):
     with pytest.raises(InputError, match=rf"reward\.{key} must be 1 or more, found 0"):
         HubClassifier("any", 0, **{key: 0})
+
+
+def words(folder, **settings):
+    """A tokenizer of words, as a file that does not say what model it is of."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    inner = Tokenizer(models.WordLevel(dict(zip(WORDS, range(10), strict=True)), "[UNK]"))
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="[SEP]", **settings)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def writer(folder, kind="Llama", dtype=torch.float32, **settings):
+    """A classifier on top of a model that writes: it reads the label off the last token."""
+    import transformers
+
+    torch.manual_seed(0)
+    size = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+    size |= {"num_key_value_heads": 2} if kind == "Llama" else {}
+    size |= {"intermediate_size": 16, "max_position_embeddings": 12, "initializer_range": 1.0}
+    tokens = {"vocab_size": 10, "pad_token_id": None, "bos_token_id": 2, "eos_token_id": 3}
+    config = getattr(transformers, f"{kind}Config")(**(size | tokens | settings))
+    model = getattr(transformers, f"{kind}ForSequenceClassification")(config).eval()
+    model.to(dtype).save_pretrained(folder)
+    return model
+
+
+MANY = [
+    "good film",
+    "bad",
+    "a bad film a good film",
+    "b",
+    "good",
+    "a b a b a b a b",
+    "film film a",
+]
+
+
+@pytest.mark.parametrize("kind", ["Llama", "GPTNeoX", "Roberta"])
+@pytest.mark.parametrize("side", ["left", "right"])
+@torch.no_grad()
+def test_a_reward_does_not_depend_on_the_others(tmp_path, kind, side):
+    """Whatever side its tokenizer pads on; the numbers are those of each text alone."""
+    settings = {"pad_token_id": 0} if kind == "Roberta" else {}
+    model = writer(tmp_path, kind, **settings)
+    tokenizer = words(tmp_path, padding_side=side, pad_token="[PAD]")
+    alone = [model(input_ids=tokenizer(t, return_tensors="pt")["input_ids"]).logits for t in MANY]
+    z = torch.cat(alone).double()
+    reward = HubClassifier(str(tmp_path), 1)
+    for batch in (1, 3, 64):
+        some = torch.from_numpy(scores(HubClassifier(str(tmp_path), 1, batch=batch), MANY))
+        assert_close(some, z[:, 1] - z[:, 0], atol=1e-5, rtol=1e-5)
+    assert_close(scores(reward, MANY[::-1])[::-1].copy(), some.numpy(), atol=1e-5, rtol=1e-5)
+
+
+def test_a_text_without_tokens_has_a_reward_of_its_own(tmp_path):
+    writer(tmp_path)
+    words(tmp_path)
+    reward = HubClassifier(str(tmp_path), 1)
+    assert scores(reward, ["", *MANY])[0] == pytest.approx(scores(reward, [""])[0], abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_it_is_asked_in_float32_unless_another_is_asked_for(tmp_path, dtype):
+    writer(tmp_path, dtype=dtype)
+    words(tmp_path)
+    reward = HubClassifier(str(tmp_path), 1)
+    assert {p.dtype for p in reward.model.parameters()} == {torch.float32}
+    together, alone = scores(reward, MANY), [scores(reward, [text])[0] for text in MANY]
+    assert together.tolist() == pytest.approx(alone, abs=1e-5)
+    asked = HubClassifier(str(tmp_path), 1, dtype="bfloat16")
+    assert scores(asked, MANY).tolist() == pytest.approx(together.tolist(), abs=0.5)
+    with pytest.raises(InputError, match=r"reward\.dtype must be .*found half"):
+        scores(HubClassifier(str(tmp_path), 1, dtype="half"), MANY)
+
+
+def test_a_text_is_cut_where_the_positions_end(tmp_path):
+    """Twelve rows of positions, of which RoBERTa leaves out two."""
+    writer(tmp_path, "Roberta", pad_token_id=1)
+    words(tmp_path, pad_token="[UNK]")
+    reward = HubClassifier(str(tmp_path), 1)
+    long, cut = "good film " * 50, "good film " * 5
+    assert scores(reward, [long]) == pytest.approx(scores(reward, [cut]))
+    assert scores(reward, [cut]) != pytest.approx(scores(reward, ["good film " * 4]))
+
+
+def test_several_values_of_a_regression_have_no_odds(tmp_path):
+    model, tokenizer = save(tmp_path, num_labels=3, problem_type="regression")
+    with pytest.raises(InputError, match=r"reward\.odds: found true, .*regression of 3"):
+        scores(HubClassifier(str(tmp_path), 1), TEXTS)
+    found = scores(HubClassifier(str(tmp_path), 1, odds=False), TEXTS)
+    assert found.tolist() == pytest.approx(logits(model, tokenizer)[:, 1].tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("names", "label", "number"),
+    [
+        ({0: "negative", 1: "positive"}, "1", 1),
+        ({0: "negative", 1: "positive"}, 1, 1),
+        ({0: "1", 1: "2"}, "2", 1),
+        ({0: "0", 1: "1"}, 1, 1),
+        ({0: "1", 1: "0"}, 1, None),
+        ({0: "1", 1: "0"}, "1", 0),
+        ({0: "False", 1: "True"}, True, 1),
+        ({0: "negative", 1: "positive"}, True, None),
+        ({0: "negative", 1: "positive"}, "Positive", None),
+        ({0: "same", 1: "same"}, "same", None),
+    ],
+)
+def test_a_label_is_one_by_name_or_number(tmp_path, names, label, number):
+    save(tmp_path, id2label=names, label2id={})
+    reward = HubClassifier(str(tmp_path), label)
+    if number is None:
+        with pytest.raises(InputError, match=rf"reward\.label: .*{label!r}.* 1 {names[1]}"):
+            scores(reward, [])
+    else:
+        assert reward.place == number
+
+
+def test_asked_about_no_text_it_is_loaded_all_the_same(tmp_path):
+    with pytest.raises(InputError, match=r"reward\.name: .*none cannot be loaded"):
+        scores(HubClassifier(str(tmp_path / "none"), 0), [])
+
+
+def test_a_tokenizer_that_does_not_fit_the_model_is_one_line(tmp_path):
+    save(tmp_path)
+    tokenizer = words(tmp_path)
+    tokenizer.add_tokens(["strange"])
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"^reward\.name: .* cannot be asked: .*$"):
+        scores(HubClassifier(str(tmp_path), 0), ["strange film"])
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors", "config.json"])
+def test_a_damaged_file_is_named(tmp_path, name):
+    save(tmp_path)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-30])
+    with pytest.raises(InputError, match=rf"^reward\.name: {tmp_path}.*{name}.*$"):
+        scores(HubClassifier(str(tmp_path), 0), TEXTS)
