@@ -1,6 +1,7 @@
 """The command line: ``tcsm STAGE [KEY=VALUE ...]`` or ``tcsm STAGE --config FILE``.
 
 A stage is a module of ``tcsm/stages``: ``READS`` names the keys of the configuration it reads,
+``WRITES``, if there is one, names those of folders that it fills, ``("out",)`` without one;
 ``main(cfg, out)`` does the work, ``tidy(cfg)``, if there is one, cleans up once all runs of the
 command are through. ``launch(runs)``, if there is one, may have other processes do all of it, and
 returns their exit code. A new file there is a new command.
@@ -20,6 +21,7 @@ from tcsm.console import require_characters, steady
 from tcsm.errors import InputError
 from tcsm.lock import held
 from tcsm.parts import require_read
+from tcsm.whole import require_folder
 
 USAGE = """usage: tcsm STAGE [KEY=VALUE ...]     compose the run from params/ and these overrides
        tcsm STAGE --config FILE      run each document of a YAML file ("-" is standard input)
@@ -72,6 +74,7 @@ def _run_stage(name: str, arguments: list[str]) -> int:
     runs = [
         OmegaConf.create(config.cut(cfg, stage.READS)) for cfg in _runs(arguments, stage.READS)
     ]
+    _require_folders(runs, getattr(stage, "WRITES", ("out",)))
     code: int | None = getattr(stage, "launch", ranks.require_one)(runs)
     if code is not None:
         return code
@@ -86,6 +89,14 @@ def _run_stage(name: str, arguments: list[str]) -> int:
         with _alone(name, cfg):
             stage.tidy(cfg)
     return 0
+
+
+def _require_folders(runs: Iterable[DictConfig | ListConfig], keys: Iterable[str]) -> None:
+    """Raises InputError unless the folders of some keys can be written."""
+    for key in keys:
+        folders = {OmegaConf.select(cfg, key) for cfg in runs} - {None}
+        for folder in sorted(folders):
+            require_folder(key, Path(folder))
 
 
 def _alone(name: str, cfg: DictConfig | ListConfig) -> AbstractContextManager[None]:

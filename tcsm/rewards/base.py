@@ -16,6 +16,13 @@ class Reward(ABC):
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
         """One finite number a text."""
 
+    def open(self) -> None:  # noqa: B027  most have nothing to load
+        """Load what the reward reads, so that what is missing is known before texts are drawn.
+
+        Raises:
+            InputError: it cannot be loaded.
+        """
+
 
 def scores(reward: Reward, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
     """The rewards of texts, held against what a reward must be.

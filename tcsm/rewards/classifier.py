@@ -17,7 +17,7 @@ FILE = "classifier.safetensors"
 
 @dataclass(frozen=True)
 class Classifier(Reward):
-    """Reads its folder when it is first asked.
+    """Reads its folder when it is opened or first asked.
 
     Attributes:
         folder: of the run that trained it.
@@ -34,6 +34,10 @@ class Classifier(Reward):
             InputError: no folder, or no whole classifier in it.
         """
         return self.trained.log_odds(texts)
+
+    def open(self) -> None:
+        """Read the folder."""
+        _ = self.trained
 
     @cached_property
     def trained(self) -> Logistic:

@@ -29,6 +29,11 @@ class Sum(Reward):
                 f"for {len(self.rewards)}"
             )
 
+    def open(self) -> None:
+        """Open every part."""
+        for reward in self.rewards:
+            reward.open()
+
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
         """The sum, each part checked."""
         parts = np.array([scores(reward, texts) for reward in self.rewards])
@@ -54,6 +59,10 @@ class Remembered(Reward):
         for key in ("batch", "limit"):
             if getattr(self, key) < 1:
                 raise InputError(f"reward.{key} must be 1 or more, found {getattr(self, key)}")
+
+    def open(self) -> None:
+        """Open the reward."""
+        self.reward.open()
 
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
         """What the reward says now or said before, checked."""

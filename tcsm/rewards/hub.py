@@ -68,6 +68,10 @@ class HubClassifier(Reward):
                 rewards[rows] = self._log_odds(self._logits([tokens[row] for row in rows]))
         return rewards.numpy()
 
+    def open(self) -> None:
+        """Load model, tokenizer and the number of the label."""
+        _ = self.model, self.place
+
     @cached_property
     def model(self) -> Any:  # noqa: ANN401  transformers is not typed
         """The classifier.

@@ -24,6 +24,10 @@ class Vader(Reward):
         """The lexicon."""
         return _extra("vaderSentiment.vaderSentiment", "sentiment").SentimentIntensityAnalyzer()
 
+    def open(self) -> None:
+        """Load the lexicon."""
+        _ = self.analyzer
+
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
         """The compound score of each text.
 
@@ -37,6 +41,10 @@ class Vader(Reward):
 @dataclass(frozen=True)
 class Profanity(Reward):
     """Log-odds that a text offends, by a linear model of words; take the negative as a reward."""
+
+    def open(self) -> None:
+        """Import the package."""
+        _extra("profanity_check", "toxicity")
 
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
         """log p/(1 − p), p clipped to [10⁻⁶, 1 − 10⁻⁶].

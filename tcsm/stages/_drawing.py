@@ -19,6 +19,7 @@ from tcsm.noise import fold
 from tcsm.posteriors.factorized import Factorized
 from tcsm.samplers.base import PathSampler, Sampler
 from tcsm.samplers.first_hitting import FirstHitting
+from tcsm.stages._drafts import Tensors, draft, of_model
 from tcsm.stages._shared import open_split
 from tcsm.stages._teaching import of_run
 from tcsm.training.devices import Devices
@@ -56,21 +57,38 @@ def draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
     model = of_run("reference", cfg, tokenizer, devices)
     base = None if cfg.base is None else of_run("base", cfg, tokenizer, devices)
     sampler = sampler_of(cfg, model, cfg.collecting.steps)
-    parts = []
-    with devices.autocast():
-        for first in range(0, cfg.collecting.count, cfg.collecting.batch):
-            count = min(cfg.collecting.batch, cfg.collecting.count - first)
-            seed = int(fold(cfg.seed, zlib.crc32(b"collect"), first))
-            sampled = sampler(model, count, cfg.data.length, seed)
-            part = Drawn(sampled.tokens, torch.zeros(count).double(), sampled.network_calls)
-            parts.append(part if base is None else weighed(part, (model, base), sampler, seed))
-    drawn = Drawn(
-        torch.cat([part.tokens.cpu() for part in parts]),
-        torch.cat([part.log_weight.cpu() for part in parts]),
-        sum(part.calls for part in parts),
-    )
+    if base is not None:
+        _check_weighed((model, base), sampler)
+    digests = [of_model(one, devices) for one in (model, base) if one is not None]
+    kept = draft(cfg, "collect", ("sampler", "collecting"), *digests)
+
+    def batches() -> Tensors:
+        with devices.autocast():
+            return _batches(cfg, (model, base), sampler)
+
+    found = kept.taken(batches)
+    drawn = Drawn(found["tokens"], found["log_weight"], int(found["calls"]))
     _warn(drawn.log_weight)
     return drawn
+
+
+def _batches(
+    cfg: DictConfig, models: tuple[nn.Module, nn.Module | None], sampler: Sampler
+) -> Tensors:
+    """All samples, their log-weights and the calls of the networks, batch by batch."""
+    model, base = models
+    parts = []
+    for first in range(0, cfg.collecting.count, cfg.collecting.batch):
+        count = min(cfg.collecting.batch, cfg.collecting.count - first)
+        seed = int(fold(cfg.seed, zlib.crc32(b"collect"), first))
+        sampled = sampler(model, count, cfg.data.length, seed)
+        part = Drawn(sampled.tokens, torch.zeros(count).double(), sampled.network_calls)
+        parts.append(part if base is None else weighed(part, (model, base), sampler, seed))
+    return {
+        "tokens": torch.cat([part.tokens.cpu() for part in parts]),
+        "log_weight": torch.cat([part.log_weight.cpu() for part in parts]),
+        "calls": torch.tensor(sum(part.calls for part in parts)),
+    }
 
 
 def sampler_of(cfg: DictConfig, model: nn.Module, steps: int) -> Sampler:
@@ -95,21 +113,34 @@ def weighed(
     Raises:
         InputError: the order is not known, or a model has no marginals.
     """
-    if not isinstance(sampler, FirstHitting):
-        name = type(sampler).__name__
-        raise InputError(f"base: its weights need sampler=first_hitting, found {name}")
+    walk, factorized = _check_weighed(models, sampler)
     x = drawn.tokens
     count, length = x.shape
-    opening = sampler.opening(count, length, seed, x.device)
-    t = sampler.path.schedule.inverse(opening.level)
+    opening = walk.opening(count, length, seed, x.device)
+    t = walk.path.schedule.inverse(opening.level)
     found = []
-    for model in models:
-        if not isinstance(model, Factorized):
-            kind = type(model).__name__
-            raise InputError(f"base: its weights need two factorized models, found {kind}")
+    for model in factorized:
         found.append(log_along(model, x, opening.order, t, opening.at_once))
     theirs, wanted = found
     return Drawn(x, wanted - theirs, 3 * drawn.calls)
+
+
+def _check_weighed(
+    models: tuple[nn.Module, nn.Module], sampler: Sampler
+) -> tuple[FirstHitting, list[Factorized]]:
+    """A sampler whose order is known, and models that have marginals.
+
+    Raises:
+        InputError: they are others.
+    """
+    if not isinstance(sampler, FirstHitting):
+        name = type(sampler).__name__
+        raise InputError(f"base: its weights need sampler=first_hitting, found {name}")
+    factorized = [model for model in models if isinstance(model, Factorized)]
+    if len(factorized) < len(models):
+        kinds = ", ".join(type(model).__name__ for model in models)
+        raise InputError(f"base: its weights need two factorized models, found {kinds}")
+    return sampler, factorized
 
 
 def _warn(log_weight: Float64[Tensor, "N"]) -> None:

@@ -1,17 +1,17 @@
 """How good texts are, apart from any reward: by an autoregressive judge, and by their variety."""
 
-from pathlib import Path
-
 import torch
 from jaxtyping import Int64
 from omegaconf import DictConfig
 from torch import Tensor
 
+from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.estimates import Rate, bits_per_character
 from tcsm.evaluation.samples import distinct, entropy, repetition
-from tcsm.stages._shared import load_model, open_run
+from tcsm.rewards.base import Reward
+from tcsm.stages._teaching import of_run
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.training.devices import Devices
 
@@ -20,21 +20,34 @@ def open_judge(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Autor
     """The autoregressive run that scores samples, if there is one; its own configuration is used.
 
     Raises:
-        InputError: no such run, or one of another kind.
+        InputError: no such run, one of another kind, of other tokens, or for shorter texts.
     """
     if cfg.judge is None:
         return None
-    run = open_run("judge", Path(cfg.judge))
-    judge = load_model(run, tokenizer, Path(cfg.judge), devices)
+    judge = of_run("judge", cfg, tokenizer, devices)
     if not isinstance(judge, Autoregressive):
         raise InputError(f"judge: {cfg.judge} must be an autoregressive run")
     return judge
+
+
+def open_reward(node: DictConfig | None) -> Reward | None:
+    """The reward of a node of the configuration, ready to judge; None without one.
+
+    Raises:
+        InputError: what it reads is missing or damaged.
+    """
+    if node is None:
+        return None
+    reward: Reward = build(node)
+    reward.open()
+    return reward
 
 
 @torch.no_grad()
 def judge_rate(judge: Autoregressive, tokens: Int64[Tensor, "B L"], tokenizer: Tokenizer) -> Rate:
     """Generative perplexity as BPC: −log p(samples) under the judge, a character."""
     characters = torch.from_numpy(tokenizer.characters(tokens.cpu().numpy()))
+    tokens = tokens.to(next(judge.parameters()).device)
     return bits_per_character(-judge.log_prob(tokens).cpu(), characters)
 
 

@@ -48,6 +48,7 @@ class OnPolicy(Feed):
             raise InputError("reward: found null; feed=on_policy needs one")
         if material.size < 2:
             raise InputError("data.batch must be at least 2 for feed=on_policy, found 1")
+        self.reward.open()
         return Advantages(self, material)
 
 

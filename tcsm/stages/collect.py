@@ -23,7 +23,9 @@ from tcsm.errors import InputError
 from tcsm.evaluation.samples import distinct, entropy, repetition
 from tcsm.reporting.records import write_json
 from tcsm.stages._account import account
+from tcsm.stages._drafts import remove
 from tcsm.stages._drawing import draw, windows
+from tcsm.stages._judging import open_reward
 from tcsm.stages._policy import judged
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
@@ -49,14 +51,16 @@ TEXTS = 8  # that the record shows
 
 @torch.no_grad()
 def main(cfg: DictConfig, out: Path) -> None:
-    """Draw, judge, write ``sequences.tok``, ``rewards.safetensors`` and ``collect.json``.
+    """Open all, draw, judge, write ``sequences.tok``, ``rewards.safetensors``, ``collect.json``.
+
+    Draws are kept before they are judged: the same command takes them up if judging fails.
 
     Raises:
         InputError: a run is missing or reads other tokens; a reward is no finite number.
     """
     tokenizer: Tokenizer = build(cfg.tokenizer)
     devices: Devices = build(cfg.devices)
-    reward = None if cfg.reward is None else build(cfg.reward)
+    reward = open_reward(cfg.reward)
     watch = Stopwatch()
     with devices.ready():
         drawn = windows(cfg, tokenizer) if _of_text(cfg) else draw(cfg, tokenizer, devices)
@@ -80,6 +84,7 @@ def main(cfg: DictConfig, out: Path) -> None:
             "texts": texts,
         }
         write_json(out / "collect.json", record)
+        remove(out, "collect")
 
 
 def numbers(buffer: Buffer, betas: Sequence[float]) -> dict[str, Any]:

@@ -46,13 +46,13 @@ def main(cfg: DictConfig, out: Path) -> None:
     watch = Stopwatch()
     with devices.ready():
         model = load_model(cfg, tokenizer, out, devices)
+        bound.check(model)
+        windows = {split: _windows(cfg, tokenizer, split) for split in SPLITS}
         draws, splits = {}, {}
         for split, seed in SPLITS.items():
-            tokens = open_split(cfg, tokenizer, split).tokens
-            windows = evaluation_windows(tokens, cfg.data.length, cfg.evaluation.sequences)
             ask = partial(bound, model, seed=seed, draws=cfg.evaluation.draws)
-            draws[split] = _draw(ask, windows, cfg.evaluation.batch, devices)
-            splits[split] = _summary(draws[split], windows, tokenizer)
+            draws[split] = _draw(ask, windows[split], cfg.evaluation.batch, devices)
+            splits[split] = _summary(draws[split], windows[split], tokenizer)
         record = {
             "stage": "evaluate",
             "experiment": cfg.experiment,
@@ -66,6 +66,12 @@ def main(cfg: DictConfig, out: Path) -> None:
         tokens_seen = sum(part["tokens"] * part["draws"] for part in splits.values())
         telemetry = describe(watch, tokens_seen, devices.device)
         write_json(out / "evaluate.telemetry.json", telemetry)
+
+
+def _windows(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> Tensor:
+    """The sequences of a split."""
+    tokens = open_split(cfg, tokenizer, split).tokens
+    return evaluation_windows(tokens, cfg.data.length, cfg.evaluation.sequences)
 
 
 def _draw(

@@ -66,12 +66,12 @@ def main(cfg: DictConfig, out: Path) -> None:
         truth = Truth(world.length, copy.deepcopy(model), state, partial(_judge, world))
         loss = Loss(model, build(cfg.objective), cfg.seed)
         batches = Fresh(world, cfg.data.batch, cfg.seed)
+        bend = Bend(world, build(cfg.neighborhood), build(cfg.divergence))
         counter = Counter()
         counting = bare(model).register_forward_pre_hook(counter)
         finite = descend(state, loss, batches, devices, truth, out)
         counting.remove()
         variance, seconds = _probe(loss, batches, state)
-        bend = Bend(world, build(cfg.neighborhood), build(cfg.divergence))
         joint, weights = isinstance(model, Joint), state.weights()
         record = {
             "stage": "exact",

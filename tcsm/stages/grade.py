@@ -21,11 +21,14 @@ from tcsm.errors import InputError
 from tcsm.noise import batch_noise, fold
 from tcsm.reporting.records import write_json, write_text
 from tcsm.rewards.base import Reward
+from tcsm.samplers.base import Sampler
 from tcsm.samplers.guided import BestOf, Guide
+from tcsm.stages._drafts import Tensors, draft, of_model, remove
 from tcsm.stages._drawing import sampler_of
-from tcsm.stages._judging import judge_rate, open_judge, variety
+from tcsm.stages._judging import judge_rate, open_judge, open_reward, variety
 from tcsm.stages._policy import judged
 from tcsm.stages._teaching import of_run
+from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 
@@ -50,6 +53,21 @@ TEXTS = 8  # that the record shows
 
 
 @dataclass(frozen=True)
+class Judges:
+    """All that judges texts, opened before any is drawn.
+
+    Attributes:
+        reward: whose judgment is wanted.
+        other: an independent reward, if there is one.
+        language: an autoregressive model of the text, if there is one.
+    """
+
+    reward: Reward
+    other: Reward | None
+    language: Autoregressive | None
+
+
+@dataclass(frozen=True)
 class Drawn:
     """Texts and what they cost.
 
@@ -70,19 +88,20 @@ class Drawn:
 
 @torch.no_grad()
 def main(cfg: DictConfig, out: Path) -> None:
-    """Draw texts, judge them, write ``grade.json``.
+    """Open all, draw texts, judge them, write ``grade.json``.
+
+    Draws are kept before they are judged: the same command takes them up if judging fails.
 
     Raises:
         InputError: a run is missing or reads other tokens; no reward, or one that is no number.
     """
     tokenizer: Tokenizer = build(cfg.tokenizer)
     devices: Devices = build(cfg.devices)
-    if cfg.reward is None:
-        raise InputError("reward: found null; grade needs one, such as reward=classifier")
     watch = Stopwatch()
     with devices.ready():
-        drawn = _draw(cfg, tokenizer, devices)
-        numbers = _numbers(cfg, drawn, tokenizer, devices)
+        judges = _judges(cfg, tokenizer, devices)
+        drawn = _draw(cfg, tokenizer, devices, judges.reward)
+        numbers = _numbers(cfg, drawn, tokenizer, judges)
         owner = {"stage": "grade", "experiment": cfg.experiment, "seed": cfg.seed}
         own = () if (out / "train.json").exists() else ("config.yaml",)
         for name in own:
@@ -90,28 +109,52 @@ def main(cfg: DictConfig, out: Path) -> None:
         write_json(out / "grade.json", {**owner, **numbers})
         telemetry = describe(watch, drawn.tokens.numel(), devices.device)
         write_json(out / "grade.telemetry.json", telemetry, own)
+        remove(out, "grade")
 
 
-def _draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
+def _judges(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Judges:
+    """Rewards and judge of a configuration."""
+    reward = open_reward(cfg.reward)
+    if reward is None:
+        raise InputError("reward: found null; grade needs one, such as reward=classifier")
+    return Judges(reward, open_reward(cfg.reward_judge), open_judge(cfg, tokenizer, devices))
+
+
+def _draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices, reward: Reward) -> Drawn:
     """As many texts as each candidate of the guide has, and one of them for every text."""
     model = _model(cfg, tokenizer, devices)
     sampler = sampler_of(cfg, model, cfg.grading.steps)
     guide: Guide = BestOf(1) if cfg.guide is None else build(cfg.guide)
-    reward: Reward = build(cfg.reward)
-    tokens, scores, calls = [], [], 0
-    for index in range(guide.count):
-        seed = int(fold(cfg.seed, zlib.crc32(b"grade"), index))
+    keys = ("sampler", "grading.count", "grading.steps")
+    kept = draft(cfg, "grade", keys, str(guide.count), of_model(model, devices))
+
+    def candidates() -> Tensors:
         with devices.autocast():
-            sampled = sampler(model, cfg.grading.count, cfg.data.length, seed)
-        tokens.append(sampled.tokens.cpu())
-        scores.append(judged(reward, tokens[-1], tokenizer))
-        calls += sampled.network_calls
-    found = torch.stack(scores, 1)
-    kept = guide.choose(found, batch_noise(cfg.seed, 0, len(found)).uniform("guide"))
-    rows = torch.arange(len(kept))
+            return _candidates(cfg, model, sampler, guide.count)
+
+    drawn = kept.taken(candidates)
+    tokens = drawn["tokens"]
+    found = torch.stack([judged(reward, some, tokenizer) for some in tokens], 1)
+    chosen = guide.choose(found, batch_noise(cfg.seed, 0, len(found)).uniform("guide"))
+    rows = torch.arange(len(chosen))
     reward_calls = found.numel() if cfg.guide is not None else 0
-    name = type(sampler).__name__
-    return Drawn(torch.stack(tokens, 1)[rows, kept], found[rows, kept], name, calls, reward_calls)
+    name, calls = type(sampler).__name__, int(drawn["calls"])
+    return Drawn(tokens[chosen, rows], found[rows, chosen], name, calls, reward_calls)
+
+
+def _candidates(cfg: DictConfig, model: nn.Module, sampler: Sampler, count: int) -> Tensors:
+    """Samples (count, N, L), and the calls of the network."""
+    drawn = [
+        sampler(
+            model,
+            cfg.grading.count,
+            cfg.data.length,
+            int(fold(cfg.seed, zlib.crc32(b"grade"), index)),
+        )
+        for index in range(count)
+    ]
+    calls = torch.tensor(sum(sampled.network_calls for sampled in drawn))
+    return {"tokens": torch.stack([sampled.tokens.cpu() for sampled in drawn]), "calls": calls}
 
 
 def _model(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module:
@@ -121,15 +164,13 @@ def _model(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module
 
 
 def _numbers(
-    cfg: DictConfig, drawn: Drawn, tokenizer: Tokenizer, devices: Devices
+    cfg: DictConfig, drawn: Drawn, tokenizer: Tokenizer, judges: Judges
 ) -> dict[str, Any]:
     """Everything that is said of the texts."""
     tokens = drawn.tokens
-    judge = open_judge(cfg, tokenizer, devices)
-    rate = None if judge is None else judge_rate(judge, tokens.to(devices.device), tokenizer)
-    theirs = None
-    if cfg.reward_judge is not None:
-        theirs = judged(build(cfg.reward_judge), tokens, tokenizer)
+    judge, other = judges.language, judges.other
+    rate = None if judge is None else judge_rate(judge, tokens, tokenizer)
+    theirs = None if other is None else judged(other, tokens, tokenizer)
     return {
         "count": len(tokens),
         "steps": cfg.grading.steps,

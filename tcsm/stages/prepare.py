@@ -13,6 +13,7 @@ from tcsm.data.shards import Shards
 from tcsm.errors import InputError
 
 READS = ("out", "corpus", "tokenizer", "data.root")
+WRITES = ("data.root", "out")
 SCRATCH = Path("results/.scratch/prepare")
 
 

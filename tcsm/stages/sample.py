@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 
 from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.reporting.records import write_json
 from tcsm.samplers.base import Sampled, Sampler
+from tcsm.stages._drafts import Tensors, draft, of_model, remove
 from tcsm.stages._judging import judge_rate, open_judge, variety
 from tcsm.stages._shared import load_model
 from tcsm.stages._template import known
@@ -35,25 +37,40 @@ READS = (
 
 
 def main(cfg: DictConfig, out: Path) -> None:
-    """Draw texts on every grid of ``sampling.steps``; write ``samples.json``."""
+    """Draw texts on every grid of ``sampling.steps``, judge them; write ``samples.json``.
+
+    Draws are kept before they are judged: the same command takes them up if judging fails.
+    """
     tokenizer = build(cfg.tokenizer)
     devices: Devices = build(cfg.devices)
     sampler: Sampler = build(cfg.sampler)
     given = known(cfg.sampling.template, tokenizer, cfg.data.length)
-    watch, tokens = Stopwatch(), 0
+    walks = [replace(sampler, steps=steps) for steps in cfg.sampling.steps]
+    watch = Stopwatch()
     with devices.ready():
         model = load_model(cfg, tokenizer, out, devices)
         judge = open_judge(cfg, tokenizer, devices)
-        runs = []
-        for steps in cfg.sampling.steps:
-            walk = replace(sampler, steps=steps)
-            with devices.autocast():
-                drawn = walk(model, cfg.sampling.count, cfg.data.length, cfg.seed, given)
-                runs.append({**_describe(walk, drawn, tokenizer, judge), "steps": steps})
-            tokens += drawn.tokens.numel()
+        kept = draft(cfg, "sample", ("sampler", "sampling"), of_model(model, devices))
+
+        def draw() -> Tensors:
+            drawn: Tensors = {}
+            for index, walk in enumerate(walks):
+                sampled = walk(model, cfg.sampling.count, cfg.data.length, cfg.seed, given)
+                calls = torch.tensor(sampled.network_calls)
+                drawn |= {f"tokens.{index}": sampled.tokens, f"calls.{index}": calls}
+            return drawn
+
+        with devices.autocast():
+            drawn = kept.taken(draw)
+            runs = []
+            for index, walk in enumerate(walks):
+                sampled = Sampled(drawn[f"tokens.{index}"], int(drawn[f"calls.{index}"]))
+                runs.append({**_describe(walk, sampled, tokenizer, judge), "steps": walk.steps})
         record = {"stage": "sample", "experiment": cfg.experiment, "seed": cfg.seed, "runs": runs}
         write_json(out / "samples.json", record)
+        tokens = sum(drawn[f"tokens.{index}"].numel() for index in range(len(walks)))
         write_json(out / "sample.telemetry.json", describe(watch, tokens, devices.device))
+        remove(out, "sample")
 
 
 def _describe(

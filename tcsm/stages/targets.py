@@ -43,6 +43,7 @@ READS = (
     "evaluation.sequences",
     "devices",
 )
+WRITES = ("out", "targets.cache")
 Laws = Float[Tensor, "N L V"]
 
 

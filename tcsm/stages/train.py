@@ -63,6 +63,8 @@ READS = (
     "devices",
 )
 
+WRITES = ("out", "scratch", "targets.cache")
+
 
 def main(cfg: DictConfig, out: Path) -> None:
     """Train, or go on where a killed run stopped; leave the run's folder complete.

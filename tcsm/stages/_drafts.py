@@ -1,0 +1,89 @@
+"""Sequences are written before they are judged, so that a judge that fails costs no drawing.
+
+A file ``drawn-STAGE.safetensors`` in the run's folder holds them with a digest of all that decides
+them. The same command takes them up; it removes the file when its record is written.
+"""
+
+import hashlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from tcsm.training.checkpoint import digest
+from tcsm.training.devices import Devices
+from tcsm.training.state import named
+from tcsm.whole import write_whole
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a stage draws before it judges.
+
+    Attributes:
+        path: the file.
+        identity: a digest of all that decides the draws.
+    """
+
+    path: Path
+    identity: str
+
+    def taken(self, draw: Callable[[], Tensors]) -> Tensors:
+        """The draws of the file if they are the same, else new ones, which are written.
+
+        Raises:
+            InputError: they cannot be written.
+        """
+        known = self._read()
+        if known is not None:
+            print(f"tcsm: {self.path}: drawn by an earlier command, taken up", file=sys.stderr)
+            return known
+        drawn = {name: tensor.cpu().contiguous() for name, tensor in draw().items()}
+        write_whole(self.path, save(drawn, {"identity": self.identity}))
+        return drawn
+
+    def _read(self) -> Tensors | None:
+        """The tensors of the file; None without one, and of one that is damaged or of others."""
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                if (file.metadata() or {}).get("identity") != self.identity:
+                    return None
+                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError):
+            return None
+
+
+def draft(cfg: DictConfig, stage: str, keys: Sequence[str], *contents: str) -> Draft:
+    """The draft of a stage in the run's folder.
+
+    Args:
+        cfg: the configuration.
+        stage: which stage draws.
+        keys: of the configuration, those that decide the draws.
+        contents: digests of all else that does.
+    """
+    values = {key: OmegaConf.select(cfg, key) for key in ("seed", "data.length", *keys)}
+    text = OmegaConf.to_yaml(OmegaConf.create(values), resolve=True)
+    identity = hashlib.sha256("\n".join([text, *contents]).encode()).hexdigest()
+    return Draft(_file(Path(cfg.out), stage), identity)
+
+
+def remove(out: Path, stage: str) -> None:
+    """Remove the draft of a stage, once the record of its draws is written."""
+    _file(out, stage).unlink(missing_ok=True)
+
+
+def _file(out: Path, stage: str) -> Path:
+    return out / f"drawn-{stage}.safetensors"
+
+
+def of_model(model: nn.Module, devices: Devices) -> str:
+    """A digest of a model's weights, and of where it computes."""
+    return f"{digest(named(model))} {model} {devices.device.type} {devices.precision}"
