@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
@@ -71,9 +72,13 @@ def _run_stage(name: str, arguments: list[str]) -> int:
     if name not in _stages():
         raise InputError(f"{name}: no such stage; the stages are {', '.join(_stages())}")
     stage = importlib.import_module(f"tcsm.stages.{name}")
-    runs = [
-        OmegaConf.create(config.cut(cfg, stage.READS)) for cfg in _runs(arguments, stage.READS)
-    ]
+    composed = _runs(arguments, stage.READS)
+    with config.keys_as_set(composed[0]):
+        return _work(name, stage, composed)
+
+
+def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa: ANN401 -- a module
+    runs = [OmegaConf.create(config.cut(cfg, stage.READS)) for cfg in composed]
     _require_folders(runs, getattr(stage, "WRITES", ("out",)))
     code: int | None = getattr(stage, "launch", ranks.require_one)(runs)
     if code is not None:

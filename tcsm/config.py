@@ -1,4 +1,4 @@
-"""Configuration: composed and resolved once, at the door. This file alone knows Hydra.
+"""Configuration: composed and resolved once, at the door. This file alone has Hydra compose.
 
 A run is one YAML mapping. ``compose`` makes it from ``params/`` and overrides, ``cut`` keeps the
 keys that a stage reads, and ``build`` makes the object that a node's ``_target_`` names.
@@ -9,7 +9,8 @@ import json
 import re
 import sys
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from hydra.errors import (
     HydraException,
     InstantiationException,
     MissingConfigException,
-    OverrideParseException,
 )
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from tcsm.errors import InputError
+from tcsm.keys import as_set, expand_home, expand_homes, unknown_key
+from tcsm.overrides import Overrides
 from tcsm.signatures import check_arguments, near
 from tcsm.trust import last_line, packages
 from tcsm.unexpected import words
@@ -59,19 +61,22 @@ def compose(overrides: Sequence[str] = (), params_dir: Path | None = None) -> Di
     folder = (params_dir or params_folder()).resolve()
     _check_choices(overrides, folder)
     with hydra.initialize_config_dir(config_dir=str(folder), version_base=None):
+        absent = [o.removesuffix("=null") for o in overrides if _is_null(o, folder)]
+        chosen = [o for o in overrides if not _is_null(o, folder)]
+        lines = Overrides(chosen, partial(hydra.compose, "config")).quoted()
         try:
-            return hydra.compose("config", overrides=list(overrides))
+            cfg = hydra.compose("config", overrides=lines)
+            cfg.update(dict.fromkeys(absent))  # Hydra's own groups cannot be null
+            return expand_homes(cfg)
         except MissingConfigException as error:
             raise InputError(f"params: {error.missing_cfg_file}.yaml does not exist") from None
-        except OverrideParseException as error:
-            raise InputError(f"{error.override}: cannot be read; expected KEY=VALUE") from None
         except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
             unknown = re.match(r"Could not override '([^']+)'", str(error))
             if unknown is None:
                 raise InputError(f"params: {_line(error)}") from None
-            choices = [o for o in overrides if (folder / o.partition("=")[0]).is_dir()]
+            choices = [o for o in lines if (folder / o.partition("=")[0]).is_dir()]
             known = hydra.compose("config", overrides=choices)
-            raise InputError(_unknown_key(unknown[1], known)) from None
+            raise InputError(unknown_key(unknown[1], known)) from None
 
 
 def resolve(cfg: DictConfig) -> str:
@@ -102,6 +107,7 @@ def cut(cfg: DictConfig, keys: Iterable[str]) -> str:
                 raise InputError(f"{key}: missing from the configuration; found {_names(cfg)}")
             if OmegaConf.is_config(value):
                 value = OmegaConf.to_container(value, resolve=True)
+            value = expand_home(value, key)
         except OmegaConfBaseException as error:
             raise InputError(f"{error.full_key or key}: {_line(error)}") from None
         OmegaConf.update(kept, key, value, force_add=True)
@@ -167,7 +173,8 @@ def check(cfg: DictConfig, leave: Container[str] = ()) -> None:
         InputError: As in ``build``.
     """
     check_values(cfg)
-    check_parts(_plain(cfg, leave))
+    with keys_as_set(cfg):
+        check_parts(_plain(cfg, leave))
 
 
 def check_parts(parts: Mapping[str, Any]) -> None:
@@ -187,6 +194,19 @@ def _check_part(name: str, part: str) -> None:
     check_values(cfg)
     if "_target_" in part:
         (check_arguments if name in UNBUILT else build)(cfg[name])
+
+
+@contextmanager
+def keys_as_set(cfg: DictConfig) -> Iterator[None]:
+    """Have errors name the key that a user sets: ``net.depth``, where ``model.net`` is ``${net}``.
+
+    Raises:
+        InputError: as within the block.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(as_set(cfg, str(error))) from error
 
 
 def _plain(cfg: DictConfig, leave: Container[str] = ()) -> dict[str, Any]:
@@ -214,8 +234,10 @@ def _bad_value(error: Exception) -> str:
     key, reason = found[1] if found else "config", _line(cause)
     if not isinstance(cause, InputError) and (place := last_line(cause, packages()[1:])):
         reason = f"{words(cause)} ({place})"
-    own = key.rpartition(".")[2]  # a part that another points to has its own name: feed.tilt
-    return reason if reason.startswith((key, f"{own}.")) else f"{key}: {reason}"
+    outer, _, own = key.rpartition(".")
+    if reason.startswith(f"{own}."):  # what a class calls itself: net.name of pretrained.net
+        return f"{outer}.{reason}" if outer else reason
+    return reason if reason.startswith(key) else f"{key}: {reason}"
 
 
 def _check_choices(overrides: Sequence[str], folder: Path) -> None:
@@ -229,18 +251,24 @@ def _check_choices(overrides: Sequence[str], folder: Path) -> None:
         if equals and re.fullmatch(r"\w+(/\w+)*", group) and (folder / group).is_dir():
             files = sorted((folder / group).rglob("*.yaml"))
             choices = [f.relative_to(folder / group).with_suffix("").as_posix() for f in files]
-            if choice not in choices:
-                raise InputError(f"{override}: no such choice; {near(choice, choices)}")
+            if choice not in choices and not _is_null(override, folder):
+                hint = _elsewhere(choice, folder) + near(choice, choices)
+                raise InputError(f"{override}: no such choice; {hint}")
 
 
-def _unknown_key(key: str, cfg: DictConfig) -> str:
-    parent, _, name = key.rpartition(".")
-    node = OmegaConf.select(cfg, parent) if parent else cfg
-    if not isinstance(node, DictConfig):
-        return f"{key}: unknown key; {near(key, map(str, cfg))}"
-    if name in node:
-        return f"{key}: {parent} is an interpolation; set the key that it points to"
-    return f"{key}: unknown key; {near(name, map(str, node))}"
+def _is_null(override: str, folder: Path) -> bool:
+    """Whether a line sets a group to null that ``config.yaml`` has null."""
+    group, _, choice = override.partition("=")
+    if choice != "null" or not (folder / group).is_dir():
+        return False
+    top = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
+    return top.get(group, "") is None
+
+
+def _elsewhere(choice: str, folder: Path) -> str:
+    """The groups that have such a choice, where another has not."""
+    found = sorted(path.parent.name for path in folder.glob("*/*.yaml") if path.stem == choice)
+    return f"there is {' and '.join(f'{group}={choice}' for group in found)}; " if found else ""
 
 
 def _names(cfg: DictConfig) -> str:

@@ -47,7 +47,10 @@ def require_read(
         part = re.split(r"[.=]", override.lstrip("+"))[0]
         if part in PARTS and part not in read:
             readers = ", ".join(_readers(part, params))
-            raise InputError(f"{override}: nothing in this run reads {part}; it needs {readers}")
+            others = _others(override.lstrip("+").partition("=")[2], read, params)
+            raise InputError(
+                f"{override}: nothing in this run reads {part}; it needs {readers}{others}"
+            )
 
 
 def reached(plain: dict[Any, Any], reads: set[str]) -> set[str]:
@@ -60,6 +63,12 @@ def reached(plain: dict[Any, Any], reads: set[str]) -> set[str]:
         found |= fresh
         waiting += fresh
     return found
+
+
+def _others(choice: str, read: set[str], params: Path) -> str:
+    """The parts that are read and have such a choice."""
+    parts = (p for p in PARTS if p in read and (params / p / f"{choice}.yaml").is_file())
+    return "".join(f"; this run reads {part}={choice}" for part in parts)
 
 
 def _readers(part: str, params: Path) -> list[str]:

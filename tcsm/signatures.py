@@ -8,6 +8,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -42,6 +43,39 @@ def near(name: str, allowed: Iterable[str]) -> str:
     return f"{hint}allowed: {', '.join(names)}"
 
 
+def argument_type(node: DictConfig, name: str) -> Any:  # noqa: ANN401 -- an annotation
+    """Return the type of an argument of what a node names; None if it is unknown.
+
+    Raises:
+        InputError: A forbidden or unknown target.
+    """
+    if "_target_" not in node or str(node["_target_"]) == GET_OBJECT:
+        return None
+    parameter = inspect.signature(_target(node)).parameters.get(name)
+    return None if parameter is None else parameter.annotation
+
+
+def takes(node: DictConfig, name: str) -> tuple[str, list[str]] | None:
+    """Return the class that an argument of a node may be, with its arguments; None if unknown."""
+    wanted = argument_type(node, name)
+    for kind in get_args(wanted) or (wanted,):
+        if inspect.isclass(kind) and str(kind.__module__).startswith("tcsm."):
+            return f"{kind.__module__}.{kind.__name__}", [*inspect.signature(kind).parameters]
+    return None
+
+
+def is_text(wanted: Any) -> bool:  # noqa: ANN401 -- an annotation
+    """Return whether a type is a text or a path, or one of these or None."""
+    kinds = get_args(wanted) if get_origin(wanted) in (Union, UnionType) else (wanted,)
+    return bool(kinds) and set(kinds) <= {str, Path, type(None)} and set(kinds) != {type(None)}
+
+
+def is_texts(wanted: Any) -> bool:  # noqa: ANN401 -- an annotation
+    """Return whether a type is a list of texts."""
+    kinds = get_args(wanted) if get_origin(wanted) in (Union, UnionType) else (wanted,)
+    return any(get_origin(k) is Sequence and is_text(get_args(k)[0]) for k in kinds)
+
+
 def _check_node(node: DictConfig) -> None:
     key, target = _key(node), str(node["_target_"])
     made = _target(node)
@@ -65,7 +99,11 @@ def _check_names(
         wanted = parameters[name].annotation
         if not _fits(value, wanted):
             kinds = wanted.__name__ if inspect.isclass(wanted) else MODULES.sub("", str(wanted))
-            raise InputError(f"{key}.{name}: must be of type {kinds}, found {_shown(value)}")
+            words = f"{key}.{name}: must be of type {kinds}, found {_shown(value)}"
+            text = type(value) in (int, float, bool) and is_text(wanted)
+            raise InputError(f"{words}; in quotes it is a text" if text else words)
+        if value == "" and is_text(wanted) and parameters[name].default is parameters[name].empty:
+            raise InputError(f"{key}.{name}: found an empty text")
 
 
 def _fits(value: object, wanted: Any) -> bool:  # noqa: ANN401 -- an annotation

@@ -1,0 +1,147 @@
+"""``KEY=VALUE`` as users type it, in the quotes that Hydra's grammar wants.
+
+Hydra reads ``out=~/run``, ``corpus.path=a=b.txt`` or ``sampling.template=it's ___`` only in
+quotes of its own, inside those of the shell. Where a key holds a text, all that stands behind
+its first "=" is that text; elsewhere the error shows the line to type.
+"""
+
+import inspect
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from tcsm.errors import InputError
+from tcsm.signatures import argument_type, is_text, is_texts
+from tcsm.values import KINDS, MAYBE_TEXT, TEXT, TEXTS
+
+ASSIGNED = re.compile(r"(\+{0,2})([\w.@/-]+)=(.*)", re.DOTALL)
+UNKNOWN = (None, Any, inspect.Parameter.empty)
+# Texts whose blanks at both ends count; of paths and names they do not.
+BLANKS = ("sampling.template",)
+
+
+class Overrides:
+    """The overrides of one command line.
+
+    Args:
+        lines: as they were typed.
+        compose: what makes a configuration of lines that Hydra reads.
+    """
+
+    def __init__(self, lines: Sequence[str], compose: Callable[[list[str]], DictConfig]) -> None:
+        self._lines, self._compose = lines, compose
+
+    def quoted(self) -> list[str]:
+        """Return the lines so that Hydra reads them.
+
+        Raises:
+            InputError: a line that it cannot read and that sets no text.
+        """
+        return [self._quoted(line) for line in self._lines]
+
+    def _quoted(self, line: str) -> str:
+        typed = ASSIGNED.fullmatch(line)
+        parsed = _parsed(line)
+        if typed is None:
+            if parsed is None:
+                raise InputError(f"{line}: cannot be read; expected KEY=VALUE{self._joined(line)}")
+            return line
+        plus, key, text = typed.groups()
+        sweep = parsed is not None and parsed.is_sweep_override()
+        if parsed is not None and not sweep and not self._is_other(parsed, key, text):
+            return line
+        if self._holds(key, TEXT, MAYBE_TEXT, test=is_text):
+            return f"{plus}{key}={_in_quotes(text)}"
+        if self._holds(key, TEXTS, test=is_texts) and re.fullmatch(r"\[.*\]", text, re.DOTALL):
+            return f"{plus}{key}=[{','.join(map(_in_quotes, _items(text)))}]"
+        raise InputError(f"{line}: {self._advice(line, sweep)}")
+
+    @staticmethod
+    def _is_other(parsed: Override, key: str, text: str) -> bool:
+        """Whether Hydra reads another thing than the text that was typed for a text."""
+        if KINDS.get(key) not in (TEXT, MAYBE_TEXT):
+            return False
+        value = parsed._value
+        if isinstance(value, str):
+            return key in BLANKS and value == text.strip() != text
+        return value is not None and not isinstance(value, QuotedString)
+
+    def _holds(self, key: str, *kinds: object, test: Callable[[Any], bool]) -> bool:
+        """Whether a key is of these kinds, or an argument whose type passes the test."""
+        return KINDS.get(key) in kinds if key in KINDS else test(self._type(key))
+
+    def _type(self, key: str) -> Any:  # noqa: ANN401 -- an annotation
+        parent, _, name = key.rpartition(".")
+        node = OmegaConf.select(self._readable, parent) if parent else None
+        return argument_type(node, name) if isinstance(node, DictConfig) else None
+
+    @cached_property
+    def _readable(self) -> DictConfig:
+        """What the lines compose that Hydra reads; nothing if others are wrong too."""
+        read = ((line, _parsed(line)) for line in self._lines)
+        lines = [line for line, parsed in read if parsed and not parsed.is_sweep_override()]
+        try:
+            return self._compose(lines)
+        except Exception:  # it is shown by whoever composes all of them
+            return OmegaConf.create({})
+
+    def _advice(self, line: str, sweep: bool) -> str:
+        """What to type instead of a line that sets no text."""
+        key, _, text = line.partition("=")
+        if sweep:
+            return f"found several values; a list is written {for_shell(f'{key}=[{text}]')}"
+        kind = KINDS.get(key.lstrip("+"))
+        if kind is not None:
+            return f"cannot be read; expected KEY=VALUE, where VALUE is {kind.name}"
+        if self._type(key.lstrip("+")) not in UNKNOWN:
+            return "cannot be read; expected KEY=VALUE"
+        line = for_shell(f"{key}={_in_quotes(text)}")
+        return f"cannot be read; expected KEY=VALUE, a text in quotes: {line}"
+
+    def _joined(self, line: str) -> str:
+        """What to type where the shell split a value at its blanks."""
+        index = self._lines.index(line)
+        start = next((i for i in range(index, -1, -1) if "=" in self._lines[i]), None)
+        if start is None or line.startswith("-"):
+            return ""
+        key = self._lines[start].partition("=")[0].lstrip("+")
+        if not self._holds(key, TEXT, MAYBE_TEXT, test=is_text):
+            return ""
+        end = next((i for i in range(index, len(self._lines)) if "=" in self._lines[i]), None)
+        whole = for_shell(" ".join(self._lines[start:end]))
+        return f"; a value with blanks needs quotes: {whole}"
+
+
+def for_shell(line: str) -> str:
+    """Return an argument as it is typed in a shell, in quotes if it needs them."""
+    if "'" in line and not re.search(r'["$`!]|\\[\\\n]|\\$', line):
+        return f'"{line}"'
+    return shlex.quote(line)
+
+
+def _parsed(line: str) -> Override | None:
+    """What Hydra makes of a line, None if it cannot read it."""
+    try:
+        return OverridesParser.create().parse_override(line)
+    except HydraException:
+        return None
+
+
+def _in_quotes(text: str) -> str:
+    """A text as Hydra reads it literally; one that has quotes stays as it is."""
+    given = _parsed(f"k={text}")
+    if given is not None and isinstance(given._value, QuotedString):
+        return text
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def _items(text: str) -> list[str]:
+    """The parts of ``[a, b]`` between its commas."""
+    return [part.strip() for part in text.strip()[1:-1].split(",")]
