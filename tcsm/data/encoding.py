@@ -1,6 +1,7 @@
 """Bytes that should be UTF-8 text: their text, or what they are instead and what converts them."""
 
 import codecs
+import os
 import shlex
 from pathlib import Path
 
@@ -29,13 +30,13 @@ def decode(content: bytes, file: str | Path, where: str | None = None) -> str:
     Raises:
         InputError: another encoding, with the command that converts it, or a NUL byte.
     """
-    head, where = content[:HEAD], where or str(file)
+    head, where = content[:HEAD], where or shown(file)
     if name := wide_encoding(head):
         raise InputError(f"{where}: {name}, wanted UTF-8; {_convert(file, name)}")
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
-        way = f"{_convert(file, 'LATIN1')} (or another encoding that it is in)"
+        way = f"{_convert(file, 'ENCODING')}, where ENCODING is its own, such as LATIN1 or GB18030"
         raise InputError(
             f"{where}: not UTF-8 at byte {error.start} (0x{content[error.start]:02x}); "
             f"{'a binary file, no text' if is_binary(head) else way}"
@@ -46,6 +47,11 @@ def decode(content: bytes, file: str | Path, where: str | None = None) -> str:
             "binary? remove such bytes with: tr -d '\\000'"
         )
     return text.removeprefix(MARK)
+
+
+def shown(path: str | Path) -> str:
+    """A path in one line, whatever bytes it holds: as it is, or as a shell reads it."""
+    return str(path) if str(path).isprintable() else f"${repr(os.fsencode(path))[1:]}"
 
 
 def is_binary(head: bytes) -> bool:
@@ -106,4 +112,5 @@ def _ascii(head: bytes, name: str) -> int:
 
 
 def _convert(file: str | Path, name: str) -> str:
-    return f"convert it first: iconv -f {name} -t UTF-8 {shlex.quote(str(file))} > NEW"
+    typed = shlex.quote(str(file)) if str(file).isprintable() else shown(file)
+    return f"convert it first: iconv -f {name} -t UTF-8 {typed} > NEW"

@@ -1,11 +1,13 @@
 """Content that should be UTF-8, and what else it may be."""
 
 import gzip
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from tcsm.data.encoding import check_text, decode, is_binary, wide_encoding
+from tcsm.data.encoding import check_text, decode, is_binary, shown, wide_encoding
 from tcsm.errors import InputError
 
 ENGLISH = "In the beginning\r\n"
@@ -37,7 +39,10 @@ def test_wide_encodings_are_named_with_a_command_that_converts_them(tmp_path, na
     [
         (b"a b\0c", "NUL byte at byte 3"),
         (b"\0", "NUL byte at byte 0"),
-        ("naïve".encode("latin-1"), r"not UTF-8 at byte 2 \(0xef\); .* iconv -f LATIN1 .* a\.txt"),
+        (
+            "naïve".encode("latin-1"),
+            r"not UTF-8 at byte 2 \(0xef\); .* iconv -f ENCODING .* a\.txt",
+        ),
         (b"good \xed\xa0\x80", "not UTF-8 at byte 5"),
     ],
 )
@@ -68,3 +73,19 @@ def test_half_a_pair_is_named():
     for text, half in (("a \ud800", r"\\ud800"), ("a \udcff", r"\\udcff"), ("a \0", "NUL")):
         with pytest.raises(InputError, match=f"here: character 2 is {half}"):
             check_text(text, "here")
+
+
+def test_a_path_is_one_line_that_a_shell_reads(tmp_path):
+    odd = os.fsencode(tmp_path) + b"/two\nlines \xe9.txt"
+    with open(odd, "wb") as file:
+        file.write("été".encode("latin-1"))
+    path = Path(os.fsdecode(odd))
+    with pytest.raises(InputError) as caught:
+        decode(path.read_bytes(), path)
+    assert str(caught.value).isprintable()
+    command = str(caught.value).partition("first: ")[2].partition(" > NEW")[0]
+    converted = subprocess.run(
+        ["bash", "-c", command.replace("ENCODING", "LATIN1")], check=True, capture_output=True
+    )
+    assert converted.stdout.decode() == "été"
+    assert shown("plain path.txt") == "plain path.txt"

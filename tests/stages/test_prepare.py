@@ -53,9 +53,9 @@ def test_it_says_what_it_read_and_what_it_dropped(own_house):
     for line, words in zip(
         done.err,
         (
-            ["read 1 files", "440 characters"],
-            ["skipped 1", "rows.jsonl"],
-            ["skipped 1 hidden", ".git"],
+            ["files: 1 (1 .txt)", "characters: 440"],
+            ["skipped files of records", "rows.jsonl"],
+            ["skipped hidden", ".git"],
             ["dropped 40 of 440", "9.1%", "','", "'.'"],
         ),
         strict=True,

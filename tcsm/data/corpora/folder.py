@@ -1,21 +1,25 @@
 """Which files of a folder are text, and why the others are left out."""
 
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tcsm.data.encoding import HEAD, is_binary
+from tcsm.data.encoding import HEAD, is_binary, shown
 from tcsm.errors import InputError
 
-RECORDS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".feather")
-COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".tar")
 OF_RECORDS = "files of records (JSON, CSV, Parquet)"
 OF_ARCHIVES = "compressed files"
 BINARY = "binary files"
 EMPTY = "empty files"
 ODD = "paths that are neither files nor folders"
+_KINDS = {
+    **dict.fromkeys((".json", ".jsonl", ".ndjson", ".csv", ".tsv"), OF_RECORDS),
+    **dict.fromkeys((".parquet", ".arrow", ".feather"), OF_RECORDS),
+    **dict.fromkeys((".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".tar"), OF_ARCHIVES),
+}
 _READ = "links to what is read already"
 _COPIES = ("~", "#", ".bak", ".orig", ".tmp", ".part", ".crdownload")
 _LITTER = ("Thumbs.db", "desktop.ini", "__pycache__", "__MACOSX")
@@ -36,7 +40,7 @@ class Listing:
     def notes(self) -> list[str]:
         """One line a kind of what was left out."""
         return [
-            f"skipped {len(paths):,} {kind}, such as {shown(paths[0])}"
+            f"skipped {kind}: {len(paths):,}, such as {shown(paths[0])}"
             for kind, paths in self.skipped.items()
         ]
 
@@ -57,30 +61,25 @@ def list_text(root: Path) -> Listing:
     )
 
 
-def shown(path: Path) -> str:
-    """A path as a message shows it: in one line, whatever bytes its name has."""
-    return str(path) if str(path).isprintable() else ascii(str(path))
-
-
 def kind_of(file: Path) -> str | None:
     """What a file is instead of text, as a plural; None for text.
 
     Raises:
         InputError: it cannot be read.
     """
-    if not file.is_file():
-        return ODD
-    suffix = file.suffix.lower()
-    if suffix in RECORDS:
-        return OF_RECORDS
-    if suffix in COMPRESSED:
-        return OF_ARCHIVES
     try:
-        if not file.stat().st_size:
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode):
+            return ODD
+        suffix = file.suffix.lower()
+        if suffix in _KINDS:
+            return _KINDS[suffix]
+        if not found.st_size:
             return EMPTY
+        if suffix == ".txt":
+            return None  # what calls itself text and is none is an error of its reader
         with file.open("rb") as content:
-            # What calls itself text and is none is an error of its reader, not left out.
-            return BINARY if suffix != ".txt" and is_binary(content.read(HEAD)) else None
+            return BINARY if is_binary(content.read(HEAD)) else None
     except OSError as error:
         raise InputError(f"{shown(file)}: cannot be read: {error.strerror}") from error
 
@@ -99,43 +98,52 @@ class _Walk:
 
     def _enter(self, folder: Path) -> None:
         for place, folders, names in os.walk(folder, onerror=_refuse):
-            self._folders.add(os.path.realpath(place))
-            for path in self._visible(Path(place), names):
-                self._take(path)
-            folders[:] = [path.name for path in self._visible(Path(place), folders)]
+            real = os.path.realpath(place)
+            self._folders.add(real)
+            for name in self._visible(place, names):
+                self._take(Path(place, name), os.path.join(real, name))
+            folders[:] = [
+                name
+                for name in self._visible(place, folders)
+                if self._is_new(Path(place, name), os.path.join(real, name))
+            ]
 
-    def _visible(self, place: Path, names: list[str]) -> Iterator[Path]:
-        """Paths to go on with; links are put off until all else is there."""
+    def _visible(self, place: str, names: list[str]) -> Iterator[str]:
+        """Names to go on with; links are put off until all else is there."""
         for name in sorted(names):
-            path = place / name
             if name.startswith(".") or name in _LITTER:
-                self.skipped["hidden files or folders"].append(path)
-            elif path.is_symlink():
-                self._links.append(path)
-            elif os.path.realpath(path) in self._folders:
-                self.skipped[_READ].append(path)
+                self.skipped["hidden files or folders"].append(Path(place, name))
+            elif os.path.islink(os.path.join(place, name)):
+                self._links.append(Path(place, name))
             else:
-                yield path
+                yield name
 
     def _follow(self, link: Path) -> None:
         real = os.path.realpath(link)
-        around = Path(os.path.realpath(link.parent)).is_relative_to(real)
         if not os.path.exists(link):
             self.skipped["links that lead nowhere"].append(link)
-        elif around or real in self._folders or real in self.files:
-            self.skipped[_READ].append(link)
-        elif os.path.isdir(link):
-            self._enter(link)
-        else:
-            self._take(link)
+        elif Path(os.path.realpath(link.parent)).is_relative_to(real):
+            self.skipped[_READ].append(link)  # a loop
+        elif self._is_new(link, real):
+            if os.path.isdir(link):
+                self._enter(link)
+            else:
+                self._take(link, real)
 
-    def _take(self, file: Path) -> None:
+    def _is_new(self, path: Path, real: str) -> bool:
+        """Whether nothing has been read there; else it is counted as skipped."""
+        new = real not in self._folders and real not in self.files
+        if not new:
+            self.skipped[_READ].append(path)
+        return new
+
+    def _take(self, file: Path, real: str) -> None:
         kind = "backup and temporary files" if file.name.endswith(_COPIES) else kind_of(file)
         if kind is None:
-            self.files[os.path.realpath(file)] = file
+            self.files[real] = file
         else:
             self.skipped[kind].append(file)
 
 
 def _refuse(error: OSError) -> None:
-    raise InputError(f"{shown(Path(error.filename))}: cannot be read: {error.strerror}") from error
+    raise InputError(f"{shown(error.filename)}: cannot be read: {error.strerror}") from error

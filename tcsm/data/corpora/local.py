@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tcsm.data.corpora import folder
 from tcsm.data.corpora.base import Normalize, Normalized, Splits, check_fractions, cut
-from tcsm.data.corpora.folder import Listing, kind_of, list_text, shown
-from tcsm.data.encoding import MARK, decode
+from tcsm.data.corpora.folder import Listing, kind_of, list_text
+from tcsm.data.encoding import MARK, decode, shown
 from tcsm.errors import InputError
 
 _REFUSED = {
@@ -44,7 +44,7 @@ class LocalText(Normalized):
     @property
     def title(self) -> str:
         """The last part of the path."""
-        return Path(os.path.abspath(self.path)).name
+        return shown(Path(os.path.abspath(self.path)).name)
 
     def files(self) -> tuple[Path, ...]:
         """The files that `splits` reads, in the order of their paths.
@@ -62,23 +62,23 @@ class LocalText(Normalized):
         """
         texts = [self._read(file) for file in self.files()]
         if all(not text or text.isspace() for text in texts):
-            error = self.nothing_kept(shown(Path(self.path)), "corpus.path")
+            error = self.nothing_kept(shown(self.path), "corpus.path")
             raise InputError("; ".join([str(error), *self._listing.notes()]))
         return cut(self.title, texts, self.fractions)
 
     def notes(self) -> list[str]:
         """What was read, what was skipped and why, and what the normalization dropped."""
         files, read = self.files(), self._reading
-        name, kinds = shown(Path(self.path)), Counter(file.suffix or "no suffix" for file in files)
+        name, kinds = shown(self.path), Counter(file.suffix or "no suffix" for file in files)
         if Path(self.path).is_dir():
             endings = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
-            name = f"{len(files):,} files ({endings}) below {name}"
-        lines = [f"read {name}: {self.tally.characters:,} characters", *self._listing.notes()]
+            name = f"below {name}: files: {len(files):,} ({endings})"
+        lines = [f"read {name}, characters: {self.tally.characters:,}", *self._listing.notes()]
         if read.emptied:
             kind = f"files of which normalization {self.tally.name} keeps nothing"
             lines += Listing((), {kind: tuple(read.emptied)}).notes()
         if read.marks:
-            lines.append(f"left out {read.marks:,} byte order marks inside of texts")
+            lines.append(f"left out byte order marks inside of texts: {read.marks:,}")
         if read.returns:
             lines.append(
                 f"warning: {read.returns:,} carriage returns of Windows line ends are kept as "
@@ -103,7 +103,7 @@ class LocalText(Normalized):
     def _listing(self) -> Listing:
         path = Path(self.path)
         if not path.exists():
-            raise InputError(f"{shown(path)}: no such file or folder (corpus.path)")
+            raise InputError(f"{shown(self.path)}: no such file or folder (corpus.path)")
         if path.is_dir():
             return list_text(path)
         kind = kind_of(path)
@@ -137,4 +137,4 @@ def read_text(file: Path) -> str:
         content = file.read_bytes()
     except OSError as error:
         raise InputError(f"{shown(file)}: cannot be read: {error.strerror}") from error
-    return decode(content, shown(file))
+    return decode(content, file)

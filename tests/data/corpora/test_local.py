@@ -57,7 +57,7 @@ def test_byte_order_marks_are_no_data(tmp_path):
     (tmp_path / "a.txt").write_bytes(joined)
     corpus = LocalText(tmp_path / "a.txt", verbatim, HALVES)
     assert "".join("".join(texts) for texts in corpus.splits().values()) == "ab\ncdefgh"
-    assert any("1 byte order mark" in note for note in corpus.notes())
+    assert any("byte order marks inside of texts: 1" in note for note in corpus.notes())
     (tmp_path / "a.txt").write_bytes((MARK + "ab cdefgh").encode())
     corpus = LocalText(tmp_path / "a.txt", verbatim, HALVES)
     assert "".join("".join(texts) for texts in corpus.splits().values()) == "ab cdefgh"
@@ -77,7 +77,9 @@ def test_what_normalization_removes_is_no_missing_text(tmp_path, text):
 def test_a_folder_without_text_says_what_it_holds(tmp_path):
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"\x89PNG\0")
-    with pytest.raises(InputError, match=r"no text here.*corpus\.path.*skipped 2 binary .*a\.png"):
+    with pytest.raises(
+        InputError, match=r"no text here.*corpus\.path.*skipped binary files: 2, .*a\.png"
+    ):
         LocalText(tmp_path, text8).splits()
 
 
@@ -88,15 +90,15 @@ def test_it_says_what_was_read_and_left_out(tmp_path):
     corpus = LocalText(tmp_path, text8, HALVES)
     corpus.splits()
     read, skipped, emptied, dropped = corpus.notes()
-    assert read == f"read 4 files (3 .txt, 1 .md) below {tmp_path}: 18 characters"
-    assert "skipped 1" in skipped
+    assert read == f"read below {tmp_path}: files: 4 (3 .txt, 1 .md), characters: 18"
+    assert ": 1, " in skipped
     assert "d.csv" in skipped
-    assert "1 files of which normalization text8 keeps nothing" in emptied
+    assert "files of which normalization text8 keeps nothing: 1" in emptied
     assert "ru.txt" in emptied
     assert "warning" in dropped
     corpus = LocalText(tmp_path / "a.txt", text8, HALVES)
     corpus.splits()
-    assert corpus.notes() == [f"read {tmp_path / 'a.txt'}: 7 characters"]
+    assert corpus.notes() == [f"read {tmp_path / 'a.txt'}, characters: 7"]
 
 
 def test_windows_line_ends_that_are_kept_are_said(tmp_path):
