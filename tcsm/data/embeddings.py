@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from tcsm.data.tokenfile import read_header
+from tcsm.data.header import read_header
 from tcsm.errors import InputError
 
 MOST = 4096  # tokens: the counts are a square table
@@ -37,9 +37,8 @@ class Contexts:
         size = header.vocabulary
         if size > MOST:
             raise InputError(f"neighborhood.embedding: {size} tokens are too many, {MOST} at most")
-        offset = header.size - header.count * np.dtype(header.dtype).itemsize
         count = min(self.limit, header.count)
-        ids = np.fromfile(path, header.dtype, count, offset=offset).astype(np.int64)
+        ids = np.fromfile(path, header.dtype, count, offset=header.offset).astype(np.int64)
         pairs = np.bincount(ids[:-1] * size + ids[1:], minlength=size * size)
         table = torch.from_numpy(pairs.reshape(size, size)).double() + 1 / size
         laws = [part / part.sum(-1, keepdim=True) for part in (table, table.T)]

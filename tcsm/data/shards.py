@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tcsm.data.tokenfile import Header, Piece, TokenFile, open_tokens, write_tokens
+from tcsm.data.header import Header
+from tcsm.data.tokenfile import Piece, TokenFile, open_tokens, write_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 
@@ -59,7 +60,7 @@ class Shards:
                 f"{pace / 1e6:.1f} M tok/s ",
                 file=sys.stderr,
             )
-            yield Piece(shard.tokens, shard.header.characters)
+            yield Piece(shard.tokens, shard.header.characters, shard.lengths())
 
     def _cut(self, documents: Iterable[str]) -> Iterator[Texts]:
         """The texts of each shard; behind the first, "" stands for what is before a separator."""
@@ -100,16 +101,18 @@ def pieces(documents: Iterable[str], tokenizer: Tokenizer, title: str) -> Iterat
         InputError: a symbol that the tokenizer does not know, with the title of the corpus.
     """
     separator = np.array([tokenizer.separator], dtype=tokenizer.dtype)
-    between = Piece(separator, int(tokenizer.characters(separator[None])[0]))
+    none = np.zeros(1, np.uint16) if tokenizer.measures else None
+    between = Piece(separator, int(tokenizer.characters(separator[None])[0]), none)
     for number, text in enumerate(documents):
         if number:
             yield between
         try:
-            tokens = tokenizer.encode(text)
+            tokens, lengths = tokenizer.measured(text)
         except InputError as error:
             way = "set corpus.normalize.path=tcsm.data.normalize.text8, or tokenizer=bytes"
             raise InputError(f"corpus {title}: {error}; {way}") from error
-        yield Piece(tokens, int(tokenizer.characters(tokens[None])[0]))
+        counted = tokenizer.characters(tokens[None])[0] if lengths is None else lengths.sum()
+        yield Piece(tokens, int(counted), lengths)
 
 
 def _make(folder: Path, tokenizer: Tokenizer, header: Header, texts: Texts) -> Path:

@@ -1,83 +1,72 @@
 """Token files: a header and the raw ids of one split. Equal input gives equal bytes.
 
-    b"TCSMTOK1" | uint32 length of the header | header as JSON | ids as uint8, uint16 or uint32
+    header | ids as uint8, uint16 or uint32 | characters of each token as uint16, if not one each
 
-All numbers are little-endian. The header is padded with spaces to 4,096 bytes, so that it can be
-written last and the ids begin on a page.
+All numbers are little-endian.
 """
 
 import errno
 import hashlib
-import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
-from jaxtyping import UInt
+from jaxtyping import UInt, UInt16
 
+from tcsm.data.header import PAGE, Header, read_header
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 
-MAGIC = b"TCSMTOK1"
-_PAYLOAD = 4096
-_PREFIX = len(MAGIC) + 4
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a token file says of itself.
-
-    Attributes:
-        tokenizer: name of the tokenizer.
-        fingerprint: of the tokenizer.
-        vocabulary: number of ids.
-        dtype: of the ids, such as "<u2".
-        corpus: title of the corpus.
-        split: "train", "valid" or "test".
-        count: number of tokens.
-        characters: that they stand for.
-        sha256: of the ids' bytes.
-    """
-
-    tokenizer: str
-    fingerprint: str
-    vocabulary: int
-    dtype: str
-    corpus: str
-    split: str
-    count: int = 0
-    characters: int = 0
-    sha256: str = ""
-
-    @property
-    def size(self) -> int:
-        """Bytes of the whole file."""
-        return _PAYLOAD + self.count * np.dtype(self.dtype).itemsize
-
-    def pack(self) -> bytes:
-        """The first 4,096 bytes of the file."""
-        text = json.dumps(asdict(self), sort_keys=True).encode()
-        return MAGIC + (_PAYLOAD - _PREFIX).to_bytes(4, "little") + text.ljust(_PAYLOAD - _PREFIX)
+_BLOCK = 2**20  # bytes that are read at once
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A run of tokens and the number of characters that it stands for."""
+    """A run of tokens, and the number of characters that it stands for.
+
+    Attributes:
+        tokens: the ids.
+        characters: of all.
+        lengths: of each, for a file that keeps them.
+    """
 
     tokens: UInt[np.ndarray, "n"]
     characters: int
+    lengths: UInt16[np.ndarray, "n"] | None = None
 
 
 @dataclass(frozen=True)
 class TokenFile:
-    """An open token file: its header, and its tokens as they lie on the disk."""
+    """An open token file.
 
+    Attributes:
+        path: of the file.
+        header: what it says of itself.
+        tokens: as they lie on the disk.
+    """
+
+    path: Path
     header: Header
     tokens: UInt[np.ndarray, "n"]
+
+    def lengths(self) -> UInt16[np.ndarray, "n"] | None:
+        """Characters of each token, as they lie on the disk; None if the file has none.
+
+        Raises:
+            InputError: they are damaged.
+        """
+        header = self.header
+        if not header.lengths:
+            return None
+        if _checksum(self.path, header.end, header.size) != header.lengths_sha256:
+            raise InputError(f"{self.path}: damaged, lengths_sha256 is wrong; run prepare again")
+        return _mapped(self.path, header.lengths, header.end, header.count)
 
 
 def describe(tokenizer: Tokenizer, corpus: str, split: str) -> Header:
@@ -103,7 +92,7 @@ def write_tokens(path: Path, pieces: Iterable[Piece], header: Header) -> Header:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
-        wanted = part.stat().st_size if part.exists() else _PAYLOAD
+        wanted = part.stat().st_size if part.exists() else PAGE
         raise InputError(
             f"{path}: no space left on the device, more than {wanted} bytes are needed; "
             "make room, or set data.root to another one"
@@ -115,25 +104,38 @@ def write_tokens(path: Path, pieces: Iterable[Piece], header: Header) -> Header:
 
 
 def _stream(file: BinaryIO, pieces: Iterable[Piece], header: Header) -> Header:
-    file.write(bytes(_PAYLOAD))
-    digest, count, characters = hashlib.sha256(), 0, 0
-    for piece in pieces:
-        if piece.tokens.size and piece.tokens.max() >= header.vocabulary:
-            raise InputError(
-                f"corpus {header.corpus}: token {piece.tokens.max()} is outside the "
-                f"{header.vocabulary} of the tokenizer {header.tokenizer!r}"
-            )
-        content = piece.tokens.astype(header.dtype).tobytes()
-        digest.update(content)
-        file.write(content)
-        count += piece.tokens.size
-        characters += piece.characters
+    file.write(bytes(header.offset))
+    ids, lengths, count, characters = hashlib.sha256(), hashlib.sha256(), 0, 0
+    with tempfile.TemporaryFile(dir=Path(file.name).parent) as waiting:
+        for piece in pieces:
+            if piece.tokens.size and piece.tokens.max() >= header.vocabulary:
+                raise InputError(
+                    f"corpus {header.corpus}: token {piece.tokens.max()} is outside the "
+                    f"{header.vocabulary} of the tokenizer {header.tokenizer!r}"
+                )
+            _put(file, piece.tokens.astype(header.dtype), ids)
+            if header.lengths:
+                assert piece.lengths is not None
+                _put(waiting, piece.lengths.astype(header.lengths), lengths)
+            count += piece.tokens.size
+            characters += piece.characters
+        waiting.seek(0)
+        shutil.copyfileobj(waiting, file, _BLOCK)
     if not count:
         raise InputError(f"corpus {header.corpus}: no text in the split {header.split!r}")
-    complete = replace(header, count=count, characters=characters, sha256=digest.hexdigest())
+    second = lengths.hexdigest() if header.lengths else ""
+    complete = replace(header, count=count, characters=characters, sha256=ids.hexdigest())
+    complete = replace(complete, lengths_sha256=second)
     file.seek(0)
     file.write(complete.pack())
     return complete
+
+
+def _put(file: IO[bytes], numbers: UInt[np.ndarray, "n"], digest: "hashlib._Hash") -> None:
+    """Write numbers and add them to a checksum."""
+    content = numbers.tobytes()
+    digest.update(content)
+    file.write(content)
 
 
 def open_tokens(path: Path, tokenizer: Tokenizer, maker: str = "prepare") -> TokenFile:
@@ -159,31 +161,21 @@ def open_tokens(path: Path, tokenizer: Tokenizer, maker: str = "prepare") -> Tok
             f"({header.fingerprint[:12]}), wanted {tokenizer.name!r} "
             f"({tokenizer.fingerprint[:12]}); run {maker} again"
         )
+    if _checksum(path, header.offset, header.end) != header.sha256:
+        raise InputError(f"{path}: damaged, its sha256 is wrong; run {maker} again")
+    return TokenFile(path, header, _mapped(path, header.dtype, header.offset, header.count))
+
+
+def _checksum(path: Path, start: int, end: int) -> str:
+    """The sha256 of a part of a file."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        file.seek(_PAYLOAD)
-        if hashlib.file_digest(file, "sha256").hexdigest() != header.sha256:
-            raise InputError(f"{path}: damaged, its sha256 is wrong; run {maker} again")
-    tokens = np.memmap(path, header.dtype, mode="r", offset=_PAYLOAD, shape=(header.count,))
-    return TokenFile(header, tokens)
+        file.seek(start)
+        for first in range(start, end, _BLOCK):
+            digest.update(file.read(min(_BLOCK, end - first)))
+    return digest.hexdigest()
 
 
-def read_header(path: Path, maker: str = "prepare") -> Header:
-    """The header of a token file.
-
-    Raises:
-        InputError: if there is none.
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.read(_PAYLOAD)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}; run {maker}") from error
-    try:
-        header = Header(**json.loads(head[_PREFIX:]))
-        if head != header.pack() or header.size < _PAYLOAD:
-            raise ValueError
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"{path}: not a token file, or cut in its header; run {maker} again"
-        ) from error
-    return header
+def _mapped(path: Path, kind: str, start: int, count: int) -> UInt[np.ndarray, "n"]:
+    """Some numbers of a file, as they lie on the disk."""
+    return np.memmap(path, kind, mode="r", offset=start, shape=(count,))

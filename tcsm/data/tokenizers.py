@@ -2,18 +2,19 @@
 
 import hashlib
 import json
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Integer, UInt
+from jaxtyping import Int, Integer, UInt, UInt16
 
+from tcsm.data.pipeline import cuts, definition, lengths, of_text, unknown_id
 from tcsm.errors import InputError
+from tcsm.huggingface import from_pretrained, one_line
 
-_PIECE = re.compile(r".{4096}.*?\S(?=[ \n]\S)|.+", re.DOTALL)
+_FILES = "are the vocabulary and merges files all there?"
 
 
 class Tokenizer(ABC):
@@ -23,13 +24,17 @@ class Tokenizer(ABC):
         name: what people call it.
         size: number of ids.
         separator: the id that stands between two documents.
-        fingerprint: sha256 of what defines the map; a token file opens only under its own.
+        fingerprint: sha256 of all that decides an id; a token file opens only under its own.
+        measures: whether `measured` counts the characters of each token.
+        unknown: the id of what it does not know, if there is one.
     """
 
     name: str
     size: int
     separator: int
     fingerprint: str
+    measures: bool = False
+    unknown: int | None = None
 
     @property
     def dtype(self) -> np.dtype[np.unsignedinteger]:
@@ -39,6 +44,10 @@ class Tokenizer(ABC):
     @abstractmethod
     def encode(self, text: str) -> UInt[np.ndarray, "n"]:
         """The ids of a text."""
+
+    def measured(self, text: str) -> tuple[UInt[np.ndarray, "n"], UInt16[np.ndarray, "n"] | None]:
+        """The ids of a text and, if `measures`, the characters of it that each stands for."""
+        return self.encode(text), None
 
     @abstractmethod
     def decode(self, tokens: Integer[np.ndarray, "n"]) -> str:
@@ -97,8 +106,18 @@ class Bytes(Tokenizer):
     fingerprint = hashlib.sha256(bytes(range(256))).hexdigest()
 
     def encode(self, text: str) -> UInt[np.ndarray, "n"]:
-        """The UTF-8 bytes of a text."""
-        return np.frombuffer(text.encode(), dtype=np.uint8)
+        """The UTF-8 bytes of a text.
+
+        Raises:
+            InputError: at a lone surrogate, which has none.
+        """
+        try:
+            return np.frombuffer(text.encode(), dtype=np.uint8)
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"the tokenizer 'bytes' has no bytes for {text[error.start]!r}, a lone surrogate "
+                f"found at character {error.start}"
+            ) from None
 
     def decode(self, tokens: Integer[np.ndarray, "n"]) -> str:
         """The text of some bytes, with U+FFFD where they are no UTF-8."""
@@ -109,6 +128,11 @@ class Bytes(Tokenizer):
 class HuggingFace(Tokenizer):
     """A tokenizer of the transformers package, from a folder or from the hub.
 
+    Special tokens that a text spells out, such as "<|endoftext|>" or "[MASK]", are tokenized as
+    the characters that they are. So the tokenizer's own mask and padding are clean tokens that no
+    text holds: they keep their numbers, which a checkpoint counts on, and a model learns that they
+    do not occur.
+
     Args:
         path: a folder of tokenizer files or an id such as "openai-community/gpt2".
         size: the number of ids it must have; some versions of transformers load an empty
@@ -116,61 +140,126 @@ class HuggingFace(Tokenizer):
         revision: the commit on the hub.
     """
 
+    measures = True
+
     def __init__(self, path: str | Path, size: int, revision: str = "main") -> None:
-        self.name = Path(path).name
-        self.size = size
+        self.name, self.size = Path(path).name, size
         self._inner = _load(str(path), revision)
-        if len(self._inner) != size or not self._inner("a b")["input_ids"]:
-            raise InputError(
-                f"{path}: a tokenizer of {len(self._inner)} ids, but tokenizer.size is {size}; "
-                "are the vocabulary and merges files all there?"
-            )
+        pipeline = _deterministic(self._inner.backend_tokenizer)
+        ids = self._inner.get_vocab()
         self.separator = _separator(self._inner, path)
-        model = json.loads(self._inner.backend_tokenizer.to_str())["model"]
-        definition = [sorted(self._inner.get_vocab().items()), model.get("merges")]
-        self.fingerprint = hashlib.sha256(json.dumps(definition).encode()).hexdigest()
+        unknown = unknown_id(pipeline, ids)
+        self.unknown = None if unknown == self.separator else unknown
+        self.fingerprint = hashlib.sha256(definition(pipeline).encode()).hexdigest()
+        self._encoder, self._cuts = (
+            _encoder(self._inner.backend_tokenizer, pipeline),
+            cuts(pipeline),
+        )
+        _require_size(path, ids, size)
+        if not self.encode("a b").size:
+            raise InputError(f"{path}: {_FILES}")
 
     def encode(self, text: str) -> UInt[np.ndarray, "n"]:
         """The ids of a text, without those that only frame it."""
-        pieces = [np.asarray(ids, dtype=self.dtype) for ids in self._encoded(text)]
-        return np.concatenate([np.empty(0, dtype=self.dtype), *pieces])
+        return self.measured(text)[0]
+
+    def measured(self, text: str) -> tuple[UInt[np.ndarray, "n"], UInt16[np.ndarray, "n"]]:
+        """The ids of a text, and the characters that each stands for.
+
+        A long text is cut where that changes no id, to save memory; not at all if the tokenizer
+        may look across any place.
+
+        Raises:
+            InputError: the tokenizer cannot represent the text.
+        """
+        ids, ends, start = [np.empty(0, self.dtype)], [np.empty(0, np.int64)], 0
+        self._encoder.encode_special_tokens = True  # not kept when it is sent to another process
+        with one_line(f"the tokenizer {self.name!r}"):
+            for piece in self._pieces(text):
+                found = self._encoder.encode(piece, add_special_tokens=False)
+                ids.append(np.asarray(found.ids, dtype=self.dtype))
+                last = (end for _, end in found.offsets)
+                ends.append(start + np.fromiter(last, np.int64, len(found.ids)))
+                start += len(piece)
+        return np.concatenate(ids), lengths(np.concatenate(ends), len(text))
 
     def decode(self, tokens: Integer[np.ndarray, "n"]) -> str:
         """The text of some ids."""
         return str(self._inner.decode(tokens.tolist(), clean_up_tokenization_spaces=False))
 
     def characters(self, tokens: Integer[np.ndarray, "B L"]) -> Int[np.ndarray, "B"]:
-        """Characters of each row's text; separators count for none."""
+        """Characters of each row's decoded text; separators count for none.
+
+        All there is for samples of a model, which are of no text. Decoding adds or drops blanks
+        at the edges of a row and around words with some tokenizers, and shows part of a character
+        as one or more of its own: for tokens of a text, `measured` counts exactly.
+        """
         texts = self._inner.batch_decode(
             tokens.tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return np.array([len(text) for text in texts], dtype=np.int64)
 
-    def _encoded(self, text: str) -> Iterator[list[int]]:
-        """Ids piece by piece: the time of a long text grows faster than its length.
-
-        Cutting before a lone space or line feed leaves the merges of GPT-2 as they were.
-        """
-        for piece in _PIECE.finditer(text):
-            yield self._inner(piece.group(), add_special_tokens=False, verbose=False)["input_ids"]
+    def _pieces(self, text: str) -> Iterable[str]:
+        if self._cuts is None:
+            return (text,)
+        return (piece.group() for piece in self._cuts.finditer(text))
 
 
 def _load(path: str, revision: str) -> Any:  # noqa: ANN401  transformers is not typed
     from transformers import AutoTokenizer, GPT2Tokenizer  # noqa: PLC0415  slow to import
 
     # GPT-2's two bare files do not say what they are, and AutoTokenizer refuses to guess.
-    there = {file.name for file in Path(path).glob("*.*")}
+    there = {file.name for file in Path(path).expanduser().glob("*.*")}
     bare = "merges.txt" in there and not there & {"config.json", "tokenizer.json"}
     family = GPT2Tokenizer if bare else AutoTokenizer
-    try:
-        return family.from_pretrained(path, revision=revision, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{path}: no tokenizer can be loaded from here: {reason}") from error
+    place = f"tokenizer.path: {path}: no tokenizer can be loaded from here"
+    inner = from_pretrained(family, place, path, revision)
+    if not getattr(inner, "is_fast", False):
+        raise InputError(
+            f"tokenizer.path: {path}: {type(inner).__name__} is written in Python alone; wanted "
+            "one with a tokenizer.json (for ByT5, set tokenizer=bytes)"
+        )
+    return inner
+
+
+def _deterministic(backend: Any) -> dict[str, Any]:  # noqa: ANN401
+    """What is left of a pipeline when nothing in it is random, cut or padded."""
+    backend.no_truncation()
+    backend.no_padding()
+    if getattr(backend.model, "dropout", None) is not None:
+        backend.model.dropout = None
+    return dict(json.loads(backend.to_str()))
+
+
+def _encoder(backend: Any, pipeline: dict[str, Any]) -> Any:  # noqa: ANN401
+    """What encodes texts: the backend, or its like in which special tokens cannot be spelled."""
+    from tokenizers import Tokenizer as Backend  # noqa: PLC0415  comes with transformers
+
+    safe = of_text(pipeline)
+    return backend if safe is pipeline else Backend.from_str(json.dumps(safe))
+
+
+def _require_size(path: str | Path, ids: Mapping[str, int], size: int) -> None:
+    """Hold the ids of a vocabulary, unused ones among them, against the size that is configured.
+
+    Raises:
+        InputError: there are more or fewer.
+    """
+    found = max(ids.values(), default=-1) + 1
+    if found != size:
+        unused = found - len(set(ids.values()))
+        holes = f" ({unused} of them unused)" if unused else ""
+        raise InputError(
+            f"tokenizer.path: {path}: a tokenizer of {found} ids{holes}, but tokenizer.size is "
+            f"{size}; {_FILES} If they are, set vocabulary={found}"
+        )
 
 
 def _separator(inner: Any, path: str | Path) -> int:  # noqa: ANN401
     for token in (inner.eos_token_id, inner.sep_token_id):
         if token is not None:
             return int(token)
-    raise InputError(f"{path}: the tokenizer has no end-of-text token to put between documents")
+    raise InputError(
+        f"tokenizer.path: {path}: no end-of-text token to put between documents; name one as "
+        "eos_token in its tokenizer_config.json"
+    )

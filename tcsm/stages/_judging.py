@@ -45,7 +45,10 @@ def open_reward(node: DictConfig | None) -> Reward | None:
 
 @torch.no_grad()
 def judge_rate(judge: Autoregressive, tokens: Int64[Tensor, "B L"], tokenizer: Tokenizer) -> Rate:
-    """Generative perplexity as BPC: −log p(samples) under the judge, a character."""
+    """Generative perplexity as BPC: −log p(samples) under the judge, a character.
+
+    The characters are those of the decoded samples: there is no text that they were made from.
+    """
     characters = torch.from_numpy(tokenizer.characters(tokens.cpu().numpy()))
     tokens = tokens.to(next(judge.parameters()).device)
     return bits_per_character(-judge.log_prob(tokens).cpu(), characters)

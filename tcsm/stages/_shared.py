@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from tcsm.config import build, load
+from tcsm.data.source import difference, source_of
 from tcsm.data.tokenfile import TokenFile, open_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
@@ -28,13 +29,14 @@ def open_split(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> TokenFile:
     """The token file of a split, checked against tokenizer and corpus.
 
     Raises:
-        InputError: it cannot be used, or was made from another corpus.
+        InputError: it cannot be used, or was made from another corpus; the key that differs.
     """
     path = Path(cfg.data.root) / f"{split}.tok"
-    tokens, corpus = open_tokens(path, tokenizer), build(cfg.corpus).title
-    if tokens.header.corpus != corpus:
-        found = tokens.header.corpus
-        raise InputError(f"{path}: made from corpus {found}, wanted {corpus}; run prepare again")
+    tokens, source = open_tokens(path, tokenizer), source_of(build(cfg.corpus))
+    if not tokens.header.source:
+        raise InputError(f"{path}: does not say what it was made from; run prepare again")
+    if differs := difference(tokens.header.source, source):
+        raise InputError(f"{path}: made from {differs}; run prepare again")
     return tokens
 
 

@@ -16,8 +16,8 @@ from omegaconf import DictConfig
 
 from tcsm.config import build
 from tcsm.data.buffer import TOKENS, Buffer, write_buffer
+from tcsm.data.header import read_header
 from tcsm.data.tilts import Boltzmann, kl_of_weights, relative_ess
-from tcsm.data.tokenfile import read_header
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.samples import distinct, entropy, repetition

@@ -12,6 +12,7 @@ from torch import Tensor
 from tcsm.config import build
 from tcsm.data.batches import evaluation_windows
 from tcsm.data.tokenizers import Tokenizer
+from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound, Draws
 from tcsm.evaluation.estimates import Level, bits_per_character, by_level, perplexity
 from tcsm.reporting.records import write_json
@@ -47,12 +48,13 @@ def main(cfg: DictConfig, out: Path) -> None:
     with devices.ready():
         model = load_model(cfg, tokenizer, out, devices)
         bound.check(model)
-        windows = {split: _windows(cfg, tokenizer, split) for split in SPLITS}
+        held = {split: _windows(cfg, tokenizer, split) for split in SPLITS}
         draws, splits = {}, {}
         for split, seed in SPLITS.items():
+            windows, characters = held[split]
             ask = partial(bound, model, seed=seed, draws=cfg.evaluation.draws)
-            draws[split] = _draw(ask, windows[split], cfg.evaluation.batch, devices)
-            splits[split] = _summary(draws[split], windows[split], tokenizer)
+            draws[split] = _draw(ask, windows, cfg.evaluation.batch, devices)
+            splits[split] = _summary(draws[split], windows, characters)
         record = {
             "stage": "evaluate",
             "experiment": cfg.experiment,
@@ -68,10 +70,25 @@ def main(cfg: DictConfig, out: Path) -> None:
         write_json(out / "evaluate.telemetry.json", telemetry)
 
 
-def _windows(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> Tensor:
-    """The sequences of a split."""
-    tokens = open_split(cfg, tokenizer, split).tokens
-    return evaluation_windows(tokens, cfg.data.length, cfg.evaluation.sequences)
+def _windows(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> tuple[Tensor, Tensor]:
+    """Windows of a split, shape (N, L), and characters of the text that each stands for, (N).
+
+    Raises:
+        InputError: the split is too short, or its windows stand for no character.
+    """
+    file = open_split(cfg, tokenizer, split)
+    length, count = cfg.data.length, cfg.evaluation.sequences
+    windows = evaluation_windows(file.tokens, length, count)
+    if (lengths := file.lengths()) is None:
+        characters = torch.from_numpy(tokenizer.characters(windows.numpy()))
+    else:
+        characters = evaluation_windows(lengths, length, count).sum(1)
+    if not characters.any():
+        raise InputError(
+            f"{file.path}: the tokens of evaluation.sequences={count} windows stand for no "
+            "character; evaluate more, or set another tokenizer"
+        )
+    return windows, characters
 
 
 def _draw(
@@ -89,10 +106,9 @@ def _draw(
     )
 
 
-def _summary(draws: Draws, windows: Tensor, tokenizer: Tokenizer) -> dict[str, Any]:
+def _summary(draws: Draws, windows: Tensor, characters: Tensor) -> dict[str, Any]:
     """Numbers of one split, and what paired comparisons need: nats and characters a sequence."""
     nats = draws.nats.mean(1)
-    characters = torch.from_numpy(tokenizer.characters(windows.numpy()))
     bpc = bits_per_character(nats, characters)
     return {
         "bpc": bpc.value,

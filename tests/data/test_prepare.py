@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from tcsm.data.corpora.base import Corpus
+from tcsm.data.header import read_header
 from tcsm.data.prepare import prepare
 from tcsm.data.shards import Shards, pieces
-from tcsm.data.tokenfile import open_tokens, read_header
-from tcsm.data.tokenizers import Bytes, Letters
+from tcsm.data.tokenfile import open_tokens
+from tcsm.data.tokenizers import Bytes, HuggingFace, Letters
 from tcsm.errors import InputError
+from tests.tokenizer_kinds import KINDS, saved
 
 
 def make(corpus, tmp_path):
@@ -61,3 +63,57 @@ def test_a_corpus_that_fails_late_leaves_the_former_files(tmp_path):
     with pytest.raises(InputError, match="no symbol ','"):
         make(Bad(), tmp_path)
     assert {file.name: file.read_bytes() for file in (tmp_path / "data").iterdir()} == before
+
+
+class Story(Corpus):
+    title = "story"
+
+    def __init__(self, text="The cat sat.  On the mat!"):
+        self.text = text
+
+    def splits(self):
+        return {"train": [self.text, "", "the  end "], "valid": [self.text], "test": [self.text]}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_token_has_its_characters(tmp_path, kind):
+    tokenizer = HuggingFace(*saved(tmp_path / "tokenizer", KINDS[kind]()))
+    text = f"{Story().text} [MASK] </s>"
+    shards = Shards(tmp_path / "shards", tokenizer, characters=8)
+    prepare(Story(text), shards, tmp_path / "data")
+    file = open_tokens(tmp_path / "data/train.tok", tokenizer)
+    lengths = file.lengths()
+    assert lengths.sum() == file.header.characters == len(text) + len("the  end ")
+    assert lengths[file.tokens == tokenizer.separator].tolist() == [0, 0]
+    assert isinstance(lengths, np.memmap)
+    assert file.header.size == (tmp_path / "data/train.tok").stat().st_size
+
+
+def test_what_a_tokenizer_loses_is_said(tmp_path, capsys):
+    tokenizer = HuggingFace(*saved(tmp_path / "tokenizer", KINDS["word piece"]()))
+    prepare(Story("The cat, zzz"), Shards(tmp_path / "shards", tokenizer), tmp_path / "data")
+    said = [line for line in capsys.readouterr().err.splitlines() if "loses text" in line]
+    assert len(said) == 3
+    assert "corpus story, split 'valid'" in said[1]
+    for part in ("2 of 4 tokens are unknown", "'the cat [UNK", "for 'The cat, zzz' at char"):
+        assert part in said[1]
+
+
+def test_nothing_is_said_of_a_tokenizer_that_keeps_all(tmp_path, capsys):
+    tokenizer = HuggingFace(*saved(tmp_path / "tokenizer", KINDS["byte level"]()))
+    prepare(Story(), Shards(tmp_path / "shards", tokenizer), tmp_path / "data")
+    assert "loses" not in capsys.readouterr().err
+
+
+def test_text_of_which_a_tokenizer_knows_nothing_is_refused(tmp_path):
+    tokenizer = HuggingFace(*saved(tmp_path / "tokenizer", KINDS["word piece"]()))
+    with pytest.raises(InputError, match=r"corpus none, split 'valid'.*knows none of its 3 tok"):
+        prepare(Unknown(), Shards(tmp_path / "shards", tokenizer), tmp_path / "data")
+    assert not list((tmp_path / "data").iterdir())
+
+
+class Unknown(Story):
+    title = "none"
+
+    def splits(self):
+        return {"train": ["the cat"], "valid": ["ЖЖ", "Щ Ы"], "test": ["the cat"]}

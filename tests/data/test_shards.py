@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from tcsm.data.corpora.base import Corpus
 from tcsm.data.prepare import prepare
 from tcsm.data.shards import Shards, pieces
+from tcsm.data.source import source_of
 from tcsm.data.tokenfile import describe, open_tokens, write_tokens
 from tcsm.data.tokenizers import Letters
 from tcsm.errors import InputError
@@ -44,7 +46,7 @@ def files(folder):
 @pytest.fixture
 def serial(tmp_path):
     """The train split as one stream, without shards."""
-    header = describe(Letters(), "fable", "train")
+    header = replace(describe(Letters(), "fable", "train"), source=source_of(Fable()))
     write_tokens(tmp_path / "serial.tok", pieces(TEXTS, Letters(), "fable"), header)
     return (tmp_path / "serial.tok").read_bytes()
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tcsm.data.tokenfile import Piece, describe, open_tokens, read_header, write_tokens
+from tcsm.data.header import LENGTHS, read_header
+from tcsm.data.tokenfile import Piece, describe, open_tokens, write_tokens
 from tcsm.data.tokenizers import Bytes, Letters
 from tcsm.errors import InputError
 
@@ -173,3 +175,48 @@ def test_unusable_tokens_are_refused(tmp_path):
     with pytest.raises(InputError, match="corpus fable: no text in the split 'test'"):
         write_tokens(tmp_path / "test.tok", [], header)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_long_source_takes_more_pages(tmp_path):
+    path = tmp_path / "train.tok"
+    source = {"parts.train": "x" * 9000, "path": "a"}
+    made = replace(describe(Letters(), "fable", "train"), source=source)
+    header = write_tokens(path, [piece("the fox", Letters())], made)
+    assert header.offset == 3 * 4096
+    assert read_header(path).source == source
+    assert Letters().decode(open_tokens(path, Letters()).tokens) == "the fox"
+    os.truncate(path, 2 * 4096)
+    with pytest.raises(InputError, match="not a token file, or cut in its header"):
+        open_tokens(path, Letters())
+
+
+@pytest.fixture
+def counted(tmp_path):
+    """A file with the characters of each token."""
+    path = tmp_path / "counted.tok"
+    made = replace(describe(Letters(), "fable", "train"), lengths=LENGTHS)
+    tokens = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
+    counts = np.array([[9, 0, 1], [65_535, 2, 3]], np.uint16)
+    pieces = [
+        Piece(ids, int(sizes.sum()), sizes) for ids, sizes in zip(tokens, counts, strict=True)
+    ]
+    write_tokens(path, pieces, made)
+    return path
+
+
+def test_characters_of_each_token_come_back(counted):
+    file = open_tokens(counted, Letters())
+    assert file.tokens.tolist() == [1, 2, 3, 4, 5, 6]
+    assert file.lengths().tolist() == [9, 0, 1, 65_535, 2, 3]
+    assert [path.name for path in counted.parent.iterdir()] == [counted.name]
+
+
+def test_damaged_characters_are_refused(counted):
+    content = bytearray(counted.read_bytes())
+    content[-1] ^= 1
+    counted.write_bytes(content)
+    with pytest.raises(InputError, match=r"counted.tok: damaged.*run prepare again"):
+        open_tokens(counted, Letters()).lengths()
+    os.truncate(counted, len(content) - 1)
+    with pytest.raises(InputError, match=rf"{len(content) - 1} bytes, wanted {len(content)}"):
+        open_tokens(counted, Letters())

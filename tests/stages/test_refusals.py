@@ -316,7 +316,16 @@ def test_an_evaluation_that_cannot_be(house, run, overrides, said):
             ["objective=score", "neighborhood=semantic", "neighborhood.random=0"],
             ["tokens", "cannot be reached from token 0", "(2.2)", "raise neighborhood.near"],
         ),
-        (["corpus.path=another.txt"], ["made from corpus text.txt, wanted another.txt"]),
+        (
+            ["corpus.fractions=[0.8,0.1,0.1]"],
+            ["train.tok: made from corpus.fractions=[0.9, 0.05, 0.05], wanted [0.8, 0.1, 0.1]"],
+        ),
+        (
+            ["corpus.normalize.path=tcsm.data.normalize.verbatim"],
+            ["corpus.normalize.path=tcsm.data.normalize.text8, wanted tcsm.data.normalize.verb"],
+        ),
+        (["corpus=kjv"], ["corpus._target_=tcsm.data.corpora.local.LocalText, wanted", "prepare"]),
+        (["corpus.path=another.txt"], ["text.txt, wanted another.txt, which does not exist"]),
     ],
 )
 def test_a_training_that_cannot_be(house, overrides, said):

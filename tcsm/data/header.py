@@ -1,0 +1,111 @@
+"""The header of a token file: what the file says of itself.
+
+    b"TCSMTOK1" | uint32 length of the JSON | JSON
+
+It is padded with spaces to 4,096 bytes, or a multiple if it is longer, so that it can be written
+last and the ids begin on a page.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tcsm.errors import InputError
+
+MAGIC = b"TCSMTOK1"
+LENGTHS = "<u2"
+PAGE = 4096
+_MOST = 2**24  # bytes of a header; what claims more is none
+_PREFIX = len(MAGIC) + 4
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a token file says of itself.
+
+    Attributes:
+        tokenizer: name of the tokenizer.
+        fingerprint: of the tokenizer.
+        vocabulary: number of ids.
+        dtype: of the ids, such as "<u2".
+        corpus: title of the corpus.
+        split: "train", "valid" or "test".
+        count: number of tokens.
+        characters: that they stand for.
+        sha256: of the ids' bytes.
+        source: what the corpus was made from, see `tcsm.data.source`; empty for samples.
+        lengths: type of the characters of each token, or "" if the file has none.
+        lengths_sha256: of their bytes.
+    """
+
+    tokenizer: str
+    fingerprint: str
+    vocabulary: int
+    dtype: str
+    corpus: str
+    split: str
+    count: int = 0
+    characters: int = 0
+    sha256: str = ""
+    source: Mapping[str, Any] = field(default_factory=dict)
+    lengths: str = ""
+    lengths_sha256: str = ""
+
+    @property
+    def offset(self) -> int:
+        """Where the ids begin: behind as many pages as the longest such header fills."""
+        digest = "0" * 64
+        longest = replace(
+            self, count=2**63, characters=2**63, sha256=digest, lengths_sha256=digest
+        )
+        return -(-(_PREFIX + len(longest._text())) // PAGE) * PAGE
+
+    @property
+    def end(self) -> int:
+        """Where the ids end."""
+        return self.offset + self.count * np.dtype(self.dtype).itemsize
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return self.end + (self.count * np.dtype(self.lengths).itemsize if self.lengths else 0)
+
+    def pack(self) -> bytes:
+        """What the file holds before the ids."""
+        room = self.offset - _PREFIX
+        return MAGIC + room.to_bytes(4, "little") + self._text().ljust(room)
+
+    def _text(self) -> bytes:
+        """As JSON, without what a file of samples lacks."""
+        facts = asdict(self)
+        optional = ("source", "lengths", "lengths_sha256")
+        kept = {key: value for key, value in facts.items() if value or key not in optional}
+        return json.dumps(kept, sort_keys=True).encode()
+
+
+def read_header(path: Path, maker: str = "prepare") -> Header:
+    """The header of a token file.
+
+    Raises:
+        InputError: if there is none.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_PREFIX)
+            length = int.from_bytes(head[len(MAGIC) :], "little")
+            head += file.read(min(length, _MOST))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; run {maker}") from error
+    try:
+        header = Header(**json.loads(head[_PREFIX:]))
+        if head != header.pack() or header.count < 0 or header.size < header.offset:
+            raise ValueError
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"{path}: not a token file, or cut in its header; run {maker} again"
+        ) from error
+    return header

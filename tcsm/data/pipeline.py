@@ -1,0 +1,142 @@
+"""What decides the ids that a tokenizer of the library ``tokenizers`` gives to a text.
+
+A pipeline is the JSON of such a tokenizer: normalizer, pre-tokenizer, added tokens and model, and
+parts that decide no id: those that frame, cut, pad or decode.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, UInt16
+
+_DECIDE = ("added_tokens", "normalizer", "pre_tokenizer", "model")
+# Pieces of at least 4,096 characters, each but the first beginning with a lone space, or with
+# a lone space or line feed.
+_AT_SPACES = re.compile(r".{4096}.*?\S(?= \S)|.+", re.DOTALL)
+_AT_BLANKS = re.compile(r".{4096}.*?\S(?=[ \n]\S)|.+", re.DOTALL)
+# They change a character by itself, or with those that combine with it; none combines with what
+# stands before a space.
+_LOCAL = {"NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "BertNormalizer", "Nmt"}
+_LOCAL |= {"Precompiled"}
+_WORDS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
+_WITHIN_WORDS = {"Digits", "Punctuation", "Split", "CharDelimiterSplit", "ByteLevel", "Metaspace"}
+
+Json = Mapping[str, Any]
+
+
+def definition(pipeline: Json) -> str:
+    """All that decides ids, as one line of JSON.
+
+    Special tokens count by content and id alone, as texts never hold them. Settings that are null,
+    false or empty are left out: later versions of the library add some.
+    """
+    parts = {key: pipeline.get(key) for key in _DECIDE}
+    parts["added_tokens"] = [
+        {key: token[key] for key in ("content", "id", "special")} if token["special"] else token
+        for token in pipeline.get("added_tokens", [])
+    ]
+    return json.dumps(_meaningful(parts), sort_keys=True)
+
+
+def _meaningful(node: Any) -> Any:  # noqa: ANN401  any JSON
+    if not isinstance(node, dict):
+        return node if not isinstance(node, list) else [_meaningful(part) for part in node]
+    parts = {key: _meaningful(part) for key, part in node.items() if key != "trim_offsets"}
+    return {
+        key: part
+        for key, part in parts.items()
+        if part is not None and part not in ("", [], {}) and part is not False
+    }
+
+
+def of_text(pipeline: Json) -> Json:
+    """The pipeline in which no text has a special token, but the one of unknown text.
+
+    Only a model that looks up whole words or pieces may give one, without being asked for: there
+    they get names that hold a character which no text has.
+    """
+    model = pipeline["model"]
+    vocabulary = model["vocab"]
+    if model["type"] == "BPE" and not model.get("ignore_merges"):
+        return pipeline
+    pieces = vocabulary if isinstance(vocabulary, dict) else [piece for piece, _ in vocabulary]
+    unknown = unknown_id(pipeline, {piece: number for number, piece in enumerate(pieces)})
+    kept = {model.get("unk_token"), *[p for n, p in enumerate(pieces) if n == unknown]}
+    added = pipeline.get("added_tokens", [])
+    hidden = {token["content"] for token in added if token["special"]} & {*pieces} - kept
+    if isinstance(vocabulary, dict):
+        renamed: Any = {_renamed(p, hidden): number for p, number in vocabulary.items()}
+    else:
+        renamed = [[_renamed(piece, hidden), score] for piece, score in vocabulary]
+    others = [token for token in added if token["content"] not in hidden]
+    return {**pipeline, "added_tokens": others, "model": {**model, "vocab": renamed}}
+
+
+def _renamed(piece: str, hidden: set[str]) -> str:
+    return f"\uffff{piece}" if piece in hidden else piece
+
+
+def unknown_id(pipeline: Json, ids: Mapping[str, int]) -> int | None:
+    """The id of what the model does not know, if it has one."""
+    model = pipeline["model"]
+    found = model.get("unk_id")
+    return int(found) if found is not None else ids.get(model.get("unk_token") or "")
+
+
+def cuts(pipeline: Json) -> re.Pattern[str] | None:
+    """Pieces of a text whose ids, one after another, are those of the text; None if not known.
+
+    A text may be cut before a lone space if the normalizer changes characters one by one, the
+    pre-tokenizer begins a word there wherever a text begins, and no added token has a blank.
+    """
+    first, *rest = _parts(pipeline, "pre_tokenizer") or [{"type": None}]
+    local = all(part["type"] in _LOCAL for part in _parts(pipeline, "normalizer"))
+    within = all(part["type"] in _WORDS | _WITHIN_WORDS for part in rest)
+    if not local or not within or any(map(_has_blank, pipeline.get("added_tokens", []))):
+        return None
+    if first["type"] in _WORDS:
+        return _AT_BLANKS
+    if first["type"] == "ByteLevel" and first.get("use_regex", True):
+        return _AT_SPACES if first["add_prefix_space"] else _AT_BLANKS
+    return _AT_SPACES if first["type"] == "Metaspace" and first.get("split", True) else None
+
+
+def _has_blank(token: Json) -> bool:
+    """Whether an added token may take a blank of a text; special ones are in none."""
+    blank = token["lstrip"] or token["rstrip"] or re.search(r"\s", token["content"])
+    return bool(blank) and not token["special"]
+
+
+def _parts(pipeline: Json, kind: str) -> list[dict[str, Any]]:
+    """The steps of a normalizer or pre-tokenizer, those of sequences in their order."""
+    node = pipeline.get(kind)
+    if node is None:
+        return []
+    if node["type"] != "Sequence":
+        return [node]
+    name = "normalizers" if kind == "normalizer" else "pretokenizers"
+    return [step for part in node[name] for step in _parts({kind: part}, kind)]
+
+
+def lengths(ends: Int[np.ndarray, "n"], size: int) -> UInt16[np.ndarray, "n"]:
+    """How many characters of a text each token stands for: all of the text's, each once.
+
+    A token stands for what lies between the end of those before it and its own end, so that a
+    character of several tokens counts on the first of them, and what the tokenizer drops on the
+    next. What exceeds 65,535 counts on the tokens that follow.
+
+    Args:
+        ends: where the characters of each token end in the text.
+        size: characters of the text.
+    """
+    if not ends.size:
+        return np.empty(0, np.uint16)
+    most = np.iinfo(np.uint16).max
+    ends = np.maximum.accumulate(ends)
+    ends[-1] = size
+    room = most * np.arange(1, len(ends) + 1)
+    ends = np.minimum.accumulate(np.minimum(ends - room, 0)) + room
+    return np.diff(ends, prepend=0).astype(np.uint16)
