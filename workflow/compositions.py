@@ -15,10 +15,12 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from tcsm import config
+from tcsm.trust import packages
 from tcsm.values import require_no_password
 from workflow.ablations import Arm, known_stages
 from workflow.checks import Checks
-from workflow.fingerprint import Sources
+from workflow.fingerprint import Sources, homes
+from workflow.inputs import Place, places
 from workflow.memo import Memo
 from workflow.plain import NotPlain, Part, Plain, Tree, assigned, in_ascii, written
 
@@ -45,7 +47,7 @@ class Compositions:
         self._chosen = Memo(KEPT / f"choices-{scale}.json", self._choices())
         self._memo = Memo(KEPT / f"texts-{scale}.json", self._bases())
         self._codes = Memo(KEPT / "codes.json", (SOURCES / "tcsm").rglob("*.py"))
-        self._sources = Sources(SOURCES)
+        self._sources = Sources(SOURCES, users=homes(packages()[1:]))
         self._composed = cache(self._compose)
         self._parts: dict[str, Part] = {}
         self._checks = checks or Checks()
@@ -105,7 +107,23 @@ class Compositions:
         """The fingerprint of the code that a stage runs with a configuration."""
         named = " ".join(sorted(self._sources.named(text)))
         find = lambda: self._sources.fingerprint(stage, named)  # noqa: E731
+        if self._sources.of_users(named):  # the memory does not depend on their files
+            return find()
         return str(self._codes.get(f"{stage} {named}", find))
+
+    def places(self, stage: str, arm: Arm) -> list[Place]:
+        """The words that a stage reads of an arm and that may be paths of files of the user.
+
+        Folders that the workflow fills in are not among them: it knows when they change.
+        """
+
+        def find() -> list[Place]:
+            keys = {key.partition(".")[0] for key in self.reads(stage)} - {"report"}
+            keys -= set() if stage == "prepare" else {"corpus"}  # others read its token files
+            tree = self._composed(arm)
+            return [place for key in sorted(keys & tree.keys()) for place in self._in(tree, key)]
+
+        return [(key, word) for key, word in self._memo.get(f"places {stage} {arm.name}", find)]
 
     def check(self, arm: Arm, texts: Mapping[str, str]) -> None:
         """Have all of an arm built, unless this very one once passed. What is bad, `save` tells.
@@ -138,6 +156,13 @@ class Compositions:
             return in_ascii(config.cut(OmegaConf.create(tree), self.reads(stage)))
         require_no_password(text)
         return text
+
+    def _in(self, tree: Tree, key: str) -> list[Place]:
+        try:
+            return places(key, Plain(tree, self._parts).part(key).text)
+        except NotPlain:
+            whole = OmegaConf.create({key: OmegaConf.select(OmegaConf.create(tree), key)})
+            return places(key, json.dumps(OmegaConf.to_container(whole)[key]))
 
     def _build(self, arm: Arm, leave: tuple[str, ...]) -> bool:
         tree = self._composed(arm)

@@ -54,9 +54,10 @@ class Files:
         return self._of_needed(name, lambda stage: (FILES[stage],), seeds)
 
     def large(self, stage: str, batch: list[str]) -> list[str]:
-        """The products that a batch reads: of what it needs, and of its own earlier stage."""
+        """What a batch reads: products of others and of its own first stage, the user's files."""
         own = self._of_earlier(stage, batch, lambda first: PRODUCTS[first])
-        return sorted({file for name in batch for file in self.products(name)} | own)
+        others = {file for name in batch for file in self.products(name)}
+        return sorted(others | own | {*self.runs.files(stage, batch)})
 
     def inputs(self, stage: str, batch: list[str]) -> list[str]:
         """The records that a batch waits for."""

@@ -1,18 +1,35 @@
 """Fingerprints of code: which sources a job can depend on, and a hash of what they do.
 
 A job runs its stage and whatever the stage imports, file by file, and the objects that its
-configuration names (whatever starts with the package's name). Comments, docstrings and
+configuration names (whatever starts with the package's name, or with that of a package of the user
+that may be named). Comments, docstrings and
 layout do not count. So an edit of one objective reruns the runs that name it, and no other.
 """
 
 import ast
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+INSTALLED = {"site-packages", "dist-packages"}
+
+
+def homes(packages: Iterable[str]) -> dict[str, Path]:
+    """Package → the first folder that Python would import it from, for those that are there."""
+    found: dict[str, Path] = {}
+    for package in packages:
+        for folder in map(Path, ("", *sys.path)):
+            place = folder.joinpath(*package.split("."))
+            if place.is_dir() or place.with_suffix(".py").is_file():
+                found[package] = folder
+                break
+    return found
 
 
 class Sources:
@@ -21,11 +38,17 @@ class Sources:
     Attributes:
         root: the folder that holds the package.
         package: its name.
+        users: the packages of the user that a configuration may name, and the folders that hold
+            them. What else lies in such a folder counts where it is imported, unless everything
+            is installed there.
     """
 
-    def __init__(self, root: Path, package: str = "tcsm") -> None:
+    def __init__(
+        self, root: Path, package: str = "tcsm", users: Mapping[str, Path] | None = None
+    ) -> None:
         self.root = root
         self.package = package
+        self.users = dict(users or {})
         self._tree = cache(self._parse)
         self._hash = cache(self._digest)
         self._one = cache(self._digest_of_one)
@@ -61,8 +84,14 @@ class Sources:
         return self._hash(frozenset(seen))
 
     def named(self, config: str) -> set[str]:
-        """The dotted names in a configuration that start with the package's."""
-        return set(re.findall(rf"\b{self.package}(?:\.\w+)+", config))
+        """The dotted names in a configuration that start with the package's, or with a user's."""
+        starts = "|".join(map(re.escape, (self.package, *self.users)))
+        found = re.findall(rf"\b(?:{starts})(?:[.:]\w+)+", config)
+        return {name.replace(":", ".") for name in found}
+
+    def of_users(self, config: str) -> bool:
+        """Whether a configuration names something of a user's package."""
+        return any(not name.startswith(f"{self.package}.") for name in self.named(config))
 
     def closure(self, names: Iterable[str]) -> frozenset[str]:
         """The modules that importing these dotted names (of modules or what is in them) runs."""
@@ -91,7 +120,7 @@ class Sources:
     def _chain(self, name: str) -> list[str]:
         """The modules on the way to ``a.b.C``: a, a.b and, if it is one, a.b.C."""
         parts = name.split(".")
-        if parts[0] != self.package:
+        if parts[0] != self.package and not self.users:
             return []
         dotted = [".".join(parts[: n + 1]) for n in range(len(parts))]
         return [module for module in dotted if self._file(module)]
@@ -117,11 +146,19 @@ class Sources:
         return ".".join([*above, *([node.module] if node.module else [])])
 
     def _file(self, module: str) -> Path | None:
-        path = self.root.joinpath(*module.split("."))
-        for file in (path / "__init__.py", path.with_suffix(".py")):
-            if file.is_file():
-                return file
+        for folder in self._folders(module):
+            path = folder.joinpath(*module.split("."))
+            for file in (path / "__init__.py", path.parent / f"{path.name}.py"):
+                if file.is_file():
+                    return file
         return None
+
+    def _folders(self, module: str) -> list[Path]:
+        """Where a module is looked for."""
+        if module.partition(".")[0] == self.package:
+            return [self.root]
+        own = [home for name, home in self.users.items() if f"{module}.".startswith(f"{name}.")]
+        return own or [h for h in self.users.values() if INSTALLED.isdisjoint(h.parts)]
 
     def _parse(self, module: str) -> ast.Module:
         file = self._file(module)

@@ -14,8 +14,9 @@ from tcsm.outcomes import FILES
 from workflow import ablations
 from workflow.ablations import Arm, experiment
 from workflow.checks import Checks
-from workflow.compositions import Compositions
+from workflow.compositions import KEPT, Compositions
 from workflow.files import BATCHED, SCRATCH
+from workflow.inputs import Inputs
 
 ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
 
@@ -44,6 +45,8 @@ class Runs:
         self._template = cache(self._any_seed)
         self.arm_code = cache(self._arm_code)
         self.scale = self._made.scale
+        self._inputs = Inputs(KEPT / "files.json", made=f"results/{self.scale.name}")
+        self.corpus_files = cache(self._corpus_files)
         self.seeds: list[int] = list(self.scale.seeds)
         self.out = "reports" if scale == "default" else f"reports/{scale}"
         listed = self.scale.get("ablations", [])
@@ -125,8 +128,31 @@ class Runs:
         return self._made.code(stage, text)
 
     def _arm_code(self, stage: str, name: str) -> str:
-        """That of an arm; it is the same for all seeds."""
-        return self.code(stage, self._template(stage, name))
+        """That of an arm, with its files; it is the same for all seeds."""
+        return self._with(self.code(stage, self._template(stage, name)), self.files(stage, [name]))
+
+    def batch_code(self, stage: str, batch: list[str]) -> str:
+        """That of a batch, with its files."""
+        return self._with(self.code(stage, self.run_text(stage, batch)), self.files(stage, batch))
+
+    def corpus_code(self, root: str) -> str:
+        """That of ``prepare`` for a folder of token files, with its files."""
+        return self._with(self.code("prepare", self.corpus_text(root)), self.corpus_files(root))
+
+    def _with(self, code: str, files: Iterable[str]) -> str:
+        """A fingerprint of code and of the files that it reads."""
+        return " ".join(filter(None, [code, self._inputs.digest(files)]))
+
+    def files(self, stage: str, names: Iterable[str]) -> list[str]:
+        """The files of the user that a stage reads of some arms, but for those of the corpus."""
+        found = (self._inputs.files(self._made.places(stage, self.arms[name])) for name in names)
+        return sorted({file for files in found for file in files})
+
+    def _corpus_files(self, root: str) -> tuple[str, ...]:
+        """The files of the user that ``prepare`` reads for a folder of token files."""
+        text = self.corpus_text(root)
+        reader = next(arm for name, arm in self.arms.items() if self.root(name) == root)
+        return self._inputs.of_corpus(self._made.places("prepare", reader), text)
 
     def run_text(self, stage: str, names: Iterable[str], *seeds: int) -> str:
         """What a stage reads of some runs (of every seed, if none is named), a document each."""
@@ -175,17 +201,25 @@ class Runs:
             InputError: a bad key, choice or value of any run.
         """
         for root in {self.root(name) for name in self.arms}:
-            self.corpus_text(root)
+            self.corpus_code(root)
         first = next(iter(self.arms))
         for name, arm in self.arms.items():
             texts = {stage: self._template(stage, name) for stage in arm.stages}
             if name == first:
                 texts["report"] = self.report_text()
             self._made.check(arm, texts)
-        for stage in BATCHED:  # to be kept with the rest
-            for batch in self.batches(stage):
-                self.code(stage, self.run_text(stage, batch))
+        self._fingerprint()
         self._made.save()
+        self._inputs.save()
+
+    def _fingerprint(self) -> None:
+        """Hash the code and the files of all jobs, to be kept with the rest."""
+        for name, arm in self.arms.items():
+            for stage in arm.stages:
+                self.arm_code(stage, name)
+        for stage in BATCHED:
+            for batch in self.batches(stage):
+                self.batch_code(stage, batch)
 
     def _needed(self, named: dict[str, Arm]) -> dict[str, Arm]:
         """What these arms need and are not, and what that needs in turn."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow.fingerprint import Sources
+from workflow.fingerprint import Sources, homes
 
 TRAIN = """
 '''Trains.'''
@@ -105,3 +105,43 @@ def test_records_count_for_the_report(root: Path) -> None:
     before = fingerprint(root, "report")
     (root / "pkg/reporting/records.py").write_text("x = 2")
     assert fingerprint(root, "report") != before
+
+
+@pytest.mark.parametrize("named", ["_target_: mine.lecam.LeCam", "path: one:vowels"])
+def test_packages_of_the_user_count_with_what_lies_beside_them(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    package = {
+        "mine/lecam": "from mine import shared\nimport words\nimport numpy",
+        "mine/shared": "x = 1",
+        "mine/other": "x = 1",
+        "one": "import words\nfrom pkg.rooms.other import Other",
+        "words": "ALL = []",
+    }
+    for name, text in package.items():
+        (tmp_path / "users" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"users/{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path / "users"))
+    users = homes(["mine", "one", "absent"])
+    assert set(users) == {"mine", "one"}
+
+    def now() -> str:
+        return Sources(root, "pkg", users).fingerprint("train", f"{CONFIG}divergence: {{{named}}}")
+
+    first = now()
+    assert first != Sources(root, "pkg", users).fingerprint("train", CONFIG)
+    assert Sources(root, "pkg", users).fingerprint("train", CONFIG) == fingerprint(root)
+    assert Sources(root, "pkg", users).of_users(named)
+    assert not Sources(root, "pkg", users).of_users(CONFIG)
+    (tmp_path / "users/mine/other.py").write_text("x = 2")
+    (tmp_path / "users/mine/lecam.py").touch()
+    assert now() == first
+    seen = []
+    for name in ("words", "mine/shared", "one"):
+        (tmp_path / f"users/{name}.py").write_text("y = 2\nimport words")
+        seen.append(now())
+    assert (seen[0] != first, seen[1] != seen[0], seen[2] != seen[1]) == (
+        True,
+        "mine" in named,
+        "one" in named,
+    )

@@ -5,6 +5,7 @@ use rule train as train_seeds with:
     input:
         ancient(tokens),
         ancient(of_needed),
+        ancient(of_user("train")),
         manifest,
         told_by_needed,
     output:
@@ -22,6 +23,7 @@ use rule evaluate as evaluate_first with:
         ancient(tokens),
         ancient(first("weights.safetensors")),
         ancient(of_needed),
+        ancient(of_user("evaluate")),
         manifest,
         first("train.json"),
     output:
@@ -51,7 +53,7 @@ for stage in BATCHED:
             params:
                 stage=stage,  # a shell is read after the loop has ended
                 config=literal(RUNS.run_text(stage, batch)),
-                code=RUNS.code(stage, RUNS.run_text(stage, batch)),
+                code=RUNS.batch_code(stage, batch),
             log:
                 f"{LOGS}/{name}.log",
             benchmark:

@@ -78,7 +78,7 @@ def memory(job):
 
 
 def code(stage):
-    """The fingerprint of the code that a job runs."""
+    """The fingerprint of the code that a job runs and of the files that it is given."""
     return lambda job: RUNS.arm_code(stage, job.experiment)
 
 
@@ -105,6 +105,11 @@ def of_needed(job):
 def told_by_needed(job):
     """The records of the runs that an experiment needs."""
     return FILES.told(job.experiment, *own_seed(job))
+
+
+def of_user(stage):
+    """The files of the user that a stage reads. The fingerprint says when they hold something else."""
+    return lambda job: RUNS.files(stage, [job.experiment])
 
 
 def of_judge(name):

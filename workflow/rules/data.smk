@@ -5,11 +5,13 @@ DATA = expand(["{root}/train.tok", "results/manifests/{root}.sha256"], root=ROOT
 
 
 rule prepare:
+    input:
+        ancient(lambda job: RUNS.corpus_files(job.root)),
     output:
         multiext("{root}/", "train.tok", "valid.tok", "test.tok"),
     params:
         config=lambda job: RUNS.corpus_text(job.root),
-        code=lambda job: RUNS.code("prepare", RUNS.corpus_text(job.root)),
+        code=lambda job: RUNS.corpus_code(job.root),
     log:
         "results/logs/prepare/{root}.log",
     benchmark:

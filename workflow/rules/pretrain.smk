@@ -6,6 +6,7 @@ rule train:
     input:
         ancient(tokens),
         ancient(of_needed),
+        ancient(of_user("train")),
         manifest,
         told_by_needed,
     output:
@@ -33,6 +34,7 @@ rule evaluate:
         ancient(tokens),
         ancient(seeds("weights.safetensors")),
         ancient(of_needed),
+        ancient(of_user("evaluate")),
         manifest,
         seeds("train.json"),
     output:
@@ -59,6 +61,7 @@ rule sample:
     input:
         ancient(seeds("weights.safetensors")),
         ancient(of_needed),
+        ancient(of_user("sample")),
         ancient(of_judge("weights.safetensors")),
         seeds("train.json"),
         of_judge("train.json"),

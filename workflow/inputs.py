@@ -1,0 +1,147 @@
+"""Inputs: the user's own files that a run names, and a hash of what they hold.
+
+A job is done again when one of them holds something else. Their times do not matter: a file that
+was only touched reruns nothing, and an older one that takes its place is seen. All of a file is
+read once, and again when its size or its time is another.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from tcsm import config
+from tcsm.errors import InputError
+from tcsm.values import FOLDERS
+from workflow.files import CONFIG, PRODUCTS
+from workflow.memo import Memo
+
+# Arguments of parts, and plain keys, that may hold a path.
+ARGUMENTS = ("path", "paths", "file", "files", "folder", "folders", "name")
+KEYS = ("preferences", *FOLDERS)
+OF_RUNS = {CONFIG, *(file for files in PRODUCTS.values() for file in files)}
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf")
+
+Place = tuple[str, str]
+
+
+def places(key: str, text: str) -> list[Place]:
+    """The words of a part of a configuration that may be paths, each with the part's key.
+
+    Args:
+        key: of the part.
+        text: its JSON.
+    """
+    return [(key, word) for word in _words(text, key in KEYS)]
+
+
+@cache
+def _words(text: str, plain: bool) -> tuple[str, ...]:
+    """Those of one part; the runs of a grid share most of theirs."""
+    value = json.loads(text)
+    return (value,) if plain and isinstance(value, str) else tuple(_arguments(value))
+
+
+def _arguments(node: object) -> Iterator[str]:
+    if isinstance(node, list):
+        for part in node:
+            yield from _arguments(part)
+    elif isinstance(node, dict):
+        of_hydra = str(node.get("_target_", "hydra")).startswith("hydra")
+        for key, value in node.items():
+            if key in ARGUMENTS and not of_hydra:
+                words = value if isinstance(value, list) else [value]
+                yield from (word for word in words if isinstance(word, str))
+            yield from _arguments(value)
+
+
+class Inputs:
+    """The files on this machine that places name.
+
+    Args:
+        kept: where the hashes of files are kept.
+        made: the folder whose files the workflow makes; its rules know when these are others.
+    """
+
+    def __init__(self, kept: Path, made: str) -> None:
+        self._memo = Memo(kept, ())
+        self._made = Path(made).absolute()
+        self._below = cache(self._list)
+        self._digest = cache(self._digest_now)
+
+    def files(self, named: Iterable[Place]) -> tuple[str, ...]:
+        """The files of some places, those of folders too, in the order of their names."""
+        return tuple(sorted({file for key, word in named for file in self._below(key, word)}))
+
+    def of_corpus(self, named: Iterable[Place], text: str) -> tuple[str, ...]:
+        """The files that ``prepare`` reads: of a corpus those that it says to read.
+
+        Args:
+            named: the places of its configuration.
+            text: all of it.
+        """
+        others = [(key, word) for key, word in named if key != "corpus"]
+        found = self.files((key, word) for key, word in named if key == "corpus")
+        own = (_read_by_corpus(text) or found) if found else ()
+        return tuple(sorted({*self.files(others), *own}))
+
+    def digest(self, files: Iterable[str]) -> str:
+        """A hash of the names and contents of files; none of no files."""
+        lines = [f"{file} {self._digest(file)}" for file in files]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] if lines else ""
+
+    def save(self) -> None:
+        """Keep the hashes for the next start."""
+        self._memo.save()
+
+    def _list(self, key: str, word: str) -> list[str]:
+        """What lies at a place; nothing where it is another's name, such as one on the Hub."""
+        path = Path(os.path.expanduser(word))
+        try:
+            if self._made in path.absolute().parents or not path.exists():
+                return []
+        except (OSError, ValueError):  # too long for a name, or one that the locale cannot say
+            return []
+        files = [path] if path.is_file() else [file for file in _below(path) if _read(key, file)]
+        return [os.path.normpath(file) for file in files]
+
+    def _digest_now(self, file: str) -> str:
+        def read() -> str:
+            with open(file, "rb") as content:
+                return hashlib.file_digest(content, "sha256").hexdigest()
+
+        try:
+            now = os.stat(file)
+            return str(self._memo.get(f"{file} {now.st_size} {now.st_mtime_ns}", read))
+        except OSError as error:
+            raise InputError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _below(folder: Path) -> list[Path]:
+    """The files of a folder and of those in it that are not hidden."""
+    found = []
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in files if not name.startswith(".")]
+    return [file for file in found if file.is_file()]
+
+
+def _read(key: str, file: Path) -> bool:
+    """Whether a file of a folder matters: of a run its products, of a tokenizer no weights."""
+    if key in FOLDERS or (file.parent / CONFIG).exists():
+        return file.name in OF_RUNS
+    return key != "tokenizer" or file.suffix not in WEIGHTS
+
+
+def _read_by_corpus(text: str) -> list[str]:
+    """What a corpus says to read; nothing if it cannot be built, which its own job tells."""
+    try:
+        corpus: Any = config.build(OmegaConf.create(text).corpus)
+        return [os.path.normpath(file) for file in getattr(corpus, "files", tuple)()]
+    except InputError:
+        return []
