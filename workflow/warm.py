@@ -10,6 +10,7 @@ A job stays a process of its own: signals reach it as before, and the client end
 
 import gc
 import importlib
+import io
 import json
 import os
 import secrets
@@ -113,6 +114,7 @@ def _become(
     try:
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
+        _open_again()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ.clear()
@@ -127,6 +129,19 @@ def _become(
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code or 0)
+
+
+def _open_again() -> None:
+    """Python's streams anew: inherited ones believe to be what they were, such as a file.
+
+    Without a buffer: a handler of signals may print while something else is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        was = getattr(sys, f"__{name}__")
+        raw = io.FileIO(number, "w" if number else "r", closefd=False)
+        stream: Any = raw if number else io.BufferedReader(raw)
+        kind = (was.encoding, was.errors) if was else ("utf-8", "backslashreplace")
+        setattr(sys, name, io.TextIOWrapper(stream, *kind, write_through=bool(number)))
 
 
 def ask(arguments: Sequence[str]) -> int | None:

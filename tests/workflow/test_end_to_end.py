@@ -52,6 +52,8 @@ collecting: {count: 4, steps: 2, batch: 4}
 grading: {count: 2, steps: 2}
 """
 
+ALL = {"prepare": 1, "pin": 1, "train": 4, "evaluate": 2, "sample": 2, "report": 1}
+
 
 def copy_checkout(folder: Path) -> House:
     """What a clone would hold, with a tiny corpus, two arms and a scale added."""
@@ -146,6 +148,14 @@ def test_a_comment_reruns_nothing_and_a_value_what_it_touches(
     house.edit("params/objective/score.yaml", "smoothing: 0.05", "smoothing: 0.1")
     plan = house.plan("--config", "scale=tiny")
     assert plan == {"train": 2, "evaluate": 1, "sample": 1, "report": 1}
+
+
+def test_another_text_is_another_corpus(finished: House, tmp_path: Path) -> None:
+    house = House(Path(shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)))
+    os.utime(house.folder / "my text.txt")
+    assert house.plan("--config", "scale=tiny") == {}
+    house.edit("my text.txt", " ", " and god said ")
+    assert house.plan("--config", "scale=tiny") == ALL
 
 
 def test_a_bad_value_stops_before_any_job(finished: House, tmp_path: Path) -> None:

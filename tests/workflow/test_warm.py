@@ -210,3 +210,29 @@ def test_nobody_else_may_ask(snakemake: Snakemake) -> None:
             os.seteuid(0)
         client.settimeout(60)
         assert client.recv(16) == b""
+
+
+JOB = """
+import os, sys
+from workflow import warm
+read, write = os.pipe()
+for number in (1, 2):
+    os.dup2(write, number)
+warm._open_again()
+for stream in (sys.stdout, sys.stderr):
+    stream.reconfigure(errors="backslashreplace")
+    print("said", file=stream, flush=True)
+assert os.read(read, 10) == b"said\\nsaid\\n"
+"""
+
+
+def test_a_job_prints_to_a_pipe_though_snakemakes_words_go_to_a_file(start, tmp_path):
+    with (tmp_path / "log").open("w") as log:
+        done = subprocess.run(
+            [sys.executable, "-c", JOB],
+            cwd=Path(__file__).parents[2],
+            stdout=log,
+            stderr=log,
+            check=False,
+        )
+    assert (done.returncode, (tmp_path / "log").read_text()) == (0, "")
