@@ -11,28 +11,8 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from tcsm.reporting.latex import escape
 from tcsm.reporting.records import write_text
-
-LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "−": r"$-$",
-    "±": r"$\pm$",
-    "Δ": r"$\Delta$",
-    "–": "--",
-    "…": r"\dots{}",
-    "·": r"$\cdot$",
-}
 
 
 @dataclass(frozen=True)
@@ -110,4 +90,4 @@ def latex(table: Table) -> str:
 
 
 def _latex_row(cells: list[str]) -> str:
-    return " & ".join("".join(LATEX.get(c, c) for c in cell) for cell in cells) + r" \\"
+    return " & ".join(map(escape, cells)) + r" \\"
