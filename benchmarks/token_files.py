@@ -25,8 +25,9 @@ import torch
 
 from benchmarks.train_step import commit, processor
 from tcsm.data.batches import Batches
+from tcsm.data.header import Header, read_header
 from tcsm.data.shards import CHARACTERS, Shards
-from tcsm.data.tokenfile import Header, Piece, describe, open_tokens, read_header, write_tokens
+from tcsm.data.tokenfile import Piece, describe, open_tokens, write_tokens
 from tcsm.data.tokenizers import Bytes
 
 RESULT = Path(__file__).parent / "results/token_files.json"

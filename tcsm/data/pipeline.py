@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt16
 
+_NAMES = {"normalizer": "normalizers", "pre_tokenizer": "pretokenizers"}
+_NAMES |= {"post_processor": "processors"}
 _DECIDE = ("added_tokens", "normalizer", "pre_tokenizer", "model")
 # Pieces of at least 4,096 characters, each but the first beginning with a lone space, or with
 # a lone space or line feed.
@@ -86,6 +88,17 @@ def unknown_id(pipeline: Json, ids: Mapping[str, int]) -> int | None:
     return int(found) if found is not None else ids.get(model.get("unk_token") or "")
 
 
+def closing_id(pipeline: Json) -> int | None:
+    """The id of the special token that the pipeline puts behind a single text, if it does."""
+    for part in reversed(_parts(pipeline, "post_processor")):
+        if "sep" in part:
+            return int(part["sep"][1])
+        last = part.get("single", [{}])[-1].get("SpecialToken")
+        if last:
+            return int(part["special_tokens"][last["id"]]["ids"][0])
+    return None
+
+
 def cuts(pipeline: Json) -> re.Pattern[str] | None:
     """Pieces of a text whose ids, one after another, are those of the text; None if not known.
 
@@ -111,14 +124,13 @@ def _has_blank(token: Json) -> bool:
 
 
 def _parts(pipeline: Json, kind: str) -> list[dict[str, Any]]:
-    """The steps of a normalizer or pre-tokenizer, those of sequences in their order."""
+    """The steps of a part of the pipeline, those of sequences in their order."""
     node = pipeline.get(kind)
     if node is None:
         return []
     if node["type"] != "Sequence":
         return [node]
-    name = "normalizers" if kind == "normalizer" else "pretokenizers"
-    return [step for part in node[name] for step in _parts({kind: part}, kind)]
+    return [step for part in node[_NAMES[kind]] for step in _parts({kind: part}, kind)]
 
 
 def lengths(ends: Int[np.ndarray, "n"], size: int) -> UInt16[np.ndarray, "n"]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Integer, UInt, UInt16
 
-from tcsm.data.pipeline import cuts, definition, lengths, of_text, unknown_id
+from tcsm.data.pipeline import closing_id, cuts, definition, lengths, of_text, unknown_id
 from tcsm.errors import InputError
 from tcsm.huggingface import from_pretrained, one_line
 
@@ -147,7 +147,7 @@ class HuggingFace(Tokenizer):
         self._inner = _load(str(path), revision)
         pipeline = _deterministic(self._inner.backend_tokenizer)
         ids = self._inner.get_vocab()
-        self.separator = _separator(self._inner, path)
+        self.separator = _separator(self._inner, pipeline, path)
         unknown = unknown_id(pipeline, ids)
         self.unknown = None if unknown == self.separator else unknown
         self.fingerprint = hashlib.sha256(definition(pipeline).encode()).hexdigest()
@@ -255,8 +255,8 @@ def _require_size(path: str | Path, ids: Mapping[str, int], size: int) -> None:
         )
 
 
-def _separator(inner: Any, path: str | Path) -> int:  # noqa: ANN401
-    for token in (inner.eos_token_id, inner.sep_token_id):
+def _separator(inner: Any, pipeline: Mapping[str, Any], path: str | Path) -> int:  # noqa: ANN401
+    for token in (inner.eos_token_id, inner.sep_token_id, closing_id(pipeline)):
         if token is not None:
             return int(token)
     raise InputError(

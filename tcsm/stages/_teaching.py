@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from tcsm.config import build
+from tcsm.data.source import difference, source_of
 from tcsm.data.tokenizers import HuggingFace, Tokenizer
 from tcsm.errors import InputError
 from tcsm.huggingface import one_line, quiet
@@ -70,11 +71,9 @@ def _same_corpus(cfg: DictConfig) -> None:
     run = open_run("reference", Path(cfg.reference))
     if "corpus" not in run:
         return
-    theirs, ours = (build(config.corpus).title for config in (run, cfg))
-    if theirs != ours:
-        raise InputError(
-            f"reference: {cfg.reference} was trained on corpus {theirs}, wanted {ours}"
-        )
+    known, wanted = (source_of(build(config.corpus)) for config in (run, cfg))
+    if differs := difference(known, wanted):
+        raise InputError(f"reference: {cfg.reference} was trained on {differs}")
 
 
 def ask(
@@ -129,7 +128,12 @@ def _same_numbers(cfg: DictConfig, tokenizer: Tokenizer) -> None:
     """A checkpoint that counts as we do must come with our tokenizer, if that is of its kind."""
     name, tokens = cfg.pretrained.net.name, cfg.pretrained.net.get("tokens")
     if tokens is None and isinstance(tokenizer, HuggingFace):
-        theirs = HuggingFace(name, tokenizer.size, cfg.pretrained.net.get("revision", "main"))
+        revision = cfg.pretrained.net.get("revision", "main")
+        try:
+            theirs = HuggingFace(name, tokenizer.size, revision)
+        except InputError as error:
+            reason = str(error).removeprefix("tokenizer.path: ")
+            raise InputError(f"pretrained.net.name: {reason}") from None
         if theirs.fingerprint != tokenizer.fingerprint:
             raise InputError(
                 f"pretrained.net.name: {name} has another tokenizer than {tokenizer.name}"

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers import Tokenizer, pre_tokenizers, processors
 
 from tcsm.data.batches import evaluation_windows
 from tcsm.data.pipeline import lengths
@@ -144,3 +144,20 @@ def test_half_a_surrogate_pair_is_named(known):
     for tokenizer in known.values():
         with pytest.raises(InputError, match=f"the tokenizer {tokenizer.name!r}: "):
             tokenizer.encode("ab\udc41")
+
+
+def test_what_closes_a_text_separates_documents(tmp_path):
+    made = word_piece()
+    made.post_processor = processors.TemplateProcessing(
+        single="$A [SEP]", pair="$A $B", special_tokens=[("[SEP]", made.token_to_id("[SEP]"))]
+    )
+    made.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = HuggingFace(tmp_path, made.get_vocab_size())
+    assert tokenizer.separator == made.token_to_id("[SEP]")
+    assert tokenizer.encode("the cat").size == 2
+
+
+def test_no_separator_is_named(tmp_path):
+    word_piece().save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(InputError, match=f"tokenizer.path: {tmp_path}: no end-of-text token"):
+        HuggingFace(tmp_path, 90)

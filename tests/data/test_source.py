@@ -8,6 +8,7 @@ import pytest
 
 from tcsm.data import source
 from tcsm.data.corpora.download import Download
+from tcsm.data.corpora.hub import HubDataset
 from tcsm.data.corpora.kjv import Kjv
 from tcsm.data.corpora.local import LocalText
 from tcsm.data.corpora.shuffled import Shuffled
@@ -83,6 +84,23 @@ def test_a_pin_is_named_and_where_bytes_lie_does_not_count():
     assert "corpus.sha256=1, wanted 2" in difference(known, made(normalize=verbatim, sha256="2"))
     one, other = (source_of(Kjv(text8, letter * 64)) for letter in "ab")
     assert difference(one, other).startswith("corpus.sha256=aaa")
+
+
+def test_a_local_data_set_is_known_by_its_files(tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "train.jsonl").write_text("{}")
+    parts = {"train": "train", "valid": "train", "test": "train"}
+
+    def made():
+        return source_of(HubDataset(str(folder), None, "text", parts, "main", text8))
+
+    known = made()
+    assert difference(known, made()) is None
+    (folder / "train.jsonl").write_text("[]")
+    assert "content has changed since" in difference(known, made())
+    on_the_hub = HubDataset("nobody/nothing", None, "text", parts, "main", text8)
+    assert "content" not in source_of(on_the_hub)
 
 
 def test_a_seed_and_the_file_within_are_named(tmp_path, text):

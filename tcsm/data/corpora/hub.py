@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tcsm.data.corpora.base import SPLITS, Normalize, Normalized, Splits
@@ -14,7 +15,7 @@ class HubDataset(Normalized):
     """The rows of one column, each a document.
 
     Attributes:
-        name: of the data set, such as "Salesforce/wikitext".
+        name: of the data set, such as "Salesforce/wikitext", or the folder of a local one.
         config: its configuration, such as "wikitext-103-raw-v1".
         column: the column that holds the text.
         parts: the rows of each split in the hub's own slices, such as
@@ -38,6 +39,11 @@ class HubDataset(Normalized):
     def title(self) -> str:
         """Name, configuration and revision."""
         return "/".join(filter(None, [self.name, self.config])) + f"@{self.revision}"
+
+    def files(self) -> tuple[Path, ...]:
+        """Those of a local folder; what is on the hub is known by its revision."""
+        found = (path for path in Path(self.name).rglob("*") if path.is_file())
+        return tuple(sorted(path for path in found if not path.name.startswith(".")))
 
     def splits(self) -> Splits:
         """The documents of each split, one at a time; rows without text are passed over.
