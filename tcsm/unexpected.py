@@ -6,6 +6,7 @@ from tcsm.errors import InputError
 from tcsm.trust import last_line, packages
 
 DEBUG = "TCSM_DEBUG"
+COMPILERS = ("torch._inductor", "torch._dynamo", "triton")
 MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc")
 
 
@@ -22,6 +23,8 @@ def describe(error: BaseException) -> str:
             f"out of memory ({said}); make smaller what is in memory at once: data.batch, net, "
             "evaluation.batch, sampling.count or collecting.batch; or raise trainer.accumulate"
         )
+    if type(error).__module__.startswith(COMPILERS):
+        said += "; devices.compiled=false does without compiling"
     if isinstance(error, UnicodeError):
         said += "; PYTHONUTF8=1 has Python read and write names as UTF-8"
     place = raised_at(error)

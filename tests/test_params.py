@@ -1,5 +1,6 @@
 """Every experiment composes and builds at every scale, and every choice of every group."""
 
+import json
 import re
 from pathlib import Path
 
@@ -140,3 +141,15 @@ def test_every_key_is_explained(name: str) -> None:
     lines = (PARAMS / f"{name}.yaml").read_text("utf-8").splitlines()
     comments = [line for line in lines[:3] if re.match(r"# [^@]", line)]
     assert comments
+
+
+def test_headers_and_readme_say_what_the_default_run_measured() -> None:
+    """Test BPC of the arms of the headline, to three digits."""
+    metrics = json.loads((PARAMS.parent / "reports/metrics.json").read_text("utf-8"))["headline"]
+    arms = yaml.safe_load((PARAMS / "report/default.yaml").read_text("utf-8"))["arms"]
+    readme = (PARAMS.parent / "README.md").read_text("utf-8")
+    for experiment, label in arms.items():
+        header = (PARAMS / f"experiment/{experiment}.yaml").read_text("utf-8")
+        measured = f"{metrics[label]['test_bpc']:.3f}"
+        assert f"scale=default: {measured} ±" in header, experiment
+        assert f"| {measured} ±" in readme, experiment

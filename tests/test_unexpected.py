@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import torch._dynamo
 from omegaconf import OmegaConf
 
 from tcsm import __main__ as cli
@@ -59,6 +60,7 @@ def ends(
         (RuntimeError("\n\n  first\n\nsecond"), "RuntimeError: first"),
         (None, "RecursionError: "),
         (UnicodeDecodeError("ascii", b"\xc3", 0, 1, "no"), "PYTHONUTF8=1"),
+        (torch._dynamo.exc.InternalTorchDynamoError("no header"), "devices.compiled=false"),
         (MemoryError(), "data.batch"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried 1 GiB"), "data.batch"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "data.batch"),

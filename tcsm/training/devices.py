@@ -6,6 +6,8 @@ How many there are is what torchrun says (its environment: RANK, WORLD_SIZE, LOC
 
 import importlib
 import os
+import shutil
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -40,6 +42,22 @@ def _choose(key: str, found: str, allowed: tuple[str, ...]) -> None:
     """Raises InputError unless the value of the key is allowed."""
     if found not in allowed:
         raise InputError(f"{key} must be one of {', '.join(allowed)}, found {found!r}")
+
+
+def require_compiler(device: torch.device) -> None:
+    """Refuse to compile for a device where torch.compile would miss its compiler.
+
+    Raises:
+        InputError: there is no C++ compiler for a CPU, or no C compiler for a GPU.
+    """
+    own = "clang++" if sys.platform == "darwin" else "g++"
+    variable, names = ("CXX", [own]) if device.type == "cpu" else ("CC", ["gcc", "clang", "cc"])
+    names = [os.environ[variable]] if variable in os.environ else names
+    if not any(map(shutil.which, names)):
+        raise InputError(
+            f"devices.compiled: found true, but no compiler {' or '.join(names)} to translate the "
+            f"network; install it, name another one in {variable}, or set devices.compiled=false"
+        )
 
 
 def _sharding() -> ModuleType:
@@ -121,7 +139,13 @@ class Devices:
 
     @contextmanager
     def ready(self) -> Iterator[None]:
-        """Sets threads and precision; joins the other processes, until ``leave``."""
+        """Sets threads and precision; joins the other processes, until ``leave``.
+
+        Raises:
+            InputError: the network is to be compiled, and there is no compiler.
+        """
+        if self.compiled:
+            require_compiler(self.device)
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         torch.set_float32_matmul_precision("medium" if self.precision == "medium" else "highest")

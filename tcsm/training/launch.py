@@ -88,12 +88,34 @@ def _everywhere(command: Sequence[str], nodes: int) -> int:
     return srun.wait()
 
 
+def require_loopback(processes: int) -> None:
+    """Refuse several processes where they could not reach each other.
+
+    Raises:
+        InputError: this machine has no working address ``localhost``.
+    """
+    try:
+        with (
+            socket.create_server(("localhost", 0)) as server,
+            socket.create_connection(server.getsockname()[:2], timeout=10),
+        ):
+            return
+    except OSError as error:
+        raise InputError(
+            f"devices.processes: found {processes}, which talk over localhost, and this machine "
+            f"has no loopback interface ({error.strerror or error}); start one (ip link set lo "
+            "up), or set devices.processes=1"
+        ) from error
+
+
 def _here(command: Sequence[str], devices: Devices, logs: str) -> int:
     """The agent of this node and its ranks."""
     from torch.distributed.elastic.multiprocessing import SignalException  # noqa: PLC0415 -- slow
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError  # noqa: PLC0415
     from torch.distributed.launcher.api import elastic_launch  # noqa: PLC0415
 
+    if devices.nodes == 1:
+        require_loopback(devices.processes)
     logging.disable(logging.ERROR)  # the agent's own words are many, and none is for the user
     try:
         elastic_launch(_config(devices, logs), sys.executable)(*command)

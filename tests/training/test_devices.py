@@ -4,7 +4,8 @@ from torch import nn
 from torch.distributed import TCPStore
 
 from tcsm.errors import InputError
-from tcsm.training.devices import Devices
+from tcsm.training.devices import Devices, require_compiler
+from tcsm.training.launch import require_loopback, start
 from tests.held import PATIENCE
 from tests.training.toy import make_net, make_recipe, run_rank, train
 
@@ -30,6 +31,49 @@ def test_a_missing_gpu_is_said(monkeypatch):
     with pytest.raises(InputError, match="torch finds no CUDA device"):
         Devices("cuda")
     assert Devices().device == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("device", "variable", "value", "named"),
+    [
+        ("cpu", "CXX", None, ("g++",)),
+        ("cpu", "CXX", "no-such-c++", ("no-such-c++", "CXX")),
+        ("cuda", "CC", None, ("gcc", "clang", "CC")),
+    ],
+)
+def test_a_missing_compiler_is_said_before_anything_is_computed(
+    device, variable, value, named, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv(variable, raising=False)
+    if value:
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(InputError, match=r"^devices\.compiled: ") as error:
+        require_compiler(torch.device(device))
+    assert all(name in str(error.value) for name in named)
+
+
+def test_so_it_is_when_a_run_gets_ready(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", "no-such-c++")
+    with (
+        pytest.raises(InputError, match=r"^devices\.compiled: "),
+        Devices("cpu", compiled=True).ready(),
+    ):
+        pass
+    monkeypatch.setenv("CXX", "true")  # any program that is there
+    require_compiler(torch.device("cpu"))
+
+
+def test_a_machine_without_loopback_starts_no_processes(monkeypatch, tmp_path):
+    require_loopback(2)
+
+    def unreachable(*_, **__):
+        raise OSError(99, "Cannot assign requested address")
+
+    monkeypatch.setattr("socket.create_server", unreachable)
+    with pytest.raises(InputError, match=r"^devices\.processes: found 2, .*loopback"):
+        start("train", "seed: 0\n", tmp_path, Devices("cpu", processes=2))
 
 
 @pytest.mark.parametrize("able", [True, False])
