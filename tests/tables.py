@@ -79,7 +79,7 @@ class Given(TimeSampling):
         super().__init__(path)
         object.__setattr__(self, "drawn", drawn)
 
-    def __call__(self, x_1: Tensor, noise: Noise) -> Corrupted:
+    def __call__(self, x_1: Tensor, noise: Noise, real: Tensor | None = None) -> Corrupted:
         return self.drawn
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt
+from jaxtyping import Bool, Float, Int, UInt
 from torch import Tensor
 
 from tcsm.errors import InputError
@@ -30,6 +30,7 @@ class Batch:
         step: the step.
         ids: position of each row in the global batch, shape (B).
         total: size of the global batch.
+        real: positions of text, the others being padding, shape (B, L); None if all are text.
     """
 
     tokens: Int[Tensor, "B L"]
@@ -37,6 +38,7 @@ class Batch:
     step: int
     ids: Int[Tensor, "B"]
     total: int
+    real: Bool[Tensor, "B L"] | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device."""
@@ -45,6 +47,7 @@ class Batch:
             tokens=self.tokens.to(device, non_blocking=True),
             weight=self.weight.to(device, non_blocking=True),
             ids=self.ids.to(device, non_blocking=True),
+            real=None if self.real is None else self.real.to(device, non_blocking=True),
         )
 
 

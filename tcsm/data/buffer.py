@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -34,11 +34,22 @@ class Buffer:
         tokens: the sequences.
         reward: R of each.
         log_weight: log-importance of each before any tilt, in nats.
+        lengths: tokens of each of the P texts that share a row in equal parts, the rest of a part
+            being padding; None if there is none.
     """
 
     tokens: Int64[Tensor, "N L"]
     reward: Float64[Tensor, "N"]
     log_weight: Float64[Tensor, "N"]
+    lengths: Int64[Tensor, "N P"] | None = None
+
+    def real(self, rows: Int64[Tensor, "B"]) -> Bool[Tensor, "B L"] | None:
+        """Which positions of some rows are text; None if there is no padding."""
+        if self.lengths is None:
+            return None
+        lengths = self.lengths[rows]
+        place = torch.arange(self.tokens.shape[1] // lengths.shape[1])
+        return (place < lengths[..., None]).flatten(1)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -66,6 +77,8 @@ def write_buffer(folder: Path, buffer: Buffer, tokenizer: Tokenizer, title: str)
     pieces = (Piece(row, int(count)) for row, count in zip(rows, characters, strict=True))
     header = write_tokens(folder / TOKENS, pieces, describe(tokenizer, title, "collected"))
     tensors = {"reward": buffer.reward.cpu(), "log_weight": buffer.log_weight.cpu()}
+    if buffer.lengths is not None:
+        tensors["lengths"] = buffer.lengths.cpu()
     facts = {"tokens_sha256": header.sha256, "sha256": _digest(tensors, header.sha256)}
     _put(folder / WEIGHTS, save(tensors, {"tcsm": json.dumps(facts)}))
     return facts["sha256"]
@@ -82,15 +95,15 @@ def read_buffer(folder: Path, tokenizer: Tokenizer) -> Buffer:
     try:
         with safe_open(path, framework="pt") as file:
             facts = dict(json.loads((file.metadata() or {})["tcsm"]))
-            reward, log_weight = file.get_tensor("reward"), file.get_tensor("log_weight")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            reward, log_weight = tensors["reward"], tensors["log_weight"]
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be read ({reason}); run collect again") from None
-    tensors = {"reward": reward, "log_weight": log_weight}
     if facts.get("sha256") != _digest(tensors, tokens.header.sha256):
         raise InputError(f"{path}: damaged, or not of the {TOKENS} beside it; run collect again")
     rows = torch.from_numpy(tokens.tokens.astype("int64")).view(len(reward), -1)
-    return Buffer(rows, reward, log_weight)
+    return Buffer(rows, reward, log_weight, tensors.get("lengths"))
 
 
 def _put(path: Path, content: bytes) -> None:

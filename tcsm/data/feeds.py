@@ -181,12 +181,15 @@ class Weighted:
         ids = part(size, rank, world, micro, micros)
         place = permuted(ids, size, fold(self.material.seed, _ORDER, step).expand(len(ids)))
         collected = place < self.feed.rows(size)
-        tokens, weight = self._draw(step, place)
+        index, weight = self._draw(step, place)
+        tokens, real = self.buffer.tokens[index], self.buffer.real(index)
         if collected.all():
-            return Batch(tokens, weight, step, ids, size)
+            return Batch(tokens, weight, step, ids, size, real)
         text = self.material.corpus.at(step, rank, world, micro, micros)
         tokens = torch.where(collected[:, None], tokens, text.tokens)
-        return replace(text, tokens=tokens, weight=torch.where(collected, weight, text.weight))
+        weight = torch.where(collected, weight, text.weight)
+        real = None if real is None else real | ~collected[:, None]
+        return replace(text, tokens=tokens, weight=weight, real=real)
 
     def _draw(self, step: int, place: Int64[Tensor, "B"]) -> tuple[Tensor, Tensor]:
         """Stratified draws ∝ W^a, whose weights W^(1−a) are on average 1 under W."""
@@ -197,4 +200,4 @@ class Weighted:
         index = index.clamp(max=count - 1)  # places beyond the strata are those of text
         log_scale = torch.logsumexp(a * self.log_w, 0) - math.log(count)
         rest = (1 - a) * self.log_w[index] + log_scale
-        return self.buffer.tokens[index], rest.exp().float()
+        return index, rest.exp().float()

@@ -71,7 +71,11 @@ class Pairs(Feed):
 
 @dataclass(frozen=True)
 class PairFile(Feed):
-    """Pairs of the folder ``collected``, which stage pair filled."""
+    """Pairs of the folder ``collected``, which stage pair filled.
+
+    Padding of texts shorter than data.length is neither noised nor in a loss; the network sees it
+    as the separators that it consists of.
+    """
 
     def open(self, material: Material) -> Source:
         """Read them in a new random order every epoch.
@@ -99,7 +103,8 @@ class Ordered:
         ids = part(size, rank, world, micro, micros)
         draw = step * size + ids
         index = _shuffled(draw % count, count, self.material.seed, draw // count)
-        return Batch(self.buffer.tokens[index], torch.ones(len(ids)), step, ids, size)
+        tokens, real = self.buffer.tokens[index], self.buffer.real(index)
+        return Batch(tokens, torch.ones(len(ids)), step, ids, size, real)
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,9 @@ class Drawn:
         ids = part(self.material.size, rank, world, micro, micros)
         winner, loser = self.choose(step, ids)
         rows = torch.cat([self.buffer.tokens[winner], self.buffer.tokens[loser]], 1)
-        return Batch(rows, torch.ones(len(ids)), step, ids, self.material.size)
+        parts = [part for part in map(self.buffer.real, (winner, loser)) if part is not None]
+        real = torch.cat(parts, 1) if parts else None
+        return Batch(rows, torch.ones(len(ids)), step, ids, self.material.size, real)
 
     def choose(self, step: int, ids: Int64[Tensor, "B"]) -> tuple[Tensor, Tensor]:
         """Which sequences win and which lose."""

@@ -1,6 +1,7 @@
 """Preferences in a file: JSON lines {"prompt"?, "chosen", "rejected"}, all texts.
 
 Each becomes a row [winner | loser]: the prompt before both, then the separator up to L tokens.
+This padding is no text: the lengths say where it begins.
 """
 
 import json
@@ -27,10 +28,12 @@ class Preferences:
 
     Attributes:
         rows: [winner | loser].
+        lengths: tokens of the winner's and of the loser's text.
         cut: texts that were longer.
     """
 
     rows: Int64[Tensor, "N M"]
+    lengths: Int64[Tensor, "N 2"]
     cut: int
 
 
@@ -45,7 +48,7 @@ def read_preferences(path: Path, tokenizer: Tokenizer, length: int) -> Preferenc
     Raises:
         InputError: it names the file, the line and what is wrong there.
     """
-    rows, cut = [], 0
+    rows, lengths, cut = [], [], 0
     for where, pair in read_objects(path, "preferences", KEYS):
         try:
             texts = [_encoded(text, tokenizer) for text in _texts(pair)]
@@ -55,8 +58,9 @@ def read_preferences(path: Path, tokenizer: Tokenizer, length: int) -> Preferenc
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         rows.append(np.concatenate(row))
+        lengths.append([min(len(tokens), length) for tokens in texts])
         cut += sum(len(tokens) > length for tokens in texts)
-    return Preferences(torch.from_numpy(np.stack(rows)), cut)
+    return Preferences(torch.from_numpy(np.stack(rows)), torch.tensor(lengths), cut)
 
 
 def _texts(pair: Object) -> list[str]:
@@ -67,11 +71,14 @@ def _texts(pair: Object) -> list[str]:
 
 def _encoded(text: str, tokenizer: Tokenizer) -> Integer[np.ndarray, "n"]:
     try:
-        return tokenizer.encode(text)
+        tokens = tokenizer.encode(text)
     except InputError as error:
         raise InputError(
             f"{error}; write the text in its symbols, or set tokenizer=bytes"
         ) from None
+    if not len(tokens):
+        raise InputError(f"{text!r:.60} has no token of {tokenizer.name}")
+    return tokens
 
 
 def _check(pair: Object) -> None:

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
@@ -33,6 +33,7 @@ class Objective(ABC):
         x_1: Int[Tensor, "B L"],
         noise: Noise,
         weight: Float[Tensor, "B"] | None = None,
+        real: Bool[Tensor, "B L"] | None = None,
     ) -> Terms:
         """The terms of a batch: "loss" to descend, and detached diagnostics, each 0-dimensional.
 
@@ -41,6 +42,8 @@ class Objective(ABC):
             x_1: clean data.
             noise: the batch's randomness.
             weight: weight of each sequence, 1 if None.
+            real: positions of text, the others being padding, which is neither noised nor in the
+                loss: a sequence counts as it would without; None if all are text.
         """
 
 
@@ -67,7 +70,7 @@ class SequenceMean(Weighting):
 
     def __call__(self, drawn: Corrupted) -> Float[Tensor, "B"]:
         """1/L."""
-        return torch.full_like(drawn.omega, 1 / drawn.x_1.shape[1])
+        return 1 / drawn.lengths()
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Likelihood(Weighting):
 
     def __call__(self, drawn: Corrupted) -> Float[Tensor, "B"]:
         """ω/L."""
-        return drawn.omega / drawn.x_1.shape[1]
+        return drawn.omega / drawn.lengths()
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,11 @@ class Denoising(Objective):
         x_1: Int[Tensor, "B L"],
         noise: Noise,
         weight: Float[Tensor, "B"] | None = None,
+        real: Bool[Tensor, "B L"] | None = None,
     ) -> Terms:
         """Corrupt, sum, report."""
         model = as_posterior(model, self)
-        drawn = self.corruption(x_1, noise)
+        drawn = self.corruption(x_1, noise, real)
         share = site_weights(self.weighting, drawn, weight)
         result = model.sum_over_open(drawn, self.site_loss(), share)
         return {"loss": result.total, **diagnostics(drawn, result)}
@@ -168,5 +172,5 @@ def diagnostics(drawn: Corrupted, result: SiteSum) -> Terms:
     """Mean cross-entropy of an open site in nats, and the share of open sites."""
     return {
         "cross_entropy": result.cross_entropy.mean() if len(result.loss) else result.total * 0,
-        "open": drawn.open.double().mean(),
+        "open": drawn.open_share(),
     }

@@ -8,7 +8,7 @@ was not drawn, and ρ is BERT's share of masks.
 
 from dataclasses import dataclass
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
@@ -41,6 +41,7 @@ class PseudoLikelihood(Objective):
         x_1: Int[Tensor, "B L"],
         noise: Noise,
         weight: Float[Tensor, "B"] | None = None,
+        real: Bool[Tensor, "B L"] | None = None,
     ) -> Terms:
         """Nats a site."""
         if not isinstance(model, Conditional):
@@ -50,6 +51,8 @@ class PseudoLikelihood(Objective):
             )
         sites = noise.uniform("sites", x_1.shape[1]) < self.rate
         per_row = sites.double().new_full((len(x_1),), 1 / (self.rate * x_1.numel()))
+        if real is not None:
+            sites, per_row = sites & real, per_row * x_1.shape[1] / real.sum(-1)
         per_row = per_row if weight is None else per_row * weight
         result = model.cross_entropy(x_1, sites, per_row[sites.nonzero()[:, 0]])
         mean = result.cross_entropy.mean() if len(result.loss) else result.total * 0

@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.bregman import Bregman
@@ -74,10 +74,11 @@ class DensityRatio(Referenced):
         x_1: Int[Tensor, "B L"],
         noise: Noise,
         weight: Float[Tensor, "B"] | None = None,
+        real: Bool[Tensor, "B L"] | None = None,
     ) -> Terms:
         """Corrupt, ask the reference, sum, report."""
         model = as_posterior(model, self)
-        drawn = self.corruption(x_1, noise)
+        drawn = self.corruption(x_1, noise, real)
         share = site_weights(self.weighting, drawn, weight)
         assert isinstance(noise.step, int)
         loss = self.site_loss(noise.step)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
@@ -48,6 +48,7 @@ class NextToken(Objective):
         x_1: Int[Tensor, "B L"],
         noise: Noise,
         weight: Float[Tensor, "B"] | None = None,
+        real: Bool[Tensor, "B L"] | None = None,
     ) -> Terms:
         """Nats a token; ``noise`` is not needed."""
         if not isinstance(model, Autoregressive):
@@ -55,5 +56,10 @@ class NextToken(Objective):
             raise InputError(f"objective=next_token needs model=autoregressive, found {found}")
         per_row = torch.full((len(x_1),), 1 / x_1.numel(), device=x_1.device)
         per_row = per_row if weight is None else per_row * weight
-        result = model.cross_entropy(x_1, per_row.repeat_interleave(x_1.shape[1]))
-        return {"loss": result.total, "cross_entropy": result.cross_entropy.mean()}
+        per_site = per_row.repeat_interleave(x_1.shape[1])
+        if real is None:
+            result = model.cross_entropy(x_1, per_site)
+            return {"loss": result.total, "cross_entropy": result.cross_entropy.mean()}
+        share = real * x_1.shape[1] / real.sum(-1, keepdim=True)
+        result = model.cross_entropy(x_1, per_site * share.flatten())
+        return {"loss": result.total, "cross_entropy": result.cross_entropy[real.flatten()].mean()}

@@ -15,7 +15,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
@@ -61,10 +61,11 @@ class PolicyGradient(Referenced):
         x_1: Int[Tensor, "B L"],
         noise: Noise,
         weight: Float[Tensor, "B"] | None = None,
+        real: Bool[Tensor, "B L"] | None = None,
     ) -> Terms:
         """Corrupt, ask the reference, sum, report."""
         model = as_posterior(model, self)
-        drawn = self.corruption(x_1, noise)
+        drawn = self.corruption(x_1, noise, real)
         row = drawn.open.nonzero(as_tuple=True)[0]
         advantage = torch.ones(len(x_1), device=x_1.device) if weight is None else weight
         loss = Leashed(self.beta, advantage[row], self.log_reference(drawn), drawn)

@@ -8,15 +8,16 @@ ref(b) σ((R(a) − R(b))/τ), each of three losses has an optimum of its own (1
     Winners:  w against draws of the reference    q = p_w   (`tcsm.objectives.winners`)
 
 l(x) = log r(x | x_t) at one x_t for both (10.7), over its open sites. A factorized posterior has
-the sum of its sites' ratios; a joint one has −E, up to what cancels in the paired loss.
+the sum of its sites' ratios; a joint one has −E, up to what cancels in the paired loss. Of texts
+of two lengths each has the sum over its own positions, the factorized law's marginal there.
 """
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -63,9 +64,11 @@ class Preference(Referenced):
         x_1: Int[Tensor, "B M"],
         noise: Noise,
         weight: Float[Tensor, "B"] | None = None,
+        real: Bool[Tensor, "B M"] | None = None,
     ) -> Terms:
         """Corrupt pairs, compare, report; ``margin`` is the mean of l(w) − l(l)."""
-        winner, loser = self.corruption(*halves(x_1, self.length), noise)
+        text = None if real is None else halves(real, self.length)
+        winner, loser = self.corruption(*halves(x_1, self.length), noise, text)
         l_w, l_l, nats = self._log_ratios(model, winner, loser)
         losses = self.contrast(l_w, l_l) + self.likelihood * nats
         losses = losses if weight is None else losses * weight
@@ -75,21 +78,31 @@ class Preference(Referenced):
             "margin": margin.mean(),
             "agreement": (margin > 0).double().mean(),
             "cross_entropy": nats.detach().mean(),
-            "open": winner.open.double().mean(),
+            "open": winner.open_share(),
         }
 
     def _log_ratios(
         self, model: nn.Module, winner: Corrupted, loser: Corrupted
     ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"], Float[Tensor, "B"]]:
-        """L of winners and losers, and nats of a winner's open site."""
+        """L of winners and losers, and nats of a winner's open site.
+
+        Raises:
+            InputError: a joint model, which has no law of a part of a text, and two lengths.
+        """
         if isinstance(model, Joint):
+            if not winner.lengths().equal(loser.lengths()):
+                raise InputError(
+                    "objective: model=joint compares texts of one length alone, found pairs of "
+                    "two; set model=factorized, or take pairs that fill data.length"
+                )
             guesses = torch.stack([winner.x_1, loser.x_1], 1)
             log_r = -model.net(guesses, winner.x_t, winner.t)
             return log_r[:, 0], log_r[:, 1], torch.zeros_like(log_r[:, 0])
-        log_q = as_posterior(model, self).log_conditionals(winner.x_t, winner.t, winner.open)
-        log_r = log_q - self.log_reference(winner)
-        per_site = _summed(winner, -log_q) / winner.open.sum(-1).clamp(min=1)
-        return _summed(winner, log_r), _summed(loser, log_r), per_site
+        both = replace(winner, open=winner.open | loser.open)
+        log_q = as_posterior(model, self).log_conditionals(both.x_t, both.t, both.open)
+        log_r = log_q - self.log_reference(both)
+        per_site = _summed(winner, both, -log_q) / winner.open.sum(-1).clamp(min=1)
+        return _summed(winner, both, log_r), _summed(loser, both, log_r), per_site
 
 
 @dataclass(frozen=True)
@@ -132,8 +145,16 @@ class Unpaired(Preference):
         return softplus(-winner) + softplus(loser)
 
 
-def _summed(drawn: Corrupted, values: Float[Tensor, "n V"]) -> Float[Tensor, "B"]:
-    """Values of a sequence's own tokens, summed over its open sites."""
-    sites = drawn.sites()
-    at_token = values.gather(-1, sites.x_1[:, None]).squeeze(-1)
-    return at_token.new_zeros(len(drawn.x_1)).index_add(0, sites.row, at_token)
+def _summed(drawn: Corrupted, both: Corrupted, values: Float[Tensor, "n V"]) -> Float[Tensor, "B"]:
+    """Values of a sequence's own tokens, summed over its open sites.
+
+    Args:
+        drawn: the sequences.
+        both: the open sites of the pairs.
+        values: at these, in row-major order.
+    """
+    row, column = both.open.nonzero(as_tuple=True)
+    at_token = values.gather(-1, drawn.x_1[row, column][:, None]).squeeze(-1)
+    if drawn.real is not None:
+        at_token = at_token.masked_fill(~drawn.real[row, column], 0)
+    return at_token.new_zeros(len(drawn.x_1)).index_add(0, row, at_token)

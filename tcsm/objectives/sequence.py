@@ -9,7 +9,7 @@ import warnings
 from abc import abstractmethod
 from dataclasses import dataclass
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.neighborhoods.base import Neighborhood
@@ -42,13 +42,14 @@ class SequenceObjective(Objective):
         x_1: Int[Tensor, "B L"],
         noise: Noise,
         weight: Float[Tensor, "B"] | None = None,
+        real: Bool[Tensor, "B L"] | None = None,
     ) -> Terms:
         """Corrupt, weigh, report."""
-        drawn = self.corruption(x_1, noise)
+        drawn = self.corruption(x_1, noise, real)
         share = self.weighting(drawn) * drawn.open.sum(-1) * (1 if weight is None else weight)
         losses, terms = self.losses(model, drawn, noise)
         loss = (share.to(losses.dtype) * losses).sum() / len(x_1)
-        return {"loss": loss, **terms, "open": drawn.open.double().mean()}
+        return {"loss": loss, **terms, "open": drawn.open_share()}
 
 
 def warn_off_marginals(neighborhood: Neighborhood) -> None:

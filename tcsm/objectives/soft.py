@@ -10,7 +10,7 @@ import warnings
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
@@ -67,6 +67,7 @@ class SoftDistributionMatching(Objective):
         x_1: Int[Tensor, "B L"],
         noise: Noise,
         weight: Float[Tensor, "B"] | None = None,
+        real: Bool[Tensor, "B L"] | None = None,
     ) -> Terms:
         """Corrupt, ask the teacher, sum, report."""
         if not isinstance(model, Posterior):
@@ -74,7 +75,7 @@ class SoftDistributionMatching(Objective):
         if not self.divergence.linear:
             name = type(self.divergence).__name__
             warnings.warn(f"{name} moves a factorized model off the marginals (2.5)", stacklevel=2)
-        drawn = self.corruption(x_1, noise)
+        drawn = self.corruption(x_1, noise, real)
         share = site_weights(self.weighting, drawn, weight)
         result = model.sum_over_open(drawn, self.site_loss(drawn), share)
         return {"loss": result.total, **diagnostics(drawn, result)}

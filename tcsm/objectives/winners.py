@@ -9,7 +9,7 @@ No loser shares x_t, so every corruption of the winner is exact.
 
 from dataclasses import dataclass
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -47,9 +47,11 @@ class Winners(Referenced):
         x_1: Int[Tensor, "B M"],
         noise: Noise,
         weight: Float[Tensor, "B"] | None = None,
+        real: Bool[Tensor, "B M"] | None = None,
     ) -> Terms:
         """Corrupt winners, sum, report."""
-        drawn = self.corruption(halves(x_1, self.length)[0], noise)
+        text = None if real is None else halves(real, self.length)[0]
+        drawn = self.corruption(halves(x_1, self.length)[0], noise, text)
         loss = AgainstReference(self.log_reference(drawn), drawn)
         share = site_weights(self.weighting, drawn, weight)
         result = as_posterior(model, self).sum_over_open(drawn, loss, share)

@@ -2,10 +2,13 @@
 
 Both give x_t ∼ p_{t|1}(· | x₁) and ω, the weight of an open site under which masked cross-entropy
 is a bound on −log p(x₁) in nats a sequence: κ(t) by time, L/n by count (11.3, 11.6).
+
+Padding is no text: it stays as it is in x_t, is never open, and L counts the positions of text
+of each sequence alone. A network sees it as the separators that it consists of.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int
@@ -51,6 +54,7 @@ class Corrupted:
         t: time of each sequence.
         open: sites that x_t leaves unknown.
         omega: likelihood weight of an open site, a sequence.
+        real: positions of text, the others being padding; None if all are text.
     """
 
     x_1: Int[Tensor, "B L"]
@@ -58,6 +62,17 @@ class Corrupted:
     t: Float64[Tensor, "B"]
     open: Bool[Tensor, "B L"]
     omega: Float64[Tensor, "B"]
+    real: Bool[Tensor, "B L"] | None = None
+
+    def lengths(self) -> Float64[Tensor, "B"]:
+        """Positions of text in each sequence: L without padding."""
+        if self.real is None:
+            return torch.full_like(self.omega, self.x_1.shape[1], dtype=torch.float64)
+        return self.real.sum(-1).double()
+
+    def open_share(self) -> Float64[Tensor, ""]:
+        """Open sites over positions of text, in the whole batch."""
+        return self.open.sum().double() / self.lengths().sum()
 
     def sites(self) -> Sites:
         """The open sites."""
@@ -77,8 +92,23 @@ class Corruption(ABC):
     path: Path
 
     @abstractmethod
-    def __call__(self, x_1: Int[Tensor, "B L"], noise: Noise) -> Corrupted:
-        """Corrupt a batch."""
+    def __call__(
+        self, x_1: Int[Tensor, "B L"], noise: Noise, real: Bool[Tensor, "B L"] | None = None
+    ) -> Corrupted:
+        """Corrupt a batch.
+
+        Args:
+            x_1: data.
+            noise: the batch's randomness.
+            real: positions of text, the others being padding; None if all are text.
+        """
+
+    def keep_padding(self, drawn: Corrupted, real: Bool[Tensor, "B L"] | None) -> Corrupted:
+        """The same with padding as it is in the data, and closed."""
+        if real is None:
+            return drawn
+        x_t = torch.where(real, drawn.x_t, drawn.x_1)
+        return replace(drawn, x_t=x_t, open=drawn.open & real, real=real)
 
 
 @dataclass(frozen=True)
@@ -98,11 +128,14 @@ class TimeSampling(Corruption):
         if not 0 <= self.epsilon < 1:
             raise InputError(f"corruption.epsilon must lie in [0, 1), found {self.epsilon}")
 
-    def __call__(self, x_1: Int[Tensor, "B L"], noise: Noise) -> Corrupted:
+    def __call__(
+        self, x_1: Int[Tensor, "B L"], noise: Noise, real: Bool[Tensor, "B L"] | None = None
+    ) -> Corrupted:
         """Corrupt a batch."""
         t = noise.stratified("time") * (1 - self.epsilon)
         x_t = self.path.sample(x_1, t, noise)
-        return Corrupted(x_1, x_t, t, self.path.source.open(x_t), self.path.schedule.kappa(t))
+        drawn = Corrupted(x_1, x_t, t, self.path.source.open(x_t), self.path.schedule.kappa(t))
+        return self.keep_padding(drawn, real)
 
 
 @dataclass(frozen=True)
@@ -125,12 +158,18 @@ class CountSampling(Corruption):
                 "set corruption=time and bound=time"
             )
 
-    def __call__(self, x_1: Int[Tensor, "B L"], noise: Noise) -> Corrupted:
+    def __call__(
+        self, x_1: Int[Tensor, "B L"], noise: Noise, real: Bool[Tensor, "B L"] | None = None
+    ) -> Corrupted:
         """Corrupt a batch."""
-        length = x_1.shape[1]
+        u = noise.uniform("subset", x_1.shape[1])
+        length: int | Tensor = x_1.shape[1]
+        if real is not None:  # padding comes last in every order
+            u, length = u.masked_fill(~real, 2.0), real.sum(-1)
         count = 1 + (noise.stratified("count") * length).long()
-        rank = noise.uniform("subset", length).argsort(-1).argsort(-1)
-        hidden = rank < count[:, None]
+        hidden = u.argsort(-1).argsort(-1) < count[:, None]
         mask = self.path.source.draw(torch.zeros_like(x_1, dtype=torch.float64))
         t = self.path.schedule.inverse(1 - count.double() / length)
-        return Corrupted(x_1, torch.where(hidden, mask, x_1), t, hidden, length / count.double())
+        x_t = torch.where(hidden, mask, x_1)
+        omega = count.double().reciprocal() * length
+        return Corrupted(x_1, x_t, t, hidden, omega, real)

@@ -13,7 +13,7 @@ the two agree is revealed, and all that differs is hidden.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
 from tcsm.errors import InputError
@@ -35,21 +35,37 @@ class SharedCorruption:
     corruption: Corruption
 
     def __call__(
-        self, winner: Int[Tensor, "B L"], loser: Int[Tensor, "B L"], noise: Noise
+        self,
+        winner: Int[Tensor, "B L"],
+        loser: Int[Tensor, "B L"],
+        noise: Noise,
+        real: tuple[Bool[Tensor, "B L"], Bool[Tensor, "B L"]] | None = None,
     ) -> tuple[Corrupted, Corrupted]:
-        """Both as data, each with the same x_t, t and open sites."""
+        """Both as data, with the same x_t, t and, at positions of its text, open sites.
+
+        A position that is padding of both is no text. One that is padding of the shorter alone is
+        noised as the longer's, or x_t would tell their lengths, and is closed in the shorter.
+        """
+        either = None if real is None else real[0] | real[1]
         coin = noise.uniform("anchor")[:, None] < 1 / 2
-        drawn = self.corruption(torch.where(coin, winner, loser), noise)
+        drawn = self.corruption(torch.where(coin, winner, loser), noise, either)
         source = self.corruption.path.source
         told = (winner != loser) & ~drawn.open
         fresh = source.draw(noise.uniform("afresh", winner.shape[1]))
         x_t = torch.where(told, fresh, drawn.x_t)
-        shared = (x_t, drawn.t, source.open(x_t), drawn.omega)
-        return Corrupted(winner, *shared), Corrupted(loser, *shared)
+        open = source.open(x_t)
+        if real is None:
+            shared = (x_t, drawn.t, open, drawn.omega)
+            return Corrupted(winner, *shared), Corrupted(loser, *shared)
+        first, second = (
+            Corrupted(x_1, x_t, drawn.t, open & text, drawn.omega, text)
+            for x_1, text in zip((winner, loser), real, strict=True)
+        )
+        return first, second
 
 
-def halves(rows: Int[Tensor, "B M"], length: int) -> tuple[Tensor, Tensor]:
-    """Winners and losers of rows [winner | loser] of L tokens each.
+def halves(rows: Shaped[Tensor, "B M"], length: int) -> tuple[Tensor, Tensor]:
+    """What belongs to winners and to losers in rows [winner | loser] of L tokens each.
 
     Raises:
         InputError: rows of another size.

@@ -9,7 +9,7 @@ is the reconstruction: their mean over k is the T-step bound, and T → ∞ give
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tcsm.errors import InputError
@@ -39,10 +39,13 @@ class StepSampling(Corruption):
         """The next time of the grid."""
         return (torch.round(t * self.steps) + 1) / self.steps
 
-    def __call__(self, x_1: Int[Tensor, "B L"], noise: Noise) -> Corrupted:
+    def __call__(
+        self, x_1: Int[Tensor, "B L"], noise: Noise, real: Bool[Tensor, "B L"] | None = None
+    ) -> Corrupted:
         """Corrupt a batch."""
         t = torch.floor(noise.stratified("time") * self.steps) / self.steps
         x_t = self.path.sample(x_1, t, noise)
         now, then = self.path.alpha(t), self.path.alpha(self.after(t))
         omega = self.steps * (then - now) / (1 - now)
-        return Corrupted(x_1, x_t, t, self.path.source.open(x_t), omega)
+        drawn = Corrupted(x_1, x_t, t, self.path.source.open(x_t), omega)
+        return self.keep_padding(drawn, real)

@@ -33,7 +33,7 @@ class Loss:
         """The terms of a batch."""
         self.model.net = net
         noise = Noise(self.seed, batch.step, batch.ids, batch.total)
-        return self.objective(self.model, batch.tokens, noise, batch.weight)
+        return self.objective(self.model, batch.tokens, noise, batch.weight, batch.real)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ and ``pair.json``.
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -33,12 +34,16 @@ def main(cfg: DictConfig, out: Path) -> None:
     watch, path = Stopwatch(), Path(cfg.preferences)
     tokenizer: Tokenizer = build(cfg.tokenizer)
     found = read_preferences(path, tokenizer, cfg.data.length)
-    count = len(found.rows)
+    count, short = len(found.rows), int((found.lengths < cfg.data.length).sum())
     if found.cut:
         words = f"{found.cut} of {2 * count} texts were longer than data.length and were cut"
         print(f"tcsm: pair: {words} to {cfg.data.length} tokens", file=sys.stderr)
+    if short:
+        words = f"{short} of {2 * count} texts are shorter than data.length = {cfg.data.length}"
+        print(f"tcsm: pair: {words}; their padding is not trained on", file=sys.stderr)
     rewards = torch.zeros(count, dtype=torch.float64)
-    digest = write_buffer(out, unweighted(found.rows, rewards), tokenizer, path.name)
+    buffer = replace(unweighted(found.rows, rewards), lengths=found.lengths if short else None)
+    digest = write_buffer(out, buffer, tokenizer, path.name)
     record = {
         "stage": "pair",
         "experiment": cfg.experiment,
@@ -46,6 +51,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         "count": count,
         "length": cfg.data.length,
         "cut": found.cut,
+        "padded": short,
         "sha256": digest,
     }
     write_json(out / "pair.json", record)

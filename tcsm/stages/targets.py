@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tcsm.config import build
 from tcsm.data.batches import Batches
+from tcsm.data.tokenfile import TokenFile
 from tcsm.errors import InputError
 from tcsm.reporting.records import write_json
 from tcsm.stages._account import account
@@ -62,8 +63,7 @@ def main(cfg: DictConfig, out: Path) -> None:
     watch = Stopwatch()
     with devices.ready():
         data = open_split(cfg, tokenizer, "valid")
-        drawn = Batches(data.tokens, cfg.data.length, cfg.evaluation.sequences, cfg.seed)
-        windows = drawn.at(0).tokens.to(devices.device)
+        windows = _windows(cfg, data).to(devices.device)
         full = torch.float32
         teacher = ask(cfg, way, lent(cfg, tokenizer, devices), devices, full)
         reference = of_run("reference", cfg, tokenizer, devices)
@@ -95,6 +95,18 @@ def compare(log_p: Laws, exact: Laws) -> dict[str, Any]:
         "sequences": len(tv),
         "sites": tv.numel() * log_p.shape[1],
     }
+
+
+def _windows(cfg: DictConfig, data: TokenFile) -> Int[Tensor, "N L"]:
+    """Validation windows in a random order, none twice."""
+    count = cfg.evaluation.sequences
+    drawn = Batches(data.tokens, cfg.data.length, count, cfg.seed)
+    if count > drawn.windows:
+        raise InputError(
+            f"evaluation.sequences must be {drawn.windows} or less, the windows of data.length in "
+            f"the validation split, found {count}"
+        )
+    return drawn.at(0).tokens
 
 
 def _laws(teacher: Answers, windows: Int[Tensor, "N L"]) -> Laws:

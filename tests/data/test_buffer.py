@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -48,6 +49,22 @@ def test_what_is_written_is_read(tmp_path_factory, count, length, seed):
     for name in ("tokens", "reward", "log_weight"):
         assert getattr(found, name).equal(getattr(buffer, name))
         assert getattr(found, name).dtype == getattr(buffer, name).dtype
+
+
+def test_padding_is_written_and_read_and_minded(tmp_path):
+    """Two texts a row, of 3 tokens at most; a buffer without lengths has full rows."""
+    plain = random_buffer(2, 6)
+    lengths = torch.tensor([[3, 1], [2, 3]])
+    digest = write_buffer(tmp_path, plain, LETTERS, "toy/drawn")
+    found = read_buffer(tmp_path, LETTERS)
+    assert (found.lengths, found.real(torch.arange(2))) == (None, None)
+    assert digest != write_buffer(tmp_path, replace(plain, lengths=lengths), LETTERS, "toy/drawn")
+    found = read_buffer(tmp_path, LETTERS)
+    assert found.lengths.equal(lengths)
+    assert found.real(torch.tensor([1, 0])).int().tolist() == [
+        [1, 1, 0, 1, 1, 1],
+        [1, 1, 1, 1, 0, 0],
+    ]
 
 
 def test_the_digest_minds_every_part(tmp_path):

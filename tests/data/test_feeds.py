@@ -1,6 +1,7 @@
 """Batches of a weighed buffer: unbiased, stratified, the same whatever the split."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,6 +75,18 @@ def test_at_one_all_weigh_alike_and_at_zero_all_come_alike():
     assert even.tokens[:, 0].bincount().tolist() == [8] * 4
     weights = Boltzmann(1.0).log_weights(given_.buffer).exp()
     assert even.weight.tolist() == pytest.approx(weights[even.tokens[:, 0]].tolist())
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_padding_comes_with_its_sequence_and_text_has_none(share):
+    """Sequence r of the buffer has r tokens."""
+    given_ = material([0.0, 0.0, 0.0])
+    given_ = replace(given_, buffer=replace(given_.buffer, lengths=torch.tensor([[0], [1], [2]])))
+    batch = feed(Even(), share=share).open(given_).at(1)
+    expected = torch.where(batch.tokens[:, 0] < TEXT, batch.tokens[:, 0], L)
+    assert batch.real.sum(-1).tolist() == expected.tolist()
+    assert (expected < L).any()
+    assert batch.to("cpu").real.equal(batch.real)
 
 
 def test_rewards_that_overflow_are_refused():

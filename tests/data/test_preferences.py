@@ -21,6 +21,7 @@ def read(tmp_path, *lines, tokenizer=None, length=4):
 def test_a_line_is_a_winner_and_a_loser(tmp_path):
     found = read(tmp_path, GOOD, {"prompt": "xy", **GOOD})
     assert found.rows.tolist() == [[1, 0, 2, 0, 3, 0, 0, 0], [24, 25, 1, 0, 24, 25, 3, 0]]
+    assert found.lengths.tolist() == [[3, 1], [4, 3]]  # a blank in a text is none of the padding
     assert found.cut == 1
 
 

@@ -54,6 +54,28 @@ def test_counts_are_stratified_and_weighed_by_their_inverse(seed):
     assert_close(MASKED.alpha(drawn.t), 1 - counts.double() / L, atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize(
+    "corruption",
+    [TimeSampling(MASKED), TimeSampling(NOISED, 0.1), CountSampling(MASKED)],
+    ids=["time", "uniform", "count"],
+)
+def test_padding_is_never_noised_and_text_is_as_without(corruption):
+    """Row by row: the text's own noise, time and weight, whatever follows it."""
+    lengths = 1 + torch.arange(B) % L
+    real = torch.arange(L) < lengths[:, None]
+    noise = batch_noise(3, 1, B)
+    drawn = corruption(DATA, noise, real)
+    assert not drawn.open[~real].any()
+    assert drawn.x_t[~real].equal(DATA[~real])
+    assert drawn.lengths().tolist() == lengths.tolist()
+    assert drawn.open_share() == pytest.approx(float(drawn.open[real].double().mean()))
+    for row, length in enumerate(lengths.tolist()):
+        alone = corruption(DATA[row : row + 1, :length], Noise(3, 1, noise.ids[row : row + 1], B))
+        assert drawn.x_t[row, :length].equal(alone.x_t[0])
+        assert drawn.open[row, :length].equal(alone.open[0])
+        assert (drawn.t[row], drawn.omega[row]) == (alone.t[0], alone.omega[0])
+
+
 def test_subsets_of_a_size_are_equally_likely():
     count = 6000
     drawn = CountSampling(MASKED)(torch.zeros(count, 4).long(), batch_noise(0, 0, count))

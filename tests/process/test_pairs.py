@@ -49,6 +49,26 @@ def test_masks_hide_all_that_differs_and_a_random_part_of_the_rest():
     assert found == found_law(MASKED, LOSER, WINNER)[0]
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_of_two_lengths_the_longer_is_noised_and_the_shorter_is_not_told(swapped):
+    """By enumeration over the two positions of the longer, of which the shorter has one."""
+    real = [
+        torch.tensor(text) for text in ([True, True, False, False], [True, False, False, False])
+    ]
+    texts = [torch.tensor([0, 1, 2, 2]), torch.tensor([0, 2, 2, 2])]
+    if swapped:
+        real, texts = real[::-1], texts[::-1]
+    expected = {(V, V, 2, 2): 3 / 4, (0, V, 2, 2): 1 / 4}
+    padding = tuple(part.expand(DRAWS, -1) for part in real)
+    rows = (text.expand(DRAWS, -1) for text in texts)
+    pair = MASKED(*rows, batch_noise(5, 0, DRAWS), padding)
+    counts = Counter(map(tuple, pair[0].x_t.tolist()))
+    assert distance({x_t: count / DRAWS for x_t, count in counts.items()}, expected) < 0.01
+    for one, text in zip(pair, padding, strict=True):
+        assert one.open.equal((one.x_t == V) & text)
+        assert one.lengths().tolist() == text.sum(-1).tolist()
+
+
 def test_uniform_noise_is_on_either_by_a_fair_coin():
     """By enumeration: ∫ dt of ½ p_{t|1}(x_t | w) + ½ p_{t|1}(x_t | l), polynomials of degree L."""
     node, weight = np.polynomial.legendre.leggauss(L)

@@ -7,6 +7,7 @@ import torch
 
 from tcsm import config
 from tcsm.data.buffer import read_buffer
+from tcsm.process.pairs import SharedCorruption
 from tests.stages.house import LENGTH
 
 MODEL = "kjv/distribution"
@@ -26,21 +27,20 @@ def test_a_file_becomes_pairs(house, tmp_path):
     done = house.run("pair", write(tmp_path / "p.jsonl", *LINES), name="pairs")
     assert done.code == 0
     assert done.err == [
-        f"tcsm: pair: 1 of 6 texts were longer than data.length and were cut to {LENGTH} tokens"
+        f"tcsm: pair: 1 of 6 texts were longer than data.length and were cut to {LENGTH} tokens",
+        f"tcsm: pair: 5 of 6 texts are shorter than data.length = {LENGTH}; their padding is not "
+        "trained on",
     ]
     folder = house.root / "pairs"
     found = json.loads((folder / "pair.json").read_text())
-    assert (found["stage"], found["count"], found["length"], found["cut"]) == (
-        "pair",
-        3,
-        LENGTH,
-        1,
-    )
+    assert (found["stage"], found["count"], found["length"]) == ("pair", 3, LENGTH)
+    assert (found["cut"], found["padded"]) == (1, 5)
     tokenizer = config.build(house.config(MODEL).tokenizer)
     buffer = read_buffer(folder, tokenizer)
     texts = [[tokenizer.decode(x.numpy()) for x in row.view(2, LENGTH)] for row in buffer.tokens]
     assert texts[0] == ["the heron".ljust(LENGTH), "the trout".ljust(LENGTH)]
     assert texts[1] == ["a rather long text than a short one"[:LENGTH], "short".ljust(LENGTH)]
+    assert buffer.lengths.tolist() == [[9, 9], [LENGTH, 5], [9, 8]]
     assert buffer.reward.eq(0).all()
     assert (folder / "config.yaml").is_file()
     assert json.loads((folder / "pair.telemetry.json").read_text())["cpu_seconds"] > 0
@@ -53,6 +53,26 @@ def test_nothing_is_written_for_a_file_with_one_bad_line(house, tmp_path):
         assert done.err[0].startswith(f"tcsm: error: {tmp_path / 'p.jsonl'}:4: {words}")
         assert not (house.root / "bad").exists()
     assert house.run("pair", name="bad").err[0].startswith("tcsm: error: preferences: found null")
+
+
+def test_a_training_neither_noises_nor_learns_padding(house, trained, tmp_path, monkeypatch):
+    """At every step the padding of both texts is what it was, and no open site is padding."""
+    run = trained(MODEL)
+    pairs = house.good("pair", write(tmp_path / "p.jsonl", LINES[0], LINES[2]), name="blank")
+    seen = []
+    call = SharedCorruption.__call__
+
+    def noted(self, winner, loser, noise, real=None):
+        drawn = call(self, winner, loser, noise, real)
+        seen.append([one.x_t.masked_select(~(real[0] | real[1])) for one in drawn])
+        assert not any((one.open & ~text).any() for one, text in zip(drawn, real, strict=True))
+        return drawn
+
+    monkeypatch.setattr(SharedCorruption, "__call__", noted)
+    given = ["objective=preference_paired", "feed=pair_file", f"collected={pairs}"]
+    house.good("train", *given, f"initial={run}", f"reference={run}", name="blanked")
+    assert len(seen) == 6
+    assert all(part.eq(0).all() and len(part) for pair in seen for part in pair)
 
 
 @pytest.mark.parametrize("loss", ["paired", "unpaired", "winners"])

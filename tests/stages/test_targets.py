@@ -55,6 +55,14 @@ def test_other_models_are_held_against_the_same_law(house, trained):
     assert 0 < json.loads((folder / "targets.json").read_text())["tv"] < 1
 
 
+def test_more_windows_than_the_split_has_are_refused(house):
+    """None would be new: the validation split has 228 tokens."""
+    given = ("reference=x", "teacher_run=x", "evaluation.sequences=15")
+    done = house.run("targets", "experiment=kjv/ar", *given, name="none")
+    assert (done.code, len(done.err)) == (2, 1)
+    assert "evaluation.sequences must be 14 or less" in done.err[0]
+
+
 def test_a_missing_run_is_told(house):
     for given, said in (([], "reference: found null"), (["reference=x"], "teacher_run: found")):
         done = house.run("targets", "experiment=kjv/ar", *given, name="none")
