@@ -42,7 +42,7 @@ def prepare(corpus: Corpus, shards: Shards, root: str | Path) -> dict[str, Heade
             header = replace(header, lengths=LENGTHS if tokenizer.measures else "")
             path = fresh / f"{split}.tok"
             headers[split] = write_tokens(path, shards.pieces(texts, header), header)
-            _judge(tokenizer, first[:_TRIED], path)
+            _judge(tokenizer, first, path)
         for split in headers:
             os.replace(fresh / f"{split}.tok", Path(root) / f"{split}.tok")
     finally:
@@ -52,10 +52,10 @@ def prepare(corpus: Corpus, shards: Shards, root: str | Path) -> dict[str, Heade
 
 
 def _first(documents: Iterable[str]) -> tuple[str, Iterable[str]]:
-    """The first document, and all of them."""
+    """The beginning of the first document, and all of them."""
     rest = iter(documents)
     found = list(islice(rest, 1))
-    return "".join(found), chain(found, rest)
+    return "".join(found)[:_TRIED], chain(found, rest)
 
 
 def _judge(tokenizer: Tokenizer, text: str, path: Path) -> None:

@@ -24,7 +24,7 @@ CONTENT = "content"
 NOTES = Path("results/.scratch/contents")
 # Where bytes come from, where they are kept and how they are had; a sha256 says which they are.
 _ASIDE = ("cache", "opener", "url")
-_SETTLED = 2.0  # seconds after which a change of a file shows in its times
+_SETTLED = 2.0  # seconds: a file may change again within them and keep its times
 
 Source = Mapping[str, Any]
 
@@ -87,7 +87,7 @@ def digest_of(files: Sequence[Path]) -> str:
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from error
     latest = max(max(found.st_mtime, found.st_ctime) for _, found in states)
-    if time.time() - latest > _SETTLED:
+    if abs(time.time() - latest) > _SETTLED:
         with suppress(InputError):  # a folder that may not be written costs a second reading
             write_whole(note, total.hexdigest().encode())
     return total.hexdigest()

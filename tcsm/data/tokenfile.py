@@ -155,9 +155,10 @@ def open_tokens(path: Path, tokenizer: Tokenizer, maker: str = "prepare") -> Tok
     found = path.stat().st_size
     if found != header.size:
         raise InputError(f"{path}: {found} bytes, wanted {header.size}; run {maker} again")
+    kind = " of another definition" if header.tokenizer == tokenizer.name else ""
     if (header.tokenizer, header.fingerprint) != (tokenizer.name, tokenizer.fingerprint):
         raise InputError(
-            f"{path}: written by the tokenizer {header.tokenizer!r} "
+            f"{path}: written by the tokenizer {header.tokenizer!r}{kind} "
             f"({header.fingerprint[:12]}), wanted {tokenizer.name!r} "
             f"({tokenizer.fingerprint[:12]}); run {maker} again"
         )

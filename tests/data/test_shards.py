@@ -8,12 +8,14 @@ from dataclasses import replace
 import pytest
 
 from tcsm.data.corpora.base import Corpus
+from tcsm.data.header import LENGTHS
 from tcsm.data.prepare import prepare
 from tcsm.data.shards import Shards, pieces
 from tcsm.data.source import source_of
 from tcsm.data.tokenfile import describe, open_tokens, write_tokens
-from tcsm.data.tokenizers import Letters
+from tcsm.data.tokenizers import HuggingFace, Letters
 from tcsm.errors import InputError
+from tests.tokenizer_kinds import saved, word_piece
 
 TEXTS = ["the fox", "", "the crow", "cheese", "a", "tree and then"]
 
@@ -120,3 +122,18 @@ def test_no_room_is_told_and_the_shards_that_are_whole_stay(tmp_path):
     assert files(tmp_path / "data") == {}
     for shard in (tmp_path / "shards").iterdir():
         assert open_tokens(shard, Letters()).header.corpus == "fable"
+
+
+def test_shards_of_a_tokenizer_that_differs_in_its_normalizer_are_not_used(tmp_path):
+    text = "The cat sat. The end"
+    found = {}
+    for lowercase in (True, False):
+        made = word_piece(lowercase)
+        tokenizer = HuggingFace(*saved(tmp_path / "same", made))
+        header = replace(describe(tokenizer, "fable", "train"), lengths=LENGTHS)
+        shards = Shards(tmp_path / "shards", tokenizer)
+        ids = [piece.tokens.tolist() for piece in shards.pieces([text], header)]
+        assert ids == [made.encode(text, add_special_tokens=False).ids]
+        found[lowercase] = ids
+    assert found[True] != found[False]
+    assert len(list((tmp_path / "shards").iterdir())) == 2
