@@ -60,7 +60,7 @@ def test_more_windows_than_the_split_has_are_refused(house):
     given = ("reference=x", "teacher_run=x", "evaluation.sequences=15")
     done = house.run("targets", "experiment=kjv/ar", *given, name="none")
     assert (done.code, len(done.err)) == (2, 1)
-    assert "evaluation.sequences must be 14 or less" in done.err[0]
+    assert "evaluation.sequences must be 13 or less" in done.err[0]
 
 
 def test_a_missing_run_is_told(house):
