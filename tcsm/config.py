@@ -28,6 +28,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from tcsm.errors import InputError
 from tcsm.keys import as_set, expand_home, expand_homes, unknown_key
 from tcsm.overrides import Overrides
+from tcsm.shipped import places, shipped
 from tcsm.signatures import check_arguments, near
 from tcsm.trust import last_line, packages
 from tcsm.unexpected import words
@@ -40,16 +41,16 @@ OmegaConf.clear_resolver("oc.env")
 
 
 def params_folder() -> Path:
-    """Return ``./params``, else the ``params`` beside the package's source.
+    """Return ``./params``, else the ``params`` that come with the package.
 
     Raises:
-        InputError: Neither folder holds a ``config.yaml``.
+        InputError: None of these folders holds a ``config.yaml``.
     """
-    folders = (Path("params"), Path(__file__).parents[1] / "params")
-    for folder in folders:
-        if (folder / "config.yaml").is_file():
-            return folder.resolve()
-    raise InputError(f"params: found no config.yaml in {folders[0].resolve()} or {folders[1]}")
+    folder = shipped("params", "config.yaml")
+    if (folder / "config.yaml").is_file():
+        return folder.resolve()
+    searched = " or ".join(str(path.resolve()) for path in places("params"))
+    raise InputError(f"params: found no config.yaml in {searched}")
 
 
 def compose(overrides: Sequence[str] = (), params_dir: Path | None = None) -> DictConfig:

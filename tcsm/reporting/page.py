@@ -19,6 +19,7 @@ from tcsm.reporting.records import encode, write_text
 from tcsm.reporting.runs import Run
 from tcsm.reporting.sections.base import Block, Chapter, Chart, Section
 from tcsm.reporting.tables import Table
+from tcsm.shipped import shipped
 
 INLINE = (
     (re.compile(r"`(.+?)`"), r"<code>\1</code>"),
@@ -47,8 +48,18 @@ class Context:
 
     def __post_init__(self) -> None:
         for file in ("page.html.j2", "style.css"):
-            if not (Path(self.template) / file).exists():
+            if not (self.template_folder / file).exists():
                 raise InputError(f"template: {self.template}/{file} not found; it makes the page")
+
+    @property
+    def template_folder(self) -> Path:
+        """The template's folder: here, else as it came with the package."""
+        return shipped(self.template, "page.html.j2")
+
+    @property
+    def captions_folder(self) -> Path:
+        """The folder of the captions, likewise."""
+        return shipped(self.captions, "headline.md")
 
 
 def build(runs: Sequence[Run], context: Context, out: Path) -> Path:
@@ -58,8 +69,8 @@ def build(runs: Sequence[Run], context: Context, out: Path) -> Path:
     found = [chapter(runs) for chapter in context.sections]
     sections = [_publish(section, context, out) for section in found if section.blocks]
     absent = [section.title for section in found if not section.blocks]
-    style = (Path(context.template) / "style.css").read_text(encoding="utf-8")
-    page = _environment(Path(context.template)).get_template("page.html.j2")
+    style = (context.template_folder / "style.css").read_text(encoding="utf-8")
+    page = _environment(context.template_folder).get_template("page.html.j2")
     text = page.render(
         title=context.title,
         lead=context.lead,
@@ -89,7 +100,7 @@ def prose(text: str) -> Markup:
 
 
 def _publish(section: Section, context: Context, out: Path) -> dict[str, object]:
-    blocks = [_show(block, Path(context.captions), out) for block in section.blocks]
+    blocks = [_show(block, context.captions_folder, out) for block in section.blocks]
     return {**vars(section), "blocks": blocks}
 
 
