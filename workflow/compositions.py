@@ -5,6 +5,7 @@ Hydra composes each combination of choices once. Plain values are set in what it
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -58,9 +59,10 @@ class Compositions:
 
         def find() -> str:
             try:
-                return str(Plain(self._composed(arm), self._parts)["data.root"])
+                found = Plain(self._composed(arm), self._parts)["data.root"]
             except NotPlain:
-                return str(OmegaConf.create(self._composed(arm)).data.root)
+                found = OmegaConf.create(self._composed(arm)).data.root
+            return os.path.normpath(str(found))
 
         return str(self._memo.get(f"root {arm.name}", find))
 

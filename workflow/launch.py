@@ -6,12 +6,18 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 NO_GROUP = "local"  # Snakemake says so
 
 # Snakemake's interpreter runs the jobs. It is no parameter of a rule: another path to the same
 # environment reruns nothing.
 os.environ["TCSM_PYTHON"] = sys.executable
+
+# Jobs start in the work directory, which `snakemake -s .../Snakefile -d` may put anywhere.
+TOP = str(Path(__file__).resolve().parents[1])
+PATHS = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+os.environ["PYTHONPATH"] = os.pathsep.join([*filter(None, PATHS), *{TOP} - {*PATHS}])
 
 # A scheduler warns every process of a job that its time runs out, and Snakemake would die of it.
 # Ignored here it is ignored in all that a job starts; a training takes note of it by itself.

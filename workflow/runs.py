@@ -4,13 +4,14 @@ The texts made here are the parameters of Snakemake's rules. A job is done again
 own text changes, so a comment in ``params/`` reruns nothing and a value reruns what it touches.
 """
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from itertools import groupby
-from pathlib import Path
 
 from tcsm.errors import InputError
 from tcsm.outcomes import FILES
+from tcsm.shipped import shipped
 from workflow import ablations
 from workflow.ablations import Arm, experiment
 from workflow.checks import Checks
@@ -18,6 +19,22 @@ from workflow.compositions import KEPT, Compositions
 from workflow.files import BATCHED, SCRATCH
 from workflow.inputs import Inputs
 
+# What names may be: folders, rules and patterns of the workflow are made of them.
+NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+EXPERIMENT = rf"[A-Za-z0-9_]+/{NAME}"
+ROOT = rf"(?:{NAME}/)*{NAME}"
+RULES = (
+    "all",
+    "data",
+    "evaluate",
+    "evaluate_first",
+    "pin",
+    "prepare",
+    "report",
+    "sample",
+    "train",
+    "train_seeds",
+)
 ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
 
 
@@ -57,6 +74,7 @@ class Runs:
         named = [*pretrain, *(arm for group in self.ablations.values() for arm in group)]
         self.needed = self._needed({arm.name: arm for arm in named})
         self.arms = {arm.name: arm for arm in named} | self.needed
+        self._require_names()
         self.alone = [name for name in self.needed if len(self.seeds_of(name)) == 1]
         trained = [name for name, arm in self.arms.items() if "train" in arm.stages]
         self.together = [n for n in trained if self.arms[n].axes and self.scale.together]
@@ -191,7 +209,8 @@ class Runs:
 
     def page_parts(self) -> list[str]:
         """The template and the captions of the page."""
-        folders = (Path("reports/template"), Path("reports/captions"))
+        signs = {"reports/template": "page.html.j2", "reports/captions": "headline.md"}
+        folders = [shipped(folder, sign) for folder, sign in signs.items()]
         return sorted(str(p) for folder in folders for p in folder.rglob("*") if p.is_file())
 
     def check(self) -> None:
@@ -220,6 +239,21 @@ class Runs:
         for stage in BATCHED:
             for batch in self.batches(stage):
                 self.batch_code(stage, batch)
+
+    def _require_names(self) -> None:
+        """Refuse names that no rule would match."""
+        for name, arm in self.arms.items():
+            if not re.fullmatch(EXPERIMENT, name) or name.partition("/")[0] in RULES:
+                raise InputError(
+                    f"experiment: {name} must be FOLDER/NAME of letters, digits, _, . and -, and "
+                    f"FOLDER none of the rules {', '.join(RULES)}"
+                )
+            root = self.root(name) if any(map(self.reads_text, arm.stages)) else "none"
+            if not re.fullmatch(ROOT, root):
+                raise InputError(
+                    f"data.root: {root} (of {name}) must be a folder below the work directory, of "
+                    "letters, digits, _, . and -; a symbolic link there may lead elsewhere"
+                )
 
     def _needed(self, named: dict[str, Arm]) -> dict[str, Arm]:
         """What these arms need and are not, and what that needs in turn."""

@@ -32,15 +32,20 @@ use rule evaluate as evaluate_first with:
         experiment=only(RUNS.alone),
 
 
+TITLES = []  # of rules: toy/a.b and toy/a_b are the same word
+
 for stage in BATCHED:
     for batch in RUNS.batches(stage):
         name = f"{stage}/{RUNS.batch_name(batch)}"
+        title = re.sub(r"\W", "_", name)
+        title += "_" * TITLES.count(title)
+        TITLES.append(re.sub(r"\W", "_", name))
         roots = sorted({RUNS.root(arm) for arm in batch if RUNS.reads_text(stage)})
         of_its_judge = of_judge if RUNS.asks_judge(stage) else lambda name: []
 
         rule:
             name:
-                re.sub(r"\W", "_", name)
+                title
             input:
                 ancient(FILES.large(stage, batch)),
                 ancient(expand("{root}/{split}.tok", root=roots, split=["train", "valid", "test"])),

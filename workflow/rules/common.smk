@@ -10,7 +10,7 @@ from tcsm.errors import InputError
 from workflow.checks import Checks
 from workflow.files import BATCHED, CONFIG, Files, own
 from workflow.launch import command, know_the_group, on_a_node, processes
-from workflow.runs import Runs
+from workflow.runs import EXPERIMENT, NAME, Runs
 
 gc.set_threshold(200_000)  # the jobs of a plan are no garbage: looking for some takes a fifth of the time
 
@@ -31,9 +31,8 @@ onerror:
     FILES.tidy()
 
 wildcard_constraints:
-    experiment=r"[a-z0-9_]+/[a-z0-9_.-]+",
+    experiment=EXPERIMENT,
     seed=r"\d+",
-    root=r"(results/)?data/(?!\.)[A-Za-z0-9_.-]+",
 
 RUN = RUNS.folder("{experiment}", "{seed}")
 LOGS, TIMES = f"results/logs/{RUNS.scale.name}", f"results/benchmarks/{RUNS.scale.name}"
@@ -54,7 +53,7 @@ def only(names):
     whole = {name for name, arms in RUNS.ablations.items() if {a.name for a in arms} <= {*names}}
     whole -= {name.partition("/")[0] for name in RUNS.arms.keys() - {*names}}
     rest = [re.escape(name) for name in names if name.partition("/")[0] not in whole]
-    return "|".join([*rest, *(f"{name}/[a-z0-9_.-]+" for name in sorted(whole))]) or "(?!)"
+    return "|".join([*rest, *(f"{name}/{NAME}" for name in sorted(whole))]) or "(?!)"
 
 
 def literal(words):

@@ -3,6 +3,8 @@
 ROOTS = sorted({RUNS.root(n) for n, a in RUNS.arms.items() if any(map(RUNS.reads_text, a.stages))})
 DATA = expand(["{root}/train.tok", "results/manifests/{root}.sha256"], root=ROOTS)
 
+wildcard_constraints:
+    root="|".join(map(re.escape, ROOTS)) or "(?!)",
 
 rule prepare:
     input:
@@ -38,4 +40,4 @@ rule pin:
         mem_mb=1000,
         runtime=10,
     shell:
-        '"$TCSM_PYTHON" workflow/scripts/pin_data.py {input:q} 2>&1 >{output:q} | tee -i {log:q} >&2'
+        '"$TCSM_PYTHON" -m workflow.scripts.pin_data {input:q} 2>&1 >{output:q} | tee -i {log:q} >&2'
