@@ -16,7 +16,7 @@ _MARKS = {  # that of UTF-32 begins as that of UTF-16 does
     codecs.BOM_UTF16_BE: "UTF-16",
 }
 _UNMARKED = ("UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE")
-_CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
+_CONTROLS = bytes(set(range(0x20)) - set(b"\b\t\n\v\f\r\x1a\x1b")) + b"\x7f"
 
 
 def decode(content: bytes, file: str | Path, where: str | None = None) -> str:

@@ -54,7 +54,7 @@ def test_what_is_no_text_is_refused(content, words):
 @pytest.mark.parametrize(
     ("content", "binary"),
     [
-        (b"a\tb\r\nc\x0cd\x1b[1m", False),
+        (b"a\tb\r\nc\x0cd\x1b[1mb\bb\x1a", False),
         ("naïve".encode("latin-1"), False),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", True),
         (gzip.compress(b"abc"), True),

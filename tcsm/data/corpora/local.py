@@ -18,7 +18,7 @@ _REFUSED = {
     folder.OF_RECORDS: "holds records, not prose; write their texts into a .txt file, or rename "
     "it to .txt to read it as it is (corpus.path)",
     folder.OF_ARCHIVES: "compressed; unpack it first (corpus.path)",
-    folder.BINARY: "a binary file, no text (corpus.path)",
+    folder.BINARY: "a binary file, no text; if it is some, rename it to .txt (corpus.path)",
 }
 
 
@@ -72,7 +72,7 @@ class LocalText(Normalized):
         name, kinds = shown(self.path), Counter(file.suffix or "no suffix" for file in files)
         if Path(self.path).is_dir():
             endings = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
-            name = f"below {name}: files: {len(files):,} ({endings})"
+            name = f"{name}, files: {len(files):,} ({endings})"
         lines = [f"read {name}, characters: {self.tally.characters:,}", *self._listing.notes()]
         if read.emptied:
             kind = f"files of which normalization {self.tally.name} keeps nothing"

@@ -90,7 +90,7 @@ def test_it_says_what_was_read_and_left_out(tmp_path):
     corpus = LocalText(tmp_path, text8, HALVES)
     corpus.splits()
     read, skipped, emptied, dropped = corpus.notes()
-    assert read == f"read below {tmp_path}: files: 4 (3 .txt, 1 .md), characters: 18"
+    assert read == f"read {tmp_path}, files: 4 (3 .txt, 1 .md), characters: 18"
     assert ": 1, " in skipped
     assert "d.csv" in skipped
     assert "files of which normalization text8 keeps nothing: 1" in emptied
