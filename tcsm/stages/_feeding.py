@@ -9,6 +9,7 @@ from tcsm.config import build
 from tcsm.data.batches import Batches
 from tcsm.data.buffer import read_buffer
 from tcsm.data.feeds import Feed, Material, Source
+from tcsm.data.pairs import PairFile, Pairs
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.objectives.base import Objective, Referenced
@@ -40,14 +41,27 @@ def begin_at(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> None:
         model.begin()
 
 
-def feed(cfg: DictConfig, corpus: Batches, model: nn.Module, tokenizer: Tokenizer) -> Source:
+def feed(
+    cfg: DictConfig,
+    corpus: Batches,
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    objective: Objective,
+) -> Source:
     """The batches of a run.
 
     Raises:
-        InputError: what the feed needs is missing, damaged, or of other sizes.
+        InputError: what the feed needs is missing, damaged, or of other sizes; its rows are pairs,
+            which the objective would take for texts.
     """
     buffer = None if cfg.collected is None else read_buffer(Path(cfg.collected), tokenizer)
     way: Feed = build(cfg.feed)
+    if isinstance(way, Pairs | PairFile) and not hasattr(objective, "length"):
+        name = type(objective).__name__
+        raise InputError(
+            f"feed: {type(way).__name__} gives pairs, found objective {name}, which reads texts; "
+            "set objective=preference_paired, preference_unpaired or preference_winners"
+        )
     size, length, seed = corpus.batch, corpus.length, corpus.seed
     return way.open(Material(corpus, size, length, seed, model, tokenizer, buffer))
 

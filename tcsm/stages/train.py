@@ -93,7 +93,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         batches.rows(devices.world, state.recipe.accumulate)
         validate = _validation(cfg, model, valid, state.recipe, devices)
         loss = Loss(model, objective, cfg.seed)
-        fed = feed(cfg, batches, model, tokenizer)
+        fed = feed(cfg, batches, model, tokenizer, objective)
         resumable = resume(cfg, run, state, devices)
         answers.go_on(resumable.folder / "telemetry.jsonl")
         watch = Stopwatch(state.elapsed)

@@ -89,5 +89,8 @@ def test_a_training_from_pairs_moves_away_from_its_reference(house, trained, tmp
     ).read_bytes()
     refused = house.run("train", *given, both[0], name="lost")
     assert refused.err[-1].startswith("tcsm: error: reference: found null")
+    texts = ("objective=distribution", "reference=null")
+    refused = house.run("train", *given, *both, *texts, name="lost")
+    assert "feed: PairFile gives pairs, found objective DistributionMatching" in refused.err[-1]
     refused = house.run("train", *given, *both, "feed=corpus", name="lost")
     assert "a pair is a row of 32 tokens, twice data.length, found 16" in refused.err[-1]
