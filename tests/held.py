@@ -84,6 +84,12 @@ class Gate:
         return [int(path.name) for path in self.folder.glob("*") if path.name.isdigit()]
 
 
+def heed_signals() -> None:
+    """Take signals as a process in the foreground does: tests may run behind nohup or an `&`."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @contextmanager
 def plugged(file: Path) -> Iterator[None]:
     """Puts a pipe in a file's place: whoever opens it, to read or to write, waits."""

@@ -66,9 +66,9 @@ def feed(
     return way.open(Material(corpus, size, length, seed, model, tokenizer, buffer))
 
 
-def contents(model: nn.Module, objective: Objective) -> list[str]:
-    """Digests of the weights that a run starts from, and of those that it compares with."""
-    found = [digest(named(model))]
+def weights_named(model: nn.Module, objective: Objective) -> dict[str, str]:
+    """Key → digest of the weights that a run starts from, and of those that it compares with."""
+    found = {"initial": digest(named(model))}
     if isinstance(objective, Referenced):
-        found.append(digest(named(objective.frozen())))
+        found["reference"] = digest(named(objective.frozen()))
     return found

@@ -1,6 +1,8 @@
 """Where the wings meet in training: the loop's loss is an objective with its noise."""
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +53,7 @@ class Validation:
         log_every: steps between two records.
         steps: of the whole training.
         devices: where it computes.
+        delivered: gives the network the weights that the run delivers, for the time of a point.
     """
 
     model: nn.Module
@@ -62,6 +65,7 @@ class Validation:
     log_every: int
     steps: int
     devices: Devices
+    delivered: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def __call__(self, step: int) -> dict[str, Any]:
         """Nats a token and bits, or nothing at a step without validation."""
@@ -70,7 +74,7 @@ class Validation:
         self.model.net = self.net
         ids = torch.arange(len(self.windows))
         device = self.devices.device
-        with self.devices.autocast(), torch.no_grad():
+        with self.devices.autocast(), torch.no_grad(), self.delivered():
             draws = self.bound(
                 self.model, self.windows.to(device), ids.to(device), VALIDATION_SEED, self.draws
             )

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound
 from tcsm.reporting.records import Writer, write_json
 from tcsm.stages._answers import Answers
-from tcsm.stages._feeding import begin_at, contents, feed
+from tcsm.stages._feeding import begin_at, feed, weights_named
+from tcsm.stages._finished import settled
 from tcsm.stages._glue import Loss, Validation
-from tcsm.stages._keeping import counted, deliver, fingerprint, resume
+from tcsm.stages._identity import contents, identity
+from tcsm.stages._keeping import counted, deliver, resume, scratch
 from tcsm.stages._shared import bare, build_model, open_split, require_tokens
 from tcsm.stages._teaching import taught
 from tcsm.training.devices import Devices
@@ -87,14 +90,20 @@ def main(cfg: DictConfig, out: Path) -> None:
         batches = Batches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
         objective, answers = taught(cfg, tokenizer, devices)
         require_tokens(objective, tokenizer)
-        run = fingerprint(cfg, train.header.sha256, answers.identity, *contents(model, objective))
+        models = {**weights_named(model, objective), "teacher_run": answers.identity}
         devices.place(model, bare(model))
         state = TrainState(bare(model), recipe, cfg.seed)
         batches.rows(devices.world, state.recipe.accumulate)
-        validate = _validation(cfg, model, valid, state.recipe, devices)
+        validate = replace(
+            _validation(cfg, model, valid, state.recipe, devices), delivered=state.delivered
+        )
         loss = Loss(model, objective, cfg.seed)
         fed = feed(cfg, batches, model, tokenizer, objective)
-        resumable = resume(cfg, run, state, devices)
+        held = contents(cfg, devices, (train, valid), models)
+        resumable = scratch(cfg, identity(cfg, held), devices)
+        if settled(cfg, resumable, held, state):
+            return
+        resume(cfg, resumable, state, devices)
         answers.go_on(resumable.folder / "telemetry.jsonl")
         watch = Stopwatch(state.elapsed)
         with ExitStack() as stack:
@@ -103,7 +112,10 @@ def main(cfg: DictConfig, out: Path) -> None:
             counted(descend, state, resumable) if cfg.count_failures else descend()
         weights = state.weights()  # every process must ask for them
         if devices.main:
-            deliver(cfg, out, state, weights, train)
+            text = {"data_sha256": train.header.sha256, "contents": held}
+            if resumable.changes:  # it is not what this configuration gives without a stop
+                text["changes"] = resumable.changes
+            deliver(cfg, out, state, weights, text)
             flops = bare(model).flops_per_token(cfg.data.length)
             telemetry = describe(watch, state.tokens, devices.device, flops, devices.world)
             beside = ("config.yaml", "telemetry.jsonl")
@@ -128,10 +140,14 @@ def launch(runs: Sequence[DictConfig]) -> int | None:
 def tidy(cfg: DictConfig) -> None:
     """Remove the scratch folder of a run whose own folder is complete.
 
-    Where ``TCSM_KEEP_SCRATCH`` is set, whoever set it may want the run again, and removes it.
+    One within the run's folder stays, so that the run can go on to more steps. Where
+    ``TCSM_KEEP_SCRATCH`` is set, whoever set it may want the run again, and removes it.
     """
     devices: Devices = build(cfg.devices)
-    if devices.main and KEEP_SCRATCH not in os.environ:  # the other processes may be early
+    within = Path(cfg.out).resolve() in Path(cfg.scratch).resolve().parents
+    if (
+        devices.main and not within and KEEP_SCRATCH not in os.environ
+    ):  # the other processes may be early
         for path in (p for pattern in LEFT for p in Path(cfg.scratch).glob(pattern)):
             path.unlink(missing_ok=True)  # and no file of anybody else; the lock takes the folder
     devices.leave()

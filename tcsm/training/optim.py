@@ -7,7 +7,7 @@ Learning rate (steps count from 0, W warm-up steps of T in all):
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from inspect import unwrap
 
 import torch
@@ -146,6 +146,11 @@ class Recipe:
             return self.learning_rate * (step + 1) / self.warmup
         progress = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.learning_rate * self.decay(progress)
+
+    def reschedules(self, steps: int, taken: int) -> bool:
+        """Whether the steps taken by a recipe of other ``steps`` had other learning rates."""
+        last = max(0, taken - 1)
+        return Recipe.rate(replace(self, steps=steps), last) != Recipe.rate(self, last)
 
     def optimizer(self, model: nn.Module) -> AdamW:
         """Fused AdamW over the parameters that want a gradient, matrices and the rest apart."""

@@ -1,24 +1,54 @@
 """A run that may be killed at any moment: its state and journals in a scratch folder.
 
 The state records how long each journal was and a digest of it, so a restart cuts off what came
-after it, and the journals end up byte for byte as if nothing had happened.
+after it, and the journals end up byte for byte as if nothing had happened. It also records what
+decides the run, value by value: the state of another run is set aside, and comes back with it.
 """
 
 import hashlib
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
 
 from tcsm.errors import InputError
 from tcsm.training import checkpoint
+from tcsm.training.aside import aside, set_aside, take_back
 from tcsm.training.checkpoint import Meta
+from tcsm.training.identity import Identity, OtherRunError, Value
 from tcsm.training.state import TrainState
 
 JOURNALS = ("metrics.jsonl", "telemetry.jsonl")
+STEPS = "trainer.steps"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What lies in the scratch folder.
+
+    Attributes:
+        tensors: of the state that fits; empty if there is none.
+        meta: what its file says of it.
+        trouble: why the state that is there does not fit.
+    """
+
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    meta: Meta = field(default_factory=dict)
+    trouble: str = ""
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """Of its journals."""
+        return {name: int(self.meta[name]) for name in JOURNALS}
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """What decided the run, by key; empty if it does not say."""
+        return values_of(self.meta)
 
 
 @dataclass(frozen=True)
@@ -29,15 +59,17 @@ class Resumable:
 
     Attributes:
         folder: holds ``state.safetensors``, ``metrics.jsonl`` and ``telemetry.jsonl``.
-        run: a fingerprint of the run's configuration; a state of another run is left aside.
+        run: what decides the run; a state of another one is set aside.
         main: whether this process writes; the others only read.
         anywhere: whether something is so in any of the processes that share the run.
+        changes: "after step 4: trainer.steps was 4, now 8", for each time that it went on so.
     """
 
     folder: Path
-    run: str
+    run: Identity
     main: bool = True
     anywhere: Callable[[bool], bool] = bool
+    changes: list[str] = field(default_factory=list)
 
     @property
     def path(self) -> Path:
@@ -51,49 +83,104 @@ class Resumable:
         if not self.main:
             return
         for name in JOURNALS:
-            with (self.folder / name).open("a", encoding="utf-8") as journal:
+            with (self.folder / name).open("a") as journal:
                 journal.truncate(lengths.get(name, 0))
+
+    def change_over(self, state: TrainState) -> None:
+        """Puts the own state in the place of another run's, without taking it up."""
+        saved = self._look(state)
+        if self.main and not saved.tensors:
+            self._exchange(saved)
 
     def save(self, state: TrainState) -> None:
         """Puts the present state in place of the former."""
         if self.main:
-            self.seal(state.tensors())
+            self.seal(state.tensors(), step=state.step)
 
     def seal(self, tensors: Mapping[str, Tensor], **facts: int) -> None:
         """Writes the state's file, which says how long the journals are."""
         lengths = {name: _secured(self.folder / name) for name in JOURNALS}
-        all_: Meta = {"run": self.run, **facts, **lengths, **self._digests(lengths)}
-        checkpoint.save(self.path, tensors, all_)
+        own: Meta = {"run": self.run.digest, "values": self.run.text}
+        own["changes"] = json.dumps(self.changes)
+        checkpoint.save(self.path, tensors, {**own, **facts, **lengths, **self._digests(lengths)})
 
-    def read(self) -> tuple[dict[str, Tensor], Meta]:
+    def read(self, state: TrainState) -> tuple[dict[str, Tensor], Meta]:
         """What the last save left.
 
         Raises:
             InputError: it is not whole.
+            OtherRunError: it is of a run that this one may not go on from.
         """
-        return checkpoint.load(self.path)
+        tensors, meta = checkpoint.load(self.path)
+        self.require_own(meta, state)
+        return tensors, meta
 
-    def _restore(self, state: TrainState) -> dict[str, int]:
+    def require_own(self, meta: Meta, state: TrainState) -> None:
+        """Holds what decided a saved run against what decides this one.
+
+        Raises:
+            OtherRunError: it differs in more than rounding and schedule, or has no step to go.
+        """
+        others = values_of(meta)
+        keys = self.run.differing(others)
+        if not keys or (self.run.may_go_on(keys) and int(meta["step"]) < state.recipe.steps):
+            return
+        words = self.run.words(others, keys) if others else "an earlier version wrote it"
+        after = f" after step {meta['step']}" if "step" in meta else ""
+        text = f"{self.path}: its state{after} is of another run ({words})"
+        raise OtherRunError(text, str(meta.get("run", "")))
+
+    def _restore(self, state: TrainState) -> Mapping[str, int]:
         """Loads a state that fits; returns the lengths of its journals, empty for a new start.
 
         What one process cannot read, none takes up.
         """
-        tensors: dict[str, Tensor] = {}
-        lengths: dict[str, int] = {}
-        trouble = ""
-        try:
-            if self.path.exists():
-                tensors, lengths = self._fitting(state)
-        except InputError as error:
-            trouble = str(error)
-        if self.anywhere(bool(trouble)):
-            trouble = trouble or f"{self.folder}: another process cannot read its state"
-            self._say(f"{trouble}; ignored, training starts from step 0")
-            return {}
-        if tensors:
-            state.load(tensors)
-            self._say(f"{self.path}: training goes on after step {state.step}")
-        return lengths
+        saved = self._look(state)
+        if self.anywhere(not saved.tensors):
+            words = self._exchange(saved) if self.main else ""
+            self.anywhere(False)  # all files are in their places
+            saved = self._look(state)
+            lost = self.anywhere(not saved.tensors)
+            if words:
+                self._say(f"{words}; training starts from step 0" if lost else words)
+            if lost:
+                return {}
+        state.load(saved.tensors)
+        changed = self._changed(saved, state)
+        self._say(f"{self.path}: training goes on after step {state.step}{changed}")
+        return saved.lengths
+
+    def _changed(self, saved: Saved, state: TrainState) -> str:
+        """Notes what is other than when the state was saved; says it, and what follows from it."""
+        self.changes[:] = json.loads(str(saved.meta["changes"]))
+        keys = self.run.differing(saved.values)
+        if not keys:
+            return ""
+        words = self.run.words(saved.values, keys)
+        self.changes.append(f"after step {state.step}: {words}")
+        steps, before = state.recipe.steps, saved.values.get(STEPS)
+        if isinstance(before, int) and state.recipe.reschedules(before, state.step):
+            words += f"; the learning rate follows the schedule of {steps} steps from here on, so "
+            words += f"this is not the run that {steps} steps from the start give"
+        return f" with its weights, optimizer and averages: {words}"
+
+    def _exchange(self, saved: Saved) -> str:
+        """Sets a state that does not fit aside and takes the own one back; says what was done."""
+        words = ""
+        if self.path.exists():
+            label = str(saved.meta.get("run", "damaged"))
+            place = set_aside(self.folder, self._files(self.folder), label)
+            trouble = saved.trouble or f"{self.folder}: another process cannot read its state"
+            words = f"{trouble}; set aside in {place}"
+        own = aside(self.folder, self.run.digest)
+        if (own / self.path.name).exists():
+            take_back(self.folder, self._files(own), self.run.digest)
+        return words
+
+    def _files(self, folder: Path) -> list[str]:
+        """What makes a state: its own file comes last."""
+        parts = sorted(path.name for path in folder.glob("state-*.safetensors"))
+        return [*JOURNALS, *parts, self.path.name]
 
     def _digests(self, lengths: Mapping[str, int]) -> dict[str, str]:
         """SHA-256 of the journals up to some lengths."""
@@ -102,26 +189,34 @@ class Resumable:
             for name, length in lengths.items()
         }
 
-    def _fitting(self, state: TrainState) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """A state of this run, and the lengths of its journals.
-
-        Raises:
-            InputError: it is damaged, or of another run or network.
-        """
-        tensors, meta = self.read()
-        if meta.get("run") != self.run:
-            raise InputError(f"{self.path} is of another configuration")
-        lengths = {name: int(meta[name]) for name in JOURNALS}
-        for name, found in self._digests(lengths).items():
-            if found != meta.get(name):
-                raise InputError(f"{self.folder / name.split()[0]} has lost or altered lines")
-        state.require_fit(tensors)
-        return tensors, lengths
+    def _look(self, state: TrainState) -> Saved:
+        """What the folder holds."""
+        if not self.path.exists():
+            return Saved()
+        try:
+            tensors, meta = self.read(state)
+            saved = Saved(tensors, meta)
+            for name, value in self._digests(saved.lengths).items():
+                if value != meta.get(name):
+                    where = self.folder / name.split()[0]
+                    raise InputError(f"{where} has lost or altered lines")
+            state.require_fit(tensors)
+        except OtherRunError as error:
+            return Saved(meta={"run": error.run}, trouble=str(error))
+        except InputError as error:
+            return Saved(trouble=str(error))
+        return saved
 
     def _say(self, message: str) -> None:
         """A notice on stderr, from one process only."""
         if self.main:
             print(f"tcsm: {message}", file=sys.stderr, flush=True)
+
+
+def values_of(meta: Meta) -> dict[str, Value]:
+    """What decided a saved run, by key; empty if it does not say."""
+    values: dict[str, Value] = json.loads(str(meta.get("values", "{}")))
+    return values
 
 
 def _head(path: Path, length: int) -> bytes:
@@ -136,7 +231,7 @@ def _secured(path: Path) -> int:
         InputError: the disk is full or may not be written.
     """
     try:
-        with path.open("a", encoding="utf-8") as journal:
+        with path.open("a") as journal:
             os.fsync(journal.fileno())
     except OSError as error:
         raise InputError(

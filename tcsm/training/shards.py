@@ -34,7 +34,7 @@ class Shards(Resumable):
 
     def save(self, state: TrainState) -> None:
         """Puts the present state in place of the former; all processes must."""
-        checkpoint.save(self.part(state.step), state.tensors(), {"run": self.run})
+        checkpoint.save(self.part(state.step), state.tensors(), {"run": self.run.digest})
         distributed.barrier()
         if self.main:
             self.seal({}, step=state.step, world=self.world)
@@ -42,13 +42,14 @@ class Shards(Resumable):
                 if not path.name.startswith(f"state-{state.step}-"):
                     path.unlink()
 
-    def read(self) -> tuple[dict[str, Tensor], Meta]:
+    def read(self, state: TrainState) -> tuple[dict[str, Tensor], Meta]:
         """The part of this process, and what holds for all of them.
 
         Raises:
             InputError: it is not whole, not of the same run, or one of another number of parts.
         """
         _, meta = checkpoint.load(self.path)
+        self.require_own(meta, state)
         if meta.get("world") != self.world:
             found = meta.get("world", 1)
             raise InputError(f"{self.path} is of {found} processes, found {self.world}")

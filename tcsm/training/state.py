@@ -4,7 +4,8 @@ Data order and noise are functions of (seed, step), so this is everything a rest
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -116,6 +117,27 @@ class TrainState:
     def weights(self) -> dict[str, Tensor]:
         """What the run is for: the averaged weights where an average is kept, else the last."""
         return {n: whole(value) for n, value in {**named(self.model), **self.averages}.items()}
+
+    @contextmanager
+    def delivered(self) -> Iterator[None]:
+        """For a while the model has the weights that the run is for: what is validated."""
+        if not self.averages:
+            yield
+            return
+        ours = {name: own(value) for name, value in self.trained.items()}
+        live = {name: value.detach().clone() for name, value in ours.items()}
+        try:
+            self._put(ours, _own(self.averages))
+            yield
+        finally:
+            self._put(ours, live)
+
+    def _put(self, ours: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+        """Gives the model other values; processes that share it must gather them anew."""
+        assign(ours, values)
+        for part in self.model.modules():
+            if forget := getattr(part, "reshard", None):
+                forget()
 
     def tensors(self) -> dict[str, Tensor]:
         """The whole state by flat names, or what this process holds; shares its storage."""

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
 from tcsm.__main__ import run
+from tests.held import heed_signals
 
 PARAMS = Path(__file__).parents[2] / "params"
 ALL = sorted(
@@ -105,6 +106,7 @@ class House:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=heed_signals,  # noqa: PLW1509 -- no thread of ours holds a lock
         ) as process:
             try:
                 yield process

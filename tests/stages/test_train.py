@@ -90,6 +90,24 @@ def test_what_is_only_shown_or_saved_changes_no_weight(house, trained):
     assert all((first[name] == found[name]).all() for name in first)
 
 
+def test_the_learning_curve_is_of_the_weights_that_are_delivered(house):
+    """With an average kept they are the averaged ones, as a start from them shows."""
+    ema = "trainer.ema={_target_: tcsm.training.optim.Ema, decay: 0.9}"
+    given = ("experiment=kjv/score", "trainer.learning_rate=0.03")
+    plain = house.good("train", *given, name="curve/last")
+    mean = house.good("train", *given, ema, name="curve/averaged")
+    still = ("trainer.steps=1", "trainer.warmup=0", "trainer.learning_rate=1e-30")
+    start = house.good(
+        "train", "experiment=kjv/score", *still, f"initial={mean}", name="curve/start"
+    )
+    said = [json.loads((folder / "train.json").read_text()) for folder in (plain, mean, start)]
+    bits = [record["final"]["valid_bits_per_token"] for record in said]
+    assert [record["weights"] for record in said] == ["last", "averaged", "last"]
+    assert [row["loss"] for row in rows(plain)] == [row["loss"] for row in rows(mean)]
+    assert bits[1] == pytest.approx(bits[2], rel=1e-5)
+    assert bits[1] != pytest.approx(bits[0], rel=1e-3)
+
+
 def test_no_steps_leave_the_first_weights(house):
     folder = house.good("train", "trainer.steps=0", "trainer.warmup=0", name="untrained")
     assert rows(folder) == []

@@ -5,6 +5,18 @@ import threading
 import pytest
 
 from tcsm.training.interruption import PREEMPTED, Preempted, interruption
+from tests.held import heed_signals
+
+
+@pytest.fixture(autouse=True)
+def foreground():
+    """Signals as a terminal sends them, wherever the tests run."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
+    heed_signals()
+    yield
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
 
 ASKING = [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP]
 

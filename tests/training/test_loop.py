@@ -69,7 +69,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(tmp_path, monkeypat
     """On a GPU ("cuda") numbers are read at records and checkpoints only, the loss being real."""
     calls, steps_read = [], []
     state = TrainState(toy.make_net(), toy.make_recipe())
-    resumable = Resumable(tmp_path, "this")
+    resumable = Resumable(tmp_path, toy.THIS)
     resumable.begin(state)
     hooks = Hooks(resumable=resumable, record=lambda row: steps_read.append(row["step"]))
     if kind == "cuda":
@@ -82,7 +82,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(tmp_path, monkeypat
     assert "\n" not in str(caught.value)
     assert steps_read == [3, 6, 9, 12]
     good = TrainState(toy.make_net(), toy.make_recipe())
-    Resumable(tmp_path, "this").begin(good)
+    Resumable(tmp_path, toy.THIS).begin(good)
     assert good.step == 7
     assert all(tensor.isfinite().all() for tensor in good.tensors().values())
 
@@ -100,7 +100,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run():
 
 def test_a_save_that_fails_stops_the_run_in_one_line(tmp_path):
     state = TrainState(toy.make_net(), toy.make_recipe())
-    resumable = Resumable(tmp_path, "this")
+    resumable = Resumable(tmp_path, toy.THIS)
     resumable.begin(state)
     (tmp_path / "state.safetensors.partial").mkdir()
     with pytest.raises(InputError, match=r"state\.safetensors cannot be written"):

@@ -115,3 +115,14 @@ def test_weights_are_the_average_where_there_is_one():
     assert torch.equal(averaged.weights()["embed.weight"], averaged.averages["embed.weight"])
     assert not torch.equal(averaged.weights()["embed.weight"], plain.weights()["embed.weight"])
     assert averaged.weights().keys() == named(averaged.model).keys()
+
+
+def test_what_is_delivered_is_in_place_for_a_while_only():
+    state = TrainState(make_net(), make_recipe())
+    descend(state, 3)
+    live = {name: value.clone() for name, value in named(state.model).items()}
+    with state.delivered():
+        for name, value in named(state.model).items():
+            assert torch.equal(value, state.weights()[name])
+    assert all(torch.equal(value, live[name]) for name, value in named(state.model).items())
+    assert any(not torch.equal(live[name], value) for name, value in state.averages.items())

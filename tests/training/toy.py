@@ -14,13 +14,16 @@ from torch import nn
 from tcsm.training.checkpoint import save_weights
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks
+from tcsm.training.identity import Identity
 from tcsm.training.loop import fit
 from tcsm.training.optim import Cosine, Ema, Recipe
 from tcsm.training.resume import Resumable
 from tcsm.training.shards import Shards
 from tcsm.training.state import TrainState
+from tests.held import heed_signals
 
 VOCABULARY = 7
+THIS = Identity({"model": "toy", "trainer.steps": 40}, frozenset({"trainer.steps"}))
 DEVICES = Devices("cpu", threads=1, precision="fp32")
 
 
@@ -95,10 +98,10 @@ def append(path):
     return write
 
 
-def run(scratch, out, before=lambda state: None, loss=loss, recipe=None, fingerprint="this"):
+def run(scratch, out, before=lambda state: None, loss=loss, recipe=None, run=THIS):
     """A run that may be killed; ``before`` may meddle once the state is restored."""
     state = TrainState(make_net(0.2), recipe or make_recipe(accumulate=2), seed=3)
-    resumable = Resumable(Path(scratch), fingerprint)
+    resumable = Resumable(Path(scratch), run)
     resumable.begin(state)
     before(state)
     journals = [append(resumable.folder / name) for name in ("metrics.jsonl", "telemetry.jsonl")]
@@ -115,6 +118,7 @@ def run(scratch, out, before=lambda state: None, loss=loss, recipe=None, fingerp
 
 def run_killed_in_step(scratch, out, step, number=signal.SIGKILL):
     """A run that gets a signal in the middle of a step's second micro-batch."""
+    heed_signals()
     calls = []
 
     def deadly(net, batch):
@@ -165,7 +169,7 @@ def run_shards(rank, port, scratch, out, last, damage):
         state = TrainState(net, make_recipe(steps=12, checkpoint_every=4))
         if damage and rank == 1:
             (scratch / damage).write_bytes(b"nothing")
-        resumable = Shards(scratch, "this", devices.main, devices.any, rank, 2)
+        resumable = Shards(scratch, THIS, devices.main, devices.any, rank=rank, world=2)
         resumable.begin(state)
         begun = state.step
 

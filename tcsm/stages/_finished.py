@@ -1,0 +1,132 @@
+"""A former training's results in the same folder: this training's already, or set aside."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from tcsm.config import load
+from tcsm.errors import InputError
+from tcsm.outcomes import FILES
+from tcsm.reporting.records import Record, read_json
+from tcsm.stages._identity import identity
+from tcsm.training import checkpoint
+from tcsm.training.aside import aside, set_aside, take_back
+from tcsm.training.identity import Identity, Value
+from tcsm.training.resume import JOURNALS, STEPS, Resumable
+from tcsm.training.state import TrainState
+
+RECORD, TELEMETRY, WEIGHTS = FILES["train"], "train.telemetry.json", "weights.safetensors"
+# All that lies in a run's folder; what makes the others a finished training comes last.
+LATER = [name for stage, file in FILES.items() for name in (file, f"{stage}.telemetry.json")]
+ALL = (*(name for name in LATER if name != RECORD), *JOURNALS, "config.yaml", WEIGHTS, RECORD)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished training in a folder.
+
+    Attributes:
+        folder: the run's.
+        run: what decides the training that starts now.
+        contents: its digests; a record that says none had the same.
+    """
+
+    folder: Path
+    run: Identity
+    contents: Mapping[str, Value]
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is one."""
+        return all((self.folder / name).exists() for name in (RECORD, WEIGHTS, "config.yaml"))
+
+    def record(self) -> Record:
+        """Its record."""
+        return read_json(self.folder / RECORD, ("steps", "weights_sha256"))
+
+    def former(self) -> Identity | None:
+        """What decided it; None if it is damaged."""
+        try:
+            contents = self.record().get("contents", {})
+            cfg = next(iter(load(str(self.folder / "config.yaml"))))
+        except InputError:
+            return None
+        return identity(cfg, {**self.contents, **contents})
+
+    def complete(self) -> bool:
+        """Whether all files of this very training are there and whole."""
+        former = self.former()
+        if former is None or self.run.differing(former.values):
+            return False
+        try:
+            tensors, _ = checkpoint.load(self.folder / WEIGHTS)
+        except InputError:
+            return False
+        whole = checkpoint.digest(tensors) == self.record()["weights_sha256"]
+        return whole and (self.folder / TELEMETRY).exists()
+
+    def require_way(self, cfg: DictConfig) -> None:
+        """Refuse more steps for a training whose optimizer is gone.
+
+        Raises:
+            InputError: it is, and steps are all that was changed.
+        """
+        former = self.former()
+        keys = self.run.differing(former.values) if former else ()
+        if former is None or STEPS not in keys or not self.run.may_go_on(keys):
+            return
+        taken, steps = self.record()["steps"], cfg.trainer.steps
+        if steps > taken and not any(Path(cfg.scratch).glob("**/state.safetensors")):
+            raise InputError(
+                f"{STEPS}: {self.folder} is finished after step {taken} and its optimizer is not "
+                f"kept, so it cannot go on to {steps}; set out=FOLDER to train anew, there with "
+                f"initial={self.folder} to start from its weights"
+            )
+
+    def clear(self) -> None:
+        """Set aside what another training left, and take back what this one once left."""
+        former = self.former()
+        keys = self.run.differing(former.values) if former else ()
+        if self.exists and (keys or former is None):
+            words = self.run.words(former.values, keys) if former else f"damaged {RECORD}"
+            place = set_aside(self.folder, ALL, former.digest if former else "damaged")
+            _say(f"{self.folder}: its finished training is another one ({words}); now in {place}")
+        if (aside(self.folder, self.run.digest) / RECORD).exists():
+            take_back(self.folder, ALL, self.run.digest)
+
+
+def settled(
+    cfg: DictConfig, resumable: Resumable, contents: Mapping[str, Value], state: TrainState
+) -> bool:
+    """Whether nothing is left to train; makes room for this training else.
+
+    Args:
+        cfg: its configuration.
+        resumable: its saved state, not yet taken up.
+        contents: digests of what it reads.
+        state: as it begins.
+
+    Raises:
+        InputError: more steps are wanted of a training whose optimizer is gone.
+    """
+    finished = Finished(Path(cfg.out), resumable.run, contents)
+    if resumable.anywhere(finished.exists and finished.complete()):
+        done = True
+    else:
+        finished.require_way(cfg)
+        resumable.anywhere(False)  # all have read before one moves
+        if resumable.main:
+            finished.clear()
+        done = resumable.anywhere(resumable.main and finished.exists and finished.complete())
+        if done:
+            resumable.change_over(state)
+    if done and resumable.main:
+        _say(f"{cfg.out}: complete, no step is left to train; remove it to train it again")
+    return done
+
+
+def _say(message: str) -> None:
+    print(f"tcsm: {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,80 @@
+"""What decides a run, value by value: which saved states it may go on from, and how to say so."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tcsm.errors import InputError
+
+Value = str | int | float | bool | None
+SHOWN = 3  # keys that a line names; of more it says how many
+CONTENT = "sha256:"  # what a value begins with that is a digest of what a key names
+ABSENT = "not there"
+
+
+class OtherRunError(InputError):
+    """A state is of a run that differs in what decides it.
+
+    Attributes:
+        run: the digest of what decides that one.
+    """
+
+    def __init__(self, message: str, run: str = "") -> None:
+        super().__init__(message)
+        self.run = run
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The values that decide a run.
+
+    Attributes:
+        values: by dotted key; what a folder or a file holds stands as its digest.
+        soft: keys whose values may change while it is stopped: where and how long it computes.
+    """
+
+    values: Mapping[str, Value]
+    soft: frozenset[str] = frozenset()
+
+    @property
+    def text(self) -> str:
+        """The values as JSON."""
+        return json.dumps(dict(self.values), sort_keys=True)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the values."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def may_go_on(self, keys: Iterable[str]) -> bool:
+        """Whether a state may be taken up that differs in some keys."""
+        return self.soft.issuperset(keys)
+
+    def differing(self, others: Mapping[str, Value]) -> tuple[str, ...]:
+        """The keys whose values differ, those that a person sets before those of contents."""
+        keys = [*self.values, *(key for key in others if key not in self.values)]
+        differ = [key for key in keys if self.values.get(key, ABSENT) != others.get(key, ABSENT)]
+        return tuple(sorted(differ, key=lambda key: _content(self.values.get(key))))
+
+    def words(self, others: Mapping[str, Value], keys: Sequence[str]) -> str:
+        """How some keys differ: ``trainer.steps was 4, now 8``."""
+        shown = [self._word(key, others) for key in keys[:SHOWN]]
+        more = [f"{len(keys) - SHOWN} more"] if len(keys) > SHOWN else []
+        return ", ".join(shown + more)
+
+    def _word(self, key: str, others: Mapping[str, Value]) -> str:
+        now, before = (values.get(key, ABSENT) for values in (self.values, others))
+        if _content(now) or _content(before):
+            return f"{key} has other contents"
+        return f"{key} was {_shown(before)}, now {_shown(now)}"
+
+
+def _content(value: Value) -> bool:
+    """Whether a value is the digest of what its key names."""
+    return isinstance(value, str) and value.startswith(CONTENT)
+
+
+def _shown(value: Value) -> str:
+    """A value as it stands in YAML."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,219 @@
+"""A training that is started again: the same goes on, another one leaves what was there."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+
+from tcsm import config
+from tcsm.training.checkpoint import load
+from tests.stages.house import Done, House, command
+
+SCORE = ("experiment=kjv/score", "trainer.steps=4", "trainer.log_every=1", "validation.every=4")
+MORE = "trainer.steps=8"
+
+
+def train(house: House, *overrides: str, name: str = "run") -> Done:
+    """A training whose state lies where it lies by default."""
+    given = [part for part in house.overrides(name) if not part.startswith("scratch=")]
+    return command("train", *given, *SCORE, *overrides)
+
+
+@contextmanager
+def stopped(after: int) -> Iterator[None]:
+    """A scheduler asks for the machine in some step."""
+    calls: list[int] = []
+
+    @contextmanager
+    def interruption():
+        yield lambda: calls.append(1) or len(calls) == after
+
+    with (
+        mock.patch("tcsm.training.loop.interruption", interruption),
+        pytest.raises(SystemExit, match="75"),
+    ):
+        yield
+
+
+def steps(folder: Path) -> list[int]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["step"] for line in lines]
+
+
+def place(folder: Path) -> Path:
+    """The only folder of files that were set aside."""
+    (found,) = folder.glob("set-aside-*")
+    return found
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_the_state_lies_in_the_folder_of_the_run() -> None:
+    for out in ("results/a", "/tmp/b"):
+        assert config.compose([f"out={out}"]).scratch == f"{out}/.scratch"
+
+
+def test_two_trials_have_a_state_each(own_house: House) -> None:
+    with stopped(after=2):
+        train(own_house, name="a")
+    assert train(own_house, name="b").err == []
+    state = own_house.root / "a/.scratch/state.safetensors"
+    assert train(own_house, name="a").err == [f"tcsm: {state}: training goes on after step 2"]
+    for name in ("weights.safetensors", "metrics.jsonl"):
+        first, second = (own_house.root / run / name for run in "ab")
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_finished_run_goes_on_to_more_steps(own_house: House) -> None:
+    run = own_house.root / "run"
+    assert train(own_house).code == 0
+    own_house.good("evaluate", *SCORE)
+    before = content(run)
+    said = train(own_house, MORE).err
+    assert len(said) == 2
+    assert f"{run}: its finished training is another one (trainer.steps was 4, now 8)" in said[0]
+    assert (
+        "goes on after step 4 with its weights, optimizer and averages: trainer.steps" in said[1]
+    )
+    assert "learning rate" in said[1]
+    assert content(place(run)) == before
+    record = json.loads((run / "train.json").read_text())
+    assert (record["steps"], record["changes"]) == (
+        8,
+        ["after step 4: trainer.steps was 4, now 8"],
+    )
+    assert steps(run) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert not (run / "evaluate.json").exists()
+    again = train(own_house)  # the old command: its results come back
+    assert again.code == 0
+    assert "complete" in again.err[-1]
+    assert content(run) == before
+
+
+def test_more_steps_without_the_optimizer_are_refused(own_house: House) -> None:
+    run = own_house.root / "run"
+    assert train(own_house).code == 0
+    shutil.rmtree(run / ".scratch")
+    before = content(run)
+    done = train(own_house, MORE)
+    assert done.code == 2
+    assert len(done.err) == 1
+    for word in ("trainer.steps", str(run), "4", "8", f"initial={run}", "out="):
+        assert word in done.err[0]
+    assert content(run) == before
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_same_command_changes_nothing(own_house: House, kept: bool) -> None:
+    run = own_house.root / "run"
+    assert train(own_house).code == 0
+    own_house.good("evaluate", *SCORE)
+    if not kept:
+        shutil.rmtree(run / ".scratch")
+    before = content(run)
+    done = train(own_house, "targets.limit_mib=7", "devices.patience=60")
+    assert (done.code, len(done.err)) == (0, 1)
+    assert f"{run}: complete" in done.err[0]
+    assert content(run) == before
+
+
+def test_a_damaged_result_is_made_again(own_house: House) -> None:
+    run = own_house.root / "run"
+    assert train(own_house).code == 0
+    good = (run / "weights.safetensors").read_bytes()
+    (run / "weights.safetensors").write_bytes(good[:-5])
+    assert train(own_house).code == 0
+    assert (run / "weights.safetensors").read_bytes() == good
+
+
+def test_a_finished_run_is_not_replaced_by_another(own_house: House) -> None:
+    run = own_house.root / "run"
+    assert train(own_house).code == 0
+    before = content(run)
+    done = train(own_house, "seed=1", "trainer.learning_rate=0.01")
+    assert done.code == 0
+    assert "seed was 0, now 1" in done.err[0]
+    assert "trainer.learning_rate was 0.003, now 0.01" in done.err[0]
+    assert content(place(run)) == before
+    assert content(run)["weights.safetensors"] != before["weights.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "targets.limit_mib=7",
+        "devices.patience=60",
+        "trainer.checkpoint_every=3",
+        "count_failures=true",
+        "experiment=kjv/score",
+    ],
+)
+def test_keys_that_decide_nothing_do_not_count(own_house: House, override: str) -> None:
+    with stopped(after=2):
+        train(own_house)
+    said = train(own_house, override).err
+    assert said == [
+        f"tcsm: {own_house.root}/run/.scratch/state.safetensors: training goes on after step 2"
+    ]
+
+
+def test_text_that_has_moved_is_the_same_text(own_house: House) -> None:
+    with stopped(after=2):
+        train(own_house)
+    (own_house.root / "data").rename(own_house.root / "moved")
+    said = train(own_house, f"data.root={own_house.root}/moved").err
+    assert said[0].endswith("training goes on after step 2")
+
+
+def test_other_threads_go_on_and_are_said(own_house: House) -> None:
+    with stopped(after=2):
+        train(own_house)
+    try:
+        said = train(own_house, "threads=2").err
+    finally:
+        torch.set_num_threads(1)
+    assert "goes on after step 2" in said[0]
+    assert "threads was 1, now 2" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("trainer.learning_rate=0.01", "trainer.learning_rate was 0.003, now 0.01"),
+        ("trainer.steps=1", "trainer.steps was 4, now 1"),
+        ("validation.draws=3", "validation.draws was 2, now 3"),
+    ],
+)
+def test_a_state_of_another_run_comes_back(own_house: House, override: str, said: str) -> None:
+    run = own_house.root / "run"
+    with stopped(after=2):
+        train(own_house)
+    kept = content(run / ".scratch")
+    done = train(own_house, override, "trainer.warmup=1")
+    assert done.code == 0
+    assert said in done.err[0]
+    assert "starts from step 0" in done.err[0]
+    assert content(place(run / ".scratch")) == kept
+    back = train(own_house).err
+    assert back[-1].endswith("state.safetensors: training goes on after step 2")
+    tensors, _ = load(run / "weights.safetensors")
+    assert tensors
+    assert steps(run) == [1, 2, 3, 4]
+
+
+def test_other_text_is_another_run(own_house: House) -> None:
+    with stopped(after=2):
+        train(own_house)
+    (own_house.root / "text.txt").write_text("other words of another text " * 500)
+    shutil.rmtree(own_house.root / "data")
+    own_house.good("prepare")
+    said = train(own_house).err
+    assert "(corpus has other contents" in said[0]
+    assert "set aside in" in said[0]
