@@ -69,8 +69,8 @@ def from_pretrained(kind: Any, place: str, name: str, revision: str, **how: Any)
     """
     path = os.path.expanduser(name)
     with one_line(place, path), quiet():
-        if path.startswith(("/", "./", "../")) and not os.path.isdir(path):
-            raise OSError("no such folder")
+        if not os.path.isdir(path) and (path[:1] in "/." or path.count("/") > 1):
+            raise OSError("it is a file" if os.path.exists(path) else "no such folder")
         return kind.from_pretrained(path, revision=revision, trust_remote_code=False, **how)
 
 
@@ -123,11 +123,15 @@ def places(model: Any) -> int | None:  # noqa: ANN401
 
 def _require_safe_files(folder: str) -> None:
     """Raises OSError if a folder has weights, but not all of a model in safetensors."""
-    files = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    if not os.path.isdir(folder):
+        return
+    files = sorted(os.listdir(folder))
     if "adapter_config.json" in files:
         names = ", ".join(file for file in files if file.startswith("adapter"))
         raise OSError(f"it holds an adapter ({names}); merge it into its base model and save that")
     others = [file for file in files if file.endswith(_UNSAFE)]
+    if "config.json" not in files:
+        raise OSError(f"it has no config.json, but {', '.join(files[:3]) or 'no file at all'}")
     if others and not any(file.endswith(".safetensors") for file in files):
         raise OSError(f"it holds {others[0]}, but no .safetensors; save it anew as such")
 

@@ -114,6 +114,8 @@ def _require_numbers(
     tokens: Sequence[int], vocabulary: int, around: tuple[Sequence[int], Sequence[int]], size: int
 ) -> None:
     """Raises InputError unless all numbers are below ``size`` and clean tokens have their own."""
+    if vocabulary < 1:
+        raise InputError(f"net.vocabulary must be 1 or more, found {vocabulary}")
     known = [*tokens, *around[0], *around[1]]
     if len(tokens) < vocabulary or not all(0 <= token < size for token in known):
         raise InputError(

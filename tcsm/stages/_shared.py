@@ -1,6 +1,7 @@
 """What several stages do at their door: open data, build a model, load its weights."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,13 +80,11 @@ def build_model(cfg: DictConfig, tokenizer: Tokenizer, key: str = "model") -> nn
 
 @contextmanager
 def _below(key: str) -> Iterator[None]:
-    """Errors of the keys of a network, which is itself below another key."""
+    """Errors of the keys below ``model``, which the user finds below another key."""
     try:
         yield
     except InputError as error:
-        if key == "model" or not str(error).startswith("net."):
-            raise
-        raise InputError(f"{key}.{error}") from error
+        raise InputError(re.sub(r"^model\b", key, str(error))) from error
 
 
 @torch.no_grad()
