@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 _CHUNK = 2**20  # characters that are counted at once
-_LETTERS, _ALL = 0.01, 0.2  # shares of all characters; more of them dropped is worth a warning
+_LETTERS, _ALL = 0.01, 0.1  # shares of all characters; more of them dropped is worth a warning
 
 
 class Tally:
