@@ -75,7 +75,8 @@ def write_buffer(folder: Path, buffer: Buffer, tokenizer: Tokenizer, title: str)
     rows = buffer.tokens.cpu().numpy().astype(tokenizer.dtype)
     characters = tokenizer.characters(rows)
     pieces = (Piece(row, int(count)) for row, count in zip(rows, characters, strict=True))
-    header = write_tokens(folder / TOKENS, pieces, describe(tokenizer, title, "collected"))
+    begun = describe(tokenizer, title, "collected")
+    header = write_tokens(folder / TOKENS, pieces, begun, "out")
     tensors = {"reward": buffer.reward.cpu(), "log_weight": buffer.log_weight.cpu()}
     if buffer.lengths is not None:
         tensors["lengths"] = buffer.lengths.cpu()

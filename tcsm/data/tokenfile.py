@@ -75,8 +75,16 @@ def describe(tokenizer: Tokenizer, corpus: str, split: str) -> Header:
     return Header(tokenizer.name, tokenizer.fingerprint, tokenizer.size, dtype, corpus, split)
 
 
-def write_tokens(path: Path, pieces: Iterable[Piece], header: Header) -> Header:
+def write_tokens(
+    path: Path, pieces: Iterable[Piece], header: Header, key: str = "data.root"
+) -> Header:
     """Writes pieces as they come, whole or not at all, and returns the completed header.
+
+    Args:
+        path: of the file.
+        pieces: the tokens.
+        header: what is known of them before.
+        key: of the configuration that says where the file lies.
 
     Raises:
         InputError: if the disk is full or the folder cannot be written.
@@ -95,7 +103,7 @@ def write_tokens(path: Path, pieces: Iterable[Piece], header: Header) -> Header:
         wanted = part.stat().st_size if part.exists() else PAGE
         raise InputError(
             f"{path}: no space left on the device, more than {wanted} bytes are needed; "
-            "make room, or set data.root to another one"
+            f"make room, or set {key} to another one"
         ) from error
     finally:
         with suppress(OSError):

@@ -1,5 +1,6 @@
 """Buffers come back as they were written, and nothing else does."""
 
+import errno
 import json
 import math
 import os
@@ -145,3 +146,12 @@ def test_a_full_disk_leaves_what_was_there(folder, monkeypatch):
     monkeypatch.undo()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert math.isfinite(float(read_buffer(folder, LETTERS).reward.sum()))
+
+
+def test_a_full_disk_is_that_of_out(tmp_path, monkeypatch):
+    def full(file):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"sequences\.tok: no space left .* set out to"):
+        write_buffer(tmp_path, random_buffer(), LETTERS, "toy/drawn")
