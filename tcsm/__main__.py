@@ -80,6 +80,8 @@ def _run_stage(name: str, arguments: list[str]) -> int:
 def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa: ANN401 -- a module
     runs = [OmegaConf.create(config.cut(cfg, stage.READS)) for cfg in composed]
     _require_folders(runs, getattr(stage, "WRITES", ("out",)))
+    for cfg in runs if "devices" in stage.READS else ():
+        importlib.import_module("tcsm.stages._room").require_room(cfg)  # imports torch
     code: int | None = getattr(stage, "launch", ranks.require_one)(runs)
     if code is not None:
         return code

@@ -1,0 +1,129 @@
+"""Whether a run can fit in memory, before anything of it is made, by lower bounds.
+
+A training holds 16 bytes for each parameter in float32: weight, gradient and AdamW's two averages.
+For the backward pass it keeps the input of every linear layer, and the logits unless a head works
+chunk by chunk; half precision halves these.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from tcsm.config import build
+from tcsm.training.devices import Devices
+from tcsm.training.memory import require_fits
+
+TRAINED, TOKEN, NUMBER = 16, 8, 2  # bytes: of a parameter, of a token, of an activation
+OURS, HUB = "tcsm.nets.", "tcsm.nets.hub."  # those of a hub read files
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Size:
+    """Lower bounds for a network.
+
+    Attributes:
+        parameters: how many.
+        kept: bytes that a backward pass needs for each token.
+        logits: bytes of the logits of a token.
+    """
+
+    parameters: int
+    kept: int
+    logits: int
+
+
+def require_room(cfg: DictConfig) -> None:
+    """Refuse a run whose network, batch or samples cannot fit in memory.
+
+    Raises:
+        InputError: the key, the least that it needs, and what there is.
+    """
+    devices: Devices = build(cfg.devices)
+    net = OmegaConf.select(cfg, "model.net")
+    size = Size(0, 0, 0) if net is None else size_of(net)
+    if "trainer" in cfg:
+        _training(cfg, size, devices)
+    length = OmegaConf.select(cfg, "data.length", default=1)
+    for key, rows, device in _rows(cfg, devices.device):
+        each = TOKEN if key == "collecting.count" else TOKEN + size.logits
+        require_fits(key, rows * length * each, device, "set a smaller one")
+    for part in ("evaluation", "validation"):
+        draws = OmegaConf.select(cfg, f"{part}.draws", default=0)
+        sequences = OmegaConf.select(cfg, f"{part}.sequences", default=0)
+        found = f"found {sequences} sequences of {draws} draws; set fewer"
+        require_fits(f"{part}.draws", 3 * 8 * draws * sequences, CPU, found)
+
+
+def size_of(net: DictConfig) -> Size:
+    """Return the size of a network by its configuration, without its weights.
+
+    Blocks are counted from two small networks, of one block and of two.
+    """
+    target = str(net.get("_target_"))
+    if target.startswith(HUB) or not target.startswith(OURS):
+        return Size(0, 0, 0)  # of a user's network nothing is known
+    depth = net.get("depth")
+    if not isinstance(depth, int) or depth <= 2:
+        return _measured(OmegaConf.to_yaml(net, resolve=True))
+    plain = OmegaConf.to_container(net, resolve=True)
+    assert isinstance(plain, dict)
+    one, two = (_measured(OmegaConf.to_yaml({**plain, "depth": d})) for d in (1, 2))
+    parameters, kept = (
+        first + (second - first) * (depth - 1)
+        for first, second in ((one.parameters, two.parameters), (one.kept, two.kept))
+    )
+    return Size(parameters, kept, one.logits)
+
+
+@cache
+def _measured(text: str) -> Size:
+    """The size of a network that is made without weights; ``text`` is its configuration."""
+    node = OmegaConf.create({"net": OmegaConf.create(text)})
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        made: nn.Module = build(node.net)
+    linear = [m.in_features for m in made.modules() if isinstance(m, nn.Linear)]
+    whole = getattr(made, "chunk", None) is None
+    return Size(
+        sum(p.numel() for p in made.parameters()),
+        TOKEN + NUMBER * sum(linear),
+        NUMBER * getattr(made, "vocabulary", 0) if whole else 0,
+    )
+
+
+def _training(cfg: DictConfig, size: Size, devices: Devices) -> None:
+    """Refuse weights, or a micro-batch beside them, that do not fit."""
+    shares = devices.processes * devices.nodes
+    weights = TRAINED * size.parameters // (shares if devices.sharded else 1)
+    words = f"{size.parameters:,} parameters at {TRAINED} bytes"
+    require_fits("net", weights, devices.device, f"{words}; make net.dim or net.depth smaller")
+    batch, length = cfg.data.batch, OmegaConf.select(cfg, "data.length", default=1)
+    rows = batch // (shares * cfg.trainer.accumulate)
+    require_fits(
+        "data.batch",
+        weights + rows * length * (size.kept + size.logits),
+        devices.device,
+        f"found {batch}: make it or the network smaller, or raise trainer.accumulate",
+    )
+
+
+def _rows(cfg: DictConfig, device: torch.device) -> list[tuple[str, int, torch.device]]:
+    """Keys of sequences that are in memory at once, how many there are, and where."""
+
+    def value(key: str) -> int:
+        return int(OmegaConf.select(cfg, key, default=0))
+
+    return [
+        ("sampling.count", value("sampling.count"), device),
+        ("grading.count", value("grading.count"), device),
+        ("collecting.count", value("collecting.count"), CPU),
+        ("collecting.batch", min(value("collecting.batch"), value("collecting.count")), device),
+        (
+            "evaluation.batch",
+            min(value("evaluation.batch"), value("evaluation.sequences")),
+            device,
+        ),
+    ]

@@ -1,0 +1,74 @@
+"""What memory there is, and a refusal of what cannot fit in it by a lower bound."""
+
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from tcsm.errors import InputError
+
+GIB = 2**30
+GROUPS = Path("/sys/fs/cgroup")
+LIMITS = ("memory.max", "memory.limit_in_bytes")  # of version 2 and of version 1
+
+
+def capacity(device: torch.device) -> int:
+    """Return the bytes that a device has in all; for a CPU, what this process may have of them.
+
+    That is main memory and swap, or the least limit of its control groups or of ``ulimit -v``.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[1])
+    return min(_machine(), *_limits())
+
+
+def require_fits(key: str, size: int, device: torch.device, advice: str) -> None:
+    """Refuse what needs more bytes than a device has.
+
+    Args:
+        key: of the configuration that asks for it.
+        size: a lower bound, bytes.
+        device: where it would be.
+        advice: what to set instead.
+
+    Raises:
+        InputError: it cannot fit.
+    """
+    room = capacity(device)
+    if size > room:
+        raise InputError(
+            f"{key}: needs more than {size / GIB:,.1f} GiB of memory, and {device} has "
+            f"{room / GIB:,.1f} GiB; {advice}"
+        )
+
+
+def _machine() -> int:
+    """Main memory and swap, bytes."""
+    main = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
+        return main + sum(1024 * int(s.split()[1]) for s in lines if s.startswith("SwapTotal:"))
+    return main
+
+
+def _limits() -> Iterator[int]:
+    """The limits of this process that are known, bytes."""
+    soft = resource.getrlimit(resource.RLIMIT_AS)[0]
+    yield 2**63 if soft == resource.RLIM_INFINITY else soft
+    for own in _groups():
+        for folder in (own, *own.parents):
+            for name in LIMITS if folder.is_relative_to(GROUPS) else ():
+                with suppress(OSError, ValueError):  # no such file, or "max"
+                    yield int((folder / name).read_text("utf-8"))
+
+
+def _groups() -> Iterator[Path]:
+    """The folders of this process's control groups that may limit its memory."""
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/self/cgroup").read_text("utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers in ("", "memory"):
+                yield GROUPS / controllers / path.lstrip("/")
