@@ -1,7 +1,9 @@
 """What every reward is: texts ↦ numbers, in any unit; β is in the same one."""
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from jaxtyping import Float64
@@ -22,6 +24,19 @@ class Reward(ABC):
         Raises:
             InputError: it cannot be loaded.
         """
+
+
+@contextmanager
+def below(key: str) -> Iterator[None]:
+    """Have errors that name a key of a reward name it below the key at which the reward stands.
+
+    Raises:
+        InputError: as within the block.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(re.sub(r"^reward\.", f"{key}.", str(error))) from error
 
 
 def scores(reward: Reward, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from tcsm.errors import InputError
-from tcsm.rewards.base import Reward, scores
+from tcsm.rewards.base import Reward, below, scores
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,9 @@ class Sum(Reward):
 
     def open(self) -> None:
         """Open every part."""
-        for reward in self.rewards:
-            reward.open()
+        for number, reward in enumerate(self.rewards):
+            with below(f"reward.rewards.{number}"):
+                reward.open()
 
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
         """The sum, each part checked."""
@@ -62,7 +63,8 @@ class Remembered(Reward):
 
     def open(self) -> None:
         """Open the reward."""
-        self.reward.open()
+        with below("reward.reward"):
+            self.reward.open()
 
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
         """What the reward says now or said before, checked."""
@@ -70,7 +72,8 @@ class Remembered(Reward):
         fresh = list(dict.fromkeys(text for text in texts if text not in found))
         for first in range(0, len(fresh), self.batch):
             some = fresh[first : first + self.batch]
-            found |= dict(zip(some, scores(self.reward, some).tolist(), strict=True))
+            with below("reward.reward"):
+                found |= dict(zip(some, scores(self.reward, some).tolist(), strict=True))
         self.known.update((text, found[text]) for text in fresh)
         for text in list(self.known)[: max(0, len(self.known) - self.limit)]:
             del self.known[text]

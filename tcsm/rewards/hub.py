@@ -23,7 +23,7 @@ from tcsm.rewards.base import Reward
 
 @dataclass(frozen=True)
 class HubClassifier(Reward):
-    """Loaded when it is first asked, be it about no text.
+    """Loaded when it is opened or first asked.
 
     Texts of one pass have the same number of tokens, so that nothing is padded: how a model treats
     padding, and on which side, cannot matter, and no text's reward depends on the others.
@@ -69,8 +69,8 @@ class HubClassifier(Reward):
         return rewards.numpy()
 
     def open(self) -> None:
-        """Load model, tokenizer and the number of the label."""
-        _ = self.model, self.place
+        """Load model, tokenizer and the number of the label, and judge a short text."""
+        self(["a"])
 
     @cached_property
     def model(self) -> Any:  # noqa: ANN401  transformers is not typed

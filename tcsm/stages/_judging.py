@@ -10,7 +10,7 @@ from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.estimates import Rate, bits_per_character
 from tcsm.evaluation.samples import distinct, entropy, repetition
-from tcsm.rewards.base import Reward
+from tcsm.rewards.base import Reward, below
 from tcsm.stages._teaching import of_run
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.training.devices import Devices
@@ -30,16 +30,21 @@ def open_judge(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Autor
     return judge
 
 
-def open_reward(node: DictConfig | None) -> Reward | None:
+def open_reward(node: DictConfig | None, key: str = "reward") -> Reward | None:
     """The reward of a node of the configuration, ready to judge; None without one.
+
+    Args:
+        node: what the key holds.
+        key: for errors.
 
     Raises:
         InputError: what it reads is missing or damaged.
     """
     if node is None:
         return None
-    reward: Reward = build(node)
-    reward.open()
+    with below(key):
+        reward: Reward = build(node)
+        reward.open()
     return reward
 
 

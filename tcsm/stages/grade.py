@@ -117,7 +117,8 @@ def _judges(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Judges:
     reward = open_reward(cfg.reward)
     if reward is None:
         raise InputError("reward: found null; grade needs one, such as reward=classifier")
-    return Judges(reward, open_reward(cfg.reward_judge), open_judge(cfg, tokenizer, devices))
+    other = open_reward(cfg.reward_judge, "reward_judge")
+    return Judges(reward, other, open_judge(cfg, tokenizer, devices))
 
 
 def _draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices, reward: Reward) -> Drawn:

@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 from tcsm.errors import InputError
 from tcsm.rewards.base import scores
+from tcsm.rewards.combined import Remembered, Sum
 from tcsm.rewards.hub import HubClassifier
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "a", "b"]
@@ -254,9 +255,16 @@ def test_a_label_is_one_by_name_or_number(tmp_path, names, label, number):
         assert reward.place == number
 
 
-def test_asked_about_no_text_it_is_loaded_all_the_same(tmp_path):
-    with pytest.raises(InputError, match=r"reward\.name: .*none cannot be loaded"):
-        scores(HubClassifier(str(tmp_path / "none"), 0), [])
+def test_it_is_loaded_when_it_is_opened(tmp_path):
+    """Also where it is wrapped: then its keys are further below."""
+    missing = HubClassifier(str(tmp_path / "none"), 0)
+    for reward, key in (
+        (missing, "reward"),
+        (Remembered(missing), r"reward\.reward"),
+        (Sum([Remembered(missing)], [1.0]), r"reward\.rewards\.0\.reward"),
+    ):
+        with pytest.raises(InputError, match=rf"^{key}\.name: .*none cannot be loaded"):
+            reward.open()
 
 
 def test_a_tokenizer_that_does_not_fit_the_model_is_one_line(tmp_path):
