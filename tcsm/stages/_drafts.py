@@ -21,6 +21,8 @@ from tcsm.training.state import named
 from tcsm.whole import write_whole
 
 Tensors = dict[str, Tensor]
+PACKAGE = Path(__file__).parents[1]
+DRAWS = ("nets", "posteriors", "process", "samplers", "teachers")
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,17 @@ def draft(cfg: DictConfig, stage: str, keys: Sequence[str], *contents: str) -> D
         keys: of the configuration, those that decide the draws.
         contents: digests of all else that does.
     """
+    code = [path.read_text("utf-8") for path in _code()]
     values = {key: OmegaConf.select(cfg, key) for key in ("seed", "data.length", *keys)}
     text = OmegaConf.to_yaml(OmegaConf.create(values), resolve=True)
-    identity = hashlib.sha256("\n".join([text, *contents]).encode()).hexdigest()
+    identity = hashlib.sha256("\n".join([text, *contents, *code]).encode()).hexdigest()
     return Draft(_file(Path(cfg.out), stage), identity)
+
+
+def _code() -> list[Path]:
+    """The files of the package that draw: others may be mended and the draws kept."""
+    folders = [path for name in DRAWS for path in (PACKAGE / name).rglob("*.py")]
+    return sorted([*folders, PACKAGE / "noise.py", PACKAGE / "stages/_drawing.py"])
 
 
 def remove(out: Path, stage: str) -> None:

@@ -1,16 +1,20 @@
 """Weights become text: samples at several step counts, with their statistics."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
+from torch import nn
 
 from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.reporting.records import write_json
 from tcsm.samplers.base import Sampled, Sampler
+from tcsm.samplers.given import Given
 from tcsm.stages._drafts import Tensors, draft, of_model, remove
 from tcsm.stages._judging import judge_rate, open_judge, variety
 from tcsm.stages._shared import load_model
@@ -50,18 +54,10 @@ def main(cfg: DictConfig, out: Path) -> None:
     with devices.ready():
         model = load_model(cfg, tokenizer, out, devices)
         judge = open_judge(cfg, tokenizer, devices)
-        kept = draft(cfg, "sample", ("sampler", "sampling"), of_model(model, devices))
-
-        def draw() -> Tensors:
-            drawn: Tensors = {}
-            for index, walk in enumerate(walks):
-                sampled = walk(model, cfg.sampling.count, cfg.data.length, cfg.seed, given)
-                calls = torch.tensor(sampled.network_calls)
-                drawn |= {f"tokens.{index}": sampled.tokens, f"calls.{index}": calls}
-            return drawn
-
+        contents = (of_model(model, devices), tokenizer.fingerprint)
+        kept = draft(cfg, "sample", ("sampler", "sampling"), *contents)
         with devices.autocast():
-            drawn = kept.taken(draw)
+            drawn = kept.taken(partial(_draw, cfg, walks, model, given))
             runs = []
             for index, walk in enumerate(walks):
                 sampled = Sampled(drawn[f"tokens.{index}"], int(drawn[f"calls.{index}"]))
@@ -71,6 +67,18 @@ def main(cfg: DictConfig, out: Path) -> None:
         tokens = sum(drawn[f"tokens.{index}"].numel() for index in range(len(walks)))
         write_json(out / "sample.telemetry.json", describe(watch, tokens, devices.device))
         remove(out, "sample")
+
+
+def _draw(
+    cfg: DictConfig, walks: Sequence[Sampler], model: nn.Module, given: Given | None
+) -> Tensors:
+    """Tokens and calls of the network of every walk, by its place."""
+    drawn: Tensors = {}
+    for index, walk in enumerate(walks):
+        sampled = walk(model, cfg.sampling.count, cfg.data.length, cfg.seed, given)
+        calls = torch.tensor(sampled.network_calls)
+        drawn |= {f"tokens.{index}": sampled.tokens, f"calls.{index}": calls}
+    return drawn
 
 
 def _describe(

@@ -10,7 +10,7 @@ from tcsm.errors import InputError
 from tcsm.evaluation.bound import Count
 from tcsm.rewards.classifier import Classifier
 from tcsm.samplers.ancestral import Ancestral
-from tcsm.stages import grade, sample
+from tcsm.stages import _drafts, grade, sample
 from tests.stages.house import command
 
 MODEL = "kjv/distribution"
@@ -91,6 +91,18 @@ def test_other_draws_are_drawn(house, trained, rewarded, monkeypatch, other):
         ill.setattr(Classifier, "__call__", failing)
         told(house, "collect", *given, name="others")
     done = house.run("collect", *given, other.format(score=trained("kjv/score")), name="others")
+    assert (done.code, done.err) == (0, [])
+
+
+def test_another_code_draws_again(house, trained, rewarded, monkeypatch, tmp_path):
+    given = [f"reference={trained(MODEL)}", "reward=classifier"]
+    with monkeypatch.context() as ill:
+        ill.setattr(Classifier, "__call__", failing)
+        told(house, "collect", *given, name="recoded")
+    (tmp_path / "sampler.py").write_text("mended")
+    code = _drafts._code()
+    monkeypatch.setattr(_drafts, "_code", lambda: [*code, tmp_path / "sampler.py"])
+    done = house.run("collect", *given, name="recoded")
     assert (done.code, done.err) == (0, [])
 
 
