@@ -123,9 +123,13 @@ class Inputs:
 
 
 def _below(folder: Path) -> list[Path]:
-    """The files of a folder and of those in it that are not hidden."""
-    found = []
+    """The files of a folder and of those in it that are not hidden; links may lead in circles."""
+    found, seen = [], set()
     for place, folders, files in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(place, name) for name in files if not name.startswith(".")]
     return [file for file in found if file.is_file()]

@@ -162,3 +162,12 @@ def test_names_of_others_are_no_files(tmp_path, monkeypatch):
     Path("results/tiny/ar/config.yaml").write_text("a: 1", "utf-8")
     assert inputs.files([("reference", "results/tiny/ar")]) == ()
     assert inputs.digest(()) == ""
+
+
+def test_links_that_lead_in_circles_end(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "up").symlink_to("..")
+    (tmp_path / "a" / "x.txt").write_text("x")
+    files = Inputs(tmp_path / "kept", str(tmp_path / "made")).files([("corpus", str(tmp_path))])
+    assert files == (str(tmp_path / "a" / "x.txt"),)
