@@ -68,7 +68,7 @@ class Finished:
         whole = checkpoint.digest(tensors) == self.record()["weights_sha256"]
         return whole and (self.folder / TELEMETRY).exists()
 
-    def require_way(self, cfg: DictConfig) -> None:
+    def require_way(self, saved: Resumable, steps: int) -> None:
         """Refuse more steps for a training whose optimizer is gone.
 
         Raises:
@@ -78,8 +78,8 @@ class Finished:
         keys = self.run.differing(former.values) if former else ()
         if former is None or STEPS not in keys or not self.run.may_go_on(keys):
             return
-        taken, steps = self.record()["steps"], cfg.trainer.steps
-        if steps > taken and not any(Path(cfg.scratch).glob("**/state.safetensors")):
+        taken = self.record()["steps"]
+        if 0 < taken < steps and not saved.path.exists() and saved.spare(steps) is None:
             raise InputError(
                 f"{STEPS}: {self.folder} is finished after step {taken} and its optimizer is not "
                 f"kept, so it cannot go on to {steps}; set out=FOLDER to train anew, there with "
@@ -94,8 +94,9 @@ class Finished:
             words = self.run.words(former.values, keys) if former else f"damaged {RECORD}"
             place = set_aside(self.folder, ALL, former.digest if former else "damaged")
             _say(f"{self.folder}: its finished training is another one ({words}); now in {place}")
-        if (aside(self.folder, self.run.digest) / RECORD).exists():
-            take_back(self.folder, ALL, self.run.digest)
+        former_own = aside(self.folder, self.run.digest)
+        if (former_own / RECORD).exists():
+            take_back(self.folder, ALL, former_own)
 
 
 def settled(
@@ -116,7 +117,7 @@ def settled(
     if resumable.anywhere(finished.exists and finished.complete()):
         done = True
     else:
-        finished.require_way(cfg)
+        finished.require_way(resumable, cfg.trainer.steps)
         resumable.anywhere(False)  # all have read before one moves
         if resumable.main:
             finished.clear()

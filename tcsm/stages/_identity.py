@@ -78,7 +78,7 @@ def contents(
     found = {
         "corpus": "".join(split.header.sha256 for split in splits).encode(),
         "tokenizer": splits[0].header.fingerprint.encode(),
-        **{key: text.encode() for key, text in models.items()},
+        **{key: text.encode() for key, text in models.items() if text},
     }
     if cfg.collected is not None:
         found["collected"] = (Path(cfg.collected) / WEIGHTS).read_bytes()

@@ -17,30 +17,39 @@ def aside(folder: Path, label: str) -> Path:
     return folder / f"{PREFIX}{label[:8]}"
 
 
-def set_aside(folder: Path, names: Sequence[str], label: str) -> Path:
-    """Moves the files that exist out of the way; returns where they are now."""
+def keep(folder: Path, names: Sequence[str], label: str) -> Path:
+    """Puts the files that exist there, too; returns where that is."""
     place = aside(folder, label)
-    _move(folder, place, names)
+    _copy(folder, place, names)
     return place
 
 
-def take_back(folder: Path, names: Sequence[str], label: str) -> None:
-    """Moves the files of a run back to where they were."""
-    place = aside(folder, label)
-    _move(place, folder, names)
+def set_aside(folder: Path, names: Sequence[str], label: str) -> Path:
+    """Moves the files that exist out of the way; returns where they are now."""
+    place = keep(folder, names, label)
+    _remove(folder, names)
+    return place
+
+
+def take_back(folder: Path, names: Sequence[str], place: Path) -> None:
+    """Moves files that were set aside back to where they were."""
+    _copy(place, folder, names)
+    _remove(place, names)
     place.rmdir()
 
 
-def _move(source: Path, target: Path, names: Sequence[str]) -> None:
-    existing = [name for name in names if (source / name).exists()]
+def _copy(source: Path, target: Path, names: Sequence[str]) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    for name in existing:
-        _copy(source / name, target / name)
-    for name in reversed(existing):
-        (source / name).unlink()
+    for name in (name for name in names if (source / name).exists()):
+        _put(source / name, target / name)
 
 
-def _copy(source: Path, target: Path) -> None:
+def _remove(folder: Path, names: Sequence[str]) -> None:
+    for name in reversed(names):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _put(source: Path, target: Path) -> None:
     """Puts a file at a second place, as a second name of it where the file system knows such."""
     partial = target.with_name(f"{target.name}.partial")
     partial.unlink(missing_ok=True)

@@ -85,6 +85,16 @@ def load(path: Path, architecture: str | None = None) -> tuple[dict[str, Tensor]
     return tensors, facts
 
 
+def facts(path: Path) -> Meta:
+    """The facts of a checkpoint without its tensors, unchecked; none if it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            found: Meta = json.loads((file.metadata() or {})["tcsm"])
+    except (OSError, SafetensorError, ValueError, KeyError):
+        return {}
+    return found
+
+
 def save_weights(path: Path, weights: Mapping[str, Tensor], architecture: str) -> None:
     """Writes the final weights of a bare model, e.g. ``TrainState.weights()``."""
     save(path, weights, {"architecture": architecture})

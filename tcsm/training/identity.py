@@ -61,7 +61,7 @@ class Identity:
         """How some keys differ: ``trainer.steps was 4, now 8``."""
         shown = [self._word(key, others) for key in keys[:SHOWN]]
         more = [f"{len(keys) - SHOWN} more"] if len(keys) > SHOWN else []
-        return ", ".join(shown + more)
+        return "; ".join(shown + more)
 
     def _word(self, key: str, others: Mapping[str, Value]) -> str:
         now, before = (values.get(key, ABSENT) for values in (self.values, others))

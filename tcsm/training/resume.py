@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tcsm.errors import InputError
 from tcsm.training import checkpoint
-from tcsm.training.aside import aside, set_aside, take_back
+from tcsm.training.aside import PREFIX, keep, set_aside, take_back
 from tcsm.training.checkpoint import Meta
 from tcsm.training.identity import Identity, OtherRunError, Value
 from tcsm.training.state import TrainState
@@ -90,7 +90,7 @@ class Resumable:
         """Puts the own state in the place of another run's, without taking it up."""
         saved = self._look(state)
         if self.main and not saved.tensors:
-            self._exchange(saved)
+            self._exchange(saved, state.recipe.steps)
 
     def save(self, state: TrainState) -> None:
         """Puts the present state in place of the former."""
@@ -121,10 +121,10 @@ class Resumable:
         Raises:
             OtherRunError: it differs in more than rounding and schedule, or has no step to go.
         """
+        if self._fits(meta, state.recipe.steps):
+            return
         others = values_of(meta)
         keys = self.run.differing(others)
-        if not keys or (self.run.may_go_on(keys) and int(meta["step"]) < state.recipe.steps):
-            return
         words = self.run.words(others, keys) if others else "an earlier version wrote it"
         after = f" after step {meta['step']}" if "step" in meta else ""
         text = f"{self.path}: its state{after} is of another run ({words})"
@@ -137,7 +137,7 @@ class Resumable:
         """
         saved = self._look(state)
         if self.anywhere(not saved.tensors):
-            words = self._exchange(saved) if self.main else ""
+            words = self._exchange(saved, state.recipe.steps) if self.main else ""
             self.anywhere(False)  # all files are in their places
             saved = self._look(state)
             lost = self.anywhere(not saved.tensors)
@@ -159,23 +159,39 @@ class Resumable:
         words = self.run.words(saved.values, keys)
         self.changes.append(f"after step {state.step}: {words}")
         steps, before = state.recipe.steps, saved.values.get(STEPS)
+        if self.main and before == state.step:  # the end of a run, which may be wanted once more
+            keep(self.folder, self._files(self.folder), str(saved.meta["run"]))
         if isinstance(before, int) and state.recipe.reschedules(before, state.step):
             words += f"; the learning rate follows the schedule of {steps} steps from here on, so "
             words += f"this is not the run that {steps} steps from the start give"
         return f" with its weights, optimizer and averages: {words}"
 
-    def _exchange(self, saved: Saved) -> str:
-        """Sets a state that does not fit aside and takes the own one back; says what was done."""
+    def _exchange(self, saved: Saved, steps: int) -> str:
+        """Sets a state that does not fit aside and takes one back that does; says what it did."""
         words = ""
         if self.path.exists():
             label = str(saved.meta.get("run", "damaged"))
             place = set_aside(self.folder, self._files(self.folder), label)
             trouble = saved.trouble or f"{self.folder}: another process cannot read its state"
             words = f"{trouble}; set aside in {place}"
-        own = aside(self.folder, self.run.digest)
-        if (own / self.path.name).exists():
-            take_back(self.folder, self._files(own), self.run.digest)
+        own = self.spare(steps)
+        if own is not None:
+            take_back(self.folder, self._files(own), own)
         return words
+
+    def spare(self, steps: int) -> Path | None:
+        """A folder of a state that was set aside and may be taken up, the last one if several."""
+        states = self.folder.glob(f"{PREFIX}*/{self.path.name}")
+        facts = {state.parent: checkpoint.facts(state) for state in states}
+        fitting = [place for place, meta in facts.items() if self._fits(meta, steps)]
+        return max(fitting, key=lambda place: int(facts[place]["step"]), default=None)
+
+    def _fits(self, meta: Meta, steps: int) -> bool:
+        """Whether a run of so many steps may go on from a saved one."""
+        if "step" not in meta or "values" not in meta:
+            return False
+        keys = self.run.differing(values_of(meta))
+        return not keys or (self.run.may_go_on(keys) and int(meta["step"]) < steps)
 
     def _files(self, folder: Path) -> list[str]:
         """What makes a state: its own file comes last."""

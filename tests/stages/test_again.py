@@ -95,6 +95,8 @@ def test_a_finished_run_goes_on_to_more_steps(own_house: House) -> None:
     assert again.code == 0
     assert "complete" in again.err[-1]
     assert content(run) == before
+    assert "training goes on after step 4 with" in train(own_house, "trainer.steps=5").err[-1]
+    assert steps(run) == [1, 2, 3, 4, 5]
 
 
 def test_more_steps_without_the_optimizer_are_refused(own_house: House) -> None:
