@@ -4,7 +4,8 @@ A stage is a module of ``tcsm/stages``: ``READS`` names the keys of the configur
 ``WRITES``, if there is one, names those of folders that it fills, ``("out",)`` without one;
 ``main(cfg, out)`` does the work, ``tidy(cfg)``, if there is one, cleans up once all runs of the
 command are through. ``launch(runs)``, if there is one, may have other processes do all of it, and
-returns their exit code. A new file there is a new command.
+returns their exit code. ``OF``, if there is one, names the keys that may hold the folder of a
+trained run, whose configuration is then the default. A new file there is a new command.
 """
 
 import ast
@@ -17,11 +18,10 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from tcsm import config, ranks, unexpected
+from tcsm import config, defaults, ranks, unexpected
 from tcsm.console import require_characters, steady
 from tcsm.errors import InputError
 from tcsm.lock import held
-from tcsm.parts import require_read
 from tcsm.whole import require_folder
 
 USAGE = """usage: tcsm STAGE [KEY=VALUE ...]     compose the run from params/ and these overrides
@@ -72,7 +72,7 @@ def _run_stage(name: str, arguments: list[str]) -> int:
     if name not in _stages():
         raise InputError(f"{name}: no such stage; the stages are {', '.join(_stages())}")
     stage = importlib.import_module(f"tcsm.stages.{name}")
-    composed = _runs(arguments, stage.READS)
+    composed = _runs(arguments, stage.READS, getattr(stage, "OF", ()))
     with config.keys_as_set(composed[0]):
         return _work(name, stage, composed)
 
@@ -87,6 +87,7 @@ def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa
         return code
     for cfg in runs:
         try:
+            defaults.require_free(Path(cfg.out), name)
             with _alone(name, cfg):
                 stage.main(cfg, Path(cfg.out))
         except OSError as error:  # a full or forbidden disk
@@ -113,14 +114,15 @@ def _alone(name: str, cfg: DictConfig | ListConfig) -> AbstractContextManager[No
     return held(Path(OmegaConf.select(cfg, "scratch", default=cfg.out)) / f".{name}.lock")
 
 
-def _runs(arguments: list[str], reads: Iterable[str]) -> list[DictConfig]:
+def _runs(arguments: list[str], reads: Sequence[str], of: Sequence[str]) -> list[DictConfig]:
     if arguments[:1] != ["--config"]:
-        cfg = config.compose(arguments)
-        require_read(arguments, cfg, reads, config.params_folder())
-        return [cfg]
+        return [defaults.compose(arguments, reads, of)]
     if len(arguments) != 2:
         raise InputError(f"--config: takes one file and nothing else, found {arguments[1:]}")
-    return list(config.load(arguments[1]))
+    found = list(config.load(arguments[1]))
+    for cfg in found:  # a document is a whole run, whatever it was composed of
+        OmegaConf.update(cfg, "overrides", cfg.get("overrides", []), force_add=True)
+    return found
 
 
 def _stages() -> dict[str, str]:

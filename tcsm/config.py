@@ -16,6 +16,7 @@ from typing import Any
 
 import hydra
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import (
     HydraException,
     InstantiationException,
@@ -78,6 +79,15 @@ def compose(overrides: Sequence[str] = (), params_dir: Path | None = None) -> Di
             choices = [o for o in lines if (folder / o.partition("=")[0]).is_dir()]
             known = hydra.compose("config", overrides=choices)
             raise InputError(unknown_key(unknown[1], known)) from None
+
+
+def said(overrides: Sequence[str], key: str) -> Any:  # noqa: ANN401 -- any value
+    """Return the value that overrides give a key; None if none does, or by an interpolation."""
+    lines = [line for line in overrides if line.partition("=")[0].strip("+ ") == key]
+    if not lines or "=" not in lines[-1] or "${" in lines[-1]:
+        return None
+    line = Overrides(lines[-1:], partial(hydra.compose, "config")).quoted()[0]
+    return expand_home(OverridesParser.create().parse_override(line).value(), key)
 
 
 def resolve(cfg: DictConfig) -> str:

@@ -58,6 +58,7 @@ KINDS = {
     "targets.cache": MAYBE_TEXT,
     "targets.limit_mib": COUNT,
     "runs": TEXTS,
+    "overrides": TEXTS,
     "pairs": PAIRS,
     "data.root": TEXT,
     "data.length": COUNT,

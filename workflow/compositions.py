@@ -15,7 +15,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from tcsm import config
+from tcsm import config, defaults
 from tcsm.trust import packages
 from tcsm.values import require_no_password
 from workflow.ablations import Arm, known_stages
@@ -27,7 +27,7 @@ from workflow.plain import NotPlain, Part, Plain, Tree, assigned, in_ascii, writ
 
 KEPT = Path(".snakemake/tcsm")
 # What an arm is called and where it lies: set here, not in params/.
-OURS = ("experiment", "axes", "out", "scratch")
+OURS = ("experiment", "axes", "out", "scratch", "overrides")
 SOURCES = Path(config.__file__).parents[1]
 
 
@@ -187,6 +187,7 @@ class Compositions:
         except NotPlain:
             tree = self._by_hydra(arm.overrides)
         tree |= {"experiment": arm.name, "axes": dict(arm.axes)}
+        tree["overrides"] = [self._scale, *defaults.kept(arm.overrides)]
         if self._checks.early:
             with suppress(NotPlain):
                 self._checks.prepare(self._texts(tree, OURS))

@@ -22,6 +22,7 @@ from omegaconf._utils import get_omega_conf_dumper  # of OmegaConf.to_yaml, whic
 Tree = dict[str, Any]
 REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)\}")
 WORDS = re.compile(r'\{"\w{1,30}": "[\w.-]{1,30}"(?:, "\w{1,30}": "[\w.-]{1,30}")*\}')
+CHOICES = re.compile(r'\["[a-z][\w./]*=[\w./-]+"(?:, "[a-z][\w./]*=[\w./-]+")*\]')
 FOLDER = re.compile(r'"([a-z]+(?:/[A-Za-z0-9_.-]+)+)"')
 
 
@@ -192,6 +193,8 @@ def _json(plain: Plain, name: str, keys: list[str]) -> str:
 def _line(name: str, text: str) -> str:
     if found := FOLDER.fullmatch(text):
         return f"{name}: {found[1]}\n"  # every run has one of its own
+    if CHOICES.fullmatch(text):  # every arm has its own
+        return f"{name}:\n" + "".join(f"- {line}\n" for line in json.loads(text))
     if WORDS.fullmatch(text):  # every arm has its own axes, made of the same few words
         words = json.loads(text).items()
         return f"{name}:\n" + "".join(f"  {_yaml(key, json.dumps(word))}" for key, word in words)

@@ -6,8 +6,9 @@ sections in ``out/metrics.json``.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -17,10 +18,11 @@ from markupsafe import Markup, escape
 from tcsm.errors import InputError
 from tcsm.reporting.records import encode, write_text
 from tcsm.reporting.runs import Run
-from tcsm.reporting.sections.base import Block, Chapter, Chart, Section
+from tcsm.reporting.sections.base import Block, Chapter, Chart
 from tcsm.reporting.tables import Table
 from tcsm.shipped import shipped
 
+NO_TEXT = "worlds whose law is known"  # what runs are trained on that read no text
 INLINE = (
     (re.compile(r"`(.+?)`"), r"<code>\1</code>"),
     (re.compile(r"\*\*(.+?)\*\*"), r"<strong>\1</strong>"),
@@ -33,11 +35,14 @@ class Context:
     """What a page needs besides the runs.
 
     Attributes:
-        title: the heading.
+        title: the heading; ``{corpus}`` is the text that the runs were trained on.
         lead: the line below it.
         sections: the chapters, in the order shown.
         template: folder with ``page.html.j2``, ``style.css`` and ``blocks/KIND.html.j2``.
-        captions: folder with ``NAME.md``, the caption of the block of that name.
+        captions: folder with ``NAME.md``, the caption of the block of that name, and with
+            ``NAME.CORPUS.md``, what is added where that is the only corpus.
+        arms: the experiments that the page is about; without any of them it is about all runs.
+        corpora: title of a corpus: its name in the heading, if it has another one.
     """
 
     title: str
@@ -45,6 +50,18 @@ class Context:
     sections: Sequence[Chapter]
     template: str | Path = "reports/template"
     captions: str | Path = "reports/captions"
+    arms: Mapping[str, str] = field(default_factory=dict)
+    corpora: Mapping[str, str] = field(default_factory=dict)
+
+    def texts(self, runs: Sequence[Run]) -> list[str]:
+        """The titles of the corpora that the runs were trained on."""
+        mine = [run for run in runs if run.experiment in self.arms] or runs
+        return sorted({corpus for run in mine if (corpus := _corpus(run))})
+
+    def heading(self, corpora: Sequence[str]) -> str:
+        """The title of a page about these corpora."""
+        names = [self.corpora.get(corpus, corpus) for corpus in corpora]
+        return self.title.replace("{corpus}", " and ".join(names) or NO_TEXT)
 
     def __post_init__(self) -> None:
         for file in ("page.html.j2", "style.css"):
@@ -67,12 +84,18 @@ def build(runs: Sequence[Run], context: Context, out: Path) -> Path:
     for folder in ("figures", "tables"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     found = [chapter(runs) for chapter in context.sections]
-    sections = [_publish(section, context, out) for section in found if section.blocks]
+    corpora = context.texts(runs)
+    show = partial(_show, context=context, corpora=corpora, out=out)
+    sections = [
+        {**vars(section), "blocks": [show(block) for block in section.blocks]}
+        for section in found
+        if section.blocks
+    ]
     absent = [section.title for section in found if not section.blocks]
     style = (context.template_folder / "style.css").read_text(encoding="utf-8")
     page = _environment(context.template_folder).get_template("page.html.j2")
     text = page.render(
-        title=context.title,
+        title=context.heading(corpora),
         lead=context.lead,
         sections=sections,
         absent=absent,
@@ -99,18 +122,30 @@ def prose(text: str) -> Markup:
     return Markup("".join(f"<p>{part}</p>" for part in parts if part))
 
 
-def _publish(section: Section, context: Context, out: Path) -> dict[str, object]:
-    blocks = [_show(block, context.captions_folder, out) for block in section.blocks]
-    return {**vars(section), "blocks": blocks}
+def _corpus(run: Run) -> str:
+    """The title of the corpus of a run; of a record without it what its configuration names."""
+    told, node = run.train.get("corpus"), run.config.get("corpus", {}) if run.train else {}
+    names = (node.get(key) for key in ("path", "name", "member", "_target_"))
+    name = next((str(name) for name in names if name), "")
+    return str(told or (Path(name).name if "path" in node else name.rpartition(".")[2].lower()))
 
 
-def _show(block: Block, captions: Path, out: Path) -> dict[str, object]:
+def _show(block: Block, context: Context, corpora: Sequence[str], out: Path) -> dict[str, object]:
     if re.search(r"[^\w.-]", block.name):
         raise InputError(f"report: {block.name!r} names files; expected letters, digits, . _ -")
     shared = block.caption if isinstance(block, Table | Chart) else ""
-    paths = [captions / f"{name}.md" for name in (block.name, shared) if name]
-    caption = next((path.read_text(encoding="utf-8") for path in paths if path.exists()), "")
+    names = [name for name in (block.name, shared) if name]
+    captions = (_caption(context.captions_folder, name, corpora) for name in names)
+    caption = next((text for text in captions if text), "")
     return {"kind": block.kind, "name": block.name, "caption": caption, **block.publish(out)}
+
+
+def _caption(folder: Path, name: str, corpora: Sequence[str]) -> str:
+    """What is said of every block of a name, and what of it on the one corpus."""
+    wanted = [f"{name}.md", *(f"{name}.{corpus}.md" for corpus in corpora if len(corpora) == 1)]
+    files = {path.name: path for path in folder.glob(f"{name}*.md")}
+    texts = (files[file].read_text(encoding="utf-8") for file in wanted if file in files)
+    return " ".join(text.strip() for text in texts)
 
 
 def _environment(template: Path) -> Environment:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from tcsm.errors import InputError
+from tcsm.outcomes import FILES
 from tcsm.reporting.checksums import AGAIN, opened, sealed
 from tcsm.whole import write_whole
 
@@ -96,6 +97,13 @@ def read_json(path: Path, keys: Sequence[str], again: Path | None = None) -> Rec
     record = opened(_parse(_text(path, again), path, again=again), path, again)
     require(record, keys, str(path))
     return record
+
+
+def weights_of(folder: Path) -> str | None:
+    """SHA-256 of the weights in a run's folder, as the record of what trained them has it."""
+    records = (read_json(folder / FILES[stage], ()) for stage in ("train", "exact"))
+    found = (record.get("weights_sha256") for record in records)
+    return next((str(digest) for digest in found if digest), None)
 
 
 def read_lines(path: Path, keys: Sequence[str]) -> list[Record]:

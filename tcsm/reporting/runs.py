@@ -14,9 +14,9 @@ import yaml
 
 from tcsm.errors import InputError
 from tcsm.outcomes import FILES
-from tcsm.reporting.records import Record, read_json, read_lines, require
+from tcsm.reporting.records import Record, read_json, read_lines, require, weights_of
 
-LATER = ("exact", "targets", "reward", "collect", "pair", "tilt", "grade")
+OTHERS = ("exact", "targets", "reward", "collect", "pair", "tilt", "grade")
 KEYS: dict[str, tuple[str, ...]] = {
     "config": ("experiment", "seed"),
     "metrics": ("step", "loss"),
@@ -92,6 +92,7 @@ def read_run(folder: Path) -> Run:
     config, digest = _config(folder / "config.yaml")
     for stage, name in FILES.items():
         _check_owner(found[stage], config, folder / name)
+    _check_weights(found, config, folder)
     _check_parts(found, folder)
     return Run(
         folder=folder,
@@ -104,7 +105,7 @@ def read_run(folder: Path) -> Run:
         train=found["train"],
         evaluate=found["evaluate"],
         samples=found["sample"],
-        **{stage: found[stage] for stage in LATER},
+        **{stage: found[stage] for stage in OTHERS},
         stages={stage: record for stage, record in telemetry.items() if record},
     )
 
@@ -114,12 +115,13 @@ def read_runs(folders: Iterable[Path]) -> list[Run]:
     runs = [read_run(Path(folder)) for folder in folders]
     seen: dict[tuple[str, int], Path] = {}
     for run in runs:
-        other = seen.setdefault((run.experiment, run.seed), run.folder)
-        if other != run.folder:
+        owner = run.experiment, run.seed
+        if owner in seen:  # also the same folder once more, whatever path leads to it
             raise InputError(
                 f"{run.folder}: experiment {run.experiment} with seed {run.seed} was already read "
-                f"from {other}; a report takes each once"
+                f"from {seen[owner]}; a report takes each once, leave one out of runs"
             )
+        seen[owner] = run.folder
     return runs
 
 
@@ -150,6 +152,23 @@ def _check_owner(record: Record, config: Record, path: Path) -> None:
             raise InputError(
                 f"{path}: {key} is {record[key]}, config.yaml beside it says {config[key]}; "
                 "repeat the stage"
+            )
+
+
+def _check_weights(found: Mapping[str, Record], config: Record, folder: Path) -> None:
+    """Refuse a record of other weights than those that lie now in the run that it was made of."""
+    told = {"grade": config.get("grading", {}).get("run"), "sample": None, "evaluate": None}
+    told |= dict.fromkeys(("collect", "targets"), config.get("reference"))
+    for stage, source in told.items():
+        known = weights_of(Path(source or folder)) if found[stage] else None
+        weights = found[stage].get("weights_sha256")
+        if known is not None and weights != known:
+            of = (
+                f"of weights {str(weights)[:12]}" if weights else "without the hash of its weights"
+            )
+            raise InputError(
+                f"{folder / FILES[stage]}: {of}, those in {source or folder} are {known[:12]}; "
+                f"repeat the stage (tcsm {stage} out={folder})"
             )
 
 

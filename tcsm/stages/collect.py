@@ -27,6 +27,7 @@ from tcsm.stages._drafts import remove
 from tcsm.stages._drawing import draw, windows
 from tcsm.stages._judging import open_reward
 from tcsm.stages._policy import judged
+from tcsm.trained import Trained
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 
@@ -45,6 +46,7 @@ READS = (
     "collecting",
     "devices",
 )
+OF = ("reference",)
 BETAS = tuple(2.0**k for k in range(5, -6, -1))  # at which a collection tells what it is good for
 TEXTS = 8  # that the record shows
 
@@ -73,7 +75,9 @@ def main(cfg: DictConfig, out: Path) -> None:
         judgments = 0 if reward is None else len(buffer)
         calls = {"network_calls": drawn.calls, "reward_calls": judgments}
         texts = [tokenizer.decode(row.numpy()) for row in buffer.tokens[:TEXTS]]
+        weights = None if cfg.reference is None else Trained(Path(cfg.reference)).weights
         owner = {"stage": "collect", "experiment": cfg.experiment, "seed": cfg.seed}
+        owner |= {"weights_sha256": weights}
         telemetry = describe(watch, buffer.tokens.numel(), devices.device)
         account(cfg, out, "collect", telemetry)
         record = {

@@ -17,6 +17,7 @@ from tcsm.evaluation.bound import Bound, Draws
 from tcsm.evaluation.estimates import Level, bits_per_character, by_level, perplexity
 from tcsm.reporting.records import write_json
 from tcsm.stages._shared import load_model, open_split
+from tcsm.trained import Trained
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 
@@ -36,6 +37,7 @@ READS = (
     "evaluation.batch",
     "devices",
 )
+OF = ("out",)
 SPLITS = {"valid": 2, "test": 3}  # the seed of each split's draws, which all models share
 
 
@@ -44,7 +46,8 @@ def main(cfg: DictConfig, out: Path) -> None:
     tokenizer = build(cfg.tokenizer)
     devices: Devices = build(cfg.devices)
     bound: Bound = build(cfg.bound)
-    watch = Stopwatch()
+    watch, run = Stopwatch(), Trained(out)
+    data = run.require_data(Path(cfg.data.root), SPLITS)
     with devices.ready():
         model = load_model(cfg, tokenizer, out, devices)
         bound.check(model)
@@ -59,6 +62,9 @@ def main(cfg: DictConfig, out: Path) -> None:
             "stage": "evaluate",
             "experiment": cfg.experiment,
             "seed": cfg.seed,
+            "length": cfg.data.length,
+            "weights_sha256": run.weights,
+            "data_sha256": data,
             "bound": type(bound).__name__.lower(),
             "epsilon": getattr(bound, "epsilon", None),
             "splits": splits,

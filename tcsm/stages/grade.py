@@ -29,6 +29,7 @@ from tcsm.stages._judging import judge_rate, open_judge, open_reward, variety
 from tcsm.stages._policy import judged
 from tcsm.stages._teaching import of_run
 from tcsm.teachers.autoregressive import Autoregressive
+from tcsm.trained import Trained
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 
@@ -49,6 +50,7 @@ READS = (
     "judge",
     "devices",
 )
+OF = ("grading.run", "out")
 TEXTS = 8  # that the record shows
 
 
@@ -103,6 +105,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         drawn = _draw(cfg, tokenizer, devices, judges.reward)
         numbers = _numbers(cfg, drawn, tokenizer, judges)
         owner = {"stage": "grade", "experiment": cfg.experiment, "seed": cfg.seed}
+        owner |= {"weights_sha256": Trained(Path(cfg.grading.run)).weights}
         own = () if (out / "train.json").exists() else ("config.yaml",)
         for name in own:
             write_text(out / name, OmegaConf.to_yaml(cfg, resolve=True))
@@ -174,6 +177,7 @@ def _numbers(
     theirs = None if other is None else judged(other, tokens, tokenizer)
     return {
         "count": len(tokens),
+        "length": tokens.shape[1],
         "steps": cfg.grading.steps,
         "sampler": drawn.sampler,
         "network_calls": drawn.network_calls,

@@ -11,6 +11,8 @@ from tcsm.reporting.runs import read_runs
 
 READS = ("out", "runs", "report")
 
+OF = ("runs",)
+
 
 def main(cfg: DictConfig, out: Path) -> None:
     """Read every run, write ``index.html``, ``metrics.json``, ``figures/`` and ``tables/``."""

@@ -20,6 +20,7 @@ from tcsm.stages._judging import judge_rate, open_judge, variety
 from tcsm.stages._shared import load_model
 from tcsm.stages._template import known
 from tcsm.teachers.autoregressive import Autoregressive
+from tcsm.trained import Trained
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 
@@ -38,6 +39,8 @@ READS = (
     "judge",
     "devices",
 )
+
+OF = ("out",)
 
 
 def main(cfg: DictConfig, out: Path) -> None:
@@ -62,7 +65,14 @@ def main(cfg: DictConfig, out: Path) -> None:
             for index, walk in enumerate(walks):
                 sampled = Sampled(drawn[f"tokens.{index}"], int(drawn[f"calls.{index}"]))
                 runs.append({**_describe(walk, sampled, tokenizer, judge), "steps": walk.steps})
-        record = {"stage": "sample", "experiment": cfg.experiment, "seed": cfg.seed, "runs": runs}
+        record = {
+            "stage": "sample",
+            "experiment": cfg.experiment,
+            "seed": cfg.seed,
+            "length": cfg.data.length,
+            "weights_sha256": Trained(out).weights,
+            "runs": runs,
+        }
         write_json(out / "samples.json", record)
         tokens = sum(drawn[f"tokens.{index}"].numel() for index in range(len(walks)))
         write_json(out / "sample.telemetry.json", describe(watch, tokens, devices.device))

@@ -24,6 +24,7 @@ from tcsm.stages._answers import Answers
 from tcsm.stages._shared import open_split
 from tcsm.stages._teaching import ask, lent, of_run
 from tcsm.teachers.ways import Exact, Way
+from tcsm.trained import Trained
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 
@@ -45,6 +46,7 @@ READS = (
     "devices",
 )
 WRITES = ("out", "targets.cache")
+OF = ("reference",)
 Laws = Float[Tensor, "N L V"]
 
 
@@ -71,7 +73,8 @@ def main(cfg: DictConfig, out: Path) -> None:
         exact = ask(cfg, exactly, reference, devices, full)
         record = compare(_laws(teacher, windows), _laws(exact, windows))
         owner = {"stage": "targets", "experiment": cfg.experiment, "seed": cfg.seed}
-        owner |= {"data_sha256": data.header.sha256}
+        owner |= {"data_sha256": data.header.sha256, "length": cfg.data.length}
+        owner |= {"weights_sha256": Trained(Path(cfg.reference)).weights}
         write_json(out / "targets.json", {**owner, **record})
         telemetry = describe(watch, windows.numel(), devices.device)
         telemetry |= teacher.costs()

@@ -13,6 +13,7 @@ from torch import nn
 
 from tcsm.config import build
 from tcsm.data.batches import Batches, evaluation_windows
+from tcsm.data.corpora.base import SPLITS
 from tcsm.data.tokenfile import TokenFile
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
@@ -26,6 +27,7 @@ from tcsm.stages._identity import contents, identity
 from tcsm.stages._keeping import counted, deliver, resume, scratch
 from tcsm.stages._shared import bare, build_model, open_split, require_tokens
 from tcsm.stages._teaching import taught
+from tcsm.trained import Trained, hashes, require_same_text
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks
 from tcsm.training.launch import start, wanted
@@ -35,6 +37,7 @@ from tcsm.training.resume import JOURNALS, Resumable
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Progress, Stopwatch, describe
 
+LEARNED_FROM = ("initial", "reference", "teacher_run")
 LEFT = ("state*.safetensors*", *JOURNALS, "launch-*.yaml")  # of a training in its scratch folder
 KEEP_SCRATCH = "TCSM_KEEP_SCRATCH"
 READS = (
@@ -64,6 +67,7 @@ READS = (
     "validation.sequences",
     "validation.draws",
     "devices",
+    "overrides",
 )
 
 WRITES = ("out", "scratch", "targets.cache")
@@ -87,6 +91,7 @@ def main(cfg: DictConfig, out: Path) -> None:
     with devices.ready():
         model = _model(cfg, tokenizer)
         train, valid = (open_split(cfg, tokenizer, split) for split in ("train", "valid"))
+        text = _text(cfg, train)
         batches = Batches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
         objective, answers = taught(cfg, tokenizer, devices)
         require_tokens(objective, tokenizer)
@@ -106,13 +111,15 @@ def main(cfg: DictConfig, out: Path) -> None:
         resume(cfg, resumable, state, devices)
         answers.go_on(resumable.folder / "telemetry.jsonl")
         watch = Stopwatch(state.elapsed)
+        if devices.main:
+            Trained(out).forget()
         with ExitStack() as stack:
             hooks = _hooks(cfg, resumable, state, validate, stack, answers)
             descend = partial(fit, state, loss, fed, devices, hooks)
             counted(descend, state, resumable) if cfg.count_failures else descend()
         weights = state.weights()  # every process must ask for them
         if devices.main:
-            text = {"data_sha256": train.header.sha256, "contents": held}
+            text["contents"] = held
             if resumable.changes:  # it is not what this configuration gives without a stop
                 text["changes"] = resumable.changes
             deliver(cfg, out, state, weights, text)
@@ -151,6 +158,17 @@ def tidy(cfg: DictConfig) -> None:
         for path in (p for pattern in LEFT for p in Path(cfg.scratch).glob(pattern)):
             path.unlink(missing_ok=True)  # and no file of anybody else; the lock takes the folder
     devices.leave()
+
+
+def _text(cfg: DictConfig, train: TokenFile) -> dict[str, object]:
+    """What the record says of the text, which the runs that are learned from share.
+
+    Raises:
+        InputError: one of them was trained on another cut of it.
+    """
+    splits, header = hashes(Path(cfg.data.root), SPLITS), train.header
+    require_same_text({key: cfg[key] for key in LEARNED_FROM}, cfg.corpus, splits)
+    return {"corpus": header.corpus, "data_sha256": header.sha256, "splits_sha256": splits}
 
 
 def _model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:

@@ -133,7 +133,7 @@ def _train(folder: Path, experiment: str, seed: int, level: float, draw) -> None
             writer.append(record)
     train = {"stage": "train", "experiment": experiment, "seed": seed, "parameters": 1_204_736}
     train |= {"steps": 1200, "tokens": 1200 * 8192, "final": record}
-    train |= {"weights_sha256": f"{seed}e" * 32, "data_sha256": "da" * 32}
+    train |= {"weights_sha256": weights(seed), "data_sha256": "da" * 32, "corpus": "kjv"}
     write_json(folder / "train.json", train)
 
 
@@ -153,6 +153,7 @@ def _evaluate(folder: Path, experiment: str, seed: int, level: float) -> None:
         for x in (0.1, 0.3, 0.5, 0.7, 0.9)
     ]
     record = {"stage": "evaluate", "experiment": experiment, "seed": seed, "epsilon": None}
+    record |= {"weights_sha256": weights(seed), "length": 256}
     record |= {
         "bound": "count" if level > 2 else "exact",
         "splits": {"valid": split, "test": split},
@@ -177,7 +178,13 @@ def _sample(folder: Path, experiment: str, seed: int, level: float) -> None:
         for steps in (8, 32, 128)
     ]
     record = {"stage": "sample", "experiment": experiment, "seed": seed, "runs": runs}
+    record |= {"weights_sha256": weights(seed), "length": 256}
     write_json(folder / "samples.json", record)
+
+
+def weights(seed: int) -> str:
+    """The hash that the record of a training has."""
+    return f"{seed}e" * 32
 
 
 def _telemetry(seconds: float) -> dict[str, object]:

@@ -4,6 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from tcsm import config
+from tcsm.defaults import kept
 from workflow.ablations import Arm, read
 from workflow.compositions import Compositions
 from workflow.plain import NotPlain, Plain, assigned, in_ascii, written
@@ -107,6 +108,14 @@ def test_words_are_written_as_by_omegaconf(axes):
     assert written(Plain({"axes": axes}), ["axes"]) == in_ascii(OmegaConf.to_yaml({"axes": axes}))
 
 
+@pytest.mark.parametrize(
+    "lines", [["scale=full", "experiment=a/b-c.d", "x.y=1e-3"], ["a={b: c}"], ["a=b c"], []]
+)
+def test_choices_are_written_as_by_omegaconf(lines):
+    tree = {"overrides": lines}
+    assert written(Plain(tree), ["overrides"]) == in_ascii(OmegaConf.to_yaml(tree))
+
+
 def _arms() -> list[Arm]:
     """Some arms of the full scale, of each ablation those with overrides of their own."""
     seen: set[str] = set()
@@ -128,6 +137,7 @@ def test_arms_are_composed_as_by_hydra(tmp_path, monkeypatch):
         expected = config.compose(["scale=full", *arm.overrides])
         OmegaConf.set_struct(expected, False)
         expected.experiment, expected.axes = arm.name, dict(arm.axes)
+        expected.overrides = kept(["scale=full", *arm.overrides])
         keys = made.reads(arm.stages[0])
         open_ = {"out": "here", "seed": 1}
         assert made.text(arm.stages[0], arm, open_) == config.cut(

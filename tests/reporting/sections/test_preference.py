@@ -5,7 +5,7 @@ from tcsm.reporting.records import write_json
 from tcsm.reporting.runs import read_runs
 from tcsm.reporting.sections.base import Chart
 from tcsm.reporting.sections.preference import Preference, wins
-from tests.reporting.house import SEEDS, make_student
+from tests.reporting.house import SEEDS, make_student, weights
 
 WORDS = {"objective": {"reference": "reference", "winners": "winners", "paired": "paired"}}
 ASKED = Preference(
@@ -34,6 +34,7 @@ def made(root, arms=ARMS, seeds=SEEDS):
             folder = make_student(root, name, seed, level, {"objective": arm})
             likes = np.random.default_rng([seed, len(arm)]).normal(shift, 1, 400)
             record = {"stage": "grade", "experiment": name, "seed": seed, "count": 400}
+            record |= {"weights_sha256": weights(seed)}
             record |= {"rewards": (2 * shift + likes).tolist(), "judge_rewards": likes.tolist()}
             record |= {"reward": {"mean": 0.0}, "texts": ["a"], "entropy": 4.0 - 0.1 * shift}
             write_json(folder / "grade.json", record)

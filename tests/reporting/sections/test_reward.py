@@ -8,7 +8,7 @@ from tcsm.reporting.records import write_json
 from tcsm.reporting.runs import read_runs
 from tcsm.reporting.sections.base import Chart, Passages
 from tcsm.reporting.sections.reward import Reward
-from tests.reporting.house import SEEDS, make_student
+from tests.reporting.house import SEEDS, make_student, weights
 
 WORDS = {"method": {"none": "pre-trained", "best_of": "best of 4", "text_2": "β = 2"}}
 ASKED = Reward(
@@ -39,7 +39,11 @@ def grade(name, seed, judge, reward, entropy):
     }
     record = {"stage": "grade", "experiment": name, "seed": seed, "count": 3, **summaries}
     record |= {"rewards": found.tolist(), "judge_rewards": likes.tolist(), "entropy": entropy}
-    record |= {"repetition": 0.01, "reward_calls": 12 * name.endswith("best_of")}
+    record |= {
+        "weights_sha256": weights(seed),
+        "repetition": 0.01,
+        "reward_calls": 12 * name.endswith("best_of"),
+    }
     return record | {"texts": [f"{name} {number}" for number in range(8)]}
 
 

@@ -1,0 +1,226 @@
+"""A stage that is given a trained run: what the run is of need not be said again.
+
+The configuration is composed from the choices that the run was trained with and the new ones, and
+takes the values of the run's own ``config.yaml`` wherever the command line says nothing else. What
+the weights were trained on cannot be changed afterwards: such an override is refused.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from tcsm import config
+from tcsm.errors import InputError
+from tcsm.outcomes import FILES, LATER
+from tcsm.parts import require_read
+
+# What the weights of a run were trained on.
+FIXED = ("experiment", "axes", "seed", "corpus", "tokenizer", "model", "reference")
+# What a stage shares with a run whose folder is not its own.
+TEXT = ("tokenizer", "corpus", "data.root", "data.length")
+# Where files lie says nothing of a run.
+PLACES = ("out", "scratch", "runs", "overrides")
+ABSENT = object()
+
+
+def compose(overrides: Sequence[str], reads: Sequence[str], of: Sequence[str] = ()) -> DictConfig:
+    """Return the configuration of a stage.
+
+    Args:
+        overrides: of the command line.
+        reads: keys that the stage reads.
+        of: keys that may name the folder of a trained run, the first that is set counts.
+
+    Raises:
+        InputError: as in ``config.compose``; or an override contradicts the run's training.
+    """
+    key, folder = _named(overrides, of)
+    run = _configuration(folder)
+    if run is None:
+        return _composed(overrides, reads)
+    whole = key == "out" or ("out" in of and _same(folder, config.said(overrides, "out")))
+    asked = _composed([*_known(run, overrides, whole), *overrides], reads, overrides)
+    if key == "runs":
+        return asked
+    with config.keys_as_set(asked):
+        return Comparison(folder, run, overrides, whole).merged(asked, reads)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run's own configuration beside the one that a command asks for.
+
+    Attributes:
+        folder: of the run.
+        run: its configuration.
+        overrides: of the command line.
+        whole: whether the command works in the run's folder; else it shares the text alone.
+    """
+
+    folder: str
+    run: DictConfig
+    overrides: Sequence[str]
+    whole: bool
+
+    def merged(self, asked: DictConfig, reads: Sequence[str]) -> DictConfig:
+        """Return what a stage reads of ``asked``, with the run's own values but for overrides.
+
+        Raises:
+            InputError: an override contradicts what the run was trained on.
+        """
+        keys = [key for key in reads if key in TEXT or (self.whole and key not in PLACES)]
+        keys = [key for key in keys if _plain(self.run, key) is not ABSENT]
+        merged = before = _cut(asked, reads)
+        if kept(self.overrides):
+            before = _cut(config.compose(_known(self.run, (), self.whole)), keys)
+        for key in keys:
+            own, new, old = (_plain(cfg, key) for cfg in (self.run, merged, before))
+            changed = new != old or any(_touches(line, key) for line in self.overrides)
+            fixed = self.whole and key in FIXED
+            if changed and fixed:
+                self._require_same(key, own, new, old)
+            if fixed or not changed:
+                OmegaConf.update(merged, key, own, merge=False, force_add=True)
+        return merged
+
+    def _require_same(self, key: str, own: object, new: object, old: object) -> None:
+        ours, theirs, before = (dict(_leaves(node, key)) for node in (new, own, old))
+        for leaf in sorted(ours.keys() | theirs.keys()):
+            value, known = ours.get(leaf, ABSENT), theirs.get(leaf, ABSENT)
+            meant = value != before.get(leaf, ABSENT) or self._sets(leaf)
+            if meant and not _same(value, known):
+                raise InputError(
+                    f"{leaf}: {self.folder} was trained with {_shown(known)}, found "
+                    f"{_shown(value)}; leave out {self._cause(leaf, value)}, or train such a run "
+                    "in another folder (out=FOLDER)"
+                )
+
+    def _sets(self, leaf: str) -> bool:
+        """Whether an override names a leaf or what it is in."""
+        return any(_touches(line, leaf) for line in self.overrides)
+
+    def _cause(self, leaf: str, value: object) -> str:
+        """The override that sets a leaf, by its name or through another key."""
+        named = [line for line in self.overrides if _touches(line, leaf)]
+        for line in [] if named else kept(self.overrides):
+            with suppress(InputError):
+                alone = config.compose([*_known(self.run, [line], self.whole), line])
+                if OmegaConf.select(alone, leaf, default=ABSENT) == value:
+                    return line
+        return named[-1] if named else f"what sets {leaf}"
+
+
+def require_free(out: Path, stage: str) -> None:
+    """Refuse a folder that is another stage's: its configuration would be overwritten.
+
+    Raises:
+        InputError: it names the record that lies there.
+    """
+    if stage not in FILES or stage in ("evaluate", "sample"):
+        return
+    shared = {stage, *LATER} if stage != "grade" else {stage, *LATER, "train"}
+    taken = [name for other, name in FILES.items() if other not in shared]
+    for name in (name for name in taken if (out / name).exists()):
+        raise InputError(
+            f"out: {out} holds {name} of another stage; name a folder of its own (out=FOLDER)"
+        )
+
+
+def kept(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides that say what a run is of, for its ``config.yaml``."""
+    return [line for line in overrides if _key(line) not in PLACES and "${" not in line]
+
+
+def _composed(
+    overrides: Sequence[str], reads: Sequence[str], said: Sequence[str] | None = None
+) -> DictConfig:
+    cfg = config.compose(overrides)
+    require_read(overrides if said is None else said, cfg, reads, config.params_folder())
+    if "overrides" in reads:
+        OmegaConf.update(cfg, "overrides", kept(overrides), force_add=True)
+    return cfg
+
+
+def _named(overrides: Sequence[str], of: Sequence[str]) -> tuple[str, str]:
+    """The key that names a run, and the run's folder; empty if there is none."""
+    for key in of:
+        found = config.said(overrides, key)
+        if found:
+            return key, str(found[0] if isinstance(found, list) else found)
+    return ("out", str(config.compose(overrides).out)) if "out" in of else ("", "")
+
+
+def _configuration(folder: str) -> DictConfig | None:
+    """The configuration of the training in a folder, if there is one."""
+    path = Path(folder, "config.yaml")
+    run = next(config.load(str(path))) if folder and path.is_file() else None
+    return run if run is not None and "model" in run else None
+
+
+def _known(run: DictConfig, overrides: Sequence[str], whole: bool) -> list[str]:
+    """The choices of a run that a command does not make anew: all, or its scale alone."""
+    new = {_key(line): line for line in overrides}
+    lines = [str(line) for line in run.get("overrides", [])]
+    name = run.get("experiment")
+    if not any(_key(line) == "experiment" for line in lines) and _is_file("experiment", name):
+        lines.insert(0, f"experiment={name}")
+    groups = {_key(line) for line in lines if new.get(_key(line), line) != line}
+    return [
+        line
+        for line in lines
+        if (whole or re.match(r"scale\b", line))
+        and _key(line) not in new
+        and _key(line).partition(".")[0] not in groups
+    ]
+
+
+def _is_file(group: str, name: object) -> bool:
+    return (config.params_folder() / group / f"{name}.yaml").is_file()
+
+
+def _key(line: str) -> str:
+    """The key of an override."""
+    return line.partition("=")[0].strip("+~ ")
+
+
+def _touches(line: str, key: str) -> bool:
+    """Whether an override names a key, what it is in, or what is in it."""
+    own = _key(line)
+    return own == key or own.startswith(f"{key}.") or key.startswith(f"{own}.")
+
+
+def _cut(cfg: DictConfig, keys: Sequence[str]) -> DictConfig:
+    found = OmegaConf.create(config.cut(cfg, keys))
+    assert isinstance(found, DictConfig)
+    return found
+
+
+def _plain(cfg: DictConfig, key: str) -> Any:  # noqa: ANN401 -- any value
+    node = OmegaConf.select(cfg, key, default=ABSENT)
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
+def _leaves(node: object, key: str) -> Iterator[tuple[str, object]]:
+    """Every value below a node with its dotted key."""
+    if isinstance(node, dict):
+        for name, child in node.items():
+            yield from _leaves(child, f"{key}.{name}")
+    else:
+        yield key, node
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two values are the same, or name the same place."""
+    if isinstance(one, str) and isinstance(other, str):
+        return one == other or os.path.realpath(one) == os.path.realpath(other)
+    return type(one) is type(other) and one == other
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is ABSENT else "null" if value is None else str(value)

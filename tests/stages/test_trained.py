@@ -1,0 +1,195 @@
+"""What a run is of: later stages take it over, and refuse what contradicts it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tcsm.reporting.records import write_json
+from tests.stages.house import command, make_text
+
+SMALL = (
+    "scale=smoke",
+    "scale.length=16",
+    "scale.batch=4",
+    "scale.steps=2",
+    "scale.warmup=1",
+    "scale.net={dim: 16, depth: 1, heads: 2}",
+    "scale.evaluation={sequences: 4, draws: 2, batch: 4}",
+    "scale.sampling={count: 2, steps: [2]}",
+    "scale.grading={count: 2, steps: 2}",
+    "scale.collecting={count: 4, steps: 2, batch: 4}",
+    "scale.validation={every: 2, sequences: 2, draws: 1}",
+    "devices.choice=cpu",
+    "reward=function",
+    "reward.path=tests.stages.house:vowels",
+)
+
+
+def good(*argv: str) -> None:
+    done = command(*argv)
+    assert done.code == 0, done.err
+
+
+def refused(*argv: str) -> str:
+    done = command(*argv)
+    assert (done.code, len(done.err)) == (2, 1), done
+    return done.err[0]
+
+
+def record(folder: Path, name: str):
+    return json.loads((folder / name).read_text())
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """An autoregressive run on a text and in tokens that are not the default ones."""
+    root = tmp_path_factory.mktemp("trained")
+    (root / "my.txt").write_text(make_text(0, 1200).upper())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TCSM_TARGETS", "tests")
+        good("prepare", *of(root))
+        good("train", *said(root), f"out={root / 'run'}", f"scratch={root / 'scratch'}")
+        for stage in ("evaluate", "sample"):
+            good(stage, *said(root), f"out={root / 'run'}")
+    return root
+
+
+@pytest.fixture
+def run(root, tmp_path, monkeypatch) -> Path:
+    """A copy that a test may change."""
+    monkeypatch.setenv("TCSM_TARGETS", "tests")
+    return Path(shutil.copytree(root / "run", tmp_path / "run"))
+
+
+def of(root: Path) -> list[str]:
+    normalize = "corpus.normalize.path=tcsm.data.normalize.verbatim"
+    text = ["tokenizer=bytes", "corpus=local", f"corpus.path={root / 'my.txt'}", normalize]
+    return [*text, f"data.root={root / 'data'}"]
+
+
+def said(root: Path) -> list[str]:
+    """The whole configuration, as a user had to repeat it."""
+    return ["experiment=kjv/ar", *SMALL, *of(root)]
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"), [("evaluate", "evaluate.json"), ("sample", "samples.json")]
+)
+def test_a_stage_takes_over_what_the_run_is_of(run, stage, name):
+    before = (run / name).read_bytes()
+    (run / name).unlink()
+    good(stage, f"out={run}")
+    assert (run / name).read_bytes() == before
+
+
+def test_a_run_grades_itself_in_its_own_tokens(run):
+    good("grade", f"out={run}")
+    assert record(run, "grade.json")["count"] == 2
+    assert (
+        record(run, "grade.json")["weights_sha256"] == record(run, "train.json")["weights_sha256"]
+    )
+    assert "model" in yaml.safe_load((run / "config.yaml").read_text())
+
+
+def test_a_collection_is_in_the_tokens_of_its_reference(run, tmp_path):
+    out = tmp_path / "drawn"
+    good("collect", f"reference={run}", f"out={out}", "sampler=next_token", "collecting.steps=2")
+    found = record(out, "collect.json")
+    assert (found["count"], found["length"]) == (4, 16)
+    assert found["weights_sha256"] == record(run, "train.json")["weights_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("corpus=kjv", ("corpus._target_", "LocalText", "Kjv")),
+        ("corpus.path=other.txt", ("corpus.path", "my.txt", "other.txt")),
+        ("tokenizer=letters", ("tokenizer._target_", "Bytes", "Letters")),
+        ("seed=3", ("seed", "0", "3")),
+        ("experiment=kjv/mdlm", ("experiment", "kjv/ar", "kjv/mdlm")),
+        ("scale.net.dim=32", ("net.dim", "16", "32")),
+    ],
+)
+def test_what_contradicts_the_training_is_refused(run, override, words):
+    before = (run / "evaluate.json").read_bytes()
+    line = refused("evaluate", f"out={run}", override)
+    for word in (*words, str(run), f"leave out {override}"):
+        assert word in line
+    assert (run / "evaluate.json").read_bytes() == before
+
+
+def test_what_a_stage_decides_is_its_own_and_recorded(run):
+    good("evaluate", f"out={run}", "data.length=8", "evaluation.sequences=3")
+    found = record(run, "evaluate.json")
+    assert found["length"] == 8
+    assert found["splits"]["test"]["sequences"] == 3
+    good("sample", f"out={run}", "data.length=8", "sampling.count=1")
+    assert record(run, "samples.json")["length"] == 8
+
+
+def test_a_run_of_an_older_version_is_known_by_its_experiment(run):
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    del config["overrides"]
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    good("evaluate", f"out={run}", "evaluation.sequences=4", "evaluation.draws=2")
+    found, before = record(run, "evaluate.json"), record(run.parent / "run", "evaluate.json")
+    assert found["splits"] == before["splits"]
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_text_that_was_cut_elsewhere_is_not_scored(root, run, tmp_path, older):
+    """Training text would be in the test split."""
+    other = f"data.root={tmp_path / 'data'}"
+    cut = (*of(root), "corpus.fractions=[0.5,0.25,0.25]", other)
+    good("prepare", *cut)
+    if older:  # its record has the hash of the training text alone
+        found = record(run, "train.json")
+        del found["splits_sha256"], found["record_sha256"]
+        write_json(run / "train.json", found, ("metrics.jsonl",))
+    line = refused("evaluate", f"out={run}", other)
+    assert ".tok" in line
+    assert str(run) in line
+    assert "prepare" in line
+    initial = ("train", *said(root), *cut[-2:], f"initial={run}", f"out={tmp_path / 'next'}")
+    if not older:
+        assert str(run) in refused(*initial, f"scratch={tmp_path / 'scratch'}")
+
+
+def test_records_of_former_weights_go_when_training_begins(root, run, tmp_path):
+    again = ("train", *said(root), f"out={run}", f"scratch={tmp_path / 'scratch'}")
+    refused(*again, "data.root=nowhere")
+    assert (run / "evaluate.json").exists()
+    good(*again, "trainer.learning_rate=0.1")
+    left = {path.name for path in run.iterdir()}
+    assert left.isdisjoint({"evaluate.json", "evaluate.telemetry.json", "samples.json"})
+    assert {"train.json", "weights.safetensors"} < left
+
+
+@pytest.mark.parametrize("stage", ["collect", "pair", "reward", "exact"])
+def test_no_stage_takes_the_folder_of_a_training(run, stage):
+    before = (run / "config.yaml").read_bytes()
+    line = refused(stage, f"out={run}")
+    assert str(run) in line
+    assert "train.json" in line
+    assert (run / "config.yaml").read_bytes() == before
+
+
+def test_a_report_is_of_its_runs(run, tmp_path):
+    page = tmp_path / "page"
+    good("report", f"runs=[{run}]", f"out={page}")
+    text = (page / "index.html").read_text()
+    assert "TCSM on my.txt" in text
+    assert "King James" not in text
+    assert "scale=smoke" in text
+
+
+@pytest.mark.parametrize("way", ["{run}", "{run}/../run", "{link}"])
+def test_a_report_takes_a_run_once(run, tmp_path, way):
+    (tmp_path / "link").symlink_to(run)
+    again = way.format(run=run, link=tmp_path / "link")
+    line = refused("report", f"runs=[{run},{again}]", f"out={tmp_path / 'page'}")
+    assert "kjv/ar" in line
+    assert "seed 0" in line
