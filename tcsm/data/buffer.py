@@ -35,13 +35,18 @@ class Buffer:
         reward: R of each.
         log_weight: log-importance of each before any tilt, in nats.
         lengths: tokens of each of the P texts that share a row in equal parts, the rest of a part
-            being padding; None if there is none.
+            being padding; None for rows that are one text and full.
     """
 
     tokens: Int64[Tensor, "N L"]
     reward: Float64[Tensor, "N"]
     log_weight: Float64[Tensor, "N"]
     lengths: Int64[Tensor, "N P"] | None = None
+
+    @property
+    def texts(self) -> int:
+        """P, texts that share a row."""
+        return 1 if self.lengths is None else self.lengths.shape[1]
 
     def real(self, rows: Int64[Tensor, "B"]) -> Bool[Tensor, "B L"] | None:
         """Which positions of some rows are text; None if there is no padding."""

@@ -57,14 +57,19 @@ class Material:
     tokenizer: Tokenizer | None = None
     buffer: Buffer | None = None
 
-    def collected(self) -> Buffer:
-        """The buffer.
+    def collected(self, texts: int = 1) -> Buffer:
+        """The buffer, each row of so many texts.
 
         Raises:
-            InputError: the run names none.
+            InputError: the run names none, or one of other rows.
         """
         if self.buffer is None:
             raise InputError("collected: found null; this feed needs the folder of a collection")
+        if self.buffer.texts != texts:
+            raise InputError(
+                f"collected: rows of {self.buffer.texts} texts, wanted {texts}; feed=pair_file "
+                "reads folders that pair of this version wrote, other feeds those of collect"
+            )
         return self.buffer
 
 

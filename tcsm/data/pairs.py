@@ -81,9 +81,9 @@ class PairFile(Feed):
         """Read them in a new random order every epoch.
 
         Raises:
-            InputError: they are of another length.
+            InputError: they are of another length, or no pairs of a file.
         """
-        buffer = material.collected()
+        buffer = material.collected(2)
         _check_width(buffer, 2 * material.length, "pairs, two sequences of data.length")
         return Ordered(buffer, material)
 

@@ -68,7 +68,7 @@ class Explored(Material):
     asked: Asked = field(kw_only=True)
     base: Float64[Tensor, "N"] = field(kw_only=True)
 
-    def collected(self) -> Buffer:
+    def collected(self, texts: int = 1) -> Buffer:
         """As many draws of the base law as may still be judged, with their rewards."""
         count = self.asked.tilting.calls - self.asked.calls
         number = draw(self.base, batch_noise(self.seed, 0, count).uniform("collected"))

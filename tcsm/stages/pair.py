@@ -42,7 +42,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         words = f"{short} of {2 * count} texts are shorter than data.length = {cfg.data.length}"
         print(f"tcsm: pair: {words}; their padding is not trained on", file=sys.stderr)
     rewards = torch.zeros(count, dtype=torch.float64)
-    buffer = replace(unweighted(found.rows, rewards), lengths=found.lengths if short else None)
+    buffer = replace(unweighted(found.rows, rewards), lengths=found.lengths)
     digest = write_buffer(out, buffer, tokenizer, path.name)
     record = {
         "stage": "pair",

@@ -15,6 +15,14 @@ TOKENS = torch.arange(40 * L).view(40, L)  # a row is known by its first token
 REWARD = torch.linspace(-1, 1, 40).double()
 
 
+def full(pairs):
+    """Pairs of a file that need no padding."""
+    lengths = torch.full((len(pairs), 2), pairs.shape[1] // 2)
+    return Buffer(
+        pairs, torch.zeros(len(pairs)).double(), torch.zeros(len(pairs)).double(), lengths
+    )
+
+
 class NoText:
     """A corpus that nobody may ask."""
 
@@ -75,6 +83,8 @@ def test_equal_rewards_are_decided_by_a_coin():
 def test_parts_of_a_step_are_the_whole_and_a_function_of_it(feed):
     tokens = TOKENS if isinstance(feed, Pairs) else TOKENS.view(20, 2 * L)
     buffer = unweighted(tokens, REWARD[: len(tokens)])
+    if isinstance(feed, PairFile):
+        buffer = full(tokens)
     whole = feed.open(material(buffer)).at(7)
     parts = [
         feed.open(material(buffer)).at(7, rank, 2, micro, 2) for rank in (0, 1) for micro in (0, 1)
@@ -88,7 +98,7 @@ def test_parts_of_a_step_are_the_whole_and_a_function_of_it(feed):
 
 def test_a_file_of_pairs_is_read_whole_every_epoch():
     pairs = TOKENS.view(20, 2 * L)
-    found = rows(PairFile(), unweighted(pairs, torch.zeros(20).double()), 40)
+    found = rows(PairFile(), full(pairs), 40)
     for epoch in found.view(2, 20, 2 * L):
         assert sorted(epoch[:, 0].tolist()) == pairs[:, 0].tolist()
 
@@ -106,7 +116,9 @@ def test_a_temperature_without_a_law_is_refused(temperature):
         (PairFile(), None, "collected: found null"),
         (Pairs(), unweighted(TOKENS[:1], REWARD[:1]), "a pair needs two sequences, found 1"),
         (Pairs(), unweighted(TOKENS[:, :2], REWARD), r"rows of 2 tokens, wanted 3: sequences"),
-        (PairFile(), unweighted(TOKENS, REWARD), r"rows of 3 tokens, wanted 6: pairs"),
+        (PairFile(), unweighted(TOKENS.view(20, -1), REWARD[:20]), r"rows of 1 texts, wanted 2"),
+        (Pairs(), full(TOKENS.view(20, -1)), r"rows of 2 texts, wanted 1; feed=pair_file"),
+        (PairFile(), full(TOKENS[:, :2]), r"rows of 2 tokens, wanted 6: pairs"),
         (Pairs(), Buffer(TOKENS, REWARD, REWARD), "collected: found weights of importance"),
     ],
 )
