@@ -65,7 +65,7 @@ def compose(overrides: Sequence[str] = (), params_dir: Path | None = None) -> Di
     with hydra.initialize_config_dir(config_dir=str(folder), version_base=None):
         absent = [o.removesuffix("=null") for o in overrides if _is_null(o, folder)]
         chosen = [o for o in overrides if not _is_null(o, folder)]
-        lines = Overrides(chosen, partial(hydra.compose, "config")).quoted()
+        lines = Overrides(chosen, partial(_choices, folder)).quoted()
         try:
             cfg = hydra.compose("config", overrides=lines)
             cfg.update(dict.fromkeys(absent))  # Hydra's own groups cannot be null
@@ -76,8 +76,7 @@ def compose(overrides: Sequence[str] = (), params_dir: Path | None = None) -> Di
             unknown = re.match(r"Could not override '([^']+)'", str(error))
             if unknown is None:
                 raise InputError(f"params: {_line(error)}") from None
-            choices = [o for o in lines if (folder / o.partition("=")[0]).is_dir()]
-            known = hydra.compose("config", overrides=choices)
+            known = _choices(folder, lines)
             raise InputError(unknown_key(unknown[1], known)) from None
 
 
@@ -249,6 +248,16 @@ def _bad_value(error: Exception) -> str:
     if reason.startswith(f"{own}."):  # what a class calls itself: net.name of pretrained.net
         return f"{outer}.{reason}" if outer else reason
     return reason if reason.startswith(key) else f"{key}: {reason}"
+
+
+def _choices(folder: Path, overrides: Sequence[str]) -> DictConfig:
+    """What the choices of groups among some overrides compose."""
+    groups = [line for line in overrides if re.match(r"\w+(/\w+)*=", line)]
+    choices = [line for line in groups if (folder / line.partition("=")[0]).is_dir()]
+    try:
+        return hydra.compose("config", overrides=choices)
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
+        raise InputError(f"params: {_line(error)}") from None
 
 
 def _check_choices(overrides: Sequence[str], folder: Path) -> None:

@@ -32,10 +32,12 @@ class Overrides:
 
     Args:
         lines: as they were typed.
-        compose: what makes a configuration of lines that Hydra reads.
+        compose: what makes a configuration of their choices of groups alone.
     """
 
-    def __init__(self, lines: Sequence[str], compose: Callable[[list[str]], DictConfig]) -> None:
+    def __init__(
+        self, lines: Sequence[str], compose: Callable[[Sequence[str]], DictConfig]
+    ) -> None:
         self._lines, self._compose = lines, compose
 
     def quoted(self) -> list[str]:
@@ -79,18 +81,13 @@ class Overrides:
 
     def _type(self, key: str) -> Any:  # noqa: ANN401 -- an annotation
         parent, _, name = key.rpartition(".")
-        node = OmegaConf.select(self._readable, parent) if parent else None
+        node = OmegaConf.select(self._chosen, parent) if parent else None
         return argument_type(node, name) if isinstance(node, DictConfig) else None
 
     @cached_property
-    def _readable(self) -> DictConfig:
-        """What the lines compose that Hydra reads; nothing if others are wrong too."""
-        read = ((line, _parsed(line)) for line in self._lines)
-        lines = [line for line, parsed in read if parsed and not parsed.is_sweep_override()]
-        try:
-            return self._compose(lines)
-        except Exception:  # it is shown by whoever composes all of them
-            return OmegaConf.create({})
+    def _chosen(self) -> DictConfig:
+        """The parts that the lines choose: their classes say what is a text."""
+        return self._compose(self._lines)
 
     def _advice(self, line: str, sweep: bool) -> str:
         """What to type instead of a line that sets no text."""

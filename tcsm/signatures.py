@@ -57,11 +57,19 @@ def argument_type(node: DictConfig, name: str) -> Any:  # noqa: ANN401 -- an ann
 
 def takes(node: DictConfig, name: str) -> tuple[str, list[str]] | None:
     """Return the class that an argument of a node may be, with its arguments; None if unknown."""
-    wanted = argument_type(node, name)
-    for kind in get_args(wanted) or (wanted,):
-        if inspect.isclass(kind) and str(kind.__module__).startswith("tcsm."):
-            return f"{kind.__module__}.{kind.__name__}", [*inspect.signature(kind).parameters]
-    return None
+    kind = _own_class(argument_type(node, name))
+    return None if kind is None else (_name(kind), [*inspect.signature(kind).parameters])
+
+
+def _own_class(wanted: Any) -> type | None:  # noqa: ANN401 -- an annotation
+    """The class of this package that a type is, or is one of."""
+    kinds = get_args(wanted) or (wanted,)
+    own = (k for k in kinds if inspect.isclass(k) and str(k.__module__).startswith("tcsm."))
+    return next(own, None)
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__name__}"
 
 
 def is_text(wanted: Any) -> bool:  # noqa: ANN401 -- an annotation
@@ -100,10 +108,19 @@ def _check_names(
         if not _fits(value, wanted):
             kinds = wanted.__name__ if inspect.isclass(wanted) else MODULES.sub("", str(wanted))
             words = f"{key}.{name}: must be of type {kinds}, found {_shown(value)}"
-            text = type(value) in (int, float, bool) and is_text(wanted)
-            raise InputError(f"{words}; in quotes it is a text" if text else words)
+            raise InputError(words + _instead(value, wanted))
         if value == "" and is_text(wanted) and parameters[name].default is parameters[name].empty:
             raise InputError(f"{key}.{name}: found an empty text")
+
+
+def _instead(value: object, wanted: Any) -> str:  # noqa: ANN401 -- an annotation
+    """What to write instead of a value of another type, where that can be said."""
+    if type(value) in (int, float, bool) and is_text(wanted):
+        return "; in quotes it is a text"
+    kind = _own_class(wanted)
+    if isinstance(value, DictConfig) and "_target_" not in value and kind is not None:
+        return f"; it needs a _target_, such as {_name(kind)}"
+    return ""
 
 
 def _fits(value: object, wanted: Any) -> bool:  # noqa: ANN401 -- an annotation

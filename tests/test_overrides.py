@@ -37,6 +37,8 @@ def test_a_text_is_what_was_typed(typed: str) -> None:
 
 def test_so_it_is_where_a_class_takes_a_text() -> None:
     lines = ("corpus=local", "corpus.path=a = {b}, c.txt", "out=x = 'y", "runs=[it's,a=b]")
+    with pytest.raises(InputError, match=r"^trainer\.ema\.decay: "):  # and not corpus.path
+        config.compose((*lines, "trainer.ema.decay=0.9"), PARAMS)
     cfg = config.compose(lines, PARAMS)
     assert (cfg.corpus.path, cfg.out, cfg.runs) == ("a = {b}, c.txt", "x = 'y", ["it's", "a=b"])
 
@@ -89,6 +91,7 @@ def test_lists_of_texts(typed: str, value: list[str]) -> None:
         (["corpus=local", "corpus.path=my", "file.txt"], "file.txt: |'corpus.path=my file.txt'"),
         (["corpus=local", "corpus.path="], "corpus.path: |empty"),
         (["corpus=local", "corpus.path=5"], "corpus.path: |5|in quotes"),
+        (["trainer.ema={decay: 0.9}"], "trainer.ema: |_target_|tcsm.training.optim.Ema"),
     ],
 )
 def test_what_sets_no_text_is_shown_how_to(overrides: list[str], said: str) -> None:
