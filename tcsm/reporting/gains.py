@@ -19,7 +19,8 @@ def beside(
     run: Run | None, row: pd.Series, base: Run | None, base_row: pd.Series
 ) -> dict[str, float]:
     """The numbers of one run beside those of the baseline; a guide leaves the model's BPC."""
-    if run is None or base is None or not run.grade["judge_reward"]:
+    judged = [one is not None and one.grade["judge_reward"] for one in (run, base)]
+    if run is None or base is None or not all(judged):
         return dict.fromkeys((LACK, *KEYS), np.nan)
     ours, theirs = run.grade, base.grade
     gains = {

@@ -148,3 +148,16 @@ def test_figures_and_samples_stand_side_by_side(section):
 
 def test_without_grades_there_is_no_section(runs):
     assert ASKED(runs).blocks == ()
+
+
+@pytest.mark.parametrize("judged", ["none", "reward"])
+def test_runs_that_no_judge_rewarded_are_left_out(graded, judged):
+    """Of all runs, or of the baseline alone: as reward_judge=null leaves them."""
+    runs = [
+        dataclasses.replace(run, grade={**run.grade, "judge_reward": None, "judge_rewards": None})
+        if judged == "none" or run.experiment.endswith("/none")
+        else run
+        for run in graded
+    ]
+    section = ASKED(runs)
+    assert "deviations by the judge" not in section.brief
