@@ -60,6 +60,14 @@ def _arguments(node: object) -> Iterator[str]:
             yield from _arguments(value)
 
 
+def listed(files: Iterable[str]) -> list[str]:
+    """The files that a rule can name as inputs: to Snakemake, words in braces are wildcards.
+
+    The hash knows them all.
+    """
+    return [file for file in files if "{" not in file]
+
+
 class Inputs:
     """The files on this machine that places name.
 

@@ -17,7 +17,7 @@ from workflow.ablations import Arm, experiment
 from workflow.checks import Checks
 from workflow.compositions import KEPT, Compositions
 from workflow.files import BATCHED, SCRATCH
-from workflow.inputs import Inputs
+from workflow.inputs import Inputs, listed
 
 # What names may be: folders, rules and patterns of the workflow are made of them.
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
@@ -63,7 +63,7 @@ class Runs:
         self.arm_code = cache(self._arm_code)
         self.scale = self._made.scale
         self._inputs = Inputs(KEPT / "files.json", made=f"results/{self.scale.name}")
-        self.corpus_files = cache(self._corpus_files)
+        self._corpus = cache(self._corpus_read)
         self.seeds: list[int] = list(self.scale.seeds)
         self.out = "reports" if scale == "default" else f"reports/{scale}"
         listed = self.scale.get("ablations", [])
@@ -147,15 +147,15 @@ class Runs:
 
     def _arm_code(self, stage: str, name: str) -> str:
         """That of an arm, with its files; it is the same for all seeds."""
-        return self._with(self.code(stage, self._template(stage, name)), self.files(stage, [name]))
+        return self._with(self.code(stage, self._template(stage, name)), self._read(stage, [name]))
 
     def batch_code(self, stage: str, batch: list[str]) -> str:
         """That of a batch, with its files."""
-        return self._with(self.code(stage, self.run_text(stage, batch)), self.files(stage, batch))
+        return self._with(self.code(stage, self.run_text(stage, batch)), self._read(stage, batch))
 
     def corpus_code(self, root: str) -> str:
         """That of ``prepare`` for a folder of token files, with its files."""
-        return self._with(self.code("prepare", self.corpus_text(root)), self.corpus_files(root))
+        return self._with(self.code("prepare", self.corpus_text(root)), self._corpus(root))
 
     def _with(self, code: str, files: Iterable[str]) -> str:
         """A fingerprint of code and of the files that it reads."""
@@ -163,11 +163,17 @@ class Runs:
 
     def files(self, stage: str, names: Iterable[str]) -> list[str]:
         """The files of the user that a stage reads of some arms, but for those of the corpus."""
+        return listed(self._read(stage, names))
+
+    def corpus_files(self, root: str) -> list[str]:
+        """The files of the user that ``prepare`` reads for a folder of token files."""
+        return listed(self._corpus(root))
+
+    def _read(self, stage: str, names: Iterable[str]) -> list[str]:
         found = (self._inputs.files(self._made.places(stage, self.arms[name])) for name in names)
         return sorted({file for files in found for file in files})
 
-    def _corpus_files(self, root: str) -> tuple[str, ...]:
-        """The files of the user that ``prepare`` reads for a folder of token files."""
+    def _corpus_read(self, root: str) -> tuple[str, ...]:
         text = self.corpus_text(root)
         reader = next(arm for name, arm in self.arms.items() if self.root(name) == root)
         return self._inputs.of_corpus(self._made.places("prepare", reader), text)

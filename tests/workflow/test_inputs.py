@@ -23,9 +23,11 @@ PARAMS = {
     "pretrained: {net: {name: checkpoint}}\nteacher_run: null\n",
 }
 
+BRACES = "texts/a {x}.txt"  # to Snakemake a wildcard
 # A file, and the jobs that it decides.
 JOBS = {
     "texts/b/c d.txt": {"prepare"},
+    BRACES: {"prepare"},
     "labels.jsonl": {"reward labels/a", "batch reward"},
     "pairs.jsonl": {"pair pairs/a"},
     "words/tokenizer.json": {"pair pairs/a"},
@@ -62,7 +64,12 @@ READ = {
         "elsewhere/judge/config.yaml",
     ),
 }
-FILES = (*{file for files in READ.values() for file in files}, "texts/a.txt", "texts/b/c d.txt")
+FILES = (
+    *{file for files in READ.values() for file in files},
+    "texts/a.txt",
+    "texts/b/c d.txt",
+    BRACES,
+)
 LITTER = (
     "texts/.hidden",
     "words/model.safetensors",
@@ -114,7 +121,7 @@ def test_every_file_that_a_job_reads_is_its_input(checkout, monkeypatch):
     runs = Runs("tiny")
     for (stage, name), files in READ.items():
         assert tuple(runs.files(stage, [name])) == files
-    assert runs.corpus_files("results/data/mine") == ("texts/a.txt", "texts/b/c d.txt")
+    assert runs.corpus_files("results/data/mine") == ["texts/a.txt", "texts/b/c d.txt"]
     assert runs.arm_code("train", "mine/ar") == runs.code(
         "train", runs.run_text("train", ["mine/ar"], 0)
     )
