@@ -61,11 +61,11 @@ def _arguments(node: object) -> Iterator[str]:
 
 
 def listed(files: Iterable[str]) -> list[str]:
-    """The files that a rule can name as inputs: to Snakemake, words in braces are wildcards.
+    """The files that a rule can name as inputs; the hash knows them all.
 
-    The hash knows them all.
+    To Snakemake, words in braces are wildcards, and names that are no text are an error.
     """
-    return [file for file in files if "{" not in file]
+    return [file for file in files if "{" not in file and file.isprintable()]
 
 
 class Inputs:
@@ -101,7 +101,7 @@ class Inputs:
     def digest(self, files: Iterable[str]) -> str:
         """A hash of the names and contents of files; none of no files."""
         lines = [f"{file} {self._digest(file)}" for file in files]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] if lines else ""
+        return _hash("\n".join(lines)) if lines else ""
 
     def save(self) -> None:
         """Keep the hashes for the next start."""
@@ -128,6 +128,10 @@ class Inputs:
             return str(self._memo.get(f"{file} {now.st_size} {now.st_mtime_ns}", read))
         except OSError as error:
             raise InputError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _below(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.workflow.house import TOP
-from workflow.inputs import Inputs, places
+from workflow.inputs import Inputs, listed, places
 from workflow.runs import Runs
 
 PARAMS = {
@@ -169,6 +169,7 @@ def test_names_of_others_are_no_files(tmp_path, monkeypatch):
     Path("results/tiny/ar/config.yaml").write_text("a: 1", "utf-8")
     assert inputs.files([("reference", "results/tiny/ar")]) == ()
     assert inputs.digest(()) == ""
+    assert listed(["a {x}.txt", "ü b.txt", "a\udcff", "a\nb"]) == ["ü b.txt"]
 
 
 def test_links_that_lead_in_circles_end(tmp_path):
