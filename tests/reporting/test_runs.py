@@ -3,10 +3,12 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tcsm.errors import InputError
 from tcsm.reporting.records import write_json
 from tcsm.reporting.runs import read_run, read_runs
+from tests.reporting.house import weights
 
 
 def change(path: Path, **changes: object) -> None:
@@ -84,3 +86,35 @@ def test_a_run_is_taken_once(folders):
     (copy / "config.yaml").write_bytes((folders[0] / "config.yaml").read_bytes())
     with pytest.raises(InputError, match=r"copy: .*seed 0 was already read from .*seed-0"):
         read_runs([folders[0], copy])
+
+
+@pytest.mark.parametrize("name", ["evaluate.json", "samples.json"])
+@pytest.mark.parametrize("other", ["9f" * 32, None])
+def test_a_record_of_other_weights_is_refused(folders, name, other):
+    change(folders[0] / name, weights_sha256=other)
+    stage = {"evaluate.json": "evaluate", "samples.json": "sample"}[name]
+    with pytest.raises(InputError, match=rf"{name}: .*0e0e0e0e0e0e; .*tcsm {stage} out=") as error:
+        read_run(folders[0])
+    assert (other or "without the hash")[:12] in str(error.value)
+
+
+def test_texts_of_a_run_that_was_trained_again_are_refused(folders):
+    own = folders[0].with_name("graded")
+    own.mkdir()
+    run = {"experiment": "best", "seed": 0, "grading": {"run": str(folders[0])}}
+    (own / "config.yaml").write_text(yaml.safe_dump(run))
+    record = {"stage": "grade", "experiment": "best", "seed": 0, "reward": {}, "rewards": []}
+    record |= {"texts": [], "weights_sha256": weights(0)}
+    write_json(own / "grade.json", record)
+    assert read_run(own).grade
+    change(folders[0] / "train.json", weights_sha256="9f" * 32)
+    with pytest.raises(InputError, match=r"grade.json: of weights 0e0e.*9f9f.*tcsm grade out="):
+        read_run(own)
+
+
+@pytest.mark.parametrize("way", ["{run}", "{run}/../{name}", "{link}"])
+def test_a_run_counts_once_whatever_leads_to_it(folders, tmp_path, way):
+    (tmp_path / "link").symlink_to(folders[0])
+    again = way.format(run=folders[0], name=folders[0].name, link=tmp_path / "link")
+    with pytest.raises(InputError, match=r"kjv/distribution with seed 0 was already read"):
+        read_runs([folders[0], Path(again)])

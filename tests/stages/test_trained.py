@@ -184,12 +184,3 @@ def test_a_report_is_of_its_runs(run, tmp_path):
     assert "TCSM on my.txt" in text
     assert "King James" not in text
     assert "scale=smoke" in text
-
-
-@pytest.mark.parametrize("way", ["{run}", "{run}/../run", "{link}"])
-def test_a_report_takes_a_run_once(run, tmp_path, way):
-    (tmp_path / "link").symlink_to(run)
-    again = way.format(run=run, link=tmp_path / "link")
-    line = refused("report", f"runs=[{run},{again}]", f"out={tmp_path / 'page'}")
-    assert "kjv/ar" in line
-    assert "seed 0" in line
