@@ -20,7 +20,7 @@ def page(house, trained):
 def test_the_page_is_whole(page, house):
     text = (page / "index.html").read_text()
     assert text.rstrip().endswith("</html>")
-    assert "TCSM on the King James Version" in text
+    assert "TCSM on text.txt" in text
     assert not house.unfinished()
 
 
