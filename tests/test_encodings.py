@@ -33,11 +33,13 @@ def unnamed(call: ast.Call) -> bool:
 
 
 def _other(call: ast.Call) -> bool:
-    """Calls of that name which open no file: `source.open(x_t)`, a lock, a request."""
+    """Calls of that name which open no file: `source.open(x_t)`, `reward.open()`."""
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    of = call.func.value
     given = [*call.args, *(keyword.value for keyword in call.keywords)]
-    return isinstance(call.func, ast.Attribute) and not all(
-        isinstance(value, ast.Constant) for value in given
-    )
+    constant = all(isinstance(value, ast.Constant) for value in given)
+    return not constant or getattr(of, "attr", getattr(of, "id", "")) == "reward"
 
 
 def test_every_text_file_has_its_encoding_named() -> None:

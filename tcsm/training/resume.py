@@ -83,7 +83,7 @@ class Resumable:
         if not self.main:
             return
         for name in JOURNALS:
-            with (self.folder / name).open("a") as journal:
+            with (self.folder / name).open("a", encoding="utf-8") as journal:
                 journal.truncate(lengths.get(name, 0))
 
     def change_over(self, state: TrainState) -> None:
@@ -247,7 +247,7 @@ def _secured(path: Path) -> int:
         InputError: the disk is full or may not be written.
     """
     try:
-        with path.open("a") as journal:
+        with path.open("a", encoding="utf-8") as journal:
             os.fsync(journal.fileno())
     except OSError as error:
         raise InputError(
