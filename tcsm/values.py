@@ -106,7 +106,9 @@ def check_values(cfg: DictConfig) -> None:
     for key, kind in KINDS.items():
         value = _value(cfg, key) if key.partition(".")[0] in cfg else ABSENT
         if value is not ABSENT and not kind.holds(value):
-            raise InputError(f"{key} must be {kind.name}, found {value!r}")
+            single = kind.name.startswith("a list") and isinstance(value, str | int)
+            hint = f"; of one it is {key}=[{value}]" if single else ""
+            raise InputError(f"{key} must be {kind.name}, found {value!r}{hint}")
 
 
 def _value(cfg: DictConfig, key: str) -> object:

@@ -83,6 +83,7 @@ def test_lists_of_texts(typed: str, value: list[str]) -> None:
     ("overrides", "said"),
     [
         (["runs=a,b"], "type|'runs=[a,b]'"),
+        (["runs=a b"], "runs must be a list of texts|runs=[a b]"),
         (["data.batch=1,2"], "data.batch=1,2: |'data.batch=[1,2]'"),
         (["trainer.steps=[1"], "trainer.steps=[1: cannot be read"),
         (["data.batch=a=b"], "data.batch=a=b: |a whole number"),
