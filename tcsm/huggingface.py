@@ -30,7 +30,8 @@ def reason(error: BaseException) -> str:
     kind = type(error).__name__
     if not lines:
         return kind
-    line = lines[0] if len(lines[0]) <= MOST else lines[0][:MOST] + " …"
+    line = " ".join(lines[:2]) if lines[0][-1] == ":" else lines[0]
+    line = line if len(line) <= MOST else line[:MOST] + " …"
     return line if isinstance(error, _PLAIN) and line[-1] != ":" else f"{kind}: {line}"
 
 

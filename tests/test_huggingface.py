@@ -41,6 +41,7 @@ def test_the_class_of_an_error_is_told_where_its_message_says_too_little():
     assert reason(KeyError("model_type")) == "KeyError: 'model_type'"
     assert reason(RecursionError()) == "RecursionError"
     assert reason(OSError("no such file")) == "no such file"
+    assert reason(ValueError("one of:\n\n (1) a file\n (2) a class")) == "one of: (1) a file"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), InputError("mine")])

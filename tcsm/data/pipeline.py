@@ -20,9 +20,9 @@ _DECIDE = ("added_tokens", "normalizer", "pre_tokenizer", "model")
 _AT_SPACES = re.compile(r".{4096}.*?\S(?= \S)|.+", re.DOTALL)
 _AT_BLANKS = re.compile(r".{4096}.*?\S(?=[ \n]\S)|.+", re.DOTALL)
 # They change a character by itself, or with those that combine with it; none combines with what
-# stands before a space.
-_LOCAL = {"NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "BertNormalizer", "Nmt"}
-_LOCAL |= {"Precompiled"}
+# stands before a space. The second may make a blank of a character, or nothing.
+_SAME_BLANKS = {"NFC", "NFD", "NFKC", "NFKD", "Lowercase"}
+_LOCAL = {*_SAME_BLANKS, "StripAccents", "BertNormalizer", "Nmt", "Precompiled"}
 _WORDS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
 _WITHIN_WORDS = {"Digits", "Punctuation", "Split", "CharDelimiterSplit", "ByteLevel", "Metaspace"}
 
@@ -103,10 +103,12 @@ def cuts(pipeline: Json) -> re.Pattern[str] | None:
     """Pieces of a text whose ids, one after another, are those of the text; None if not known.
 
     A text may be cut before a lone space if the normalizer changes characters one by one, the
-    pre-tokenizer begins a word there wherever a text begins, and no added token has a blank.
+    pre-tokenizer begins a word there wherever a text begins, and no added token has a blank. Runs
+    of blanks are tokens in bytes: there they must be those of the text.
     """
     first, *rest = _parts(pipeline, "pre_tokenizer") or [{"type": None}]
-    local = all(part["type"] in _LOCAL for part in _parts(pipeline, "normalizer"))
+    known = _SAME_BLANKS if first["type"] == "ByteLevel" else _LOCAL
+    local = all(part["type"] in known for part in _parts(pipeline, "normalizer"))
     within = all(part["type"] in _WORDS | _WITHIN_WORDS for part in rest)
     if not local or not within or any(map(_has_blank, pipeline.get("added_tokens", []))):
         return None

@@ -53,12 +53,18 @@ def difference(known: Source, wanted: Source) -> str | None:
             return f"corpus.{key}={_shown(known, key)}, wanted {_shown(wanted, key)}"
     if not local or known[CONTENT] == wanted.get(CONTENT):
         return None
-    moved = [key for key in wanted if _is_place(key) and _moved(key, known, wanted)]
-    for key in moved:
-        missing = "of another content" if CONTENT in wanted else "which does not exist"
-        return f"corpus.{key}={known.get(key)}, wanted {wanted[key]}, {missing}"
-    place = next((f"corpus.{key}={wanted[key]}" for key in wanted if _is_place(key)), "its files")
-    return f"{place}, whose content has changed since" if CONTENT in wanted else None
+    return _other_text(known, wanted)
+
+
+def _other_text(known: Source, wanted: Source) -> str | None:
+    """Where other files lie, or that those of the same place changed; None if they are gone."""
+    places = [key for key in wanted if _is_place(key)]
+    for key in places:
+        if os.path.abspath(str(known.get(key))) != os.path.abspath(str(wanted[key])):
+            why = "of another" if CONTENT in wanted else "which does not exist or is no"
+            return f"corpus.{key}={_shown(known, key)}, wanted {_shown(wanted, key)}, {why} text"
+    where = [f"corpus.{key}={_shown(wanted, key)}" for key in places] or ["the corpus"]
+    return f"{where[0]}, whose content has changed since" if CONTENT in wanted else None
 
 
 def digest_of(files: Sequence[Path]) -> str:
@@ -135,10 +141,6 @@ def _leaves(key: str, node: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
 def _is_place(key: str) -> bool:
     """Whether a key says where files lie: "path", or that of a corpus within a corpus."""
     return key == "path" or key.endswith("corpus.path")
-
-
-def _moved(key: str, known: Source, wanted: Source) -> bool:
-    return os.path.abspath(str(known.get(key))) != os.path.abspath(str(wanted[key]))
 
 
 def _shown(source: Source, key: str) -> str:

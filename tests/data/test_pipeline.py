@@ -2,13 +2,15 @@
 
 import json
 import pickle
+import random
+import re
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from tcsm.data.batches import evaluation_windows
-from tcsm.data.pipeline import lengths
+from tcsm.data.pipeline import cuts, lengths
 from tcsm.data.tokenizers import Bytes, HuggingFace
 from tcsm.errors import InputError
 from tests.tokenizer_kinds import KINDS, TEXT, byte_level, saved, unigram, word_piece
@@ -36,6 +38,46 @@ def test_every_character_counts_once(known, kind):
 def test_a_long_text_has_the_ids_of_one_call(known, kind):
     inner = Tokenizer.from_str(known[kind]._inner.backend_tokenizer.to_str())
     assert known[kind].encode(LONG).tolist() == inner.encode(LONG, add_special_tokens=False).ids
+
+
+BLANKS = [" ", " ", " ", "\n", "  ", "\u3000", "\r\n", "\u2028"]
+ALPHABET = [*BLANKS, *"aeT't.!1½中é\u0301▁Ġ\u200b¨Σ🎉", "'s"]
+NORMALIZERS = {
+    "nfkc": normalizers.NFKC(),
+    "accents": normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()]),
+    "bert": normalizers.BertNormalizer(),
+}
+CUT = {
+    "bytes": pre_tokenizers.ByteLevel(add_prefix_space=False),
+    "bytes with a prefix": pre_tokenizers.ByteLevel(add_prefix_space=True),
+    "words": pre_tokenizers.BertPreTokenizer(),
+    "first": pre_tokenizers.Metaspace(prepend_scheme="first"),
+    "always": pre_tokenizers.Metaspace(),
+    "both": pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="first")]
+    ),
+}
+
+
+@pytest.mark.parametrize("normalizer", NORMALIZERS)
+@pytest.mark.parametrize("words", CUT)
+def test_a_cut_changes_no_id(words, normalizer):
+    made = Tokenizer(models.BPE(unk_token="<u>"))
+    made.normalizer, made.pre_tokenizer = NORMALIZERS[normalizer], CUT[words]
+    trainer = trainers.BpeTrainer(vocab_size=150, special_tokens=["<u>"], show_progress=False)
+    made.train_from_iterator([TEXT, "x   y ▁▁ ĠĠĠ  z"] * 3, trainer)
+    found = cuts(json.loads(made.to_str()))
+    assert (found is None) == (words.startswith("bytes") and normalizer != "nfkc")
+    if found is None:
+        return
+    often = re.compile(found.pattern.replace("4096", "3"), re.DOTALL)
+    chance, apart = random.Random(0), 0
+    for _ in range(300):
+        text = "".join(chance.choices(ALPHABET, k=chance.randint(5, 40)))
+        pieces = [piece.group() for piece in often.finditer(text)]
+        parts = [i for p in pieces for i in made.encode(p, add_special_tokens=False).ids]
+        apart += made.encode(text, add_special_tokens=False).ids != parts
+    assert apart == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -41,7 +41,7 @@ def test_a_file_may_move_and_go_but_not_change(tmp_path, text):
     assert difference(known, source_of(LocalText(twin, text8))) is None
     twin.write_text("the dog sat on the mat")
     said = difference(known, source_of(LocalText(twin, text8)))
-    assert f"corpus.path={text}, wanted {twin}, of another content" in said
+    assert f"corpus.path={text}, wanted {twin}, of another text" in said
     text.write_text("the cat sat on the rat")
     said = difference(known, source_of(LocalText(text, text8)))
     assert f"corpus.path={text}, whose content has changed" in said

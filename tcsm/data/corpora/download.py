@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from tcsm.data.corpora.base import Normalize, Normalized, Splits, check_fractions, cut
 from tcsm.data.corpora.fetch import Opener, fetch, open_url
+from tcsm.data.corpora.folder import KINDS, OF_RECORDS
 from tcsm.data.encoding import decode
 from tcsm.errors import InputError
 
@@ -38,6 +39,12 @@ class Download(Normalized):
 
     def __post_init__(self) -> None:
         check_fractions(self.fractions)
+        if KINDS.get(Path(self.title.removesuffix(".gz")).suffix.lower()) == OF_RECORDS:
+            key = "corpus.member" if self.member else "corpus.url"
+            raise InputError(
+                f"{key}: {self.title} holds records, not prose; write their texts into a .txt "
+                "file for corpus=local, or take them from the Hub as corpus/wikitext103.yaml does"
+            )
 
     @property
     def title(self) -> str:

@@ -15,7 +15,7 @@ OF_ARCHIVES = "compressed files"
 BINARY = "binary files"
 EMPTY = "empty files"
 ODD = "paths that are neither files nor folders"
-_KINDS = {
+KINDS = {
     **dict.fromkeys((".json", ".jsonl", ".ndjson", ".csv", ".tsv"), OF_RECORDS),
     **dict.fromkeys((".parquet", ".arrow", ".feather"), OF_RECORDS),
     **dict.fromkeys((".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".tar"), OF_ARCHIVES),
@@ -72,8 +72,8 @@ def kind_of(file: Path) -> str | None:
         if not stat.S_ISREG(found.st_mode):
             return ODD
         suffix = file.suffix.lower()
-        if suffix in _KINDS:
-            return _KINDS[suffix]
+        if suffix in KINDS:
+            return KINDS[suffix]
         if not found.st_size:
             return EMPTY
         if suffix == ".txt":

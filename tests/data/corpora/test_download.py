@@ -87,3 +87,16 @@ def test_other_file_than_agreed_is_refused(serve, tmp_path):
 def test_bad_fractions_are_refused(tmp_path):
     with pytest.raises(InputError, match="fractions"):
         Download("https://a/b", "0", tmp_path, verbatim, fractions=(1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "member", "key"),
+    [
+        ("a.jsonl", None, "corpus.url: a.jsonl"),
+        ("a.CSV.gz", None, "corpus.url: a.CSV.gz"),
+        ("a.zip", "rows.parquet", "corpus.member: rows.parquet"),
+    ],
+)
+def test_records_are_no_prose(tmp_path, name, member, key):
+    with pytest.raises(InputError, match=f"{key} holds records"):
+        Download(f"https://example.org/{name}", "0", tmp_path, verbatim, member)
