@@ -79,7 +79,8 @@ def there(house: House, work: Work) -> list[bool]:
 
 def assert_told(done: Done, house: House, reason: str) -> None:
     assert (done.code, len(done.err)) == (2, 1), done
-    assert done.err[0].startswith(f"tcsm: error: {house.root}/")
+    assert done.err[0].startswith("tcsm: error: ")
+    assert f" {house.root}/" in done.err[0]
     assert reason in done.err[0]
 
 
