@@ -14,7 +14,9 @@ GOOD = [{"text": f"Review {n} of A film", "label": n % 2, "stars": 3} for n in r
 
 def write(path, lines):
     text = "".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines)
-    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    path.write_bytes(
+        gzip.compress(text.encode(), mtime=0) if path.suffix == ".gz" else text.encode()
+    )
     return path
 
 
