@@ -171,7 +171,7 @@ def test_weights_of_another_architecture(house, run, stage):
     ("overrides", "said"),
     [
         (["judge=nowhere"], ["judge: nowhere/config.yaml does not exist", "judge=null"]),
-        (["judge=3"], ["judge must be a text or null, found 3"]),
+        (["judge=3"], ["judge: 3/config.yaml does not exist", "judge=null"]),
         (["judge={run}"], ["judge: ", "must be an autoregressive run"]),
         (["sampling.count=0"], ["sampling.count must be a whole number of 1 or more, found 0"]),
         (["sampling.count=abc"], ["sampling.count must be", "found 'abc'"]),
