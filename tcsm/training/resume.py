@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tcsm.errors import InputError
 from tcsm.training import checkpoint
-from tcsm.training.aside import PREFIX, keep, set_aside, take_back
+from tcsm.training.aside import PREFIX, aside, keep, set_aside, take_back
 from tcsm.training.checkpoint import Meta
 from tcsm.training.identity import Identity, OtherRunError, Value
 from tcsm.training.state import TrainState
@@ -121,7 +121,7 @@ class Resumable:
         Raises:
             OtherRunError: it differs in more than rounding and schedule, or has no step to go.
         """
-        if self._fits(meta, state.recipe.steps):
+        if self._fits(meta, state.recipe.steps) and not self._is_second(meta):
             return
         others = values_of(meta)
         keys = self.run.differing(others)
@@ -180,11 +180,12 @@ class Resumable:
         return words
 
     def spare(self, steps: int) -> Path | None:
-        """A folder of a state that was set aside and may be taken up, the last one if several."""
+        """A folder of a state that was set aside and may be taken up: its own, else the last."""
         states = self.folder.glob(f"{PREFIX}*/{self.path.name}")
         facts = {state.parent: checkpoint.facts(state) for state in states}
         fitting = [place for place, meta in facts.items() if self._fits(meta, steps)]
-        return max(fitting, key=lambda place: int(facts[place]["step"]), default=None)
+        own = aside(self.folder, self.run.digest)
+        return max(fitting, key=lambda it: (it == own, int(facts[it]["step"])), default=None)
 
     def _fits(self, meta: Meta, steps: int) -> bool:
         """Whether a run of so many steps may go on from a saved one."""
@@ -192,6 +193,11 @@ class Resumable:
             return False
         keys = self.run.differing(values_of(meta))
         return not keys or (self.run.may_go_on(keys) and int(meta["step"]) < steps)
+
+    def _is_second(self, meta: Meta) -> bool:
+        """Whether a saved run differs from this one, whose very own state was set aside."""
+        own = aside(self.folder, self.run.digest) / self.path.name
+        return own.exists() and bool(self.run.differing(values_of(meta)))
 
     def _files(self, folder: Path) -> list[str]:
         """What makes a state: its own file comes last."""

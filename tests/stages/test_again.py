@@ -219,3 +219,15 @@ def test_other_text_is_another_run(own_house: House) -> None:
     said = train(own_house).err
     assert "(corpus has other contents" in said[0]
     assert "set aside in" in said[0]
+
+
+@pytest.mark.parametrize("other", ["trainer.steps=2", "trainer.learning_rate=0.001"])
+def test_a_stopped_run_is_taken_up_after_another_command(own_house: House, other: str) -> None:
+    """Its own state, even if it could also go on from that of the other command."""
+    with stopped(after=3):
+        train(own_house, MORE)
+    assert train(own_house, other).code == 0
+    assert train(own_house, MORE).err[-1].endswith("training goes on after step 3")
+    assert train(own_house, MORE, name="whole").code == 0
+    first, second = (own_house.root / name / "weights.safetensors" for name in ("run", "whole"))
+    assert first.read_bytes() == second.read_bytes()
