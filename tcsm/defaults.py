@@ -19,6 +19,8 @@ from tcsm import config
 from tcsm.errors import InputError
 from tcsm.outcomes import FILES, LATER
 from tcsm.parts import require_read
+from tcsm.reporting.records import weights_of
+from tcsm.trained import REFERENCE, Trained
 
 # What the weights of a run were trained on.
 FIXED = ("experiment", "axes", "seed", "corpus", "tokenizer", "model", "reference")
@@ -82,12 +84,19 @@ class Comparison:
         for key in keys:
             own, new, old = (_plain(cfg, key) for cfg in (self.run, merged, before))
             changed = new != old or any(_touches(line, key) for line in self.overrides)
-            fixed = self.whole and key in FIXED
+            fixed = self.whole and key in FIXED and not self._is_moved(key, new)
             if changed and fixed:
                 self._require_same(key, own, new, old)
             if fixed or not changed:
                 OmegaConf.update(merged, key, own, merge=False, force_add=True)
         return merged
+
+    def _is_moved(self, key: str, new: object) -> bool:
+        """Whether a folder holds the reference that the run was trained beside, by its weights."""
+        if key != "reference" or not isinstance(new, str):
+            return False
+        known = Trained(Path(self.folder)).record.get(REFERENCE)
+        return known is not None and known == weights_of(Path(new))
 
     def _require_same(self, key: str, own: object, new: object, old: object) -> None:
         ours, theirs, before = (dict(_leaves(node, key)) for node in (new, own, old))

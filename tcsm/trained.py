@@ -16,6 +16,8 @@ from tcsm.errors import InputError
 from tcsm.outcomes import FILES, LATER
 from tcsm.reporting.records import Record, read_json, weights_of
 
+REFERENCE = "reference_sha256"  # in a record: of the weights of the run that the key names
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -68,6 +70,23 @@ class Trained:
                     "of that text by data.root, or train again"
                 )
         return {split: found[split] for split in splits if split in found}
+
+    def require_reference(self, folder: str) -> None:
+        """Hold a reference's weights against those that the run was trained beside.
+
+        Args:
+            folder: of the reference.
+
+        Raises:
+            InputError: they are others.
+        """
+        known, found = self.record.get(REFERENCE), weights_of(Path(folder))
+        if known is not None and found != known:
+            raise InputError(
+                f"reference: {folder} has weights {str(found)[:12]}, but {self.folder} was "
+                f"trained beside {known[:12]}; name the folder of those by reference=FOLDER, or "
+                f"train {self.folder} again"
+            )
 
     def forget(self) -> None:
         """Remove what was said of former weights, since they are about to be replaced."""

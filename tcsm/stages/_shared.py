@@ -22,6 +22,7 @@ from tcsm.outcomes import FILES
 from tcsm.posteriors.explicit import Explicit
 from tcsm.posteriors.joint import Joint
 from tcsm.reporting.records import read_json
+from tcsm.trained import Trained
 from tcsm.training.checkpoint import load_weights
 from tcsm.training.devices import Devices
 
@@ -137,7 +138,7 @@ def load_reference(cfg: DictConfig, model: Joint | Explicit) -> None:
             f"reference: found null; model={name} needs the folder of a factorized run"
         )
     made_for = architecture(OmegaConf.create({"model": cfg.model.reference}))
-    _fill(bare(model.reference), Path(cfg.reference), made_for)
+    _fill(bare(model.reference), Path(cfg.reference), made_for, key="reference: ")
 
 
 def take_over(model: nn.Module, folder: Path) -> None:
@@ -199,7 +200,14 @@ def open_run(key: str, folder: Path) -> DictConfig:
 
 
 def load_model(cfg: DictConfig, tokenizer: Tokenizer, folder: Path, devices: Devices) -> nn.Module:
-    """The trained model of a run's folder, ready to be asked."""
+    """The trained model of a run's folder, ready to be asked.
+
+    Raises:
+        InputError: there are no such weights; those of the reference that it corrects are others
+            than when it was trained.
+    """
     model = build_model(cfg, tokenizer).to(devices.device)
+    if isinstance(model, Joint | Explicit):
+        Trained(folder).require_reference(cfg.reference)
     _fill(bare(model), folder, architecture(cfg))
     return model.eval()

@@ -27,7 +27,7 @@ from tcsm.stages._identity import contents, identity
 from tcsm.stages._keeping import counted, deliver, resume, scratch
 from tcsm.stages._shared import bare, build_model, open_split, require_tokens
 from tcsm.stages._teaching import taught
-from tcsm.trained import Trained, hashes, require_same_text
+from tcsm.trained import REFERENCE, Trained, hashes, require_same_text
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks
 from tcsm.training.launch import start, wanted
@@ -168,7 +168,9 @@ def _text(cfg: DictConfig, train: TokenFile) -> dict[str, object]:
     """
     splits, header = hashes(Path(cfg.data.root), SPLITS), train.header
     require_same_text({key: cfg[key] for key in LEARNED_FROM}, cfg.corpus, splits)
-    return {"corpus": header.corpus, "data_sha256": header.sha256, "splits_sha256": splits}
+    beside = {} if cfg.reference is None else {REFERENCE: Trained(Path(cfg.reference)).weights}
+    text = {"corpus": header.corpus, "data_sha256": header.sha256, "splits_sha256": splits}
+    return {**text, **beside}
 
 
 def _model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:

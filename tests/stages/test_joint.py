@@ -1,6 +1,7 @@
 """A joint model from the command line: trained on a run's reference, evaluated, sampled."""
 
 import json
+import shutil
 
 import pytest
 
@@ -81,3 +82,25 @@ def test_a_factorized_model_is_warned_of_larger_blocks(house):
     for name in ("neighborhood/hamming_k", "neighborhood/edit", "objective/score_whole"):
         text = (PARAMS / f"{name}.yaml").read_text("utf-8")
         assert "leaves the marginals (2.5)" in " ".join(text.replace("#", "").split())
+
+
+def test_a_reference_is_known_by_its_weights(own_house, trained):
+    """Wherever it lies; another one in its place would be another model without a word."""
+    first, kept, given = (own_house.root / name for name in ("first", "kept", "given"))
+    shutil.copytree(trained("kjv/mdlm"), given)
+    folder = own_house.good("train", *JOINT, f"reference={given}", name="joint")
+    own_house.good("evaluate", name="joint")
+    before = (folder / "evaluate.json").read_bytes()
+    given.rename(kept)
+    shutil.copytree(trained("kjv/distribution"), given)
+    for stage in ("evaluate", "sample"):
+        done = own_house.run(stage, name="joint")
+        assert (done.code, len(done.err)) == (2, 1)
+        assert f"reference: {given}" in done.err[0]
+        assert "reference=FOLDER" in done.err[0]
+    assert (folder / "evaluate.json").read_bytes() == before
+    own_house.good("evaluate", f"reference={kept}", name="joint")
+    assert (folder / "evaluate.json").read_bytes() == before
+    done = own_house.run("evaluate", f"reference={first}", name="joint")
+    assert done.code == 2
+    assert f"reference: {folder} was trained with {given}, found {first}" in done.err[0]
