@@ -79,6 +79,8 @@ class Comparison:
         keys = [key for key in reads if key in TEXT or (self.whole and key not in PLACES)]
         keys = [key for key in keys if _plain(self.run, key) is not ABSENT]
         merged = before = _cut(asked, reads)
+        text = _leaves(_plain(merged, "corpus"), "corpus")
+        moved = {leaf: place for leaf, place in text if self._moves(leaf)}
         if kept(self.overrides):
             before = _cut(config.compose(_known(self.run, (), self.whole)), keys)
         for key in keys:
@@ -89,6 +91,8 @@ class Comparison:
                 self._require_same(key, own, new, old)
             if fixed or not changed:
                 OmegaConf.update(merged, key, own, merge=False, force_add=True)
+        for leaf, place in moved.items():
+            OmegaConf.update(merged, leaf, place)
         return merged
 
     def _is_moved(self, key: str, new: object) -> bool:
@@ -103,7 +107,7 @@ class Comparison:
         for leaf in sorted(ours.keys() | theirs.keys()):
             value, known = ours.get(leaf, ABSENT), theirs.get(leaf, ABSENT)
             meant = value != before.get(leaf, ABSENT) or self._sets(leaf)
-            if meant and not _same(value, known):
+            if meant and not _same(value, known) and not self._moves(leaf):
                 raise InputError(
                     f"{leaf}: {self.folder} was trained with {_shown(known)}, found "
                     f"{_shown(value)}; leave out {self._cause(leaf, value)}, or train such a run "
@@ -113,6 +117,10 @@ class Comparison:
     def _sets(self, leaf: str) -> bool:
         """Whether an override names a leaf or what it is in."""
         return any(_touches(line, leaf) for line in self.overrides)
+
+    def _moves(self, leaf: str) -> bool:
+        """Whether an override says where the text lies by now; its tokens are compared instead."""
+        return leaf.endswith("corpus.path") and any(_key(line) == leaf for line in self.overrides)
 
     def _cause(self, leaf: str, value: object) -> str:
         """The override that sets a leaf, by its name or through another key."""

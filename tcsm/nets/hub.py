@@ -20,6 +20,8 @@ from tcsm.errors import InputError
 from tcsm.nets.base import Net
 from tcsm.nets.probe import check_sight
 
+_HEADLESS = re.compile(r"(?<!Head)(?<!Heads)Model$|Classification$|Answering$|Choice$|Prediction$")
+
 
 class Hub(Net):
     """A model with a language-modeling head, seen as a network of ours.
@@ -103,7 +105,7 @@ def _require_head(config: Any, name: str) -> None:  # noqa: ANN401
     Its files may hold all weights all the same, where the head is that of the embedding.
     """
     saved = (getattr(config, "architectures", None) or [""])[0]
-    if re.search(r"(?<!LMHead)Model$|Classification$|Answering$|Choice$|Prediction$", saved):
+    if _HEADLESS.search(saved):
         raise InputError(
             f"net.name: {name} is of a {saved}, as its config.json says, which has no head for "
             "tokens; take a checkpoint that was saved with one"
@@ -226,7 +228,7 @@ class Pretrained(Hub):
         kind = "AutoModelForCausalLM" if causal else "AutoModelForMaskedLM"
         lm = huggingface.model(kind, "net", name, revision, dtype)
         clean = range(vocabulary) if tokens is None else tokens
-        super().__init__(lm, [*clean, extra], vocabulary, causal, (before, after))
-        _require_head(lm.config, name)
         with huggingface.one_line(f"net.name: {name} cannot be asked"), huggingface.quiet():
+            super().__init__(lm, [*clean, extra], vocabulary, causal, (before, after))
+            _require_head(lm.config, name)
             check_sight(self, name)

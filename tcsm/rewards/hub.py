@@ -99,7 +99,10 @@ class HubClassifier(Reward):
 
         tokenizer = huggingface.from_pretrained(AutoTokenizer, place, self.name, self.revision)
         with huggingface.one_line(place):
-            if not tokenizer("a b")["input_ids"]:
+            # without its files the library makes one that knows nothing but control tokens
+            control = {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}
+            words = tokenizer.get_vocab().keys() - control
+            if len(words) < 2 or not tokenizer("a b")["input_ids"]:  # "▁" alone is none
                 raise InputError(f"{place}: it is empty; are its files all there?")
         return tokenizer
 

@@ -18,6 +18,7 @@ from tcsm.process.sources import Mask
 from tcsm.stages._answers import Answers, make_room
 from tcsm.stages._shared import bare, build_model, load_model, open_run
 from tcsm.teachers.ways import Together, Way
+from tcsm.trained import Trained, hashes
 from tcsm.training.checkpoint import digest
 from tcsm.training.devices import Devices
 from tcsm.training.state import named
@@ -69,8 +70,10 @@ def _same_corpus(cfg: DictConfig) -> None:
         InputError: the reference was trained on another corpus.
     """
     run = open_run("reference", Path(cfg.reference))
-    if "corpus" not in run:
-        return
+    splits = Trained(Path(cfg.reference)).record.get("splits_sha256")
+    same = splits is not None and splits == hashes(Path(cfg.data.root), splits)
+    if same or "corpus" not in run:
+        return  # the same tokens, wherever their text lies by now
     known, wanted = (source_of(build(config.corpus)) for config in (run, cfg))
     if differs := difference(known, wanted):
         raise InputError(f"reference: {cfg.reference} was trained on {differs}")

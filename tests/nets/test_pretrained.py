@@ -246,3 +246,23 @@ def test_nothing_is_drawn(saved):
     before = torch.get_rng_state()
     opened(saved("bert"), "bert")
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_head_beside_that_for_tokens_does_not_matter(tmp_path):
+    import transformers
+
+    model = transformers.GPT2DoubleHeadsModel(make("gpt2").config).eval()
+    model.save_pretrained(tmp_path)
+    x = torch.arange(6)[None] % V
+    raw = model.transformer(input_ids=torch.tensor(TOKENS)[x]).last_hidden_state
+    assert_close(logits(opened(tmp_path, "gpt2"), x), model.lm_head(raw)[..., TOKENS])
+
+
+def test_a_model_without_a_table_of_embeddings_is_refused_in_one_line(tmp_path):
+    import transformers
+
+    size = {"d_model": 8, "num_latents": 2, "d_latents": 8, "num_self_attends_per_block": 1}
+    size |= {"num_self_attention_heads": 2, "num_cross_attention_heads": 2}
+    config = transformers.PerceiverConfig(vocab_size=64, max_position_embeddings=32, **size)
+    transformers.PerceiverForMaskedLM(config).save_pretrained(tmp_path)
+    assert "cannot be asked" in refusal(tmp_path, "bert")

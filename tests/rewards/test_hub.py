@@ -282,3 +282,18 @@ def test_a_damaged_file_is_named(tmp_path, name):
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-30])
     with pytest.raises(InputError, match=rf"^reward\.name: {tmp_path}.*{name}.*$"):
         scores(HubClassifier(str(tmp_path), 0), TEXTS)
+
+
+@pytest.mark.parametrize("family", ["Bert", "Roberta", "T5"])
+def test_a_classifier_without_its_tokenizer_is_refused(tmp_path, family):
+    """The library makes a tokenizer of control tokens alone: rewards would be noise."""
+    import transformers
+
+    size = {"vocab_size": 20, "d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2}
+    size |= {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    size |= {"intermediate_size": 8, "max_position_embeddings": 12}
+    kind = getattr(transformers, f"{family}ForSequenceClassification")
+    kind(kind.config_class(**size)).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="its tokenizer cannot be loaded: it is empty") as raised:
+        HubClassifier(str(tmp_path), 1).open()
+    assert str(tmp_path) in str(raised.value)

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from tcsm.reporting.records import write_json
 from tests.checkpoints import save
 from tests.stages.house import LENGTH
 from tests.stages.test_refusals import refusal
@@ -148,9 +149,19 @@ def test_a_reference_that_is_missing(house):
 
 def test_a_reference_of_another_data_set(house, bent):
     folder = bent("/text.txt", "/another.txt")
+    record = json.loads((folder / "train.json").read_text())
+    record["splits_sha256"]["train"] = "0" * 64  # the same tokens would be of a text that moved
+    write_json(folder / "train.json", record)
     line = refusal(house, "train", *RATIO, f"reference={folder}")
     assert line.startswith(f"reference: {folder} was trained on corpus.path={house.root}/another.")
     assert line.endswith(f", wanted {house.root}/text.txt")
+
+
+def test_a_reference_whose_text_lay_elsewhere(house, bent, tmp_path):
+    folder = bent("/text.txt", "/moved.txt")
+    out = f"out={tmp_path / 'ratio'}"
+    done = house.run("train", *RATIO, f"reference={folder}", "trainer.steps=2", out)
+    assert done.code == 0, done.err
 
 
 @pytest.mark.parametrize(

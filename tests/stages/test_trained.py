@@ -106,7 +106,6 @@ def test_a_collection_is_in_the_tokens_of_its_reference(run, tmp_path):
     ("override", "words"),
     [
         ("corpus=kjv", ("corpus._target_", "LocalText", "Kjv")),
-        ("corpus.path=other.txt", ("corpus.path", "my.txt", "other.txt")),
         ("tokenizer=letters", ("tokenizer._target_", "Bytes", "Letters")),
         ("seed=3", ("seed", "0", "3")),
         ("experiment=kjv/mdlm", ("experiment", "kjv/ar", "kjv/mdlm")),
@@ -119,6 +118,25 @@ def test_what_contradicts_the_training_is_refused(run, override, words):
     for word in (*words, str(run), f"leave out {override}"):
         assert word in line
     assert (run / "evaluate.json").read_bytes() == before
+
+
+def test_a_run_is_evaluated_where_its_text_lies_by_now(root, run, tmp_path):
+    """A text that was moved and prepared from there; another text is refused as ever."""
+    before = record(run, "evaluate.json")
+    moved, other = tmp_path / "moved.txt", tmp_path / "other.txt"
+    shutil.copy(root / "my.txt", moved)
+    other.write_text((root / "my.txt").read_text()[::-1])
+    for path in (moved, other):
+        place = [f"corpus.path={path}", f"data.root={tmp_path / path.stem}"]
+        good("prepare", *of(root), *place)
+        if path == moved:
+            good("evaluate", f"out={run}", *place)
+            assert record(run, "evaluate.json")["splits"] == before["splits"]
+        else:
+            assert str(run) in refused("evaluate", f"out={run}", *place)
+    for path in (other, tmp_path / "none.txt"):
+        line = refused("evaluate", f"out={run}", f"corpus.path={path}")
+        assert f"made from corpus.path={root / 'my.txt'}, wanted {path}" in line
 
 
 def test_what_a_stage_decides_is_its_own_and_recorded(run):

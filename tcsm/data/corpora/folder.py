@@ -16,7 +16,7 @@ BINARY = "binary files"
 EMPTY = "empty files"
 ODD = "paths that are neither files nor folders"
 KINDS = {
-    **dict.fromkeys((".json", ".jsonl", ".ndjson", ".csv", ".tsv"), OF_RECORDS),
+    **dict.fromkeys((".json", ".jsonl", ".ndjson", ".ipynb", ".csv", ".tsv"), OF_RECORDS),
     **dict.fromkeys((".parquet", ".arrow", ".feather"), OF_RECORDS),
     **dict.fromkeys((".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".tar"), OF_ARCHIVES),
 }

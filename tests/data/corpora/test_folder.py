@@ -68,6 +68,7 @@ def test_hidden_folders_are_left_out_wherever_they_lie(tmp_path):
     ("name", "content", "kind"),
     [
         ("a.jsonl", b'{"text": "a"}\n', folder.OF_RECORDS),
+        ("a.ipynb", b'{"cells": []}', folder.OF_RECORDS),
         ("a.json", b"[]", folder.OF_RECORDS),
         ("a.CSV", b"a,b\n", folder.OF_RECORDS),
         ("a.tsv", b"a\tb\n", folder.OF_RECORDS),
