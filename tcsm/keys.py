@@ -13,7 +13,7 @@ from tcsm.signatures import near, takes
 
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 HOME = re.compile(r"~[\w.-]*(/.*)?", re.DOTALL)
-TYPED = ("sampling.template",)  # texts that are no paths
+TYPED = ("sampling.template", "overrides")  # texts that are no paths
 
 
 def unknown_key(key: str, cfg: DictConfig) -> str:

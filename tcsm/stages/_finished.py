@@ -13,7 +13,7 @@ from tcsm.outcomes import FILES
 from tcsm.reporting.records import Record, read_json
 from tcsm.stages._identity import identity
 from tcsm.training import checkpoint
-from tcsm.training.aside import aside, set_aside, take_back
+from tcsm.training.aside import aside, keep, set_aside, take_back
 from tcsm.training.identity import Identity, Value
 from tcsm.training.resume import JOURNALS, STEPS, Resumable
 from tcsm.training.state import TrainState
@@ -87,16 +87,28 @@ class Finished:
             )
 
     def clear(self) -> None:
-        """Set aside what another training left, and take back what this one once left."""
+        """Keep what another training left in a folder aside, and take back what this one left so.
+
+        The other's weights stay where they are until those of this training replace them: it may
+        start from them, and go on after it was stopped.
+        """
+        own = aside(self.folder, self.run.digest)
+        back = (own / RECORD).exists()
         former = self.former()
         keys = self.run.differing(former.values) if former else ()
         if self.exists and (keys or former is None):
-            words = self.run.words(former.values, keys) if former else f"damaged {RECORD}"
-            place = set_aside(self.folder, ALL, former.digest if former else "damaged")
-            _say(f"{self.folder}: its finished training is another one ({words}); now in {place}")
-        former_own = aside(self.folder, self.run.digest)
-        if (former_own / RECORD).exists():
-            take_back(self.folder, ALL, former_own)
+            label = former.digest if former else "damaged"
+            known = (aside(self.folder, label) / RECORD).exists()
+            if back or not former:
+                set_aside(self.folder, ALL, label)
+            elif not known:  # else it was kept before this training was stopped
+                keep(self.folder, ALL, label)
+            if not known:
+                words = self.run.words(former.values, keys) if former else f"damaged {RECORD}"
+                place = aside(self.folder, label)
+                _say(f"{self.folder}: its training is another one ({words}); kept in {place}")
+        if back:
+            take_back(self.folder, ALL, own)
 
 
 def settled(

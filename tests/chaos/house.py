@@ -33,7 +33,7 @@ SHOWN = ("Headline", "Learning", "Samples", "Budget", "Provenance")
 TEMPORARY = ("*.tmp", "*.part", "*.partial", "*.lock", "unfinished", "state.safetensors")
 # What `make report` runs, at the scale of the tests.
 COMMAND = ("--workflow-profile", "workflow/profiles/default", "--config", "scale=tiny")
-APART = {"logs", "benchmarks"}  # what depends on the machine, with telemetry
+APART = {"logs", "benchmarks", "contents"}  # what depends on the machine, with telemetry
 
 
 @dataclass(frozen=True)

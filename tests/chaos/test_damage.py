@@ -42,7 +42,8 @@ def weights(path: Path) -> object:
 
 def buffer(path: Path) -> object:
     found = read_buffer(path.parent, Letters())
-    return [getattr(found, field.name).tolist() for field in fields(found)]
+    values = (getattr(found, field.name) for field in fields(found))
+    return [None if value is None else value.tolist() for value in values]
 
 
 def run(path: Path) -> object:

@@ -55,7 +55,7 @@ def test_a_function_of_another_shape_is_told():
             r"my_rewards:consonants cannot be imported \(AttributeError: .*'consonants'",
         ),
         ("my_rewards:constant", "my_rewards:constant is not callable: <my_rewards.Judges"),
-        ("broken:f", r"broken:f cannot be imported \(RuntimeError: not today\)"),
+        ("broken:f", r"broken:f cannot be imported \(RuntimeError: not today, .*broken.py:1\)"),
         (":f", "found :f; it must start with 'tcsm.'"),
     ],
 )
