@@ -5,7 +5,8 @@ there yet is no error, the report says which stage would make it.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tcsm.errors import InputError
 from tcsm.outcomes import FILES
 from tcsm.reporting.records import Record, read_json, read_lines, require, weights_of
 
+# What the seeds of an experiment share.
+ALIKE = ("data", "corpus", "tokenizer", "model", "objective", "bound", "trainer", "feed")
 OTHERS = ("exact", "targets", "reward", "collect", "pair", "tilt", "grade")
 KEYS: dict[str, tuple[str, ...]] = {
     "config": ("experiment", "seed"),
@@ -122,7 +125,34 @@ def read_runs(folders: Iterable[Path]) -> list[Run]:
                 f"from {seen[owner]}; a report takes each once, leave one out of runs"
             )
         seen[owner] = run.folder
+    for line in _unlike(runs):
+        print(f"tcsm: report: {line}", file=sys.stderr)
     return runs
+
+
+def _unlike(runs: Iterable[Run]) -> Iterator[str]:
+    """A line for every run that was not trained as the first seed of its experiment was."""
+    first: dict[str, Run] = {}
+    for run in runs:
+        other = first.setdefault(run.experiment, run)
+        own, known = (dict(_deciding(each.config)) for each in (run, other))
+        keys = [key for key in sorted(own.keys() | known.keys()) if own.get(key) != known.get(key)]
+        if keys:
+            more = f" and {len(keys) - 1} more" if keys[1:] else ""
+            yield (
+                f"{run.folder} and {other.folder} differ in {keys[0]} ({own.get(keys[0])} and "
+                f"{known.get(keys[0])}){more}, yet both count as seeds of {run.experiment}"
+            )
+
+
+def _deciding(config: Record, key: str = "") -> Iterator[tuple[str, object]]:
+    """Every value of a configuration that makes seeds of an experiment comparable."""
+    for name, value in config.items():
+        inner = f"{key}.{name}".lstrip(".")
+        if isinstance(value, dict) and (key or name in ALIKE):
+            yield from _deciding(value, inner)
+        elif key and name not in ("root", "log_every", "checkpoint_every"):
+            yield inner, value
 
 
 def _frame(path: Path, keys: tuple[str, ...]) -> pd.DataFrame:

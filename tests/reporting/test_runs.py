@@ -118,3 +118,23 @@ def test_a_run_counts_once_whatever_leads_to_it(folders, tmp_path, way):
     again = way.format(run=folders[0], name=folders[0].name, link=tmp_path / "link")
     with pytest.raises(InputError, match=r"kjv/distribution with seed 0 was already read"):
         read_runs([folders[0], Path(again)])
+
+
+def test_seeds_that_were_not_trained_alike_are_named(folders, capsys):
+    read_runs(folders)
+    assert capsys.readouterr().err == ""
+    config = yaml.safe_load((folders[1] / "config.yaml").read_text())
+    names = {"experiment": "kjv/distribution", "seed": 7}
+    for key, value, words in (
+        ("learning_rate", 0.5, ["trainer.learning_rate", "0.5"]),
+        ("log_every", 3, []),
+    ):
+        own = folders[0].with_name(key)
+        own.mkdir()
+        trained = {**config, **names, "trainer": {**config.get("trainer", {}), key: value}}
+        (own / "config.yaml").write_text(yaml.safe_dump(trained))
+        read_runs([folders[0], own])
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == bool(words)
+        for word in (*words, *(map(str, (own, folders[0])) if words else ())):
+            assert word in said[0]
