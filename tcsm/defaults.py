@@ -119,8 +119,12 @@ class Comparison:
         return any(_touches(line, leaf) for line in self.overrides)
 
     def _moves(self, leaf: str) -> bool:
-        """Whether an override says where the text lies by now; its tokens are compared instead."""
-        return leaf.endswith("corpus.path") and any(_key(line) == leaf for line in self.overrides)
+        """Whether an override says where the text lies by now; its tokens are compared instead.
+
+        What the run was trained beside stands in its record; without one nothing can be compared.
+        """
+        named = leaf.endswith("corpus.path") and any(_key(line) == leaf for line in self.overrides)
+        return named and Path(self.folder, FILES["train"]).is_file()
 
     def _cause(self, leaf: str, value: object) -> str:
         """The override that sets a leaf, by its name or through another key."""

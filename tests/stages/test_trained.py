@@ -137,6 +137,8 @@ def test_a_run_is_evaluated_where_its_text_lies_by_now(root, run, tmp_path):
     for path in (other, tmp_path / "none.txt"):
         line = refused("evaluate", f"out={run}", f"corpus.path={path}")
         assert f"made from corpus.path={root / 'my.txt'}, wanted {path}" in line
+    (run / "train.json").unlink()
+    assert "was trained with" in refused("evaluate", f"out={run}", *place)
 
 
 def test_what_a_stage_decides_is_its_own_and_recorded(run):
