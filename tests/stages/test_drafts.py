@@ -63,7 +63,8 @@ def told(house, stage, *overrides, name):
 @pytest.mark.usefixtures("rewarded")
 def test_a_judge_that_fails_costs_no_drawing(house, trained, monkeypatch, stage, given, judges):
     """The same command takes the draws up, and ends as if nothing had failed."""
-    run, ar, name = trained(MODEL), trained("kjv/ar"), MODEL if stage == "sample" else "drafted"
+    run, ar = trained(MODEL), trained("kjv/ar")
+    name = MODEL if stage == "sample" else f"drafted-{stage}"
     given = [key.format(run=run, ar=ar) for key in given]
     whole = house.files(str(house.good(stage, *given, name=name)))
     draft = house.root / name / f"drawn-{stage}.safetensors"
