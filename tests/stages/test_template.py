@@ -82,4 +82,4 @@ def test_an_autoregressive_model_refuses_to_fill_in(house, trained):
 def test_a_template_is_a_text(house):
     done = house.run("sample", "sampling.template=3")
     assert done.code == 2
-    assert "sampling.template must be a text or null, found 3" in done.err[-1]
+    assert "sampling.template, in '3': the tokenizer 'letters' has no symbol" in done.err[-1]
