@@ -55,8 +55,11 @@ def build(folder: Path) -> House:
     """A toy house that has run nothing."""
     shutil.copytree(Path(__file__).parent / "toy", folder)
     for module in Sources(TOP).closure(["tcsm.__main__", "tcsm.outcomes", "tcsm.whole"]):
-        name = module.removeprefix("tcsm").lstrip(".") or "__init__"
-        shutil.copy(TOP / "tcsm" / f"{name}.py", folder / "tcsm")
+        place = Path(module.replace(".", "/"))
+        package = (TOP / place / "__init__.py").exists()
+        file = place / "__init__.py" if package else place.with_suffix(".py")
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(TOP / file, folder / file)
     shutil.copy(TOP / "Snakefile", folder)
     shutil.copytree(TOP / "workflow", folder / "workflow")
     return House(folder)

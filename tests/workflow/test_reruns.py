@@ -58,7 +58,7 @@ def test_comments_and_times_rerun_nothing(house: House) -> None:
         ("tcsm/objectives/score.py", "self.weight * steps", "self.weight + steps", ALL_OF_ONE),
         ("tcsm/evaluation/bound.py", "1 / draws", "2 / draws", {"evaluate": 2, "report": 1}),
         ("tcsm/reporting/page.py", "<br>", "<hr>", {"report": 1}),
-        ("tcsm/reporting/records.py", 'f"{cfg}"', 'f"{cfg} "', {"report": 1}),
+        ("tcsm/reporting/notes.py", 'f"{cfg}"', 'f"{cfg} "', {"report": 1}),
     ],
 )
 def test_an_edit_reruns_what_it_touches(

@@ -1,7 +1,7 @@
 """A buffer is filled."""
 
 from tcsm import config
-from tcsm.reporting import records
+from tcsm.reporting import notes
 
 READS = ("experiment", "seed", "out", "reference")
 
@@ -13,4 +13,4 @@ def main(cfg, out):
     for name in ("config.yaml", "sequences.tok", "rewards.safetensors"):
         (out / name).write_text(config.resolve(cfg))
     for name in ("collect.json", "collect.telemetry.json"):
-        records.write(out / name, cfg)
+        notes.write(out / name, cfg)

@@ -1,7 +1,7 @@
 """A number is read."""
 
 from tcsm.evaluation import bound
-from tcsm.reporting import records
+from tcsm.reporting import notes
 
 READS = ("experiment", "seed", "out", "data", "evaluation")
 
@@ -10,4 +10,4 @@ def main(cfg, out):
     """Write it down."""
     bound.value(cfg.evaluation.draws)
     for name in ("evaluate.json", "evaluate.telemetry.json"):
-        records.write(out / name, cfg)
+        notes.write(out / name, cfg)

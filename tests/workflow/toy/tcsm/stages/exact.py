@@ -1,7 +1,7 @@
 """A world is enumerated."""
 
 from tcsm import config
-from tcsm.reporting import records
+from tcsm.reporting import notes
 
 READS = ("experiment", "seed", "out", "objective", "trainer", "axes")
 
@@ -14,4 +14,4 @@ def main(cfg, out):
     for name in ("config.yaml", "metrics.jsonl", "weights.safetensors"):
         (out / name).write_text(config.resolve(cfg))
     for name in ("exact.json", "exact.telemetry.json"):
-        records.write(out / name, cfg)
+        notes.write(out / name, cfg)

@@ -1,6 +1,6 @@
 """Samples are graded."""
 
-from tcsm.reporting import records
+from tcsm.reporting import notes
 
 READS = ("experiment", "seed", "out")
 
@@ -9,4 +9,4 @@ def main(cfg, out):
     """Write it down."""
     print(f"grading {cfg.experiment} seed {cfg.seed}")
     for name in ("grade.json", "grade.telemetry.json"):
-        records.write(out / name, cfg)
+        notes.write(out / name, cfg)

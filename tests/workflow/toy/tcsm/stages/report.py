@@ -1,6 +1,6 @@
 """A page is made."""
 
-from tcsm.reporting import page, records
+from tcsm.reporting import page, notes
 
 READS = ("out", "runs")
 
@@ -10,4 +10,4 @@ def main(cfg, out):
     for folder in ("figures", "tables"):
         (out / folder).mkdir(parents=True)
     page.write(out / "index.html", cfg.runs)
-    records.write(out / "metrics.json", cfg)
+    notes.write(out / "metrics.json", cfg)

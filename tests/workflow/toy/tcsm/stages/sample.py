@@ -1,6 +1,6 @@
 """Text is drawn."""
 
-from tcsm.reporting import records
+from tcsm.reporting import notes
 
 READS = ("experiment", "seed", "out", "judge", "sampling")
 
@@ -8,4 +8,4 @@ READS = ("experiment", "seed", "out", "judge", "sampling")
 def main(cfg, out):
     """Write it down."""
     for name in ("samples.json", "sample.telemetry.json"):
-        records.write(out / name, cfg)
+        notes.write(out / name, cfg)

@@ -1,7 +1,7 @@
 """A number is learned."""
 
 from tcsm import config
-from tcsm.reporting import records
+from tcsm.reporting import notes
 
 READS: tuple[str, ...] = (
     "experiment",
@@ -26,4 +26,4 @@ def main(cfg, out):
     for name in ("weights.safetensors", "metrics.jsonl", "telemetry.jsonl"):
         (out / name).write_text(f"{objective.value(cfg.trainer.steps)}")
     for name in ("train.json", "train.telemetry.json"):
-        records.write(out / name, cfg)
+        notes.write(out / name, cfg)

@@ -1,6 +1,6 @@
-"""Records."""
+"""Notes."""
 
 
 def write(path, cfg):
-    """One record."""
+    """One note."""
     path.write_text(f"{cfg}")
