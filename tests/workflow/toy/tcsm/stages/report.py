@@ -1,6 +1,6 @@
 """A page is made."""
 
-from tcsm.reporting import page, notes
+from tcsm.reporting import notes, page
 
 READS = ("out", "runs")
 
