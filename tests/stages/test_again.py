@@ -78,7 +78,7 @@ def test_a_finished_run_goes_on_to_more_steps(own_house: House) -> None:
     before = content(run)
     said = train(own_house, MORE).err
     assert len(said) == 2
-    assert f"{run}: its finished training is another one (trainer.steps was 4, now 8)" in said[0]
+    assert f"{run}: its training is another one (trainer.steps was 4, now 8)" in said[0]
     assert (
         "goes on after step 4 with its weights, optimizer and averages: trainer.steps" in said[1]
     )
