@@ -10,18 +10,22 @@ from pathlib import Path
 
 NO_GROUP = "local"  # Snakemake says so
 
-# Snakemake's interpreter runs the jobs. It is no parameter of a rule: another path to the same
-# environment reruns nothing.
-os.environ["TCSM_PYTHON"] = sys.executable
-
-# Jobs start in the work directory, which `snakemake -s .../Snakefile -d` may put anywhere.
 TOP = str(Path(__file__).resolve().parents[1])
-PATHS = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-os.environ["PYTHONPATH"] = os.pathsep.join([*filter(None, PATHS), *{TOP} - {*PATHS}])
 
-# A scheduler warns every process of a job that its time runs out, and Snakemake would die of it.
-# Ignored here it is ignored in all that a job starts; a training takes note of it by itself.
-signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+def set_environment() -> None:
+    """Set what all jobs of this process inherit: interpreter, module path, a signal to ignore."""
+    # Snakemake's interpreter runs the jobs. It is no parameter of a rule: another path to the same
+    # environment reruns nothing.
+    os.environ["TCSM_PYTHON"] = sys.executable
+    # Jobs start in the work directory, which `snakemake -s .../Snakefile -d` may put anywhere.
+    # First, as for Snakemake itself: the code that was planned runs, whatever else is installed.
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    others = [path for path in paths if path and path != TOP]
+    os.environ["PYTHONPATH"] = os.pathsep.join([TOP, *others])
+    # A scheduler warns every process of a job that its time runs out, and Snakemake would die of
+    # it. Ignored here it is ignored in all that a job starts; a training notices it by itself.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def know_the_group(arguments: Sequence[str]) -> None:

@@ -28,7 +28,8 @@ class House:
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=self.folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            # as on the machine of a user who also has another copy of the package on the path
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TOP)},
             capture_output=True,
             text=True,
             check=False,

@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tcsm import config
 from tests.held import PATIENCE
-from workflow.launch import command, on_a_node, processes
+from workflow.launch import TOP, command, on_a_node, processes, set_environment
 
 STAGE = """
 import signal, sys, time
@@ -19,6 +20,17 @@ print("ready", flush=True)
 while True:
     time.sleep(0.1)
 """
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What Snakemake's process has set, for the time of a test."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["/elsewhere", TOP]))
+    monkeypatch.setenv("TCSM_PYTHON", "")
+    handler = signal.getsignal(signal.SIGUSR1)
+    set_environment()
+    yield
+    signal.signal(signal.SIGUSR1, handler)
 
 
 def start(folder: Path, stage: str) -> subprocess.Popen[str]:
@@ -69,3 +81,8 @@ def test_a_job_holds_what_its_processes_need() -> None:
     assert on_a_node(many) == 4
     assert processes(f"{many}---\n{many}") == 8
     assert processes("devices: {}\n") == 1
+
+
+def test_jobs_import_what_snakemake_imports_whatever_else_is_on_the_path() -> None:
+    assert os.environ["PYTHONPATH"].split(os.pathsep) == [TOP, "/elsewhere"]
+    assert os.environ["TCSM_PYTHON"] == sys.executable

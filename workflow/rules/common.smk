@@ -9,9 +9,10 @@ from snakemake.exceptions import WorkflowError
 from tcsm.errors import InputError
 from workflow.checks import Checks
 from workflow.files import BATCHED, CONFIG, Files, own
-from workflow.launch import command, know_the_group, on_a_node, processes
+from workflow.launch import command, know_the_group, on_a_node, processes, set_environment
 from workflow.runs import EXPERIMENT, NAME, Runs
 
+set_environment()
 gc.set_threshold(200_000)  # the jobs of a plan are no garbage: looking for some takes a fifth of the time
 
 try:
