@@ -5,7 +5,7 @@ BIN := .venv/bin
 HERE = PATH="$$PWD/$(BIN):$$PATH"
 SCALE = $(shell sed -n 's/^scale: *\([a-z0-9_]*\) *\(\#.*\)*$$/\1/p' params.yaml)
 
-.PHONY: report test slurm chaos lint clean pull checkout check help
+.PHONY: report test quick slurm chaos lint clean pull checkout check help
 
 report: .venv/.stamp
 	$(HERE) python -m snakemake --cores all --workflow-profile workflow/profiles/default
@@ -32,6 +32,10 @@ check: .venv/.stamp
 # The proof: all tests, some twenty minutes on two cores, after lint.
 test: .venv/.stamp lint
 	$(BIN)/python -m pytest -n 2 --quiet -rs
+
+# The tests to run while working, two minutes: all but those marked slow (workflow, DVC, SLURM, chaos).
+quick: .venv/.stamp
+	$(BIN)/python -m pytest -n 2 --quiet -m "not slow"
 
 # A part of the tests: through a SLURM of two nodes on this machine. Root, slurm-wlm, munge.
 slurm: .venv/.stamp
