@@ -15,7 +15,7 @@ from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
 from tcsm.scoring import KL
 from tcsm.training.devices import Devices
-from tcsm.training.optim import Ema, Recipe
+from tcsm.training.optim import Ema, OptimConfig
 from tcsm.training.state import TrainState
 
 
@@ -51,7 +51,7 @@ class Own:
         self.devices = Devices(choice="cpu", precision=precision)
         torch.set_float32_matmul_precision("medium" if precision == "medium" else "highest")
         self.objective = DistributionMatching(corruption(path), Likelihood(), KL())
-        self.state = TrainState(model, Recipe(steps=1_000_000, learning_rate=3e-4, ema=Ema()))
+        self.state = TrainState(model, OptimConfig(steps=1_000_000, learning_rate=3e-4, ema=Ema()))
         self.parameters = sum(p.numel() for p in model.parameters())
 
     def step(self, x_1: Tensor) -> float:

@@ -2,7 +2,7 @@
 
 A stage is a module of ``tcsm/stages``: ``READS`` names the keys of the configuration it reads,
 ``WRITES``, if there is one, names those of folders that it fills, ``("out",)`` without one;
-``main(cfg, out)`` does the work, ``tidy(cfg)``, if there is one, cleans up once all runs of the
+``main(cfg, out)`` does the work, ``cleanup(cfg)``, if there is one, cleans up once all runs of the
 command are through. ``launch(runs)``, if there is one, may have other processes do all of it, and
 returns their exit code. ``OF``, if there is one, names the keys that may hold the folder of a
 trained run, whose configuration is then the default. A new file there is a new command.
@@ -18,11 +18,11 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from tcsm import config, defaults, ranks, unexpected
+from tcsm import config, defaults, distributed, unexpected
+from tcsm.atomic import require_folder
 from tcsm.console import require_characters, steady
 from tcsm.errors import InputError
-from tcsm.lock import held
-from tcsm.whole import require_folder
+from tcsm.lock import file_lock
 
 USAGE = """usage: tcsm STAGE [KEY=VALUE ...]     compose the run from params/ and these overrides
        tcsm STAGE --config FILE      run each document of a YAML file ("-" is standard input)
@@ -38,7 +38,7 @@ STAGES = Path(__file__).parent / "stages"
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 2 for bad input, 130 for Ctrl-C, else 1."""
-    ranks.join()
+    distributed.attach_to_agent()
     with steady():
         return _run(list(sys.argv[1:] if argv is None else argv))
 
@@ -55,16 +55,18 @@ def _run(arguments: list[str]) -> int:
             raise
         return _refuse(error)
     except KeyboardInterrupt:
-        ranks.tell(f"tcsm: interrupted; {ranks.RESUME}")
-        return ranks.INTERRUPTED
+        distributed.report(f"tcsm: interrupted; {distributed.RESUME}")
+        return distributed.INTERRUPTED
 
 
 def _refuse(error: Exception) -> int:
     """Say in one line why the command ends; returns its exit code."""
     if isinstance(error, InputError):
-        ranks.tell(f"tcsm: error: {unexpected.words(error)}")
-        return ranks.BAD_INPUT
-    ranks.tell(f"tcsm: error: {ranks.lost(error) or unexpected.describe(error)}")
+        distributed.report(f"tcsm: error: {unexpected.words(error)}")
+        return distributed.BAD_INPUT
+    distributed.report(
+        f"tcsm: error: {distributed.lost_process(error) or unexpected.describe(error)}"
+    )
     return 1
 
 
@@ -82,7 +84,7 @@ def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa
     _require_folders(runs, getattr(stage, "WRITES", ("out",)))
     for cfg in runs if "devices" in stage.READS else ():
         importlib.import_module("tcsm.stages._room").require_room(cfg)  # imports torch
-    code: int | None = getattr(stage, "launch", ranks.require_one)(runs)
+    code: int | None = getattr(stage, "launch", distributed.require_single)(runs)
     if code is not None:
         return code
     for cfg in runs:
@@ -93,9 +95,9 @@ def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa
         except OSError as error:  # a full or forbidden disk
             reason = error.strerror or unexpected.words(error)
             raise InputError(f"{error.filename or cfg.out}: {reason}") from error
-    for cfg in runs if hasattr(stage, "tidy") else ():
+    for cfg in runs if hasattr(stage, "cleanup") else ():
         with _alone(name, cfg):
-            stage.tidy(cfg)
+            stage.cleanup(cfg)
     return 0
 
 
@@ -109,9 +111,9 @@ def _require_folders(runs: Iterable[DictConfig | ListConfig], keys: Iterable[str
 
 def _alone(name: str, cfg: DictConfig | ListConfig) -> AbstractContextManager[None]:
     """No other process is at this stage of this run; the ranks of one training are one."""
-    if ranks.rank():
+    if distributed.rank():
         return nullcontext()
-    return held(Path(OmegaConf.select(cfg, "scratch", default=cfg.out)) / f".{name}.lock")
+    return file_lock(Path(OmegaConf.select(cfg, "scratch", default=cfg.out)) / f".{name}.lock")
 
 
 def _runs(arguments: list[str], reads: Sequence[str], of: Sequence[str]) -> list[DictConfig]:

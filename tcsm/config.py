@@ -26,12 +26,13 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from tcsm import renamed
+from tcsm.allowed import last_line, packages
 from tcsm.errors import InputError
 from tcsm.keys import as_set, expand_home, expand_homes, unknown_key
 from tcsm.overrides import Overrides
 from tcsm.shipped import places, shipped
 from tcsm.signatures import check_arguments, near
-from tcsm.trust import last_line, packages
 from tcsm.unexpected import words
 from tcsm.values import check_values, require_no_password
 
@@ -135,7 +136,8 @@ def load(path: str) -> Iterator[DictConfig]:
         text = _standard_input() if path == "-" else Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{name}: cannot be read: {error}") from None
-    documents = [part for part in re.split(r"(?m)^---\s*$", text) if part.strip()]
+    parts = re.split(r"(?m)^---\s*$", renamed.current(text))
+    documents = [part for part in parts if part.strip()]
     if not documents:
         raise InputError(f"{name}: found no document; expected a YAML mapping")
     for number, part in enumerate(documents, start=1):

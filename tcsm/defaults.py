@@ -18,9 +18,9 @@ from omegaconf import DictConfig, OmegaConf
 from tcsm import config
 from tcsm.errors import InputError
 from tcsm.outcomes import FILES, LATER
-from tcsm.parts import require_read
 from tcsm.reporting.records import weights_of
 from tcsm.trained import REFERENCE, Trained
+from tcsm.unused import require_read
 
 # What the weights of a run were trained on.
 FIXED = ("experiment", "axes", "seed", "corpus", "tokenizer", "model", "reference")

@@ -14,7 +14,7 @@ from typing import TextIO
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
+def file_lock(path: Path) -> Iterator[None]:
     """Holds a lock file; waits, and says so, while another does.
 
     At the end the file is removed, and the folder if it is empty.

@@ -14,8 +14,8 @@ from typing import Any, Union, get_args, get_origin
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from tcsm.allowed import find
 from tcsm.errors import InputError
-from tcsm.trust import find
 
 GET_OBJECT = "hydra.utils.get_object"  # the one target outside the package: names a constant of it
 MODULES = re.compile(r"(\w+\.)+")

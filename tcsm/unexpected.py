@@ -2,8 +2,8 @@
 
 import os
 
+from tcsm.allowed import last_line, packages
 from tcsm.errors import InputError
-from tcsm.trust import last_line, packages
 
 DEBUG = "TCSM_DEBUG"
 COMPILERS = ("torch._inductor", "torch._dynamo", "triton")

@@ -22,8 +22,8 @@ PATIENCE = 600  # seconds; nothing that works comes near, however slow the machi
 
 
 @dataclass(frozen=True)
-class Recipe(optim.Recipe):
-    """A recipe with a gate, a folder.
+class OptimConfig(optim.OptimConfig):
+    """An optimizer's configuration with a gate, a folder.
 
     In the step that the file ``step`` there names, a process leaves a file ``PID`` and waits, once
     in its life: SIGKILL ends it; after a signal that asks for the machine, or without that file,
@@ -68,7 +68,7 @@ class Gate:
     @property
     def overrides(self) -> tuple[str, str]:
         """What lets a training know of it; ``TCSM_TARGETS=tests`` must be in its environment."""
-        return "trainer._target_=tests.held.Recipe", f"+trainer.gate={self.folder}"
+        return "trainer._target_=tests.held.OptimConfig", f"+trainer.gate={self.folder}"
 
     def close(self, step: int) -> None:
         """Have whoever comes wait in this step, the first being 0; who waits already, stays."""

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tcsm.lock import held
+from tcsm.lock import file_lock
 
 TOP = Path(__file__).parents[1]
 HOLD = """
 import sys
 from pathlib import Path
-from tcsm.lock import held
-with held(Path(sys.argv[1])):
+from tcsm.lock import file_lock
+with file_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -35,17 +35,17 @@ def start(path: Path) -> subprocess.Popen[str]:
 
 def test_the_file_is_there_while_held_and_gone_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "run" / ".train.lock"
-    with held(path):
+    with file_lock(path):
         assert path.read_text() == f"{os.getpid()}\n"
         (tmp_path / "run" / "weights").touch()
     assert [file.name for file in path.parent.iterdir()] == ["weights"]
-    with pytest.raises(KeyboardInterrupt), held(path):
+    with pytest.raises(KeyboardInterrupt), file_lock(path):
         raise KeyboardInterrupt
     assert not path.exists()
 
 
 def test_a_folder_in_which_nothing_was_made_is_not_left(tmp_path: Path) -> None:
-    with held(tmp_path / "run" / ".train.lock"):
+    with file_lock(tmp_path / "run" / ".train.lock"):
         pass
     assert not (tmp_path / "run").exists()
 
@@ -76,7 +76,7 @@ def test_a_killed_holder_blocks_nobody(tmp_path: Path) -> None:
     first.kill()
     first.communicate()
     assert path.exists()
-    with held(path):
+    with file_lock(path):
         assert path.read_text() == f"{os.getpid()}\n"
     assert not path.exists()
 
@@ -88,7 +88,7 @@ def test_a_file_system_without_locks_is_worked_on(
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("fcntl.flock", flock)
-    with held(tmp_path / ".train.lock"):
+    with file_lock(tmp_path / ".train.lock"):
         pass
     assert "cannot be locked (No locks available)" in capsys.readouterr().err
     assert list(tmp_path.parent.glob("**/.train.lock")) == []
@@ -97,7 +97,7 @@ def test_a_file_system_without_locks_is_worked_on(
 def test_work_in_a_folder_that_is_removed_on_the_way(tmp_path: Path) -> None:
     """As a training removes its scratch folder."""
     path = tmp_path / "scratch" / ".train.lock"
-    with held(path):
+    with file_lock(path):
         path.unlink()
         path.parent.rmdir()
     assert not path.parent.exists()

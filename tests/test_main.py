@@ -119,13 +119,15 @@ def test_a_stage_works_alone_and_the_ranks_of_one_training_are_one(
         seen[when] = [path.name for path in tmp_path.rglob("*.lock")]
 
     stage = SimpleNamespace(
-        READS=("out", "scratch"), main=lambda cfg, out: note("main"), tidy=lambda cfg: note("tidy")
+        READS=("out", "scratch"),
+        main=lambda cfg, out: note("main"),
+        cleanup=lambda cfg: note("cleanup"),
     )
     monkeypatch.setattr(cli, "importlib", SimpleNamespace(import_module=lambda name: stage))
     monkeypatch.setenv("RANK", rank)
     assert cli.run(["train", f"out={tmp_path}/out", f"scratch={tmp_path}/scratch"]) == 0
     note("end")
-    assert seen == {"main": locks, "tidy": locks, "end": []}
+    assert seen == {"main": locks, "cleanup": locks, "end": []}
 
 
 def test_help_names_the_stages_without_importing_them() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from tcsm import config, defaults
-from tcsm.trust import packages
+from tcsm.allowed import packages
 from tcsm.values import require_no_password
 from workflow.ablations import Arm, known_stages
 from workflow.checks import Checks

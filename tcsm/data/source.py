@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tcsm.atomic import write_atomic
 from tcsm.data.corpora.base import Corpus
 from tcsm.errors import InputError
-from tcsm.whole import write_whole
 
 CONTENT = "content"
 NOTES = Path("results/.scratch/contents")
@@ -95,7 +95,7 @@ def digest_of(files: Sequence[Path]) -> str:
     latest = max(max(found.st_mtime, found.st_ctime) for _, found in states)
     if abs(time.time() - latest) > _SETTLED:
         with suppress(InputError):  # a folder that may not be written costs a second reading
-            write_whole(note, total.hexdigest().encode())
+            write_atomic(note, total.hexdigest().encode())
     return total.hexdigest()
 
 

@@ -20,10 +20,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
+from tcsm.atomic import write_atomic
 from tcsm.reporting import wording
 from tcsm.reporting.statistics import Array, over_seeds
 from tcsm.reporting.ticks import PLAIN, logarithmic
-from tcsm.whole import write_whole
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5D4E9D", "#444444")
 STYLE: dict[Any, Any] = {
@@ -138,7 +138,7 @@ def save(figure: Figure, folder: Path, name: str) -> Path:
         for file, facts in ((path, nothing), (pdf, {"CreationDate": None})):
             drawn = io.BytesIO()  # on a full disk matplotlib fails in ways of its own
             figure.savefig(drawn, format=file.suffix[1:], metadata=facts)
-            write_whole(file, drawn.getvalue())
+            write_atomic(file, drawn.getvalue())
     return path
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
+from tcsm.atomic import write_atomic
 from tcsm.errors import InputError
 from tcsm.outcomes import FILES
 from tcsm.reporting.checksums import AGAIN, opened, sealed
-from tcsm.whole import write_whole
 
 Record = dict[str, Any]
 
@@ -61,8 +61,8 @@ class Writer:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text as `write_whole` does."""
-    write_whole(path, text.encode())
+    """Writes a text as `write_atomic` does."""
+    write_atomic(path, text.encode())
 
 
 def write_json(path: Path, record: Mapping[str, object], beside: Sequence[str] = ()) -> None:

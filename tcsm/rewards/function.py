@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from tcsm.allowed import find
 from tcsm.errors import InputError
 from tcsm.rewards.base import Reward
-from tcsm.trust import find
 
 
 @dataclass(frozen=True)

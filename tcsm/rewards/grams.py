@@ -17,8 +17,8 @@ from jaxtyping import Float64, Int64
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from tcsm.atomic import write_atomic
 from tcsm.errors import InputError
-from tcsm.whole import write_whole
 
 FORMAT = 1
 UNITS = ("word", "char")
@@ -92,7 +92,7 @@ class Logistic:
         tensors = {"weight": self.weight, "bias": np.array(self.bias)}
         facts = {"format": FORMAT, "grams": asdict(self.grams)}
         facts["sha256"] = checksum = _digest(tensors, facts)
-        write_whole(path, save(tensors, {"tcsm": json.dumps(facts, sort_keys=True)}))
+        write_atomic(path, save(tensors, {"tcsm": json.dumps(facts, sort_keys=True)}))
         return checksum
 
 

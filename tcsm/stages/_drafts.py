@@ -15,10 +15,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from tcsm.atomic import write_atomic
 from tcsm.training.checkpoint import digest
 from tcsm.training.devices import Devices
-from tcsm.training.state import named
-from tcsm.whole import write_whole
+from tcsm.training.state import named_tensors
 
 Tensors = dict[str, Tensor]
 PACKAGE = Path(__file__).parents[1]
@@ -48,7 +48,7 @@ class Draft:
             print(f"tcsm: {self.path}: drawn by an earlier command, taken up", file=sys.stderr)
             return known
         drawn = {name: tensor.cpu().contiguous() for name, tensor in draw().items()}
-        write_whole(self.path, save(drawn, {"identity": self.identity}))
+        write_atomic(self.path, save(drawn, {"identity": self.identity}))
         return drawn
 
     def _read(self) -> Tensors | None:
@@ -95,4 +95,4 @@ def _file(out: Path, stage: str) -> Path:
 
 def of_model(model: nn.Module, devices: Devices) -> str:
     """A digest of a model's weights, and of where it computes."""
-    return f"{digest(named(model))} {model} {devices.device.type} {devices.precision}"
+    return f"{digest(named_tensors(model))} {model} {devices.device.type} {devices.precision}"

@@ -16,7 +16,7 @@ from tcsm.objectives.base import Objective, Referenced
 from tcsm.posteriors.explicit import Explicit
 from tcsm.stages._shared import open_run, take_over
 from tcsm.training.checkpoint import digest
-from tcsm.training.state import named
+from tcsm.training.state import named_tensors
 
 
 def begin_at(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> None:
@@ -68,7 +68,7 @@ def feed(
 
 def weights_named(model: nn.Module, objective: Objective) -> dict[str, str]:
     """Key → digest of the weights that a run starts from, and of those that it compares with."""
-    found = {"initial": digest(named(model))}
+    found = {"initial": digest(named_tensors(model))}
     if isinstance(objective, Referenced):
-        found["reference"] = digest(named(objective.frozen()))
+        found["reference"] = digest(named_tensors(objective.frozen()))
     return found

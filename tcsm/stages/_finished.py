@@ -15,7 +15,7 @@ from tcsm.stages._identity import identity
 from tcsm.training import checkpoint
 from tcsm.training.aside import aside, keep, set_aside, take_back
 from tcsm.training.identity import Identity, Value
-from tcsm.training.resume import JOURNALS, STEPS, Resumable
+from tcsm.training.resume import JOURNALS, STEPS, CheckpointManager
 from tcsm.training.state import TrainState
 
 RECORD, TELEMETRY, WEIGHTS = FILES["train"], "train.telemetry.json", "weights.safetensors"
@@ -68,7 +68,7 @@ class Finished:
         whole = checkpoint.digest(tensors) == self.record()["weights_sha256"]
         return whole and (self.folder / TELEMETRY).exists()
 
-    def require_way(self, saved: Resumable, steps: int) -> None:
+    def require_way(self, saved: CheckpointManager, steps: int) -> None:
         """Refuse more steps for a training whose optimizer is gone.
 
         Raises:
@@ -112,31 +112,34 @@ class Finished:
 
 
 def settled(
-    cfg: DictConfig, resumable: Resumable, contents: Mapping[str, Value], state: TrainState
+    cfg: DictConfig,
+    checkpoints: CheckpointManager,
+    contents: Mapping[str, Value],
+    state: TrainState,
 ) -> bool:
     """Whether nothing is left to train; makes room for this training else.
 
     Args:
         cfg: its configuration.
-        resumable: its saved state, not yet taken up.
+        checkpoints: its saved state, not yet taken up.
         contents: digests of what it reads.
         state: as it begins.
 
     Raises:
         InputError: more steps are wanted of a training whose optimizer is gone.
     """
-    finished = Finished(Path(cfg.out), resumable.run, contents)
-    if resumable.anywhere(finished.exists and finished.complete()):
+    finished = Finished(Path(cfg.out), checkpoints.run, contents)
+    if checkpoints.anywhere(finished.exists and finished.complete()):
         done = True
     else:
-        finished.require_way(resumable, cfg.trainer.steps)
-        resumable.anywhere(False)  # all have read before one moves
-        if resumable.main:
+        finished.require_way(checkpoints, cfg.trainer.steps)
+        checkpoints.anywhere(False)  # all have read before one moves
+        if checkpoints.main:
             finished.clear()
-        done = resumable.anywhere(resumable.main and finished.exists and finished.complete())
+        done = checkpoints.anywhere(checkpoints.main and finished.exists and finished.complete())
         if done:
-            resumable.change_over(state)
-    if done and resumable.main:
+            checkpoints.change_over(state)
+    if done and checkpoints.main:
         _say(f"{cfg.out}: complete, no step is left to train; remove it to train it again")
     return done
 

@@ -53,7 +53,7 @@ class Validation:
         log_every: steps between two records.
         steps: of the whole training.
         devices: where it computes.
-        delivered: gives the network the weights that the run delivers, for the time of a point.
+        final_weights: a context in which the network has the weights that the run will save.
     """
 
     model: nn.Module
@@ -65,7 +65,7 @@ class Validation:
     log_every: int
     steps: int
     devices: Devices
-    delivered: Callable[[], AbstractContextManager[None]] = nullcontext
+    final_weights: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def __call__(self, step: int) -> dict[str, Any]:
         """Nats a token and bits, or nothing at a step without validation."""
@@ -74,7 +74,7 @@ class Validation:
         self.model.net = self.net
         ids = torch.arange(len(self.windows))
         device = self.devices.device
-        with self.devices.autocast(), torch.no_grad(), self.delivered():
+        with self.devices.autocast(), torch.no_grad(), self.final_weights():
             draws = self.bound(
                 self.model, self.windows.to(device), ids.to(device), VALIDATION_SEED, self.draws
             )

@@ -14,43 +14,47 @@ from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import NotFiniteError
 from tcsm.training.identity import Identity
-from tcsm.training.resume import JOURNALS, Resumable
+from tcsm.training.resume import JOURNALS, CheckpointManager
 from tcsm.training.shards import Shards
 from tcsm.training.state import TrainState
 
 
-def scratch(cfg: DictConfig, run: Identity, devices: Devices) -> Resumable:
+def scratch(cfg: DictConfig, run: Identity, devices: Devices) -> CheckpointManager:
     """The folder that keeps the state."""
     kept = (Path(cfg.scratch), run, devices.main, devices.any)
     if devices.spread:
         return Shards(*kept, rank=devices.rank, world=devices.world)
-    return Resumable(*kept)
+    return CheckpointManager(*kept)
 
 
-def resume(cfg: DictConfig, resumable: Resumable, state: TrainState, devices: Devices) -> None:
+def resume(
+    cfg: DictConfig, checkpoints: CheckpointManager, state: TrainState, devices: Devices
+) -> None:
     """Take up the state as it was left.
 
     Raises:
         InputError: the processes do not see the same folder.
     """
-    resumable.begin(state)
+    checkpoints.resume(state)
     where = f"scratch: {cfg.scratch} must be one folder for all processes; last step"
     devices.require_same(state.step, where)
 
 
-def counted(descend: Callable[[], object], state: TrainState, resumable: Resumable) -> None:
+def counted(
+    descend: Callable[[], object], state: TrainState, checkpoints: CheckpointManager
+) -> None:
     """Train; numbers that stop being finite end the run where it was last saved, as a result."""
     if state.step == 0:
-        resumable.save(state)
+        checkpoints.save(state)
     try:
         descend()
     except NotFiniteError as error:
-        if resumable.main:
+        if checkpoints.main:
             print(f"tcsm: {error}", file=sys.stderr)
-        resumable.begin(state)
+        checkpoints.resume(state)
 
 
-def deliver(
+def write_artifacts(
     cfg: DictConfig,
     out: Path,
     state: TrainState,

@@ -56,7 +56,7 @@ def build_model(cfg: DictConfig, tokenizer: Tokenizer, key: str = "model") -> nn
     """
     with _below(key):
         model: nn.Module = build(cfg.model)
-    net = bare(model)
+    net = unwrap(model)
     path = getattr(model, "path", None)
     states: int = tokenizer.size + 1 if path is None else path.source.states
     sizes = {f"{key}.net.vocabulary": net.vocabulary}
@@ -138,7 +138,7 @@ def load_reference(cfg: DictConfig, model: Joint | Explicit) -> None:
             f"reference: found null; model={name} needs the folder of a factorized run"
         )
     made_for = architecture(OmegaConf.create({"model": cfg.model.reference}))
-    _fill(bare(model.reference), Path(cfg.reference), made_for, key="reference: ")
+    _fill(unwrap(model.reference), Path(cfg.reference), made_for, key="reference: ")
 
 
 def take_over(model: nn.Module, folder: Path) -> None:
@@ -147,7 +147,7 @@ def take_over(model: nn.Module, folder: Path) -> None:
     Raises:
         InputError: no weights, or those of another network.
     """
-    _fill(bare(model), folder, key="initial: ")
+    _fill(unwrap(model), folder, key="initial: ")
 
 
 def _fill(model: nn.Module, folder: Path, made_for: str | None = None, key: str = "") -> None:
@@ -164,7 +164,7 @@ def _fill(model: nn.Module, folder: Path, made_for: str | None = None, key: str 
             raise InputError(f"{path}: {record.name} beside it is of other weights; train again")
 
 
-def bare(model: nn.Module) -> Network:
+def unwrap(model: nn.Module) -> Network:
     """The network of a model: what is trained and saved."""
     assert isinstance(model.net, Network)
     return model.net
@@ -209,5 +209,5 @@ def load_model(cfg: DictConfig, tokenizer: Tokenizer, folder: Path, devices: Dev
     model = build_model(cfg, tokenizer).to(devices.device)
     if isinstance(model, Joint | Explicit):
         Trained(folder).require_reference(cfg.reference)
-    _fill(bare(model), folder, architecture(cfg))
+    _fill(unwrap(model), folder, architecture(cfg))
     return model.eval()

@@ -16,12 +16,12 @@ from tcsm.objectives.base import Objective, Referenced, as_posterior
 from tcsm.objectives.soft import SoftDistributionMatching
 from tcsm.process.sources import Mask
 from tcsm.stages._answers import Answers, make_room
-from tcsm.stages._shared import bare, build_model, load_model, open_run
+from tcsm.stages._shared import build_model, load_model, open_run, unwrap
 from tcsm.teachers.ways import Together, Way
 from tcsm.trained import Trained, hashes
 from tcsm.training.checkpoint import digest
 from tcsm.training.devices import Devices
-from tcsm.training.state import named
+from tcsm.training.state import named_tensors
 
 
 def taught(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> tuple[Objective, Answers]:
@@ -87,7 +87,13 @@ def ask(
     precision: torch.dtype = torch.float16,
 ) -> Answers:
     """A model asked in some way, its answers kept where the run says."""
-    parts = [digest(named(model)), str(model), str(way), devices.device.type, str(devices.bf16)]
+    parts = [
+        digest(named_tensors(model)),
+        str(model),
+        str(way),
+        devices.device.type,
+        str(devices.bf16),
+    ]
     identity = hashlib.sha256("\n".join([*parts, str(precision)]).encode()).hexdigest()
     cache = None if cfg.targets.cache is None else Path(cfg.targets.cache)
     if cache is not None and devices.main:
@@ -123,7 +129,7 @@ def _asked(model: nn.Module, cfg: DictConfig) -> nn.Module:
     x = torch.zeros(1, cfg.data.length, dtype=torch.int64, device=next(model.parameters()).device)
     place = f"pretrained.net.name: {cfg.pretrained.net.name} cannot read data.length="
     with one_line(f"{place}{cfg.data.length} tokens"), quiet():
-        bare(model)(x, None, torch.ones_like(x, dtype=torch.bool))
+        unwrap(model)(x, None, torch.ones_like(x, dtype=torch.bool))
     return model
 
 
@@ -160,7 +166,7 @@ def of_run(key: str, cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) ->
 
 
 def _frozen(model: nn.Module, cfg: DictConfig) -> nn.Module:
-    longest = bare(model).longest
+    longest = unwrap(model).longest
     if longest is not None and longest < cfg.data.length:
         raise InputError(
             f"data.length must be {longest} or less, the most that the teacher can place, found "

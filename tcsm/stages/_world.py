@@ -14,11 +14,11 @@ from tcsm.evaluation import enumeration
 from tcsm.noise import Noise
 from tcsm.reporting.records import Writer
 from tcsm.stages._glue import Loss
-from tcsm.stages._shared import bare
+from tcsm.stages._shared import unwrap
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks, NotFiniteError
 from tcsm.training.loop import Batches, fit
-from tcsm.training.state import TrainState, assign, named
+from tcsm.training.state import TrainState, assign, named_tensors
 from tcsm.worlds.base import World
 
 
@@ -71,7 +71,7 @@ class Truth:
 
     def law(self) -> Float64[Tensor, "N"]:
         """Log of the exact law, with the weights that the run would end with."""
-        assign(named(bare(self.model)), self.state.weights())
+        assign(named_tensors(unwrap(self.model)), self.state.weights())
         return enumeration.log_law(self.model.eval(), self.length)
 
     def __call__(self, row: object = None) -> None:

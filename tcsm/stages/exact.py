@@ -25,7 +25,7 @@ from tcsm.posteriors.joint import Joint
 from tcsm.reporting.records import write_json
 from tcsm.stages._account import account
 from tcsm.stages._glue import Loss
-from tcsm.stages._shared import architecture, bare
+from tcsm.stages._shared import architecture
 from tcsm.stages._world import Counter, Fresh, Truth, descend
 from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
@@ -62,13 +62,13 @@ def main(cfg: DictConfig, out: Path) -> None:
     with devices.ready():
         torch.manual_seed(cfg.seed)
         model: nn.Module = build(cfg.model)
-        state = TrainState(bare(model), build(cfg.trainer), cfg.seed)
+        state = TrainState(unwrap(model), build(cfg.trainer), cfg.seed)
         truth = Truth(world.length, copy.deepcopy(model), state, partial(_judge, world))
         loss = Loss(model, build(cfg.objective), cfg.seed)
         batches = Fresh(world, cfg.data.batch, cfg.seed)
         bend = Bend(world, build(cfg.neighborhood), build(cfg.divergence))
         counter = Counter()
-        counting = bare(model).register_forward_pre_hook(counter)
+        counting = unwrap(model).register_forward_pre_hook(counter)
         finite = descend(state, loss, batches, devices, truth, out)
         counting.remove()
         variance, seconds = _probe(loss, batches, state)
@@ -81,7 +81,7 @@ def main(cfg: DictConfig, out: Path) -> None:
             "evaluations": counter.seen,
             "condition": condition(bend) if joint else None,
             "gradient_variance": variance,
-            "parameters": sum(p.numel() for p in bare(model).parameters()),
+            "parameters": sum(p.numel() for p in unwrap(model).parameters()),
             "weights_sha256": digest(weights),
             **_outcome(truth.curve, finite),
         }

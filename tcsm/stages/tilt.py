@@ -26,7 +26,7 @@ from tcsm.stages._account import account
 from tcsm.stages._aim import Aim, Law
 from tcsm.stages._explore import Asked, Explored
 from tcsm.stages._glue import Loss
-from tcsm.stages._shared import bare, open_run, take_over
+from tcsm.stages._shared import open_run, take_over, unwrap
 from tcsm.stages._world import Counter, Fresh, Truth, descend
 from tcsm.teachers.base import Tabulated
 from tcsm.training.devices import Devices
@@ -71,10 +71,10 @@ def main(cfg: DictConfig, out: Path) -> None:
         law = torch.log_softmax(enumeration.log_law(base, world.length), 0)
         aim = Aim(world, asked.tilting, law)
         objective = taught(build(cfg.objective), base, aim, asked)
-        state = TrainState(bare(model), build(cfg.trainer), cfg.seed)
+        state = TrainState(unwrap(model), build(cfg.trainer), cfg.seed)
         truth = Truth(world.length, copy.deepcopy(base), state, aim.judge)
         counter = Counter()
-        counting = bare(model).register_forward_pre_hook(counter)
+        counting = unwrap(model).register_forward_pre_hook(counter)
         fed = feed(cfg, world, model, asked, aim.base)
         loss = Loss(model, objective, cfg.seed)
         finite = descend(state, loss, fed, devices, truth, out)

@@ -24,16 +24,16 @@ from tcsm.stages._feeding import begin_at, feed, weights_named
 from tcsm.stages._finished import settled
 from tcsm.stages._glue import Loss, Validation
 from tcsm.stages._identity import contents, identity
-from tcsm.stages._keeping import counted, deliver, resume, scratch
-from tcsm.stages._shared import bare, build_model, open_split, require_tokens
+from tcsm.stages._keeping import counted, resume, scratch, write_artifacts
+from tcsm.stages._shared import build_model, open_split, require_tokens, unwrap
 from tcsm.stages._teaching import taught
 from tcsm.trained import REFERENCE, Trained, hashes, require_same_text
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks
 from tcsm.training.launch import start, wanted
 from tcsm.training.loop import fit
-from tcsm.training.optim import Recipe
-from tcsm.training.resume import JOURNALS, Resumable
+from tcsm.training.optim import OptimConfig
+from tcsm.training.resume import JOURNALS, CheckpointManager
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Progress, Stopwatch, describe
 
@@ -77,7 +77,7 @@ def main(cfg: DictConfig, out: Path) -> None:
     """Train, or go on where a killed run stopped; leave the run's folder complete.
 
     The scratch folder stays, so that nothing is done twice where several runs share a process and
-    a later one is killed: `tidy` removes it.
+    a later one is killed: `cleanup` removes it.
 
     Raises:
         InputError: data, sizes or values that do not fit together; a loss that is not finite.
@@ -86,7 +86,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         raise InputError(
             "scratch: must be another folder than out, whose files it would take along"
         )
-    tokenizer, recipe = build(cfg.tokenizer), build(cfg.trainer)
+    tokenizer, optim = build(cfg.tokenizer), build(cfg.trainer)
     devices: Devices = build(cfg.devices)
     with devices.ready():
         model = _model(cfg, tokenizer)
@@ -96,34 +96,34 @@ def main(cfg: DictConfig, out: Path) -> None:
         objective, answers = taught(cfg, tokenizer, devices)
         require_tokens(objective, tokenizer)
         models = {**weights_named(model, objective), "teacher_run": answers.identity}
-        devices.place(model, bare(model))
-        state = TrainState(bare(model), recipe, cfg.seed)
-        batches.rows(devices.world, state.recipe.accumulate)
+        devices.place(model, unwrap(model))
+        state = TrainState(unwrap(model), optim, cfg.seed)
+        batches.rows(devices.world, state.optim.accumulate)
         validate = replace(
-            _validation(cfg, model, valid, state.recipe, devices), delivered=state.delivered
+            _validation(cfg, model, valid, state.optim, devices), final_weights=state.final_weights
         )
         loss = Loss(model, objective, cfg.seed)
         fed = feed(cfg, batches, model, tokenizer, objective)
         held = contents(cfg, devices, (train, valid), models)
-        resumable = scratch(cfg, identity(cfg, held), devices)
-        if settled(cfg, resumable, held, state):
+        checkpoints = scratch(cfg, identity(cfg, held), devices)
+        if settled(cfg, checkpoints, held, state):
             return
-        resume(cfg, resumable, state, devices)
-        answers.go_on(resumable.folder / "telemetry.jsonl")
+        resume(cfg, checkpoints, state, devices)
+        answers.go_on(checkpoints.folder / "telemetry.jsonl")
         watch = Stopwatch(state.elapsed)
         if devices.main:
             Trained(out).forget()
         with ExitStack() as stack:
-            hooks = _hooks(cfg, resumable, state, validate, stack, answers)
+            hooks = _hooks(cfg, checkpoints, state, validate, stack, answers)
             descend = partial(fit, state, loss, fed, devices, hooks)
-            counted(descend, state, resumable) if cfg.count_failures else descend()
+            counted(descend, state, checkpoints) if cfg.count_failures else descend()
         weights = state.weights()  # every process must ask for them
         if devices.main:
             text["contents"] = held
-            if resumable.changes:  # it is not what this configuration gives without a stop
-                text["changes"] = resumable.changes
-            deliver(cfg, out, state, weights, text)
-            flops = bare(model).flops_per_token(cfg.data.length)
+            if checkpoints.changes:  # it is not what this configuration gives without a stop
+                text["changes"] = checkpoints.changes
+            write_artifacts(cfg, out, state, weights, text)
+            flops = unwrap(model).flops_per_token(cfg.data.length)
             telemetry = describe(watch, state.tokens, devices.device, flops, devices.world)
             beside = ("config.yaml", "telemetry.jsonl")
             write_json(out / "train.telemetry.json", {**telemetry, **answers.costs()}, beside)
@@ -144,7 +144,7 @@ def launch(runs: Sequence[DictConfig]) -> int | None:
     return start("train", text, Path(runs[0].scratch), devices)
 
 
-def tidy(cfg: DictConfig) -> None:
+def cleanup(cfg: DictConfig) -> None:
     """Remove the scratch folder of a run whose own folder is complete.
 
     One within the run's folder stays, so that the run can go on to more steps. Where
@@ -182,7 +182,7 @@ def _model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
 
 
 def _validation(
-    cfg: DictConfig, model: nn.Module, data: TokenFile, recipe: Recipe, devices: Devices
+    cfg: DictConfig, model: nn.Module, data: TokenFile, optim: OptimConfig, devices: Devices
 ) -> Validation:
     """The learning curve's points; a bound of another model is refused before a step."""
     length, count = cfg.data.length, cfg.validation.sequences
@@ -191,33 +191,33 @@ def _validation(
     bound.check(model)
     return Validation(
         model,
-        bare(model),
+        unwrap(model),
         bound,
         windows,
         draws=cfg.validation.draws,
         every=cfg.validation.every,
-        log_every=recipe.log_every,
-        steps=recipe.steps,
+        log_every=optim.log_every,
+        steps=optim.steps,
         devices=devices,
     )
 
 
 def _hooks(
     cfg: DictConfig,
-    resumable: Resumable,
+    checkpoints: CheckpointManager,
     state: TrainState,
     validate: Validation,
     stack: ExitStack,
     answers: Answers,
 ) -> Hooks:
     """Journals in the scratch folder, a line of progress, and the state itself."""
-    if not resumable.main:  # it helps with what all must do
-        return Hooks(record=lambda row: validate(int(row["step"])), resumable=resumable)
-    paths = (resumable.folder / name for name in JOURNALS)
+    if not checkpoints.main:  # it helps with what all must do
+        return Hooks(record=lambda row: validate(int(row["step"])), checkpoints=checkpoints)
+    paths = (checkpoints.folder / name for name in JOURNALS)
     metrics, times = (stack.enter_context(Writer(path, state.step)) for path in paths)
     return Hooks(
         record=lambda row: metrics.append({**row, **validate(int(row["step"]))}),
         time=lambda row: times.append({**row, **answers.costs()}),
         progress=Progress(f"{cfg.experiment} seed {cfg.seed}"),
-        resumable=resumable,
+        checkpoints=checkpoints,
     )

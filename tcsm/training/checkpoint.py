@@ -17,7 +17,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
-from tcsm.training.state import assign, check_match, named
+from tcsm.training.state import assign, check_match, named_tensors
 
 FORMAT = 1
 Meta = dict[str, str | int | float]
@@ -115,8 +115,8 @@ def load_weights(
         InputError: as ``load``, or the tensors are not this model's.
     """
     tensors, _ = load(path, architecture)
-    check_match(tensors, named(model), f"{key}{path}")
-    assign(named(model), tensors)
+    check_match(tensors, named_tensors(model), f"{key}{path}")
+    assign(named_tensors(model), tensors)
     return digest(tensors)
 
 

@@ -17,10 +17,11 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+import torch.distributed as dist
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from tcsm import ranks
+from tcsm import distributed
 from tcsm.errors import InputError
 
 
@@ -109,12 +110,12 @@ class Devices:
     @property
     def rank(self) -> int:
         """Which process this is, from 0."""
-        return ranks.rank()
+        return distributed.rank()
 
     @property
     def world(self) -> int:
         """How many processes share the work."""
-        return ranks.world()
+        return distributed.world_size()
 
     @property
     def main(self) -> bool:
@@ -152,16 +153,16 @@ class Devices:
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
         if (
-            self.world > 1 and not distributed.is_initialized()
+            self.world > 1 and not dist.is_initialized()
         ):  # once: a second group would find traces of the first
             backend = "cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo"
-            distributed.init_process_group(backend, timeout=timedelta(seconds=self.patience))
+            dist.init_process_group(backend, timeout=timedelta(seconds=self.patience))
         yield
 
     def leave(self) -> None:
         """Parts from the other processes; who fails just ends."""
-        if self.world > 1 and distributed.is_initialized():
-            distributed.destroy_process_group()
+        if self.world > 1 and dist.is_initialized():
+            dist.destroy_process_group()
 
     def autocast(self) -> torch.autocast:
         """The precision of forward passes."""
@@ -200,7 +201,7 @@ class Devices:
         if self.world == 1:
             return dict(terms)
         row = torch.stack([term.detach().double() for term in terms.values()])
-        distributed.all_reduce(row)
+        dist.all_reduce(row)
         return dict(zip(terms, row / self.world, strict=True))
 
     def any(self, flag: bool) -> bool:
@@ -208,7 +209,7 @@ class Devices:
         if self.world == 1:
             return flag
         raised = torch.tensor(int(flag))  # on the CPU: the GPU's work need not be waited for
-        distributed.all_reduce(raised)
+        dist.all_reduce(raised)
         return bool(raised)
 
     def meet(self) -> None:
@@ -224,6 +225,6 @@ class Devices:
         if self.world == 1:
             return
         first = torch.tensor(number)
-        distributed.broadcast(first, 0)
+        dist.broadcast(first, 0)
         if self.any(int(first) != number):
             raise InputError(f"{what}: {number} in process {self.rank}, {int(first)} in the first")

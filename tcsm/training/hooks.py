@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tcsm.distributed import RESUME
 from tcsm.errors import InputError
-from tcsm.ranks import RESUME
-from tcsm.training.resume import Resumable
+from tcsm.training.resume import CheckpointManager
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Elapsed, Stopwatch
 
@@ -29,20 +29,20 @@ class Hooks:
         record: takes a row of metrics, deterministic, every ``log_every`` steps.
         time: takes a row of telemetry at the same steps.
         progress: shows step, steps, loss, tokens a second and seconds left; see ``Progress``.
-        resumable: keeps the state, or None to keep nothing.
+        checkpoints: keeps the state, or None to keep nothing.
     """
 
     record: Callable[[Row], object] = _ignore
     time: Callable[[Row], object] = _ignore
     progress: Callable[[int, int, float, float, float], object] | None = None
-    resumable: Resumable | None = None
+    checkpoints: CheckpointManager | None = None
 
 
 class NotFiniteError(InputError):
     """A loss or a gradient stopped being a number."""
 
 
-class Guard:
+class FiniteCheck:
     """Notes loss and gradient norm on the device, and reads them when asked."""
 
     def __init__(self, hooks: Hooks) -> None:
@@ -69,11 +69,11 @@ class Guard:
 
     def _kept(self) -> str:
         """Where the last good checkpoint is."""
-        kept = self.hooks.resumable and self.hooks.resumable.path
+        kept = self.hooks.checkpoints and self.hooks.checkpoints.path
         return f"the last good checkpoint is {kept}" if kept and kept.exists() else "no checkpoint"
 
 
-class Watch:
+class MetricLogger:
     """Times the run, writes its rows and saves its state."""
 
     def __init__(self, state: TrainState, hooks: Hooks) -> None:
@@ -87,14 +87,14 @@ class Watch:
         Raises:
             NotFiniteError: a diagnostic is no number, though loss and gradient are.
         """
-        state, recipe = self.state, self.state.recipe
+        state, optim = self.state, self.state.optim
         values = {name: float(term) for name, term in terms.items()}
         for name, value in values.items():
             if not math.isfinite(value):
                 raise NotFiniteError(f"training stopped at step {state.step}: {name} is {value}")
         norm = values.pop("grad_norm")
         row: Row = {"step": state.step, "tokens": state.tokens, "loss": values["loss"], **values}
-        self.hooks.record({**row, "lr": recipe.rate(state.step - 1), "grad_norm": norm})
+        self.hooks.record({**row, "lr": optim.rate(state.step - 1), "grad_norm": norm})
         now = state.elapsed = self.stopwatch.read()
         before, tokens, step = self.last
         seconds = max(now.seconds - before.seconds, 1e-9)
@@ -103,17 +103,17 @@ class Watch:
         times: Row = {"step": state.step, "seconds": now.seconds, "cpu_seconds": now.cpu_seconds}
         self.hooks.time({**times, "tokens_per_second": speed})
         if self.hooks.progress:
-            left = (recipe.steps - state.step) * seconds / (state.step - step)
-            self.hooks.progress(state.step, recipe.steps, values["loss"], speed, left)
+            left = (optim.steps - state.step) * seconds / (state.step - step)
+            self.hooks.progress(state.step, optim.steps, values["loss"], speed, left)
 
     def save(self) -> None:
         """Saves the state, if it is kept at all."""
         self.state.elapsed = self.stopwatch.read()
-        if self.hooks.resumable:
-            self.hooks.resumable.save(self.state)
+        if self.hooks.checkpoints:
+            self.hooks.checkpoints.save(self.state)
 
     def say_stopped(self) -> None:
         """Says on stderr where a signal has ended the run, and where its state is."""
-        kept = self.hooks.resumable
+        kept = self.hooks.checkpoints
         words = f"state saved in {kept.path}; {RESUME}" if kept else "nothing is kept"
         print(f"tcsm: stopped after step {self.state.step}; {words}", file=sys.stderr, flush=True)

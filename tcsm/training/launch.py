@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from tcsm import ranks
+from tcsm import distributed
 from tcsm.errors import InputError
 from tcsm.training.devices import Devices
 from tcsm.training.interruption import noted
@@ -120,12 +120,13 @@ def _here(command: Sequence[str], devices: Devices, logs: str) -> int:
     try:
         elastic_launch(_config(devices, logs), sys.executable)(*command)
     except SignalException as caught:
-        lost = ranks.repeat(logs)  # whatever ends in good order says nothing to its agent
-        return ranks.INTERRUPTED if lost and caught.sigval == signal.SIGINT else ranks.PREEMPTED
+        failed = distributed.print_reports(logs)  # a rank that saved its state reports nothing
+        interrupted = failed and caught.sigval == signal.SIGINT
+        return distributed.INTERRUPTED if interrupted else distributed.PREEMPTED
     except ChildFailedError as error:
         found = {rank: failure.exitcode for rank, failure in error.failures.items()}
         words = {r: str(f.error_file_data["message"]) for r, f in error.failures.items()}
-        return ranks.explain(found, words)
+        return distributed.explain_failures(found, words)
     return 0
 
 
@@ -146,7 +147,7 @@ def _config(devices: Devices, logs: str) -> "LaunchConfig":
         min_nodes=devices.nodes,
         max_nodes=devices.nodes,
         nproc_per_node=devices.processes,
-        role=ranks.ROLE,
+        role=distributed.ROLE,
         run_id=name,
         rdzv_backend="c10d",
         rdzv_endpoint=place,

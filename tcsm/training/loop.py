@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tcsm.training.devices import Devices
-from tcsm.training.hooks import Guard, Hooks, Watch
+from tcsm.training.hooks import FiniteCheck, Hooks, MetricLogger
 from tcsm.training.interruption import Preempted, interruption
 from tcsm.training.state import TrainState
 
@@ -39,7 +39,7 @@ Loss = Callable[[nn.Module, Any], Mapping[str, Tensor]]
 def fit(
     state: TrainState, loss: Loss, batches: Batches, devices: Devices, hooks: Hooks
 ) -> TrainState:
-    """Trains until the recipe's last step.
+    """Train until step `optim.steps`.
 
     Args:
         state: fresh or restored; advanced in place.
@@ -53,36 +53,36 @@ def fit(
         Preempted: SIGTERM, SIGUSR1, SIGINT or SIGHUP came; the state was saved.
     """
     net = devices.wrap(state.model.train())
-    watch, guard = Watch(state, hooks), Guard(hooks)
+    logger, finite = MetricLogger(state, hooks), FiniteCheck(hooks)
     with interruption() as interrupted:
-        while state.step < state.recipe.steps:
+        while state.step < state.optim.steps:
             terms = _step(state, net, loss, batches, devices)
-            guard.note(state.step, terms)
-            log = _due(state, state.recipe.log_every)
+            finite.note(state.step, terms)
+            log = _due(state, state.optim.log_every)
             stop = devices.any(interrupted())
-            save = stop or _due(state, state.recipe.checkpoint_every)
+            save = stop or _due(state, state.optim.checkpoint_every)
             if log or save or _eager(devices):
-                guard.check()
+                finite.check()
             if log:
-                watch.log(terms)
+                logger.log(terms)
             if save:
-                watch.save()
-            if stop and state.step < state.recipe.steps:
-                _stop(watch, devices)
+                logger.save()
+            if stop and state.step < state.optim.steps:
+                _stop(logger, devices)
     return state
 
 
-def _stop(watch: Watch, devices: Devices) -> NoReturn:
+def _stop(logger: MetricLogger, devices: Devices) -> NoReturn:
     """Ends the process once all are here: one that ends earlier ends others while they write."""
     devices.meet()
     if devices.main:
-        watch.say_stopped()
+        logger.say_stopped()
     raise Preempted
 
 
 def _due(state: TrainState, every: int) -> bool:
     """Whether something that happens every so many steps, and at the last, happens now."""
-    return state.step % every == 0 or state.step == state.recipe.steps
+    return state.step % every == 0 or state.step == state.optim.steps
 
 
 def _eager(devices: Devices) -> bool:
@@ -94,7 +94,7 @@ def _step(
     state: TrainState, net: nn.Module, loss: Loss, batches: Batches, devices: Devices
 ) -> dict[str, Tensor]:
     """One optimizer step over all micro-batches; the means of the loss's terms, and the norm."""
-    micros = state.recipe.accumulate
+    micros = state.optim.accumulate
     means: dict[str, Tensor] = {}
     for micro in range(micros):
         _seed(state.seed, state.step, micro, devices.rank)

@@ -96,7 +96,7 @@ class AdamW(torch.optim.AdamW):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class OptimConfig:
     """Everything that decides how a run is trained, apart from model, loss and data.
 
     Attributes:
@@ -148,9 +148,9 @@ class Recipe:
         return self.learning_rate * self.decay(progress)
 
     def reschedules(self, steps: int, taken: int) -> bool:
-        """Whether the steps taken by a recipe of other ``steps`` had other learning rates."""
+        """Return whether steps taken under another ``steps`` had other learning rates."""
         last = max(0, taken - 1)
-        return Recipe.rate(replace(self, steps=steps), last) != Recipe.rate(self, last)
+        return OptimConfig.rate(replace(self, steps=steps), last) != OptimConfig.rate(self, last)
 
     def optimizer(self, model: nn.Module) -> AdamW:
         """Fused AdamW over the parameters that want a gradient, matrices and the rest apart."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from tcsm import renamed
 from tcsm.errors import InputError
 from tcsm.training import checkpoint
 from tcsm.training.aside import PREFIX, aside, keep, set_aside, take_back
@@ -52,7 +53,7 @@ class Saved:
 
 
 @dataclass(frozen=True)
-class Resumable:
+class CheckpointManager:
     """The scratch folder of one run.
 
     Whoever appends to the journals there must flush every line.
@@ -76,7 +77,7 @@ class Resumable:
         """The state's file."""
         return self.folder / "state.safetensors"
 
-    def begin(self, state: TrainState) -> None:
+    def resume(self, state: TrainState) -> None:
         """Takes up the run where it was left, or clears the folder for a new one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         lengths = self._restore(state)
@@ -90,7 +91,7 @@ class Resumable:
         """Puts the own state in the place of another run's, without taking it up."""
         saved = self._look(state)
         if self.main and not saved.tensors:
-            self._exchange(saved, state.recipe.steps)
+            self._exchange(saved, state.optim.steps)
 
     def save(self, state: TrainState) -> None:
         """Puts the present state in place of the former."""
@@ -121,7 +122,7 @@ class Resumable:
         Raises:
             OtherRunError: it differs in more than rounding and schedule, or has no step to go.
         """
-        if self._fits(meta, state.recipe.steps) and not self._is_second(meta):
+        if self._fits(meta, state.optim.steps) and not self._is_second(meta):
             return
         others = values_of(meta)
         keys = self.run.differing(others)
@@ -137,7 +138,7 @@ class Resumable:
         """
         saved = self._look(state)
         if self.anywhere(not saved.tensors):
-            words = self._exchange(saved, state.recipe.steps) if self.main else ""
+            words = self._exchange(saved, state.optim.steps) if self.main else ""
             self.anywhere(False)  # all files are in their places
             saved = self._look(state)
             lost = self.anywhere(not saved.tensors)
@@ -158,10 +159,10 @@ class Resumable:
             return ""
         words = self.run.words(saved.values, keys)
         self.changes.append(f"after step {state.step}: {words}")
-        steps, before = state.recipe.steps, saved.values.get(STEPS)
+        steps, before = state.optim.steps, saved.values.get(STEPS)
         if self.main and before == state.step:  # the end of a run, which may be wanted once more
             keep(self.folder, self._files(self.folder), str(saved.meta["run"]))
-        if isinstance(before, int) and state.recipe.reschedules(before, state.step):
+        if isinstance(before, int) and state.optim.reschedules(before, state.step):
             words += f"; the learning rate follows the schedule of {steps} steps from here on, so "
             words += f"this is not the run that {steps} steps from the start give"
         return f" with its weights, optimizer and averages: {words}"
@@ -237,7 +238,7 @@ class Resumable:
 
 def values_of(meta: Meta) -> dict[str, Value]:
     """What decided a saved run, by key; empty if it does not say."""
-    values: dict[str, Value] = json.loads(str(meta.get("values", "{}")))
+    values: dict[str, Value] = json.loads(renamed.current(str(meta.get("values", "{}"))))
     return values
 
 

@@ -12,12 +12,12 @@ from torch import Tensor, distributed
 from tcsm.errors import InputError
 from tcsm.training import checkpoint
 from tcsm.training.checkpoint import Meta
-from tcsm.training.resume import Resumable
+from tcsm.training.resume import CheckpointManager
 from tcsm.training.state import TrainState
 
 
 @dataclass(frozen=True)
-class Shards(Resumable):
+class Shards(CheckpointManager):
     """The scratch folder of one run, which all of its processes see.
 
     Attributes:

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
-from tcsm.training.optim import Recipe
+from tcsm.training.optim import OptimConfig
 from tcsm.training.telemetry import Elapsed
 
 
-def named(model: nn.Module) -> dict[str, Tensor]:
+def named_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Every parameter and persistent buffer by name, sharing storage; a tied tensor comes once."""
     once: dict[int, tuple[str, Tensor]] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
@@ -23,21 +23,21 @@ def named(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach() for name, tensor in once.values()}
 
 
-def whole(tensor: Tensor) -> Tensor:
+def full_tensor(tensor: Tensor) -> Tensor:
     """A tensor, gathered if processes share it: then all must ask."""
     gather = getattr(tensor, "full_tensor", None)
     return gather() if gather else tensor
 
 
-def own(tensor: Tensor) -> Tensor:
+def local_shard(tensor: Tensor) -> Tensor:
     """What this process holds of a tensor, sharing storage."""
     part = getattr(tensor, "to_local", None)
     return part() if part else tensor
 
 
-def _own(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _local_shards(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What this process holds of several."""
-    return {name: own(tensor) for name, tensor in tensors.items()}
+    return {name: local_shard(tensor) for name, tensor in tensors.items()}
 
 
 def check_match(found: Mapping[str, Tensor], ours: Mapping[str, Tensor], what: str) -> None:
@@ -63,10 +63,10 @@ def assign(ours: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
 
 def _like(value: Tensor, found: Tensor) -> Tensor:
     """What was found, a tensor of its own; spread as the value is, if it is a part of such."""
-    if own(value) is value or not found.ndim:
+    if local_shard(value) is value or not found.ndim:
         return found.to(value.device, copy=True)
     made = torch.empty_like(value)
-    own(made).copy_(found)
+    local_shard(made).copy_(found)
     return made
 
 
@@ -82,52 +82,55 @@ class TrainState:
 
     Attributes:
         model: the bare network, never a wrapped one.
-        recipe: how it is trained.
+        optim: how it is trained.
         seed: of the network's own randomness (dropout).
         step: optimizer steps taken.
         tokens: tokens seen, over all ranks.
         elapsed: time spent, summed over restarts.
     """
 
-    def __init__(self, model: nn.Module, recipe: Recipe, seed: int = 0) -> None:
+    def __init__(self, model: nn.Module, optim: OptimConfig, seed: int = 0) -> None:
         self.model = model
-        self.recipe = recipe
+        self.optim = optim
         self.seed = seed
         self.step = 0
         self.tokens = 0
         self.elapsed = Elapsed()
-        self.optimizer = recipe.optimizer(model)
+        self.optimizer = optim.optimizer(model)
         self.trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        averaged = self.trained if recipe.ema else {}
+        averaged = self.trained if optim.ema else {}
         self.averages = {name: value.detach().clone() for name, value in averaged.items()}
 
     def descend(self) -> Tensor:
         """Takes one step along the gradients accumulated so far; returns their unclipped norm."""
         values = list(self.trained.values())
-        norm = nn.utils.clip_grad_norm_(values, self.recipe.clip or math.inf)
+        norm = nn.utils.clip_grad_norm_(values, self.optim.clip or math.inf)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.rate(self.step)
+            group["lr"] = self.optim.rate(self.step)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        if self.recipe.ema:
-            self.recipe.ema.update(list(self.averages.values()), values, self.step)
-        return whole(norm)
+        if self.optim.ema:
+            self.optim.ema.update(list(self.averages.values()), values, self.step)
+        return full_tensor(norm)
 
     def weights(self) -> dict[str, Tensor]:
         """What the run is for: the averaged weights where an average is kept, else the last."""
-        return {n: whole(value) for n, value in {**named(self.model), **self.averages}.items()}
+        return {
+            n: full_tensor(value)
+            for n, value in {**named_tensors(self.model), **self.averages}.items()
+        }
 
     @contextmanager
-    def delivered(self) -> Iterator[None]:
+    def final_weights(self) -> Iterator[None]:
         """For a while the model has the weights that the run is for: what is validated."""
         if not self.averages:
             yield
             return
-        ours = {name: own(value) for name, value in self.trained.items()}
+        ours = {name: local_shard(value) for name, value in self.trained.items()}
         live = {name: value.detach().clone() for name, value in ours.items()}
         try:
-            self._put(ours, _own(self.averages))
+            self._put(ours, _local_shards(self.averages))
             yield
         finally:
             self._put(ours, live)
@@ -142,13 +145,16 @@ class TrainState:
     def tensors(self) -> dict[str, Tensor]:
         """The whole state by flat names, or what this process holds; shares its storage."""
         moments = {
-            f"optimizer.{name}.{slot}": own(tensor)
+            f"optimizer.{name}.{slot}": local_shard(tensor)
             for name, value in self.trained.items()
             for slot, tensor in self.optimizer.state[value].items()
         }
         return {
-            **{f"model.{name}": tensor for name, tensor in _own(named(self.model)).items()},
-            **{f"ema.{name}": tensor for name, tensor in _own(self.averages).items()},
+            **{
+                f"model.{name}": tensor
+                for name, tensor in _local_shards(named_tensors(self.model)).items()
+            },
+            **{f"ema.{name}": tensor for name, tensor in _local_shards(self.averages).items()},
             **moments,
             "count": torch.tensor([self.step, self.tokens]),
             "elapsed": torch.tensor(
@@ -162,8 +168,10 @@ class TrainState:
         Raises:
             InputError: names or shapes are not this state's.
         """
-        check_match(_below("model.", tensors), _own(named(self.model)), "the saved model")
-        check_match(_below("ema.", tensors), _own(self.averages), "the saved average")
+        check_match(
+            _below("model.", tensors), _local_shards(named_tensors(self.model)), "the saved model"
+        )
+        check_match(_below("ema.", tensors), _local_shards(self.averages), "the saved average")
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Becomes exactly the state that ``tensors`` described; all is checked before any change.
@@ -172,8 +180,8 @@ class TrainState:
             InputError: names or shapes are not this state's.
         """
         self.require_fit(tensors)
-        assign(_own(named(self.model)), _below("model.", tensors))
-        assign(_own(self.averages), _below("ema.", tensors))
+        assign(_local_shards(named_tensors(self.model)), _below("model.", tensors))
+        assign(_local_shards(self.averages), _below("ema.", tensors))
         for name, value in self.trained.items():
             slots = _below(f"optimizer.{name}.", tensors)
             self.optimizer.state[value] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tcsm.lock import held
+from tcsm.lock import file_lock
 from tests.chaos.house import Pipeline, build
 
 
@@ -18,7 +18,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     folder = shared / "chaos" / "with space"
-    with held(shared / "chaos.lock"):
+    with file_lock(shared / "chaos.lock"):
         if not (folder.parent / "seconds").exists():
             shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed
             made = build(folder)

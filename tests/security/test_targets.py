@@ -6,9 +6,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from tcsm import config
+from tcsm.allowed import find
 from tcsm.errors import InputError
 from tcsm.rewards.function import Function
-from tcsm.trust import find
 from tests.stages.house import command
 
 FOREIGN = ["os.system", "builtins.eval", "subprocess.Popen", "hydra.utils.get_class", "tcsmx.A"]

@@ -39,7 +39,7 @@ EDITS = {
 GPU = {"gpu: 0": "gpu: 1"}
 ONE_SEED = {"seeds: [0, 1]": "seeds: [0]"}
 GATED = """trainer:
-  _target_: tests.held.Recipe
+  _target_: tests.held.OptimConfig
   gate: gates/${seed}
 """
 TWO_NODES = """devices:

@@ -7,7 +7,7 @@ from tcsm import config
 from tcsm.data.tokenizers import Bytes, Letters
 from tcsm.errors import InputError
 from tcsm.nets.transformer import Transformer
-from tcsm.stages._shared import architecture, bare, build_model, load_model, open_split
+from tcsm.stages._shared import architecture, build_model, load_model, open_split, unwrap
 from tcsm.training.devices import Devices
 from tests.stages.house import EXPERIMENTS
 
@@ -15,7 +15,7 @@ from tests.stages.house import EXPERIMENTS
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_the_model_of_an_experiment_fits_its_tokenizer(house, experiment):
     cfg = house.config(experiment)
-    net = bare(build_model(cfg, Letters()))
+    net = unwrap(build_model(cfg, Letters()))
     assert isinstance(net, Transformer)
     assert net.vocabulary == 27
     assert net.states == 27 + cfg.model.net.extra

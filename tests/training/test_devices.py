@@ -7,7 +7,7 @@ from tcsm.errors import InputError
 from tcsm.training.devices import Devices, require_compiler
 from tcsm.training.launch import require_loopback, start
 from tests.held import PATIENCE
-from tests.training.toy import make_net, make_recipe, run_rank, train
+from tests.training.toy import make_net, make_optim, run_rank, train
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_two_processes_are_one(processes, tmp_path, accumulate):
     for child in children:
         child.join(PATIENCE)
     assert [child.exitcode for child in children] == [0, 0]
-    single, rows = train(make_recipe(steps=12), dtype=torch.float64)
+    single, rows = train(make_optim(steps=12), dtype=torch.float64)
     (first, first_rows), (second, second_rows) = (torch.load(out) for out in outs)
     for name, expected in single.tensors().items():
         if name != "elapsed":

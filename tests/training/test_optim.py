@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tcsm.errors import InputError
-from tcsm.training.optim import AdamW, Constant, Cosine, Ema, Linear, Recipe
+from tcsm.training.optim import AdamW, Constant, Cosine, Ema, Linear, OptimConfig
 
 
 def test_the_learning_rate_at_known_steps():
-    recipe = Recipe(steps=110, learning_rate=0.5, warmup=10, decay=Linear(0.2))
-    assert recipe.rate(0) == pytest.approx(0.05)
-    assert recipe.rate(9) == pytest.approx(0.5)
-    assert recipe.rate(10) == pytest.approx(0.5)
-    assert recipe.rate(60) == pytest.approx(0.5 * 0.6)
-    assert recipe.rate(110) == pytest.approx(0.5 * 0.2)
+    optim = OptimConfig(steps=110, learning_rate=0.5, warmup=10, decay=Linear(0.2))
+    assert optim.rate(0) == pytest.approx(0.05)
+    assert optim.rate(9) == pytest.approx(0.5)
+    assert optim.rate(10) == pytest.approx(0.5)
+    assert optim.rate(60) == pytest.approx(0.5 * 0.6)
+    assert optim.rate(110) == pytest.approx(0.5 * 0.2)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_decays_at_start_middle_and_end(decay, start, middle, end):
 @given(st.integers(1, 200), st.data())
 def test_the_learning_rate_rises_then_falls_and_stays_within_its_peak(steps, data):
     warmup = data.draw(st.integers(0, steps))
-    recipe = Recipe(steps=steps, learning_rate=0.1, warmup=warmup, decay=Cosine(0.1))
-    rates = [recipe.rate(step) for step in range(steps)]
+    optim = OptimConfig(steps=steps, learning_rate=0.1, warmup=warmup, decay=Cosine(0.1))
+    rates = [optim.rate(step) for step in range(steps)]
     assert rates[:warmup] == sorted(rates[:warmup])
     assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
     assert all(0 < rate <= 0.1 * (1 + 1e-12) for rate in rates)
@@ -64,7 +64,7 @@ def test_the_learning_rate_rises_then_falls_and_stays_within_its_peak(steps, dat
 )
 def test_an_impossible_value_is_refused_by_its_key(key, value):
     with pytest.raises(InputError, match=rf"^trainer\.{key} must .*found") as caught:
-        Recipe(**{"steps": 10, key: value})
+        OptimConfig(**{"steps": 10, key: value})
     assert "\n" not in str(caught.value)
 
 
@@ -77,7 +77,7 @@ def test_impossible_floors_and_averages_are_refused(build):
 def test_only_matrices_decay_and_frozen_parameters_stay_out():
     net = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
     net[2].weight.requires_grad_(False)
-    optimizer = Recipe(steps=1, weight_decay=0.3, betas=[0.8, 0.9]).optimizer(net)
+    optimizer = OptimConfig(steps=1, weight_decay=0.3, betas=[0.8, 0.9]).optimizer(net)
     decaying, others = optimizer.param_groups
     assert [p.shape for p in decaying["params"]] == [(4, 3)]
     assert len(others["params"]) == 4
@@ -125,9 +125,9 @@ def test_adamw_is_torchs():
 def test_a_step_does_not_import_the_compiler():
     code = """if True:
         import sys, torch
-        from tcsm.training.optim import Recipe
+        from tcsm.training.optim import OptimConfig
         net = torch.nn.Linear(3, 2)
-        optimizer = Recipe(steps=1, learning_rate=0.1).optimizer(net)
+        optimizer = OptimConfig(steps=1, learning_rate=0.1).optimizer(net)
         net(torch.ones(1, 3)).sum().backward()
         optimizer.step()
         optimizer.zero_grad()

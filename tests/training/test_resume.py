@@ -9,7 +9,7 @@ import torch
 
 from tcsm.training.interruption import PREEMPTED
 from tcsm.training.optim import Constant
-from tcsm.training.resume import Resumable
+from tcsm.training.resume import CheckpointManager
 from tcsm.training.state import TrainState
 from tests.held import PATIENCE
 from tests.training import toy
@@ -106,7 +106,7 @@ def test_half_a_line_and_later_lines_are_cut(tmp_path, unbroken):
     assert_same_run(tmp_path / "out", unbroken)
 
 
-def begun(scratch, out, run, recipe=None):
+def begun(scratch, out, run, optim=None):
     """The step that a run begins after, in a folder that others have used."""
     seen = []
 
@@ -115,7 +115,7 @@ def begun(scratch, out, run, recipe=None):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        toy.run(scratch, out, before=stop, run=run, recipe=recipe)
+        toy.run(scratch, out, before=stop, run=run, optim=optim)
     return seen[0]
 
 
@@ -129,8 +129,8 @@ def test_the_state_of_another_run_is_set_aside_and_comes_back(tmp_path, unbroken
         capsys.readouterr().err
     )
     assert {path.name: path.read_bytes() for path in place.iterdir()} == kept
-    state = TrainState(toy.make_net(), toy.make_recipe())
-    Resumable(scratch, other).save(state)
+    state = TrainState(toy.make_net(), toy.make_optim())
+    CheckpointManager(scratch, other).save(state)
     seen = []
     toy.run(scratch, tmp_path / "out", before=lambda state: seen.append(state.step))
     assert seen == [21]
@@ -140,18 +140,18 @@ def test_the_state_of_another_run_is_set_aside_and_comes_back(tmp_path, unbroken
 def test_more_steps_go_on_with_the_optimizer(tmp_path, capsys):
     """With a constant learning rate they end as if they had been wanted from the start."""
     long, short = (
-        toy.make_recipe(accumulate=2, decay=Constant(), steps=steps, log_every=1)
+        toy.make_optim(accumulate=2, decay=Constant(), steps=steps, log_every=1)
         for steps in (40, 20)
     )
     few = replace(toy.THIS, values={**toy.THIS.values, "trainer.steps": 20})
     patch = mock.patch.object(toy, "save_weights", side_effect=KeyboardInterrupt)
     with patch, pytest.raises(KeyboardInterrupt):
-        toy.run(tmp_path / "scratch", tmp_path / "out", recipe=short, run=few)
-    resumed = toy.run(tmp_path / "scratch", tmp_path / "out", recipe=long)
+        toy.run(tmp_path / "scratch", tmp_path / "out", optim=short, run=few)
+    resumed = toy.run(tmp_path / "scratch", tmp_path / "out", optim=long)
     words = capsys.readouterr().err
     assert "after step 20 with its weights, optimizer and averages: trainer.steps was 20" in words
     assert "learning rate" not in words
-    toy.run(tmp_path / "scratch", tmp_path / "whole", recipe=long)
+    toy.run(tmp_path / "scratch", tmp_path / "whole", optim=long)
     for name in ("weights.safetensors", "metrics.jsonl"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert resumed.step == 40
@@ -160,8 +160,8 @@ def test_more_steps_go_on_with_the_optimizer(tmp_path, capsys):
 def test_a_schedule_that_depends_on_the_steps_is_said(tmp_path, capsys):
     scratch = killed_after(tmp_path, 2 * 25)
     more = replace(toy.THIS, values={**toy.THIS.values, "trainer.steps": 50})
-    recipe = toy.make_recipe(accumulate=2, steps=50)
-    assert begun(scratch, tmp_path / "out", more, recipe) == 21
+    optim = toy.make_optim(accumulate=2, steps=50)
+    assert begun(scratch, tmp_path / "out", more, optim) == 21
     words = capsys.readouterr().err.splitlines()
     assert len(words) == 1
     assert "trainer.steps was 40, now 50; the learning rate follows the schedule of 50" in words[0]
@@ -170,8 +170,8 @@ def test_a_schedule_that_depends_on_the_steps_is_said(tmp_path, capsys):
 def test_fewer_steps_than_were_taken_are_another_run(tmp_path, capsys):
     scratch = killed_after(tmp_path, 2 * 25)
     fewer = replace(toy.THIS, values={**toy.THIS.values, "trainer.steps": 10})
-    recipe = toy.make_recipe(accumulate=2, steps=10)
-    assert begun(scratch, tmp_path / "out", fewer, recipe) == 0
+    optim = toy.make_optim(accumulate=2, steps=10)
+    assert begun(scratch, tmp_path / "out", fewer, optim) == 0
     assert "(trainer.steps was 40, now 10); set aside in" in capsys.readouterr().err
 
 
@@ -215,8 +215,8 @@ def test_time_adds_up_over_restarts(tmp_path):
 
 
 def test_only_the_main_process_writes(tmp_path):
-    state = TrainState(toy.make_net(), toy.make_recipe())
-    other = Resumable(tmp_path / "scratch", toy.THIS, main=False)
+    state = TrainState(toy.make_net(), toy.make_optim())
+    other = CheckpointManager(tmp_path / "scratch", toy.THIS, main=False)
     other.begin(state)
     other.save(state)
     assert not list((tmp_path / "scratch").iterdir())

@@ -5,9 +5,9 @@ import torch
 
 from tests.held import PATIENCE
 from tests.training.test_devices import meeting
-from tests.training.toy import make_recipe, run_shards, train
+from tests.training.toy import make_optim, run_shards, train
 
-RECIPE = {"steps": 12, "checkpoint_every": 4}
+OPTIM = {"steps": 12, "checkpoint_every": 4}
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def together(processes, tmp_path):
 
 def test_parts_are_taken_up(together, tmp_path):
     """Step 4 was saved, step 6 was the last one."""
-    single, _ = train(make_recipe(**RECIPE), dtype=torch.float64)
+    single, _ = train(make_optim(**OPTIM), dtype=torch.float64)
     assert [begun for begun, *_ in together(last=6)] == [0, 0]
     names = sorted(path.name for path in (tmp_path / "scratch").glob("state*"))
     assert names == ["state-4-0.safetensors", "state-4-1.safetensors", "state.safetensors"]

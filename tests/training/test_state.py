@@ -3,9 +3,9 @@ import torch
 from torch import nn
 
 from tcsm.errors import InputError
-from tcsm.training.state import TrainState, named
+from tcsm.training.state import TrainState, named_tensors
 from tcsm.training.telemetry import Elapsed
-from tests.training.toy import Batches, loss, make_net, make_recipe
+from tests.training.toy import Batches, loss, make_net, make_optim
 
 
 class Tied(nn.Module):
@@ -28,17 +28,17 @@ def copies(state):
 
 
 def test_a_tied_tensor_comes_once_and_a_passing_buffer_never():
-    assert named(Tied()).keys() == {"embed.weight"}
+    assert named_tensors(Tied()).keys() == {"embed.weight"}
 
 
 def test_named_tensors_share_the_models_storage():
     net = make_net()
-    named(net)["embed.weight"].zero_()
+    named_tensors(net)["embed.weight"].zero_()
     assert not net.embed.weight.any()
 
 
 def test_names_are_flat_and_complete():
-    state = TrainState(make_net(), make_recipe())
+    state = TrainState(make_net(), make_optim())
     descend(state, 1)
     names = state.tensors().keys()
     trained = {f"{name}" for name, _ in state.model.named_parameters()}
@@ -51,10 +51,10 @@ def test_names_are_flat_and_complete():
 
 
 def test_a_restored_state_is_equal_and_goes_on_equally():
-    state = TrainState(make_net(), make_recipe())
+    state = TrainState(make_net(), make_optim())
     descend(state, 6)
     state.tokens, state.elapsed = 1234, Elapsed(5.5, 4.25)
-    other = TrainState(make_net().apply(lambda m: m.float()), make_recipe())
+    other = TrainState(make_net().apply(lambda m: m.float()), make_optim())
     descend(other, 2)
     other.load(copies(state))
     assert (other.step, other.tokens, other.elapsed) == (6, 1234, Elapsed(5.5, 4.25))
@@ -66,7 +66,7 @@ def test_a_restored_state_is_equal_and_goes_on_equally():
 
 
 def test_restoring_copies_and_does_not_share():
-    state, other = (TrainState(make_net(), make_recipe()) for _ in range(2))
+    state, other = (TrainState(make_net(), make_optim()) for _ in range(2))
     descend(state, 1)
     kept = copies(state)
     other.load(state.tensors())
@@ -75,7 +75,7 @@ def test_restoring_copies_and_does_not_share():
 
 
 def test_a_foreign_state_is_refused_and_nothing_changes():
-    state = TrainState(make_net(), make_recipe())
+    state = TrainState(make_net(), make_optim())
     before = copies(state)
     wrong_shape = {**before, "ema.embed.weight": torch.zeros(2, 2)}
     missing = {name: t + 1 for name, t in before.items() if name != "model.scale"}
@@ -84,45 +84,45 @@ def test_a_foreign_state_is_refused_and_nothing_changes():
     with pytest.raises(InputError, match="saved model lacks 1 tensors, among them scale"):
         state.load(missing)
     with pytest.raises(InputError, match="saved average adds"):
-        TrainState(make_net(), make_recipe(ema=None)).load(before)
+        TrainState(make_net(), make_optim(ema=None)).load(before)
     assert all(torch.equal(before[name], tensor) for name, tensor in state.tensors().items())
 
 
 def test_the_norm_is_the_unclipped_one_and_the_rate_is_the_recipes():
-    state = TrainState(make_net(), make_recipe(clip=1e-3))
+    state = TrainState(make_net(), make_optim(clip=1e-3))
     loss(state.model, Batches().at(0))["loss"].backward()
     norms = [p.grad.norm() for p in state.model.parameters()]
     expected = torch.stack(norms).norm()
     torch.testing.assert_close(state.descend(), expected)
-    assert {group["lr"] for group in state.optimizer.param_groups} == {state.recipe.rate(0)}
+    assert {group["lr"] for group in state.optimizer.param_groups} == {state.optim.rate(0)}
     assert all(p.grad is None for p in state.model.parameters())
 
 
 def test_without_clip_the_gradient_is_untouched():
-    free, wide = (TrainState(make_net(), make_recipe(clip=c)) for c in (None, 1e9))
+    free, wide = (TrainState(make_net(), make_optim(clip=c)) for c in (None, 1e9))
     descend(free, 3)
     descend(wide, 3)
     assert torch.equal(free.model.embed.weight, wide.model.embed.weight)
 
 
 def test_weights_are_the_average_where_there_is_one():
-    plain, averaged = (
-        TrainState(make_net(), make_recipe(ema=e)) for e in (None, make_recipe().ema)
-    )
+    plain, averaged = (TrainState(make_net(), make_optim(ema=e)) for e in (None, make_optim().ema))
     descend(plain, 4)
     descend(averaged, 4)
     assert torch.equal(plain.weights()["embed.weight"], averaged.model.embed.weight)
     assert torch.equal(averaged.weights()["embed.weight"], averaged.averages["embed.weight"])
     assert not torch.equal(averaged.weights()["embed.weight"], plain.weights()["embed.weight"])
-    assert averaged.weights().keys() == named(averaged.model).keys()
+    assert averaged.weights().keys() == named_tensors(averaged.model).keys()
 
 
 def test_what_is_delivered_is_in_place_for_a_while_only():
-    state = TrainState(make_net(), make_recipe())
+    state = TrainState(make_net(), make_optim())
     descend(state, 3)
-    live = {name: value.clone() for name, value in named(state.model).items()}
-    with state.delivered():
-        for name, value in named(state.model).items():
+    live = {name: value.clone() for name, value in named_tensors(state.model).items()}
+    with state.final_weights():
+        for name, value in named_tensors(state.model).items():
             assert torch.equal(value, state.weights()[name])
-    assert all(torch.equal(value, live[name]) for name, value in named(state.model).items())
+    assert all(
+        torch.equal(value, live[name]) for name, value in named_tensors(state.model).items()
+    )
     assert any(not torch.equal(live[name], value) for name, value in state.averages.items())

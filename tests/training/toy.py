@@ -16,8 +16,8 @@ from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks
 from tcsm.training.identity import Identity
 from tcsm.training.loop import fit
-from tcsm.training.optim import Cosine, Ema, Recipe
-from tcsm.training.resume import Resumable
+from tcsm.training.optim import Cosine, Ema, OptimConfig
+from tcsm.training.resume import CheckpointManager
 from tcsm.training.shards import Shards
 from tcsm.training.state import TrainState
 from tests.held import heed_signals
@@ -73,16 +73,16 @@ def make_net(dropout=0.0):
     return Net(dropout)
 
 
-def make_recipe(**changes):
+def make_optim(**changes):
     values = {"steps": 40, "learning_rate": 0.02, "warmup": 5, "decay": Cosine(0.1)}
     values |= {"weight_decay": 0.1, "ema": Ema(0.9), "log_every": 3, "checkpoint_every": 7}
-    return Recipe(**{**values, **changes})
+    return OptimConfig(**{**values, **changes})
 
 
-def train(recipe, dropout=0.0, loss=loss, devices=DEVICES, dtype=torch.float32):
+def train(optim, dropout=0.0, loss=loss, devices=DEVICES, dtype=torch.float32):
     """A run in memory; returns its state and its rows."""
     rows = []
-    state = TrainState(make_net(dropout).to(dtype), recipe)
+    state = TrainState(make_net(dropout).to(dtype), optim)
     with devices.ready():
         fit(state, loss, Batches(), devices, Hooks(record=rows.append))
     return state, rows
@@ -98,21 +98,21 @@ def append(path):
     return write
 
 
-def run(scratch, out, before=lambda state: None, loss=loss, recipe=None, run=THIS):
+def run(scratch, out, before=lambda state: None, loss=loss, optim=None, run=THIS):
     """A run that may be killed; ``before`` may meddle once the state is restored."""
-    state = TrainState(make_net(0.2), recipe or make_recipe(accumulate=2), seed=3)
-    resumable = Resumable(Path(scratch), run)
-    resumable.begin(state)
+    state = TrainState(make_net(0.2), optim or make_optim(accumulate=2), seed=3)
+    checkpoints = CheckpointManager(Path(scratch), run)
+    checkpoints.resume(state)
     before(state)
-    journals = [append(resumable.folder / name) for name in ("metrics.jsonl", "telemetry.jsonl")]
-    hooks = Hooks(record=journals[0], time=journals[1], resumable=resumable)
+    journals = [append(checkpoints.folder / name) for name in ("metrics.jsonl", "telemetry.jsonl")]
+    hooks = Hooks(record=journals[0], time=journals[1], checkpoints=checkpoints)
     with DEVICES.ready():
         fit(state, loss, Batches(), DEVICES, hooks)
     Path(out).mkdir(exist_ok=True)
     save_weights(Path(out) / "weights.safetensors", state.weights(), "toy")
     for name in ("metrics.jsonl", "telemetry.jsonl"):
-        shutil.copy(resumable.folder / name, out)
-    shutil.rmtree(resumable.folder)
+        shutil.copy(checkpoints.folder / name, out)
+    shutil.rmtree(checkpoints.folder)
     return state
 
 
@@ -155,7 +155,7 @@ def take_place(rank, world, port):
 def run_rank(rank, world, port, out, accumulate):
     """One process of several that share every batch."""
     take_place(rank, world, port)
-    state, rows = train(make_recipe(steps=12, accumulate=accumulate), dtype=torch.float64)
+    state, rows = train(make_optim(steps=12, accumulate=accumulate), dtype=torch.float64)
     torch.save(({k: v.clone() for k, v in state.tensors().items()}, rows), out)
 
 
@@ -166,11 +166,11 @@ def run_shards(rank, port, scratch, out, last, damage):
     net = make_net().double()
     with devices.ready():
         devices.place(net, net)
-        state = TrainState(net, make_recipe(steps=12, checkpoint_every=4))
+        state = TrainState(net, make_optim(steps=12, checkpoint_every=4))
         if damage and rank == 1:
             (scratch / damage).write_bytes(b"nothing")
-        resumable = Shards(scratch, THIS, devices.main, devices.any, rank=rank, world=2)
-        resumable.begin(state)
+        checkpoints = Shards(scratch, THIS, devices.main, devices.any, rank=rank, world=2)
+        checkpoints.resume(state)
         begun = state.step
 
         def until(net, batch):
@@ -179,6 +179,6 @@ def run_shards(rank, port, scratch, out, last, damage):
             return loss(net, batch)
 
         with suppress(StopIteration):
-            fit(state, until, Batches(), devices, Hooks(resumable=resumable))
+            fit(state, until, Batches(), devices, Hooks(checkpoints=checkpoints))
         weights = {name: value.clone() for name, value in state.weights().items()}
         torch.save((begun, weights, {k: v.clone() for k, v in state.tensors().items()}), out)

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from tcsm.atomic import write_atomic
 from tcsm.errors import InputError
 from tcsm.outcomes import FILES
-from tcsm.whole import write_whole
 from workflow.files import CONFIG
 
 RECORDS = Path(".snakemake/metadata")
@@ -43,7 +43,7 @@ def require_own(folder: Path) -> None:
 def note(folder: Path) -> None:
     """Write down the contents of the records, all of which are Snakemake's."""
     found = {str(file): [_written(file), _digest(file)] for file in _files(folder)}
-    write_whole(NOTES, json.dumps({**_noted(), **found}).encode())
+    write_atomic(NOTES, json.dumps({**_noted(), **found}).encode())
 
 
 def _files(folder: Path) -> list[Path]:

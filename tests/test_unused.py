@@ -6,7 +6,7 @@ import pytest
 
 from tcsm import config
 from tcsm.errors import InputError
-from tcsm.parts import PARTS, reached, require_read
+from tcsm.unused import PARTS, reached, require_read
 
 PARAMS = Path(__file__).parents[1] / "params"
 

@@ -2,17 +2,22 @@ import json
 
 import pytest
 
-from tcsm import ranks
+from tcsm import distributed
 from tcsm.errors import InputError
 
-GONE = f"tcsm: error: process 0 {ranks.LOST}; {ranks.RESUME}"
+GONE = f"tcsm: error: process 0 {distributed.LOST}; {distributed.RESUME}"
 
 
 @pytest.mark.parametrize(
     ("codes", "words", "code", "said"),
     [
-        ({0: 1, 1: -9}, {0: GONE}, 1, f"tcsm: error: process 1 died of SIGKILL; {ranks.RESUME}"),
-        ({0: -15, 1: -11}, {}, 1, f"tcsm: error: process 1 died of SIGSEGV; {ranks.RESUME}"),
+        (
+            {0: 1, 1: -9},
+            {0: GONE},
+            1,
+            f"tcsm: error: process 1 died of SIGKILL; {distributed.RESUME}",
+        ),
+        ({0: -15, 1: -11}, {}, 1, f"tcsm: error: process 1 died of SIGSEGV; {distributed.RESUME}"),
         ({0: 1, 1: 2}, {0: GONE, 1: "tcsm: error: bad"}, 2, "tcsm: error: bad"),
         ({0: 2, 1: 2}, {0: "tcsm: error: bad", 1: "tcsm: error: bad"}, 2, "tcsm: error: bad"),
         ({0: 2, 1: -9}, {0: "tcsm: error: full disk"}, 2, "tcsm: error: full disk"),
@@ -22,32 +27,34 @@ GONE = f"tcsm: error: process 0 {ranks.LOST}; {ranks.RESUME}"
     ],
 )
 def test_who_is_to_blame_is_told_once(capsys, codes, words, code, said):
-    assert ranks.explain(codes, {rank: words.get(rank, "") for rank in codes}) == code
+    assert (
+        distributed.explain_failures(codes, {rank: words.get(rank, "") for rank in codes}) == code
+    )
     assert capsys.readouterr().err.strip() == said
 
 
 def test_a_rank_tells_its_agent(monkeypatch, tmp_path, capsys):
-    ranks.tell("alone")
+    distributed.report("alone")
     assert capsys.readouterr().err == "alone\n"
-    monkeypatch.setenv("ROLE_NAME", ranks.ROLE)
+    monkeypatch.setenv("ROLE_NAME", distributed.ROLE)
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
     told = lambda: json.loads((tmp_path / "error.json").read_text())["message"]  # noqa: E731
-    ranks.tell("together")
+    distributed.report("together")
     assert told() == "together"
     for error, said in (
-        (RuntimeError("[gloo/pair.cc] Connection closed by peer"), ranks.LOST),
+        (RuntimeError("[gloo/pair.cc] Connection closed by peer"), distributed.LOST),
         (ValueError("a bug"), "ValueError: a bug"),
     ):
-        ranks._report(type(error), error, None)
+        distributed._report(type(error), error, None)
         assert said in told()
-        assert ranks.LOST in told() or "bug" in told()
-    ranks.repeat(str(tmp_path))
+        assert distributed.LOST in told() or "bug" in told()
+    distributed.print_reports(str(tmp_path))
     assert capsys.readouterr().err == "ValueError: a bug\n"
 
 
 def test_only_training_is_shared(monkeypatch):
-    ranks.require_one([])
+    distributed.require_single([])
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match="only stage train is shared"):
-        ranks.require_one([])
+        distributed.require_single([])

@@ -28,45 +28,45 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def world() -> int:
+def world_size() -> int:
     """How many processes share the work: as many as torchrun says, else one."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def ours() -> bool:
+def has_agent() -> bool:
     """Whether this process is a rank that our agent started."""
     return os.environ.get("ROLE_NAME") == ROLE
 
 
-def join() -> None:
+def attach_to_agent() -> None:
     """Makes a rank die with its agent, and tell it what goes wrong; does nothing in others."""
-    if not ours():
+    if not has_agent():
         return
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     sys.excepthook = _report
 
 
-def require_one(runs: object) -> None:
+def require_single(runs: object) -> None:
     """For work that is not shared.
 
     Raises:
         InputError: there are several processes.
     """
-    if world() > 1:
+    if world_size() > 1:
         raise InputError("torchrun: only stage train is shared by processes; start one")
 
 
-def tell(words: str) -> None:
+def report(words: str) -> None:
     """Says why this process ends: to its agent if it has one, else on stderr."""
-    if ours():
+    if has_agent():
         told = {"message": words, "timestamp": int(time.time())}
         Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(told), "utf-8")
     else:
         print(words, file=sys.stderr)
 
 
-def repeat(logs: str) -> bool:
+def print_reports(logs: str) -> bool:
     """Prints the first of what ranks have told; returns whether one has told anything."""
     for path in sorted(Path(logs).rglob("error.json")):
         print(json.loads(path.read_text("utf-8"))["message"], file=sys.stderr)
@@ -74,7 +74,7 @@ def repeat(logs: str) -> bool:
     return False
 
 
-def explain(codes: Mapping[int, int], words: Mapping[int, str]) -> int:
+def explain_failures(codes: Mapping[int, int], words: Mapping[int, str]) -> int:
     """Says on stderr why ranks failed; returns the exit code of all.
 
     Args:
@@ -100,16 +100,16 @@ def explain(codes: Mapping[int, int], words: Mapping[int, str]) -> int:
     return code
 
 
-def lost(error: BaseException) -> str:
+def lost_process(error: BaseException) -> str:
     """What to say of an exception that means that another process is gone; "" for any other."""
     gone = "gloo" in str(error).lower() or type(error).__name__.startswith("Dist")
-    if gone and (ours() or world() > 1):
+    if gone and (has_agent() or world_size() > 1):
         return f"process {rank()} {LOST}; {RESUME}"
     return ""
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What nobody caught: a peer that is gone in one line, anything else in full."""
-    words = lost(error)
+    words = lost_process(error)
     trail = "".join(traceback.format_exception(kind, error, trace)).rstrip()
-    tell(f"tcsm: error: {words}" if words else trail)
+    report(f"tcsm: error: {words}" if words else trail)

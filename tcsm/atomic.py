@@ -24,7 +24,7 @@ def require_folder(key: str, folder: Path) -> None:
         raise InputError(f"{key}: {folder} cannot be written ({error.strerror})") from None
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes) -> None:
     """Writes a file at once: it is the old one or the new one, never a half.
 
     Raises:
