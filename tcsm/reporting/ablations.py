@@ -170,5 +170,7 @@ def _cost(run: Run, folders: Mapping[Path, Run]) -> dict[str, float]:
 
 
 def spent(run: Run, stages: Iterable[str], key: str = "cpu_seconds") -> float:
-    """CPU-seconds of some stages of a run together."""
+    """CPU-seconds of some stages of a run together; NaN if no stage has its telemetry here."""
+    if not run.stages:
+        return math.nan
     return float(sum(run.stages.get(stage, {}).get(key, 0.0) for stage in stages))

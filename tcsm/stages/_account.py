@@ -1,18 +1,22 @@
-"""What a stage leaves beside its record: of what configuration it is, and what it cost."""
+"""What a stage writes beside its record: its configuration, and what it cost in time."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from tcsm.outcomes import FILES
 from tcsm.reporting.records import write_json, write_text
 
 
 def account(cfg: DictConfig, out: Path, stage: str, telemetry: Mapping[str, object]) -> None:
-    """Write ``config.yaml`` and ``STAGE.telemetry.json``, which holds the checksum of the former.
+    """Write ``config.yaml`` and, after the record, ``STAGE.telemetry.json``.
+
+    The latter holds the checksums of both: DVC does not carry it, so that it can lie beside files
+    of another run.
 
     Raises:
         InputError: they cannot be written.
     """
     write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-    write_json(out / f"{stage}.telemetry.json", telemetry, ("config.yaml",))
+    write_json(out / f"{stage}.telemetry.json", telemetry, ("config.yaml", FILES[stage]))

@@ -56,8 +56,12 @@ class Finished:
             return None
         return identity(cfg, {**self.contents, **contents})
 
-    def complete(self) -> bool:
-        """Whether all files of this very training are there and whole."""
+    def complete(self, saved: CheckpointManager) -> bool:
+        """Whether all files of this very training are there and whole.
+
+        Its times are written last. DVC does not carry them: they may be missing where no state
+        is saved.
+        """
         former = self.former()
         if former is None or self.run.differing(former.values):
             return False
@@ -66,7 +70,7 @@ class Finished:
         except InputError:
             return False
         whole = checkpoint.digest(tensors) == self.record()["weights_sha256"]
-        return whole and (self.folder / TELEMETRY).exists()
+        return whole and ((self.folder / TELEMETRY).exists() or not saved.path.exists())
 
     def require_way(self, saved: CheckpointManager, steps: int) -> None:
         """Refuse more steps for a training whose optimizer is gone.
@@ -129,14 +133,16 @@ def settled(
         InputError: more steps are wanted of a training whose optimizer is gone.
     """
     finished = Finished(Path(cfg.out), checkpoints.run, contents)
-    if checkpoints.anywhere(finished.exists and finished.complete()):
+    if checkpoints.anywhere(finished.exists and finished.complete(checkpoints)):
         done = True
     else:
         finished.require_way(checkpoints, cfg.trainer.steps)
         checkpoints.anywhere(False)  # all have read before one moves
         if checkpoints.main:
             finished.clear()
-        done = checkpoints.anywhere(checkpoints.main and finished.exists and finished.complete())
+        done = checkpoints.anywhere(
+            checkpoints.main and finished.exists and finished.complete(checkpoints)
+        )
         if done:
             checkpoints.change_over(state)
     if done and checkpoints.main:

@@ -78,8 +78,6 @@ def main(cfg: DictConfig, out: Path) -> None:
         weights = None if cfg.reference is None else Trained(Path(cfg.reference)).weights
         owner = {"stage": "collect", "experiment": cfg.experiment, "seed": cfg.seed}
         owner |= {"weights_sha256": weights}
-        telemetry = describe(watch, buffer.tokens.numel(), devices.device)
-        account(cfg, out, "collect", telemetry)
         record = {
             **owner,
             **calls,
@@ -88,6 +86,8 @@ def main(cfg: DictConfig, out: Path) -> None:
             "texts": texts,
         }
         write_json(out / "collect.json", record)
+        telemetry = describe(watch, buffer.tokens.numel(), devices.device)
+        account(cfg, out, "collect", telemetry)
         remove(out, "collect")
 
 

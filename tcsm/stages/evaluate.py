@@ -73,7 +73,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         write_json(out / "evaluate.json", record)
         tokens_seen = sum(part["tokens"] * part["draws"] for part in splits.values())
         telemetry = describe(watch, tokens_seen, devices.device)
-        write_json(out / "evaluate.telemetry.json", telemetry)
+        write_json(out / "evaluate.telemetry.json", telemetry, ("evaluate.json",))
 
 
 def _windows(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> tuple[Tensor, Tensor]:

@@ -111,7 +111,7 @@ def main(cfg: DictConfig, out: Path) -> None:
             write_text(out / name, OmegaConf.to_yaml(cfg, resolve=True))
         write_json(out / "grade.json", {**owner, **numbers})
         telemetry = describe(watch, drawn.tokens.numel(), devices.device)
-        write_json(out / "grade.telemetry.json", telemetry, own)
+        write_json(out / "grade.telemetry.json", telemetry, (*own, "grade.json"))
         remove(out, "grade")
 
 

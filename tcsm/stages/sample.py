@@ -75,7 +75,8 @@ def main(cfg: DictConfig, out: Path) -> None:
         }
         write_json(out / "samples.json", record)
         tokens = sum(drawn[f"tokens.{index}"].numel() for index in range(len(walks)))
-        write_json(out / "sample.telemetry.json", describe(watch, tokens, devices.device))
+        telemetry = describe(watch, tokens, devices.device)
+        write_json(out / "sample.telemetry.json", telemetry, ("samples.json",))
         remove(out, "sample")
 
 

@@ -125,7 +125,7 @@ def main(cfg: DictConfig, out: Path) -> None:
             write_artifacts(cfg, out, state, weights, text)
             flops = unwrap(model).flops_per_token(cfg.data.length)
             telemetry = describe(watch, state.tokens, devices.device, flops, devices.world)
-            beside = ("config.yaml", "telemetry.jsonl")
+            beside = ("config.yaml", "train.json", "telemetry.jsonl")
             write_json(out / "train.telemetry.json", {**telemetry, **answers.costs()}, beside)
 
 

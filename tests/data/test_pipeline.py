@@ -162,7 +162,7 @@ def test_a_tokenizer_in_python_alone_is_named(tmp_path):
     from transformers import ByT5Tokenizer
 
     ByT5Tokenizer().save_pretrained(tmp_path)
-    with pytest.raises(InputError, match=rf"tokenizer.path: {tmp_path}: ByT5Tokenizer"):
+    with pytest.raises(InputError, match=f"tokenizer.path: {tmp_path}: ByT5Tokenizer"):
         HuggingFace(tmp_path, 384)
 
 
@@ -184,7 +184,7 @@ def test_half_a_surrogate_pair_is_named(known):
     with pytest.raises(InputError, match=r"'bytes'.*'\\udc41'.*character 2"):
         Bytes().encode("ab\udc41")
     for tokenizer in known.values():
-        with pytest.raises(InputError, match=rf"the tokenizer {tokenizer.name!r}: "):
+        with pytest.raises(InputError, match=f"the tokenizer {tokenizer.name!r}: "):
             tokenizer.encode("ab\udc41")
 
 
@@ -201,5 +201,5 @@ def test_what_closes_a_text_separates_documents(tmp_path):
 
 def test_no_separator_is_named(tmp_path):
     word_piece().save(str(tmp_path / "tokenizer.json"))
-    with pytest.raises(InputError, match=rf"tokenizer.path: {tmp_path}: "):
+    with pytest.raises(InputError, match=f"tokenizer.path: {tmp_path}: no end-of-text token"):
         HuggingFace(tmp_path, 90)

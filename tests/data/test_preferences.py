@@ -55,7 +55,7 @@ def test_a_line_that_is_no_pair_is_told_by_its_number(tmp_path, line, words):
 
 
 def test_files_that_are_none(tmp_path):
-    with pytest.raises(InputError, match=r"gone: .*No such file.*preferences"):
+    with pytest.raises(InputError, match=r"gone: cannot be read: No such file.* \(preferences\)"):
         read_preferences(tmp_path / "gone", Letters(), 4)
     (tmp_path / "odd").write_bytes(json.dumps(GOOD).encode() + b"\n\xff\n")
     with pytest.raises(InputError, match=r"odd:2: not UTF-8"):

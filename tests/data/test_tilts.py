@@ -69,13 +69,13 @@ def test_even_weights_are_the_importance_alone():
 
 @pytest.mark.parametrize("beta", [0.0, -1.0, math.nan, math.inf])
 def test_a_beta_that_tilts_nothing_is_refused(beta):
-    with pytest.raises(InputError, match=r"tilt\.beta "):
+    with pytest.raises(InputError, match=r"tilt\.beta must be a positive number, found"):
         Boltzmann(beta)
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.1, math.nan])
 def test_an_empty_share_is_refused(share):
-    with pytest.raises(InputError, match=r"tilt\.share "):
+    with pytest.raises(InputError, match=r"tilt\.share must lie in \(0, 1\], found"):
         Best(share)
 
 

@@ -95,7 +95,7 @@ def test_bytes_depend_on_the_tokens_alone(path):
 @pytest.mark.parametrize("kept", [4096 + 18, 4096])
 def test_truncated_file_is_refused(path, kept):
     os.truncate(path, kept)
-    with pytest.raises(InputError, match=rf"train.tok: {kept} .*4115"):
+    with pytest.raises(InputError, match=rf"train.tok: {kept} bytes, wanted 4115"):
         open_tokens(path, Letters())
 
 
@@ -119,7 +119,7 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "text").write_text("In the beginning\n" * 1000)
     with pytest.raises(InputError, match="not a token file"):
         open_tokens(tmp_path / "text", Letters())
-    with pytest.raises(InputError, match=r"nowhere: .*No such file"):
+    with pytest.raises(InputError, match="nowhere: cannot be read: No such file"):
         open_tokens(tmp_path / "nowhere", Letters())
 
 
@@ -130,7 +130,7 @@ def test_damaged_header_is_refused(path):
 
 
 def test_another_tokenizer_is_refused(path):
-    with pytest.raises(InputError, match=r"'letters'.*'bytes'"):
+    with pytest.raises(InputError, match=r"written by the tokenizer 'letters'.*wanted 'bytes'"):
         open_tokens(path, Bytes())
 
 
@@ -170,9 +170,9 @@ def test_failed_rewrite_leaves_the_old_file(path):
 
 def test_unusable_tokens_are_refused(tmp_path):
     header = describe(Letters(), "fable", "test")
-    with pytest.raises(InputError, match="token 27 "):
+    with pytest.raises(InputError, match="token 27 is outside the 27"):
         write_tokens(tmp_path / "test.tok", [Piece(np.array([3, 27], np.uint8), 2)], header)
-    with pytest.raises(InputError, match=r"corpus fable: .*'test'"):
+    with pytest.raises(InputError, match="corpus fable: no text in the split 'test'"):
         write_tokens(tmp_path / "test.tok", [], header)
     assert not list(tmp_path.iterdir())
 
@@ -215,8 +215,8 @@ def test_damaged_characters_are_refused(counted):
     content = bytearray(counted.read_bytes())
     content[-1] ^= 1
     counted.write_bytes(content)
-    with pytest.raises(InputError, match=r"counted.tok: "):
+    with pytest.raises(InputError, match=r"counted.tok: damaged.*run prepare again"):
         open_tokens(counted, Letters()).lengths()
     os.truncate(counted, len(content) - 1)
-    with pytest.raises(InputError, match=rf"{len(content) - 1} .*{len(content)}"):
+    with pytest.raises(InputError, match=rf"{len(content) - 1} bytes, wanted {len(content)}"):
         open_tokens(counted, Letters())

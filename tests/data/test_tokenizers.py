@@ -116,12 +116,12 @@ def test_bare_files_of_gpt2(folder, tmp_path):
 def test_empty_tokenizer_is_refused(tmp_path):
     (tmp_path / "vocab.json").write_text('{"<|endoftext|>": 0}')
     (tmp_path / "merges.txt").write_text("#version: 0.2\n")
-    with pytest.raises(InputError, match=r" 1 .*tokenizer\.size .*50257"):
+    with pytest.raises(InputError, match=r"a tokenizer of 1 ids, but tokenizer.size is 50257"):
         HuggingFace(tmp_path, size=50257)
     with pytest.raises(InputError, match="vocabulary and merges files"):
         HuggingFace(tmp_path, size=1)
 
 
 def test_folder_without_tokenizer_is_refused(tmp_path):
-    with pytest.raises(InputError, match=f"{tmp_path}: "):
+    with pytest.raises(InputError, match=f"{tmp_path}: no tokenizer can be loaded"):
         HuggingFace(tmp_path, size=280)

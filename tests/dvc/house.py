@@ -54,7 +54,8 @@ def main(cfg, out):
 '''
 WHO = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
 CLEAN = "Data and pipelines are up to date."
-KJV_SCORE = "results/default/kjv/score/seed-0/weights.safetensors"
+KJV = "results/default/kjv/score/seed-0"
+KJV_SCORE = f"{KJV}/weights.safetensors"
 SCORE = ("params/objective/score.yaml", "weight: 2.0", "weight: 3.0")
 QUIET = {"DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1"}
 

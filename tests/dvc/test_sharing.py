@@ -37,6 +37,7 @@ def test_after_a_pull_there_is_nothing_to_do(finished: Checkout, second: Checkou
     assert done.returncode == 0, done.stdout + done.stderr
     assert (second.folder / KJV_SCORE).read_bytes() == (finished.folder / KJV_SCORE).read_bytes()
     assert (second.folder / "data/toy/train.tok").exists()
+    assert not [*(second.folder / "results").rglob("*telemetry*")]
     assert second.plan() == {}
     assert "Running stage" not in second.dvc("repro")
     assert second.dvc("status").strip() == CLEAN

@@ -99,11 +99,11 @@ def test_a_checkpoint_in_its_own_numbers(causal, tmp_path):
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"net\.name: "):
+    with pytest.raises(InputError, match=r"net\.name: .* cannot be loaded"):
         Pretrained(name=str(tmp_path), extra=3, vocabulary=V, causal=True)
     lm = GPT2(vocabulary=V, **SIZE).lm
     lm.set_input_embeddings(torch.nn.Embedding(4, 8))
-    with pytest.raises(InputError, match=r"net\.tokens .* 4\b"):
+    with pytest.raises(InputError, match=r"net\.tokens must be 3 or more numbers below 4"):
         Hub(lm, [0, 9], V, causal=True)
 
 

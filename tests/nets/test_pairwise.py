@@ -35,5 +35,5 @@ def test_it_is_no_table_of_the_law():
 
 
 def test_no_sizes_no_net():
-    with pytest.raises(InputError, match="0 and 3"):
+    with pytest.raises(InputError, match="at least 1, found 0 and 3"):
         Pairwise(0, 3)

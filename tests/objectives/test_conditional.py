@@ -79,9 +79,9 @@ def test_a_hollow_network_learns_the_conditionals():
 
 
 def test_a_wrong_rate_and_a_wrong_model_are_refused():
-    with pytest.raises(InputError, match=r"objective\.rate .* 0\b"):
+    with pytest.raises(InputError, match=r"objective\.rate must lie in \(0, 1\], found 0"):
         PseudoLikelihood(0.0)
     net = Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1)
     model = Factorized(net, Path(Mask(V), Linear()))
-    with pytest.raises(InputError, match=r"model=blind .*masked_lm.* Factorized"):
+    with pytest.raises(InputError, match="needs model=blind or masked_lm, found Factorized"):
         PseudoLikelihood()(model, torch.zeros(6, L).long(), NOISE)

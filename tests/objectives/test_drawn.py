@@ -111,12 +111,12 @@ def test_warning_and_refusals():
 
     path = Path(Mask(V), Linear())
     fields = {"corruption": CountSampling(path), "weighting": OpenMean(), "divergence": bce}
-    with pytest.raises(InputError, match=r"symmetric.*Directed"):
+    with pytest.raises(InputError, match="symmetric neighborhood, Directed is not"):
         DrawnScoreMatching(**fields, neighborhood=Directed(V))
-    with pytest.raises(InputError, match=r"objective\.draws .* 0\b"):
+    with pytest.raises(InputError, match=r"objective\.draws must be at least 1, found 0"):
         DrawnScoreMatching(**fields, neighborhood=Hamming(V), draws=0)
     objective = DrawnScoreMatching(**fields, neighborhood=HammingK(V, 2), draws=2)
-    with pytest.raises(InputError, match="ratios"):
+    with pytest.raises(InputError, match="needs ratios"):
         objective(nn.Identity(), ALL, batch_noise(0, 0, 27))
-    with pytest.warns(UserWarning, match="marginals"):
+    with pytest.warns(UserWarning, match="off the marginals"):
         objective(Factorized(Table(torch.zeros(L, V)), path), ALL, batch_noise(0, 0, 27))

@@ -209,7 +209,7 @@ def test_refusals(smoothing):
     class Directed(Hamming):
         symmetric = False
 
-    with pytest.raises(InputError, match=r"objective\.smoothing "):
+    with pytest.raises(InputError, match=r"objective\.smoothing must lie in \[0, 1\)"):
         ScoreMatching(
             corruption=corruption,
             weighting=OpenMean(),
@@ -217,7 +217,7 @@ def test_refusals(smoothing):
             neighborhood=Hamming(V),
             smoothing=smoothing,
         )
-    with pytest.raises(InputError, match=r"symmetric.*Directed"):
+    with pytest.raises(InputError, match="symmetric neighborhood, Directed is not"):
         ScoreMatching(
             corruption=corruption,
             weighting=OpenMean(),

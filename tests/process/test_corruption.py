@@ -115,7 +115,7 @@ def test_sites_are_row_major_and_sliced_together():
 
 
 def test_refusals():
-    with pytest.raises(InputError, match=r"corruption\.epsilon .* 1\.0"):
+    with pytest.raises(InputError, match=r"corruption\.epsilon must lie in \[0, 1\), found 1\.0"):
         TimeSampling(MASKED, 1.0)
-    with pytest.raises(InputError, match=r"Mask.*Uniform"):
+    with pytest.raises(InputError, match="needs the Mask source, found Uniform"):
         CountSampling(NOISED)

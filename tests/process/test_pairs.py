@@ -106,5 +106,5 @@ def test_rows_are_two_sequences():
     first, second = halves(torch.arange(12).view(2, 6), 3)
     assert first.tolist() == [[0, 1, 2], [6, 7, 8]]
     assert second.tolist() == [[3, 4, 5], [9, 10, 11]]
-    with pytest.raises(InputError, match=r" 8 .* 6.*feed"):
+    with pytest.raises(InputError, match=r"a row of 8 tokens, .*, found 6; set feed"):
         halves(torch.zeros(2, 6, dtype=torch.int64), 4)

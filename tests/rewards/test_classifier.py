@@ -27,13 +27,13 @@ def test_nothing_is_read_before_it_is_asked(tmp_path):
 
 
 def test_a_missing_run_is_told_by_key_and_file(tmp_path):
-    with pytest.raises(InputError, match=r"^judge_run: "):
+    with pytest.raises(InputError, match=r"^judge_run: found null, expected the folder of a run"):
         scores(Classifier(None, "judge_run"), ["a"])
-    with pytest.raises(InputError, match=rf"^reward_run: .*{FILE} "):
+    with pytest.raises(InputError, match=rf"^reward_run: .*{FILE} does not exist; run reward"):
         scores(Classifier(str(tmp_path)), ["a"])
 
 
 def test_a_damaged_file_is_told(tmp_path):
     (tmp_path / FILE).write_bytes(b"damaged")
-    with pytest.raises(InputError, match=rf"{FILE}: "):
+    with pytest.raises(InputError, match=rf"{FILE}: no whole classifier"):
         scores(Classifier(str(tmp_path)), ["a"])

@@ -31,12 +31,12 @@ def test_a_sum_is_weighed():
 
 @pytest.mark.parametrize("weights", [[], [1.0], [1.0, 2.0, 3.0]])
 def test_every_part_has_a_weight(weights):
-    with pytest.raises(InputError, match=r"reward\.weights "):
+    with pytest.raises(InputError, match=r"reward\.weights must be one for each of the rewards"):
         Sum([Length(), Capitals()], weights)
 
 
 def test_a_part_that_fails_is_told_by_its_name():
-    with pytest.raises(InputError, match=r"reward Length: .*nan .*text 1: 'bad'"):
+    with pytest.raises(InputError, match="reward Length: gave nan for text 1: 'bad'"):
         scores(Sum([Capitals(), Length()], [1.0, 1.0]), ["good", "bad"])
 
 
@@ -60,12 +60,12 @@ def test_the_oldest_are_forgotten():
 
 def test_what_fails_is_not_remembered():
     remembered = Remembered(Length())
-    with pytest.raises(InputError, match=r"reward Length: .*nan .*text 1: 'bad'"):
+    with pytest.raises(InputError, match="reward Length: gave nan for text 1: 'bad'"):
         scores(remembered, ["good", "bad"])
     assert remembered.known == {}
 
 
 @pytest.mark.parametrize("key", ["batch", "limit"])
 def test_bad_sizes_are_refused(key):
-    with pytest.raises(InputError, match=rf"reward\.{key} .* 0\b"):
+    with pytest.raises(InputError, match=rf"reward\.{key} must be 1 or more, found 0"):
         Remembered(Length(), **{key: 0})

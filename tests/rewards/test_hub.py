@@ -107,13 +107,13 @@ def test_no_text_no_reward(sentiment):
 @pytest.mark.parametrize("label", ["happy", 3])
 def test_an_unknown_label_is_told(sentiment, label):
     known = "it has 0 negative, 1 neutral, 2 positive"
-    with pytest.raises(InputError, match=rf"reward\.label: .*{label!r}; {known}"):
+    with pytest.raises(InputError, match=rf"reward\.label: .* has no label {label!r}; {known}"):
         scores(HubClassifier(sentiment[0], label), TEXTS)
 
 
 def test_a_missing_checkpoint_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(InputError, match=r"reward\.name: .*none "):
+    with pytest.raises(InputError, match=r"reward\.name: .*none cannot be loaded"):
         scores(HubClassifier(str(tmp_path / "none"), 0), TEXTS)
 
 
@@ -126,13 +126,13 @@ def test_a_model_without_a_classifier_is_told(tmp_path):
 
 
 def test_a_missing_device_is_told(sentiment):
-    with pytest.raises(InputError, match=r"reward\.device: nowhere "):
+    with pytest.raises(InputError, match=r"reward\.device: nowhere cannot be used"):
         scores(HubClassifier(sentiment[0], 0, device="nowhere"), TEXTS)
 
 
 @pytest.mark.parametrize("key", ["batch", "length"])
 def test_bad_sizes_are_refused(key):
-    with pytest.raises(InputError, match=rf"reward\.{key} .* 0\b"):
+    with pytest.raises(InputError, match=rf"reward\.{key} must be 1 or more, found 0"):
         HubClassifier("any", 0, **{key: 0})
 
 
@@ -208,7 +208,7 @@ def test_it_is_asked_in_float32_unless_another_is_asked_for(tmp_path, dtype):
     assert together.tolist() == pytest.approx(alone, abs=1e-5)
     asked = HubClassifier(str(tmp_path), 1, dtype="bfloat16")
     assert scores(asked, MANY).tolist() == pytest.approx(together.tolist(), abs=0.5)
-    with pytest.raises(InputError, match=r"reward\.dtype .* half"):
+    with pytest.raises(InputError, match=r"reward\.dtype must be .*found half"):
         scores(HubClassifier(str(tmp_path), 1, dtype="half"), MANY)
 
 
@@ -224,7 +224,7 @@ def test_a_text_is_cut_where_the_positions_end(tmp_path):
 
 def test_several_values_of_a_regression_have_no_odds(tmp_path):
     model, tokenizer = save(tmp_path, num_labels=3, problem_type="regression")
-    with pytest.raises(InputError, match=r"reward\.odds: .*true.* 3"):
+    with pytest.raises(InputError, match=r"reward\.odds: found true, .*regression of 3"):
         scores(HubClassifier(str(tmp_path), 1), TEXTS)
     found = scores(HubClassifier(str(tmp_path), 1, odds=False), TEXTS)
     assert found.tolist() == pytest.approx(logits(model, tokenizer)[:, 1].tolist(), abs=1e-5)
@@ -263,7 +263,7 @@ def test_it_is_loaded_when_it_is_opened(tmp_path):
         (Remembered(missing), r"reward\.reward"),
         (Sum([Remembered(missing)], [1.0]), r"reward\.rewards\.0\.reward"),
     ):
-        with pytest.raises(InputError, match=rf"^{key}\.name: .*none "):
+        with pytest.raises(InputError, match=rf"^{key}\.name: .*none cannot be loaded"):
             reward.open()
 
 
@@ -272,7 +272,7 @@ def test_a_tokenizer_that_does_not_fit_the_model_is_one_line(tmp_path):
     tokenizer = words(tmp_path)
     tokenizer.add_tokens(["strange"])
     tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(InputError, match=r"^reward\.name: .*$"):
+    with pytest.raises(InputError, match=r"^reward\.name: .* cannot be asked: .*$"):
         scores(HubClassifier(str(tmp_path), 0), ["strange film"])
 
 

@@ -78,5 +78,5 @@ def test_times_are_those_at_which_sites_open():
 
 
 def test_only_masks_are_hit():
-    with pytest.raises(InputError, match=r"first_hitting.* Mask.*Uniform"):
+    with pytest.raises(InputError, match="first_hitting needs the Mask source, found Uniform"):
         FirstHitting(path=Path(Uniform(V), Linear()), steps=2)

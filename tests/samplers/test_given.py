@@ -155,7 +155,7 @@ def test_an_autoregressive_model_goes_on_after_a_prefix():
 
 def test_an_autoregressive_model_refuses_what_stands_after_an_open_site():
     for known, site in ((KNOWN[1], 1), (KNOWN[2], 2)):
-        with pytest.raises(InputError, match=f"site {site} "):
+        with pytest.raises(InputError, match=f"a prefix alone, found site {site} fixed after"):
             NextToken(steps=1)(left_to_right(), 1, L, 0, given(known))
 
 
@@ -181,9 +181,9 @@ def test_nothing_given_is_nothing_changed(sampler):
 @every
 def test_what_is_given_must_fit(sampler):
     model = LeaveOneOut(Table(torch.randn(L, V)), sampler.path)
-    with pytest.raises(InputError, match=r"given\.tokens .* 3 .* 2\b"):
+    with pytest.raises(InputError, match=r"given\.tokens must have 3 sites, found 2"):
         sampler(model, 1, L, 0, given((1, None)))
-    with pytest.raises(InputError, match=r"given\.tokens .* 1 to 3"):
+    with pytest.raises(InputError, match=r"given\.tokens must lie in \[0, 3\), found 1 to 3"):
         sampler(model, 1, L, 0, given((1, 3, None)))
-    with pytest.raises(InputError, match=r"given\.fixed "):
+    with pytest.raises(InputError, match=r"given\.fixed must say of each of 2 tokens"):
         Given(torch.tensor([0, 1]), torch.tensor([True]))

@@ -114,11 +114,14 @@ def test_more_steps_without_the_optimizer_are_refused(own_house: House) -> None:
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_the_same_command_changes_nothing(own_house: House, kept: bool) -> None:
+    """Nor where times and state are missing, as after a pull."""
     run = own_house.root / "run"
     assert train(own_house).code == 0
     own_house.good("evaluate", *SCORE)
     if not kept:
         shutil.rmtree(run / ".scratch")
+        for path in run.glob("*telemetry*"):
+            path.unlink()
     before = content(run)
     done = train(own_house, "targets.limit_mib=7", "devices.patience=60")
     assert (done.code, len(done.err)) == (0, 1)

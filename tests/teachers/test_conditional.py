@@ -83,12 +83,12 @@ def test_cross_entropy_and_its_gradient(name):
 
 
 def test_networks_that_cannot_teach_are_refused():
-    with pytest.raises(InputError, match=r"model=blind .*net=hollow.* Transformer"):
+    with pytest.raises(InputError, match="model=blind needs net=hollow, found Transformer"):
         Blind(transformer())
     for fields in ({"extra": 0}, {"causal": True}, {"timed": True}):
-        with pytest.raises(InputError, match=r"bidirectional.* mask"):
+        with pytest.raises(InputError, match="needs a bidirectional net with a mask"):
             MaskedLM(transformer(**fields))
-    with pytest.raises(InputError, match=r"model\.batch "):
+    with pytest.raises(InputError, match=r"model\.batch must be 1 or more"):
         MaskedLM(transformer(), batch=0)
 
 
@@ -101,5 +101,5 @@ def test_a_denoiser_is_asked_for_all_sites_together():
     x_t = X.masked_fill(SITES, V)
     expected = Factorized(net, path).log_conditionals(x_t, torch.zeros(2).double(), SITES)
     assert_close(found, expected)
-    with pytest.raises(InputError, match=r"bidirectional.* mask"):
+    with pytest.raises(InputError, match="needs a bidirectional net with a mask"):
         Denoiser(transformer(causal=True))

@@ -63,7 +63,7 @@ def test_a_masked_network_may_be_asked_together():
     net = awake(Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1))
     found = ways.Together()(MaskedLM(net)).log_conditionals(X, SITES)
     assert_close(found, Denoiser(net).log_conditionals(X, SITES))
-    with pytest.raises(InputError, match=r"teacher=together .*model=factorized or"):
+    with pytest.raises(InputError, match="teacher=together asks a run of model=factorized or"):
         ways.Together()(torch.nn.Identity())
 
 
@@ -82,16 +82,16 @@ def test_a_flattened_law_is_that_of_the_root_of_the_table():
 @pytest.mark.parametrize("way", [PAST, SLOPE, ways.Exact(), ways.TopK(k=2)])
 def test_a_model_without_a_direction_is_refused(way):
     blind = Blind(awake(Hollow(vocabulary=V, dim=8, depth=1, heads=1)))
-    with pytest.raises(InputError, match=r"model=autoregressive.* Blind"):
+    with pytest.raises(InputError, match="asks a run of model=autoregressive, found Blind"):
         way(blind)
 
 
 def test_a_model_without_conditionals_is_refused():
-    with pytest.raises(InputError, match=r"teacher=plain .*model=blind or masked_lm"):
+    with pytest.raises(InputError, match="teacher=plain asks a run of model=blind or masked_lm"):
         ways.Plain()(MODEL)
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf")])
 def test_what_divides_nothing_is_refused(temperature):
-    with pytest.raises(InputError, match=r"teacher\.temperature "):
+    with pytest.raises(InputError, match=r"teacher\.temperature must be positive"):
         ways.Plain(temperature=temperature)

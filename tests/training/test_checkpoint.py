@@ -85,13 +85,13 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
 
 
 def test_another_architecture_is_refused_by_both_names(path):
-    with pytest.raises(InputError, match=r"net-1.*net-2"):
+    with pytest.raises(InputError, match="is of architecture net-1, expected net-2"):
         load(path, architecture="net-2")
 
 
 def test_another_format_is_refused(path, monkeypatch):
     monkeypatch.setattr("tcsm.training.checkpoint.FORMAT", 2)
-    with pytest.raises(InputError, match=r"format 1.* 2"):
+    with pytest.raises(InputError, match="has format 1, expected 2"):
         load(path)
 
 
@@ -103,7 +103,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(path, monkeypatch, number):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match=r"x\.safetensors .* 400 bytes"):
+    with pytest.raises(InputError, match=r"x\.safetensors cannot be written .* needs 400 bytes"):
         save(path, {"a": torch.zeros(100)}, META)
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
@@ -139,7 +139,7 @@ def test_weights_fill_a_bare_model(tmp_path):
     other = Net()
     load_weights(path, other, "toy")
     assert digest(other.state_dict()) == digest(net.state_dict())
-    with pytest.raises(InputError, match=r"toy.*huge"):
+    with pytest.raises(InputError, match="is of architecture toy, expected huge"):
         load_weights(path, other, "huge")
-    with pytest.raises(InputError, match=" 6 "):
+    with pytest.raises(InputError, match="adds 6 tensors"):
         load_weights(path, torch.nn.Identity())

@@ -74,7 +74,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(tmp_path, monkeypat
     hooks = Hooks(checkpoints=checkpoints, record=lambda row: steps_read.append(row["step"]))
     if kind == "cuda":
         monkeypatch.setattr("tcsm.training.loop._eager", lambda devices: False)
-    with pytest.raises(InputError, match=r"step 13: loss (nan|inf)") as caught:
+    with pytest.raises(InputError, match=r"stopped at step 13: loss (nan|inf)") as caught:
         fit(state, diverging(13, value, calls), toy.Batches(), toy.DEVICES, hooks)
     assert len(calls) == (13 if kind == "cpu" else 14)
     assert f"the last good checkpoint is {tmp_path / 'state.safetensors'}" in str(caught.value)
@@ -103,5 +103,5 @@ def test_a_save_that_fails_stops_the_run_in_one_line(tmp_path):
     checkpoints = CheckpointManager(tmp_path, toy.THIS)
     checkpoints.resume(state)
     (tmp_path / "state.safetensors.partial").mkdir()
-    with pytest.raises(InputError, match=r"state\.safetensors "):
+    with pytest.raises(InputError, match=r"state\.safetensors cannot be written"):
         fit(state, toy.loss, toy.Batches(), toy.DEVICES, Hooks(checkpoints=checkpoints))

@@ -79,9 +79,9 @@ def test_a_foreign_state_is_refused_and_nothing_changes():
     before = copies(state)
     wrong_shape = {**before, "ema.embed.weight": torch.zeros(2, 2)}
     missing = {name: t + 1 for name, t in before.items() if name != "model.scale"}
-    with pytest.raises(InputError, match=r"average .*embed\.weight .*\(2, 2\)"):
+    with pytest.raises(InputError, match=r"average holds embed\.weight of shape \(2, 2\)"):
         state.load(wrong_shape)
-    with pytest.raises(InputError, match=r"model .* 1 .*scale"):
+    with pytest.raises(InputError, match="saved model lacks 1 tensors, among them scale"):
         state.load(missing)
     with pytest.raises(InputError, match="saved average adds"):
         TrainState(make_net(), make_optim(ema=None)).load(before)

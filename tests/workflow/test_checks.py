@@ -18,7 +18,7 @@ def test_the_first_that_is_bad_is_told() -> None:
     checks = Checks()
     for parts in (GOOD, BAD, UNKNOWN):
         checks.add(parts)
-    with pytest.raises(InputError, match=r"decay\.floor .* 2\.0"):
+    with pytest.raises(InputError, match=r"decay\.floor must lie in \[0, 1\], found 2\.0"):
         checks.finish()
 
 

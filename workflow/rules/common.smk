@@ -117,8 +117,8 @@ def of_judge(name):
     return [f"{RUNS.judge()}/{name}"] if RUNS.judge() else []
 
 
-def left(folder):
-    """Every file that the stages of the runs below a folder leave."""
+def kept(folder):
+    """Every file that DVC keeps of the runs below a folder: all outputs but their times."""
     for name in (name for name in RUNS.arms if name.startswith(f"{folder}/")):
         for stage in RUNS.arms[name].stages:
-            yield from FILES.outputs(stage, [name])
+            yield from (file for file in FILES.outputs(stage, [name]) if "telemetry" not in file)

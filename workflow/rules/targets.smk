@@ -7,7 +7,7 @@ for folder in sorted({name.partition("/")[0] for name in RUNS.arms}):
         name:
             folder
         input:
-            lambda job, folder=folder: sorted({*left(folder)}),
+            lambda job, folder=folder: sorted({*kept(folder)}),
 
 
 rule data:

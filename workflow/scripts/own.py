@@ -46,6 +46,21 @@ def note(folder: Path) -> None:
     write_atomic(NOTES, json.dumps({**_noted(), **found}).encode())
 
 
+def remove_foreign_times(folder: Path) -> None:
+    """Remove telemetry that is of other runs than those in a folder.
+
+    DVC leaves such files where they are when it puts the files of other runs beside them.
+    """
+    for path in folder.rglob("*.telemetry.json"):
+        with suppress(OSError, ValueError, AttributeError):  # damaged, or a file is not there
+            beside = json.loads(path.read_bytes()).get("files_sha256", {})
+            if all(_sha256(path.with_name(name)) == known for name, known in beside.items()):
+                continue
+        path.unlink()
+        if path.name == "train.telemetry.json":
+            path.with_name("telemetry.jsonl").unlink(missing_ok=True)
+
+
 def _files(folder: Path) -> list[Path]:
     """The records of all runs of a scale, then its page and the checksums of token files."""
     records = [path for name in (CONFIG, *FILES.values()) for path in folder.rglob(name)]
@@ -79,6 +94,10 @@ def _digest(file: Path) -> str:
     return hashlib.md5(file.read_bytes()).hexdigest()
 
 
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 def _record(name: str) -> str:
     """Where Snakemake keeps the record of a file: its name in pieces that a folder can hold."""
     code = urlsafe_b64encode(name.encode()).decode()
@@ -87,4 +106,5 @@ def _record(name: str) -> str:
 
 
 if __name__ == "__main__":
+    remove_foreign_times(Path("results") / sys.argv[1])
     note(Path("results") / sys.argv[1])

@@ -126,7 +126,9 @@ def _group(name: str, runs: Sequence[Run], budget: float | int | None) -> dict[s
 
 
 def _answer(opening: str, rows: pd.DataFrame, seconds: float | int | None) -> str:
-    total = float(rows["total"].sum())
+    total = float(rows["total"].sum(skipna=False))
+    if math.isnan(total):
+        return f"{opening} the times of some runs are not here: DVC does not carry them."
     took = f"{wording.counted(rows['runs'].sum(), 'run')} took {wording.duration(total)}"
     if not seconds:
         return f"{opening} {took} of CPU time; no budget was set."

@@ -149,6 +149,9 @@ def _each(hashes: str) -> str:
 def _answer(runs: Sequence[Run]) -> str:
     stages = [[stage for stage in run.stages.values() if stage] for run in runs]
     commits = {stage["commit"] for mine in stages for stage in mine if stage.get("commit")}
+    if not commits:
+        count = wording.counted(len(runs), "run")
+        return f"{count}; the files that name their commits are not here: DVC does not carry them."
     dirty = sum(any(stage.get("dirty") for stage in mine) for mine in stages)
     changed = f"{wording.counted(dirty, 'run')} with uncommitted changes"
     return (

@@ -35,11 +35,11 @@ def test_each_text_is_cut_alone():
 
 
 def test_too_short_text_is_refused():
-    with pytest.raises(InputError, match=r"corpus t: 3 .*'valid'"):
+    with pytest.raises(InputError, match=r"corpus t: 3 characters leave nothing .* 'valid'"):
         cut("t", ["abc"], (0.9, 0.05, 0.05))
 
 
 @pytest.mark.parametrize("fractions", [(0.9, 0.05), (0.9, 0.2, 0.05), (1.0, 0.0, 0.0), ()])
 def test_bad_fractions_are_refused(fractions):
-    with pytest.raises(InputError, match=r"corpus\.fractions "):
+    with pytest.raises(InputError, match=r"corpus\.fractions must be three positive numbers"):
         check_fractions(fractions)

@@ -25,14 +25,14 @@ def test_folder_in_order_of_names_without_hidden_files(tmp_path):
 
 
 def test_missing_path_is_refused(tmp_path):
-    with pytest.raises(InputError, match="nowhere: "):
+    with pytest.raises(InputError, match="nowhere: no such file or folder"):
         LocalText(tmp_path / "nowhere", verbatim).splits()
 
 
 @pytest.mark.parametrize("content", [b"", b" \n?!"])
 def test_empty_text_is_refused(tmp_path, content):
     (tmp_path / "empty").write_bytes(content)
-    with pytest.raises(InputError, match="empty: "):
+    with pytest.raises(InputError, match="empty: no text here"):
         LocalText(tmp_path / "empty", text8).splits()
     with pytest.raises(InputError, match="no text here"):
         LocalText(tmp_path, text8).splits()
@@ -40,7 +40,7 @@ def test_empty_text_is_refused(tmp_path, content):
 
 def test_other_encoding_is_refused(tmp_path):
     (tmp_path / "latin").write_bytes("naïve".encode("latin-1"))
-    with pytest.raises(InputError, match=r"latin: .*byte 2"):
+    with pytest.raises(InputError, match="latin: not UTF-8 at byte 2"):
         LocalText(tmp_path / "latin", verbatim).splits()
 
 
@@ -113,5 +113,5 @@ def test_windows_line_ends_that_are_kept_are_said(tmp_path):
 
 def test_blanks_are_no_text(tmp_path):
     (tmp_path / "a.txt").write_text(" \n \n" * 9)
-    with pytest.raises(InputError, match=r"a\.txt: "):
+    with pytest.raises(InputError, match=r"a\.txt: no text here"):
         LocalText(tmp_path / "a.txt", verbatim).splits()

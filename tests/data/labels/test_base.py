@@ -69,7 +69,9 @@ def test_what_comes_later_moves_nothing():
 
 
 def test_a_side_without_a_label_is_refused():
-    with pytest.raises(InputError, match=r"labels made-up: half 0 .*label 1 "):
+    with pytest.raises(
+        InputError, match=r"labels made-up: half 0 has no text of label 1 to train"
+    ):
         MadeUp(tuple((f"text {n}", 0) for n in range(50))).half(0)
 
 

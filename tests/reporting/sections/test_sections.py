@@ -3,6 +3,7 @@ import math
 
 import pytest
 
+from tcsm.reporting import wording
 from tcsm.reporting.sections.base import Missing
 from tcsm.reporting.sections.budget import Budget
 from tcsm.reporting.sections.differences import Differences
@@ -175,6 +176,17 @@ def test_provenance_names_what_a_run_of_any_stage_leaves(two):
     assert row.weights_sha256.split() == ["e" * 64, "r" * 64, "c" * 64, "p" * 64]
     assert row.data_sha256.split() == ["t" * 64]
     assert row.commits == "0123456789abcdef" * 2
+
+
+def test_pulled_runs_have_no_times(ablated):
+    """DVC carries no telemetry: costs are unknown then, not zero."""
+    runs = [dataclasses.replace(run, stages={}, telemetry=run.telemetry[:0]) for run in ablated]
+    chapters = [Budget(ARMS, ablations=60.0), Provenance({})]
+    for chapter in chapters:
+        assert "DVC does not carry" in chapter(runs).answer
+    costs = table(chapters[0](runs)).frame
+    assert costs["total"].isna().all()
+    assert {row[-1] for row in table(chapters[0](runs)).rows()} == {wording.DASH}
 
 
 @pytest.mark.parametrize(
