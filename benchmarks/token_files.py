@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from benchmarks.train_step import commit, processor
-from tcsm.data.batches import Batches
+from tcsm.data.batches import WindowBatches
 from tcsm.data.header import Header, read_header
 from tcsm.data.shards import CHARACTERS, Shards
 from tcsm.data.tokenfile import Piece, describe, open_tokens, write_tokens
@@ -61,7 +61,7 @@ def memory() -> dict[str, float]:
     return {name: round(int(kib[key]) / 1024, 1) for name, key in names.items()}
 
 
-def milliseconds(batches: Batches, first: int) -> dict[str, float]:
+def milliseconds(batches: WindowBatches, first: int) -> dict[str, float]:
     """The time of a batch, over some steps."""
     found = []
     for step in range(first, first + STEPS):
@@ -79,7 +79,7 @@ def read(path: Path, pipe) -> None:
     tokens = open_tokens(path, Bytes()).tokens
     opening = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
     own["opened"] = memory()
-    batches = Batches(tokens, LENGTH, BATCH, seed=0)
+    batches = WindowBatches(tokens, LENGTH, BATCH, seed=0)
     epoch = batches.windows // BATCH
     places = {"start": 0, "middle": epoch // 2, "resumed": EPOCHS * epoch + epoch // 3}
     drawn: dict[str, object] = {}

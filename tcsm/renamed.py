@@ -1,7 +1,10 @@
-"""Classes by their former names, as files that earlier versions wrote still have them."""
+"""Former names of classes and modules, which files of earlier versions still hold."""
 
 # Former → present, both as dotted names.
-CLASSES = {"tcsm.training.optim.Recipe": "tcsm.training.optim.OptimConfig"}
+CLASSES = {
+    "tcsm.training.optim.Recipe": "tcsm.training.optim.OptimConfig",
+    "tcsm.data.feeds.": "tcsm.data.batch_sources.",
+}
 
 
 def current(text: str) -> str:

@@ -52,7 +52,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Batches:
+class WindowBatches:
     """Batches of training windows.
 
     Attributes:

@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from tcsm.data.batch_sources import Batches, BatchSource, DataContext
 from tcsm.data.batches import Batch, part, permuted
 from tcsm.data.buffer import Buffer
-from tcsm.data.feeds import Feed, Material, Source
 from tcsm.errors import InputError
 from tcsm.noise import Noise, fold
 
@@ -25,7 +25,7 @@ _ORDER = zlib.crc32(b"data.pairs")
 
 
 @dataclass(frozen=True)
-class Pairs(Feed):
+class Pairs(BatchSource):
     """Pairs of a collection, the folder ``collected``, by its rewards.
 
     Attributes:
@@ -51,14 +51,14 @@ class Pairs(Feed):
             return (1 + gap.sign()) / 2
         return torch.sigmoid(gap / self.temperature)
 
-    def open(self, material: Material) -> Source:
+    def open(self, context: DataContext) -> Batches:
         """Pair the draws of the model itself.
 
         Raises:
             InputError: there are fewer than two, of another length, or of another law.
         """
-        buffer = material.collected()
-        _check_width(buffer, material.length, "sequences of data.length")
+        buffer = context.collected()
+        _check_width(buffer, context.length, "sequences of data.length")
         if len(buffer) < 2:
             raise InputError("collected: a pair needs two sequences, found 1")
         if buffer.log_weight.any():
@@ -66,26 +66,26 @@ class Pairs(Feed):
                 "collected: found weights of importance; pairs are drawn from the reference "
                 "itself, so set a collection that was not refreshed"
             )
-        return Drawn(buffer, self, material)
+        return Drawn(buffer, self, context)
 
 
 @dataclass(frozen=True)
-class PairFile(Feed):
+class PairFile(BatchSource):
     """Pairs of the folder ``collected``, which stage pair filled.
 
     Padding of texts shorter than data.length is neither noised nor in a loss; the network sees it
     as the separators that it consists of.
     """
 
-    def open(self, material: Material) -> Source:
+    def open(self, context: DataContext) -> Batches:
         """Read them in a new random order every epoch.
 
         Raises:
             InputError: they are of another length, or no pairs of a file.
         """
-        buffer = material.collected(2)
-        _check_width(buffer, 2 * material.length, "pairs, two sequences of data.length")
-        return Ordered(buffer, material)
+        buffer = context.collected(2)
+        _check_width(buffer, 2 * context.length, "pairs, two sequences of data.length")
+        return Ordered(buffer, context)
 
 
 @dataclass(frozen=True)
@@ -93,16 +93,16 @@ class Ordered:
     """Batches of rows that are pairs."""
 
     buffer: Buffer
-    material: Material
+    context: DataContext
 
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
         """The rows of a step that fall to one rank and one micro-batch."""
-        size, count = self.material.size, len(self.buffer)
+        size, count = self.context.size, len(self.buffer)
         ids = part(size, rank, world, micro, micros)
         draw = step * size + ids
-        index = _shuffled(draw % count, count, self.material.seed, draw // count)
+        index = _shuffled(draw % count, count, self.context.seed, draw // count)
         tokens, real = self.buffer.tokens[index], self.buffer.real(index)
         return Batch(tokens, torch.ones(len(ids)), step, ids, size, real)
 
@@ -112,28 +112,28 @@ class Drawn:
     """Batches of pairs of a buffer, each with the winner first."""
 
     buffer: Buffer
-    feed: Pairs
-    material: Material
+    source: Pairs
+    context: DataContext
 
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
         """The rows of a step that fall to one rank and one micro-batch."""
-        ids = part(self.material.size, rank, world, micro, micros)
+        ids = part(self.context.size, rank, world, micro, micros)
         winner, loser = self.choose(step, ids)
         rows = torch.cat([self.buffer.tokens[winner], self.buffer.tokens[loser]], 1)
         parts = [part for part in map(self.buffer.real, (winner, loser)) if part is not None]
         real = torch.cat(parts, 1) if parts else None
-        return Batch(rows, torch.ones(len(ids)), step, ids, self.material.size, real)
+        return Batch(rows, torch.ones(len(ids)), step, ids, self.context.size, real)
 
     def choose(self, step: int, ids: Int64[Tensor, "B"]) -> tuple[Tensor, Tensor]:
         """Which sequences win and which lose."""
-        seed, size, count = self.material.seed, self.material.size, len(self.buffer)
+        seed, size, count = self.context.seed, self.context.size, len(self.buffer)
         draw, pairs = step * size + ids, count // 2
         epoch, place = draw // pairs, 2 * (draw % pairs)
         a, b = (_shuffled(place + side, count, seed, epoch) for side in (0, 1))
         gap = self.buffer.reward[a] - self.buffer.reward[b]
-        wins = Noise(seed, step, ids, size).uniform("preference") < self.feed.chance(gap)
+        wins = Noise(seed, step, ids, size).uniform("preference") < self.source.chance(gap)
         return torch.where(wins, a, b), torch.where(wins, b, a)
 
 

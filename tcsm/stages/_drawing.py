@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from tcsm.config import build
-from tcsm.data.batches import Batches
+from tcsm.data.batches import WindowBatches
 from tcsm.data.tilts import LOW, relative_ess
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
@@ -44,7 +44,7 @@ def windows(cfg: DictConfig, tokenizer: Tokenizer) -> Drawn:
     """Windows of the training text, each once before any comes twice."""
     tokens = open_split(cfg, tokenizer, "train").tokens
     count = cfg.collecting.count
-    windows = Batches(tokens, cfg.data.length, count, cfg.seed).at(0).tokens
+    windows = WindowBatches(tokens, cfg.data.length, count, cfg.seed).at(0).tokens
     return Drawn(windows, torch.zeros(count, dtype=torch.float64))
 
 

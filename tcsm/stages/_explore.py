@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float64, Int
 from torch import Tensor
 
+from tcsm.data.batch_sources import Batches, BatchSource, DataContext
 from tcsm.data.batches import Batch, part
 from tcsm.data.buffer import Buffer, unweighted
-from tcsm.data.feeds import Feed, Material, Source
 from tcsm.errors import InputError
 from tcsm.evaluation import enumeration
 from tcsm.noise import batch_noise
@@ -57,8 +57,8 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Explored(Material):
-    """Material of a world.
+class Explored(DataContext):
+    """The data context of a world.
 
     Attributes:
         asked: the reward.
@@ -78,7 +78,7 @@ class Explored(Material):
 
 
 @dataclass(frozen=True)
-class Explore(Feed):
+class Explore(BatchSource):
     """Draws of the model in training, weighed by their advantage.
 
     Attributes:
@@ -87,43 +87,43 @@ class Explore(Feed):
 
     leash: int | float = 1.0
 
-    def open(self, material: Material) -> Source:
+    def open(self, context: DataContext) -> Batches:
         """Ask the model at every step.
 
         Raises:
             InputError: the run is in no world.
         """
-        if not isinstance(material, Explored):
+        if not isinstance(context, Explored):
             raise InputError(
                 "feed: Explore needs a world, whose stage is tilt; set feed=on_policy"
             )
-        return Advantages(self, material)
+        return Advantages(self, context)
 
 
 @dataclass(frozen=True)
 class Advantages:
     """Batches drawn on policy."""
 
-    feed: Explore
-    material: Explored
+    source: Explore
+    context: Explored
 
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
         """The rows of a step; every part draws the whole batch, so that it has one mean."""
-        model, size = self.material.model, self.material.size
+        model, size = self.context.model, self.context.size
         assert isinstance(model, Factorized)
-        sampler = FirstHitting(steps=self.material.length, path=model.path)
-        tokens = own_draws(self.material, sampler, step)
+        sampler = FirstHitting(steps=self.context.length, path=model.path)
+        tokens = own_draws(self.context, sampler, step)
         with at_rest(model):
             score = self._score(model, tokens)
         ids = part(size, rank, world, micro, micros)
         return Batch(tokens[ids], (score - score.mean())[ids].float(), step, ids, size)
 
     def _score(self, model: Factorized, tokens: Int[Tensor, "B L"]) -> Float64[Tensor, "B"]:
-        score = self.material.asked(tokens) / self.material.asked.tilting.beta
-        if not self.feed.leash:
+        score = self.context.asked(tokens) / self.context.asked.tilting.beta
+        if not self.source.leash:
             return score
         states = model.path.source.vocabulary ** torch.arange(tokens.shape[1] - 1, -1, -1)
-        before = self.material.base[(tokens * states).sum(-1)]
-        return score - self.feed.leash * (enumeration.log_chain(model, tokens) - before)
+        before = self.context.base[(tokens * states).sum(-1)]
+        return score - self.source.leash * (enumeration.log_chain(model, tokens) - before)

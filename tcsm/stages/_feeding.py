@@ -6,9 +6,9 @@ from omegaconf import DictConfig
 from torch import nn
 
 from tcsm.config import build
-from tcsm.data.batches import Batches
+from tcsm.data.batch_sources import Batches, BatchSource, DataContext
+from tcsm.data.batches import WindowBatches
 from tcsm.data.buffer import read_buffer
-from tcsm.data.feeds import Feed, Material, Source
 from tcsm.data.pairs import PairFile, Pairs
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
@@ -43,11 +43,11 @@ def begin_at(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> None:
 
 def feed(
     cfg: DictConfig,
-    corpus: Batches,
+    corpus: WindowBatches,
     model: nn.Module,
     tokenizer: Tokenizer,
     objective: Objective,
-) -> Source:
+) -> Batches:
     """The batches of a run.
 
     Raises:
@@ -55,7 +55,7 @@ def feed(
             which the objective would take for texts.
     """
     buffer = None if cfg.collected is None else read_buffer(Path(cfg.collected), tokenizer)
-    way: Feed = build(cfg.feed)
+    way: BatchSource = build(cfg.feed)
     if isinstance(way, Pairs | PairFile) and not hasattr(objective, "length"):
         name = type(objective).__name__
         raise InputError(
@@ -63,7 +63,7 @@ def feed(
             "set objective=preference_paired, preference_unpaired or preference_winners"
         )
     size, length, seed = corpus.batch, corpus.length, corpus.seed
-    return way.open(Material(corpus, size, length, seed, model, tokenizer, buffer))
+    return way.open(DataContext(corpus, size, length, seed, model, tokenizer, buffer))
 
 
 def weights_named(model: nn.Module, objective: Objective) -> dict[str, str]:

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float64, Int
 from torch import Tensor, nn
 
+from tcsm.data.batch_sources import Batches, BatchSource, DataContext
 from tcsm.data.batches import Batch, part
-from tcsm.data.feeds import Feed, Material, Source
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.rewards.base import Reward, scores
@@ -25,7 +25,7 @@ from tcsm.samplers.base import Sampler
 
 
 @dataclass(frozen=True)
-class OnPolicy(Feed):
+class OnPolicy(BatchSource):
     """Sequences of the model in training.
 
     Attributes:
@@ -38,7 +38,7 @@ class OnPolicy(Feed):
     reward: Reward | None
     normalized: bool = True
 
-    def open(self, material: Material) -> Source:
+    def open(self, context: DataContext) -> Batches:
         """Ask the model at every step.
 
         Raises:
@@ -46,32 +46,32 @@ class OnPolicy(Feed):
         """
         if self.reward is None:
             raise InputError("reward: found null; feed=on_policy needs one")
-        if material.size < 2:
+        if context.size < 2:
             raise InputError("data.batch must be at least 2 for feed=on_policy, found 1")
         self.reward.open()
-        return Advantages(self, material)
+        return Advantages(self, context)
 
 
 @dataclass(frozen=True)
 class Advantages:
     """Batches drawn on policy."""
 
-    feed: OnPolicy
-    material: Material
+    source: OnPolicy
+    context: DataContext
 
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
         """The rows of a step; all ranks draw the whole batch, so that it has one mean."""
-        tokens = own_draws(self.material, self.feed.sampler, step)
-        assert self.feed.reward is not None
-        assert self.material.tokenizer is not None
-        reward = judged(self.feed.reward, tokens, self.material.tokenizer)
+        tokens = own_draws(self.context, self.source.sampler, step)
+        assert self.source.reward is not None
+        assert self.context.tokenizer is not None
+        reward = judged(self.source.reward, tokens, self.context.tokenizer)
         advantage = reward - reward.mean()
-        if self.feed.normalized:
+        if self.source.normalized:
             advantage = advantage / reward.std().clamp(min=1e-8)
-        ids = part(self.material.size, rank, world, micro, micros)
-        return Batch(tokens[ids], advantage[ids].float(), step, ids, self.material.size)
+        ids = part(self.context.size, rank, world, micro, micros)
+        return Batch(tokens[ids], advantage[ids].float(), step, ids, self.context.size)
 
 
 @contextmanager
@@ -84,11 +84,11 @@ def at_rest(model: nn.Module) -> Iterator[nn.Module]:
         model.train(training)
 
 
-def own_draws(material: Material, sampler: Sampler, step: int) -> Int[Tensor, "B L"]:
+def own_draws(context: DataContext, sampler: Sampler, step: int) -> Int[Tensor, "B L"]:
     """A global batch of samples of the model as it is now."""
-    with at_rest(material.model) as model:
-        seed = material.seed * 1_000_003 + step
-        return sampler(model, material.size, material.length, seed).tokens.cpu()
+    with at_rest(context.model) as model:
+        seed = context.seed * 1_000_003 + step
+        return sampler(model, context.size, context.length, seed).tokens.cpu()
 
 
 def judged(

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from tcsm.config import build
-from tcsm.data.batches import Batches
+from tcsm.data.batches import WindowBatches
 from tcsm.data.tokenfile import TokenFile
 from tcsm.errors import InputError
 from tcsm.reporting.records import write_json
@@ -103,7 +103,7 @@ def compare(log_p: Laws, exact: Laws) -> dict[str, Any]:
 def _windows(cfg: DictConfig, data: TokenFile) -> Int[Tensor, "N L"]:
     """Validation windows in a random order, none twice."""
     count = cfg.evaluation.sequences
-    drawn = Batches(data.tokens, cfg.data.length, count, cfg.seed)
+    drawn = WindowBatches(data.tokens, cfg.data.length, count, cfg.seed)
     if count > drawn.windows:
         raise InputError(
             f"evaluation.sequences must be {drawn.windows} or less, the windows of data.length in "

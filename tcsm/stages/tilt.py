@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from tcsm.config import build
-from tcsm.data.feeds import Feed
+from tcsm.data.batch_sources import BatchSource
 from tcsm.errors import InputError
 from tcsm.evaluation import enumeration
 from tcsm.objectives.base import Objective, Referenced
@@ -130,7 +130,7 @@ def taught(objective: Objective, base: nn.Module, aim: Aim, asked: Asked) -> Obj
 
 def feed(cfg: DictConfig, world: World, model: nn.Module, asked: Asked, base: Law) -> Any:  # noqa: ANN401
     """The batches of a run."""
-    way: Feed = build(cfg.feed)
+    way: BatchSource = build(cfg.feed)
     size, seed = cfg.data.batch, cfg.seed
     corpus = Fresh(world, size, seed)
     return way.open(Explored(corpus, size, world.length, seed, model, asked=asked, base=base))

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from tcsm.config import build
-from tcsm.data.batches import Batches, evaluation_windows
+from tcsm.data.batches import WindowBatches, evaluation_windows
 from tcsm.data.corpora.base import SPLITS
 from tcsm.data.tokenfile import TokenFile
 from tcsm.data.tokenizers import Tokenizer
@@ -92,7 +92,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         model = _model(cfg, tokenizer)
         train, valid = (open_split(cfg, tokenizer, split) for split in ("train", "valid"))
         text = _text(cfg, train)
-        batches = Batches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
+        batches = WindowBatches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
         objective, answers = taught(cfg, tokenizer, devices)
         require_tokens(objective, tokenizer)
         models = {**weights_named(model, objective), "teacher_run": answers.identity}

@@ -6,14 +6,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcsm.data.batches import Batches, evaluation_windows, permuted
+from tcsm.data.batches import WindowBatches, evaluation_windows, permuted
 from tcsm.errors import InputError
 
 PINNED = [484, 316, 180, 420, 52]
 
 
 def stream(size, length, batch=4, seed=0):
-    return Batches(np.arange(size, dtype=np.uint32), length, batch, seed)
+    return WindowBatches(np.arange(size, dtype=np.uint32), length, batch, seed)
 
 
 @given(st.integers(1, 3000), st.integers(-(2**63), 2**63 - 1))
@@ -96,7 +96,7 @@ def test_batch_moves():
 
 def test_reads_a_memory_map(tmp_path):
     np.arange(100, dtype=np.uint16).tofile(tmp_path / "raw")
-    batches = Batches(np.memmap(tmp_path / "raw", np.uint16, mode="r"), 5, 2, 0)
+    batches = WindowBatches(np.memmap(tmp_path / "raw", np.uint16, mode="r"), 5, 2, 0)
     assert batches.at(0).tokens.equal(stream(100, 5, batch=2).at(0).tokens)
 
 

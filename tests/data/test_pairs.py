@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from tcsm.data.batch_sources import DataContext
 from tcsm.data.batches import Batch
 from tcsm.data.buffer import Buffer, unweighted
-from tcsm.data.feeds import Material
 from tcsm.data.pairs import PairFile, Pairs
 from tcsm.errors import InputError
 
@@ -30,17 +30,17 @@ class NoText:
         raise AssertionError
 
 
-def material(buffer: Buffer | None, seed: int = 3, size: int = SIZE) -> Material:
-    return Material(NoText(), size, L, seed, torch.nn.Identity(), None, buffer)
+def context(buffer: Buffer | None, seed: int = 3, size: int = SIZE) -> DataContext:
+    return DataContext(NoText(), size, L, seed, torch.nn.Identity(), None, buffer)
 
 
 def rows(feed, buffer, count):
     """The first so many pairs, a step."""
-    return feed.open(material(buffer, size=count)).at(0).tokens
+    return feed.open(context(buffer, size=count)).at(0).tokens
 
 
 def test_every_epoch_each_sequence_is_in_one_pair():
-    pairs = Pairs(None).open(material(unweighted(TOKENS, REWARD)))
+    pairs = Pairs(None).open(context(unweighted(TOKENS, REWARD)))
     batches = [pairs.at(step).tokens for step in range(5)]  # 20 pairs an epoch, 40 in five steps
     found = torch.cat(batches).unflatten(1, (2, L))
     assert (found == TOKENS[found[..., 0] // L]).all()
@@ -85,14 +85,14 @@ def test_parts_of_a_step_are_the_whole_and_a_function_of_it(feed):
     buffer = unweighted(tokens, REWARD[: len(tokens)])
     if isinstance(feed, PairFile):
         buffer = full(tokens)
-    whole = feed.open(material(buffer)).at(7)
+    whole = feed.open(context(buffer)).at(7)
     parts = [
-        feed.open(material(buffer)).at(7, rank, 2, micro, 2) for rank in (0, 1) for micro in (0, 1)
+        feed.open(context(buffer)).at(7, rank, 2, micro, 2) for rank in (0, 1) for micro in (0, 1)
     ]
     assert (torch.cat([part.tokens for part in parts]) == whole.tokens).all()
     assert torch.cat([part.ids for part in parts]).tolist() == list(range(SIZE))
     assert (whole.total, whole.step, whole.weight.tolist()) == (SIZE, 7, [1.0] * SIZE)
-    other = feed.open(material(buffer, seed=4)).at(7)
+    other = feed.open(context(buffer, seed=4)).at(7)
     assert (other.tokens != whole.tokens).any()
 
 
@@ -124,4 +124,4 @@ def test_a_temperature_without_a_law_is_refused(temperature):
 )
 def test_material_of_another_kind_is_refused(feed, buffer, words):
     with pytest.raises(InputError, match=words):
-        feed.open(material(buffer))
+        feed.open(context(buffer))

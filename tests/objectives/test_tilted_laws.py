@@ -11,9 +11,9 @@ from torch import nn
 from torch.testing import assert_close
 
 from tcsm import bregman
-from tcsm.data.batches import Batches
+from tcsm.data.batch_sources import Collected, DataContext
+from tcsm.data.batches import WindowBatches
 from tcsm.data.buffer import Buffer
-from tcsm.data.feeds import Collected, Material
 from tcsm.data.tilts import Best, Boltzmann, Even
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.noise import batch_noise
@@ -120,9 +120,9 @@ def test_batches_of_a_feed_have_the_expected_gradient_of_the_weighed_buffer(name
     """At a size where strata leave no error to speak of, with noise that is drawn."""
     size = 2048
     path = Path(Mask(V), Linear())
-    corpus = Batches(np.arange(100, dtype=np.uint8), L, size, 0)
+    corpus = WindowBatches(np.arange(100, dtype=np.uint8), L, size, 0)
     source = Collected(Boltzmann(BETA), resample=a).open(
-        Material(corpus, size, L, 0, nn.Identity(), None, BUFFER)
+        DataContext(corpus, size, L, 0, nn.Identity(), None, BUFFER)
     )
     objective, fields = OBJECTIVES[name]
     built = objective(corruption=CountSampling(path), weighting=SequenceMean(), **fields)

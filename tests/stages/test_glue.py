@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tcsm.data.batches import Batches, evaluation_windows
+from tcsm.data.batches import WindowBatches, evaluation_windows
 from tcsm.evaluation.bound import Count
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import Noise
@@ -37,7 +37,7 @@ def objective():
 
 
 def test_a_loss_is_the_objective_with_the_noise_of_seed_and_step(model, objective):
-    batch = Batches(TOKENS, L, 4, seed=3).at(9)
+    batch = WindowBatches(TOKENS, L, 4, seed=3).at(9)
     terms = Loss(model, objective, seed=3)(model.net, batch)
     noise = Noise(3, 9, torch.arange(4), 4)
     assert torch.equal(terms["loss"], objective(model, batch.tokens, noise)["loss"])
@@ -45,7 +45,7 @@ def test_a_loss_is_the_objective_with_the_noise_of_seed_and_step(model, objectiv
 
 def test_parts_of_a_batch_share_no_noise(model, objective):
     """The mean over micro-batches is the loss of the whole."""
-    batches, loss = Batches(TOKENS, L, 4, seed=3), Loss(model, objective, seed=3)
+    batches, loss = WindowBatches(TOKENS, L, 4, seed=3), Loss(model, objective, seed=3)
     whole = loss(model.net, batches.at(2))["loss"]
     parts = [loss(model.net, batches.at(2, micro=n, micros=2))["loss"] for n in range(2)]
     torch.testing.assert_close(sum(parts) / 2, whole)
@@ -54,7 +54,7 @@ def test_parts_of_a_batch_share_no_noise(model, objective):
 def test_the_network_it_is_given_stands_in_the_model(model, objective):
     """As a wrapper for data parallelism does."""
     other = Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=2)
-    Loss(model, objective, seed=3)(other, Batches(TOKENS, L, 4, seed=3).at(0))
+    Loss(model, objective, seed=3)(other, WindowBatches(TOKENS, L, 4, seed=3).at(0))
     assert model.net is other
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from tcsm.data.feeds import Material
+from tcsm.data.batch_sources import DataContext
 from tcsm.data.tokenizers import Letters
 from tcsm.errors import InputError
 from tcsm.noise import batch_noise
@@ -53,7 +53,7 @@ def model():
 
 def source(model, **fields):
     feed = OnPolicy(Drawer(1), Letter(), **fields)
-    return feed.open(Material(Nothing(), SIZE, LENGTH, 3, model, Letters()))
+    return feed.open(DataContext(Nothing(), SIZE, LENGTH, 3, model, Letters()))
 
 
 def test_weights_are_advantages(model):
@@ -91,9 +91,9 @@ def test_draws_are_those_of_the_model_as_it_is_and_of_the_step(model):
 
 def test_refusals(model):
     with pytest.raises(InputError, match="reward: found null; feed=on_policy needs one"):
-        OnPolicy(Drawer(1), None).open(Material(Nothing(), SIZE, LENGTH, 3, model, Letters()))
+        OnPolicy(Drawer(1), None).open(DataContext(Nothing(), SIZE, LENGTH, 3, model, Letters()))
     with pytest.raises(InputError, match=r"data\.batch must be at least 2"):
-        OnPolicy(Drawer(1), Letter()).open(Material(Nothing(), 1, LENGTH, 3, model, Letters()))
+        OnPolicy(Drawer(1), Letter()).open(DataContext(Nothing(), 1, LENGTH, 3, model, Letters()))
 
 
 def test_it_trains_from_the_command_line(own_house: House, monkeypatch: pytest.MonkeyPatch):

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from tcsm.data.feeds import Material
+from tcsm.data.batch_sources import DataContext
 from tcsm.errors import InputError
 from tcsm.stages._explore import Asked, Explore
 from tcsm.stages._world import Fresh
@@ -137,4 +137,4 @@ def test_a_reward_that_is_no_number_is_told():
 
 def test_exploring_needs_a_world():
     with pytest.raises(InputError, match="needs a world"):
-        Explore().open(Material(Fresh(Pairs(2, 2), 4, 0), 4, 2, 0, torch.nn.Identity()))
+        Explore().open(DataContext(Fresh(Pairs(2, 2), 4, 0), 4, 2, 0, torch.nn.Identity()))

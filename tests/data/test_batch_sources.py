@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from tcsm.data.batches import Batches
+from tcsm.data.batch_sources import Collected, Corpus, DataContext
+from tcsm.data.batches import WindowBatches
 from tcsm.data.buffer import Buffer
-from tcsm.data.feeds import Collected, Corpus, Material
 from tcsm.data.tilts import Best, Boltzmann, Even
 from tcsm.errors import InputError
 from tcsm.noise import Noise
@@ -24,14 +24,14 @@ from tcsm.process.sources import Mask
 L, TEXT = 2, 10_000  # tokens of the text are above all those of buffers
 
 
-def material(reward=(0.0,), size=32, seed=0, log_weight=None):
+def context(reward=(0.0,), size=32, seed=0, log_weight=None):
     """Sequence r of the buffer is (r, r)."""
     reward = torch.tensor(reward, dtype=torch.float64)
     rows = torch.arange(len(reward))
     weight = torch.zeros_like(reward) if log_weight is None else torch.tensor(log_weight).double()
-    corpus = Batches(np.arange(TEXT, TEXT + 500, dtype=np.uint32), L, size, seed)
+    corpus = WindowBatches(np.arange(TEXT, TEXT + 500, dtype=np.uint32), L, size, seed)
     buffer = Buffer(rows[:, None].repeat(1, L), reward, weight)
-    return Material(corpus, size, L, seed, nn.Identity(), None, buffer)
+    return DataContext(corpus, size, L, seed, nn.Identity(), None, buffer)
 
 
 def feed(tilt=None, **fields):
@@ -48,7 +48,7 @@ def share_of(batch, rows):
 @given(st.lists(st.floats(-4, 4), min_size=1, max_size=9), st.floats(0, 1), st.integers(0, 5))
 def test_every_resampling_weighs_a_sequence_by_its_weight(reward, a, seed):
     """Strata count each sequence as often as they should, to within one."""
-    given_, rows = material(reward, size=512, seed=seed), len(reward)
+    given_, rows = context(reward, size=512, seed=seed), len(reward)
     source = feed(resample=a).open(given_)
     weights = Boltzmann(1.0).log_weights(given_.buffer).exp()
     found = share_of(source.at(3), rows)
@@ -58,7 +58,7 @@ def test_every_resampling_weighs_a_sequence_by_its_weight(reward, a, seed):
 
 @pytest.mark.parametrize("a", [0.0, 1.0])
 def test_means_over_steps_are_the_weights(a):
-    given_ = material([0.0, 1.0, -1.0, 2.0, 0.5], size=4)
+    given_ = context([0.0, 1.0, -1.0, 2.0, 0.5], size=4)
     source = feed(resample=a).open(given_)
     steps = 300
     found = torch.stack([share_of(source.at(step), 5) for step in range(steps)]).mean(0)
@@ -69,7 +69,7 @@ def test_means_over_steps_are_the_weights(a):
 
 
 def test_at_one_all_weigh_alike_and_at_zero_all_come_alike():
-    given_ = material([0.0, 1.0, 2.0, -1.0])
+    given_ = context([0.0, 1.0, 2.0, -1.0])
     assert feed(resample=1.0).open(given_).at(0).weight.tolist() == pytest.approx([1] * 32)
     even = feed(resample=0.0).open(given_).at(0)
     assert even.tokens[:, 0].bincount().tolist() == [8] * 4
@@ -80,7 +80,7 @@ def test_at_one_all_weigh_alike_and_at_zero_all_come_alike():
 @pytest.mark.parametrize("share", [1.0, 0.5])
 def test_padding_comes_with_its_sequence_and_text_has_none(share):
     """Sequence r of the buffer has r tokens."""
-    given_ = material([0.0, 0.0, 0.0])
+    given_ = context([0.0, 0.0, 0.0])
     given_ = replace(given_, buffer=replace(given_.buffer, lengths=torch.tensor([[0], [1], [2]])))
     batch = feed(Even(), share=share).open(given_).at(1)
     expected = torch.where(batch.tokens[:, 0] < TEXT, batch.tokens[:, 0], L)
@@ -91,25 +91,25 @@ def test_padding_comes_with_its_sequence_and_text_has_none(share):
 
 def test_rewards_that_overflow_are_refused():
     with pytest.raises(InputError, match="effective sample size nan"):
-        feed(Boltzmann(1e-300)).open(material([1e10, -1e10]))
+        feed(Boltzmann(1e-300)).open(context([1e10, -1e10]))
 
 
 @pytest.mark.parametrize("a", [0.0, 0.5, 1.0])
 def test_what_weighs_nothing_is_never_trained_on(a):
-    source = feed(Best(0.25), resample=a).open(material([0.0, 3.0, 1.0, 2.0]))
+    source = feed(Best(0.25), resample=a).open(context([0.0, 3.0, 1.0, 2.0]))
     for step in range(20):
         found = share_of(source.at(step), 4)
         assert found.tolist() == pytest.approx([0, 1, 0, 0], abs=1e-6)
 
 
 def test_importance_counts():
-    source = feed(Even(), resample=1.0).open(material([0.0, 9.0], log_weight=[math.log(3), 0.0]))
+    source = feed(Even(), resample=1.0).open(context([0.0, 9.0], log_weight=[math.log(3), 0.0]))
     assert source.at(0).tokens[:, 0].bincount().tolist() == [24, 8]
 
 
 @pytest.mark.parametrize(("share", "rows"), [(0.0, 0), (0.25, 8), (0.5, 16), (1.0, 32)])
 def test_a_share_of_the_rows_is_collected_from_all_of_the_buffer(share, rows):
-    source = feed(Even(), share=share).open(material([0.0] * 8))
+    source = feed(Even(), share=share).open(context([0.0] * 8))
     batch = source.at(5)
     assert int((batch.tokens[:, 0] < TEXT).sum()) == rows
     assert share_of(batch, 8).tolist() == pytest.approx([share / 8] * 8)
@@ -121,7 +121,7 @@ def test_a_share_of_the_rows_is_collected_from_all_of_the_buffer(share, rows):
 def test_a_sequence_meets_every_level_of_noise():
     """Neither the buffer's order nor text or not is tied to the strata of the noise."""
     steps, size = 150, 16
-    source = feed(Even(), share=0.5).open(material([0.0] * 4, size=size))
+    source = feed(Even(), share=0.5).open(context([0.0] * 4, size=size))
     corruption = CountSampling(Path(Mask(TEXT * 2), Linear()))
     counts = {}
     for step in range(steps):
@@ -138,7 +138,7 @@ def test_a_sequence_meets_every_level_of_noise():
 @pytest.mark.parametrize(("world", "micros"), [(1, 4), (2, 1), (2, 4), (8, 2)])
 @pytest.mark.parametrize("share", [1.0, 0.5])
 def test_ranks_and_micro_batches_make_up_the_same_batch(world, micros, share):
-    source = feed(share=share, resample=0.5).open(material([0.0, 1.0, 2.0]))
+    source = feed(share=share, resample=0.5).open(context([0.0, 1.0, 2.0]))
     whole = source.at(7)
     parts = [source.at(7, r, world, m, micros) for r in range(world) for m in range(micros)]
     for name in ("tokens", "weight", "ids"):
@@ -147,15 +147,15 @@ def test_ranks_and_micro_batches_make_up_the_same_batch(world, micros, share):
 
 
 def test_batches_are_a_function_of_seed_and_step():
-    given_ = material([0.0, 1.0, 2.0, 0.3])
+    given_ = context([0.0, 1.0, 2.0, 0.3])
     first, again = (feed().open(given_).at(step).tokens for step in (2, 2))
     assert first.equal(again)
     assert not first.equal(feed().open(given_).at(3).tokens)
-    assert not first.equal(feed().open(material([0.0, 1.0, 2.0, 0.3], seed=1)).at(2).tokens)
+    assert not first.equal(feed().open(context([0.0, 1.0, 2.0, 0.3], seed=1)).at(2).tokens)
 
 
 def test_the_corpus_is_the_corpus():
-    given_ = material()
+    given_ = context()
     assert Corpus().open(given_).at(4).tokens.equal(given_.corpus.at(4).tokens)
 
 
@@ -170,22 +170,22 @@ def test_collapsed_weights_are_refused_with_advice():
         match=r"feed\.least_ess: .* 0\.010 of 100 .* wanted 0\.05 .*;"
         r" raise tilt\.beta, collect more, or refresh",
     ):
-        feed(least_ess=0.05).open(material(PEAKED))
-    feed(Boltzmann(1e3), least_ess=0.05).open(material(PEAKED))
+        feed(least_ess=0.05).open(context(PEAKED))
+    feed(Boltzmann(1e3), least_ess=0.05).open(context(PEAKED))
 
 
 def test_low_sample_sizes_are_warned_of_once(capsys):
-    feed().open(material(PEAKED))
+    feed().open(context(PEAKED))
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("tcsm: feed: relative effective sample size 0.010 of 100 collected")
-    feed(Boltzmann(1e3)).open(material(PEAKED))
-    feed(Best(0.01), least_ess=0.05).open(material(PEAKED))  # few is what it is for
+    feed(Boltzmann(1e3)).open(context(PEAKED))
+    feed(Best(0.01), least_ess=0.05).open(context(PEAKED))  # few is what it is for
     assert capsys.readouterr().err == ""
 
 
 def test_importance_can_collapse_too():
     with pytest.raises(InputError, match=r"feed\.least_ess"):
-        feed(Even(), least_ess=0.05).open(material([0.0] * 100, log_weight=PEAKED))
+        feed(Even(), least_ess=0.05).open(context([0.0] * 100, log_weight=PEAKED))
 
 
 @pytest.mark.parametrize("key", ["resample", "share", "least_ess"])
@@ -197,17 +197,17 @@ def test_a_share_outside_its_range_is_refused(key, value):
 
 def test_a_share_of_no_row_is_refused():
     with pytest.raises(InputError, match=r"feed\.share: 0\.01 of data\.batch = 32 is not one"):
-        feed(share=0.01).open(material())
+        feed(share=0.01).open(context())
 
 
 def test_sequences_of_another_length_are_refused():
-    given_ = material()
-    long = Material(given_.corpus, 32, 7, 0, nn.Identity(), None, given_.buffer)
+    given_ = context()
+    long = DataContext(given_.corpus, 32, 7, 0, nn.Identity(), None, given_.buffer)
     with pytest.raises(InputError, match=r"sequences of 2 tokens, wanted data\.length = 7"):
         feed().open(long)
 
 
 def test_a_feed_without_a_buffer_says_what_it_needs():
-    bare = Material(material().corpus, 32, L, 0, nn.Identity())
+    bare = DataContext(context().corpus, 32, L, 0, nn.Identity())
     with pytest.raises(InputError, match="collected: found null"):
         feed().open(bare)

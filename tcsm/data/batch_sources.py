@@ -1,6 +1,6 @@
 """Feeds: where the sequences of a training come from, and how much each counts.
 
-A feed is opened with the material that the run has, and then gives the batch of every step.
+A feed is opened with the context that the run has, and then gives the batch of every step.
 """
 
 import math
@@ -26,7 +26,7 @@ _ORDER = zlib.crc32(b"feed.order")
 
 
 @runtime_checkable
-class Source(Protocol):
+class Batches(Protocol):
     """Batches as a function of the step, and of the model at that step if it draws them."""
 
     def at(
@@ -36,7 +36,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Material:
+class DataContext:
     """What a run has to feed on.
 
     Attributes:
@@ -49,7 +49,7 @@ class Material:
         buffer: what a model drew, if the run names such a folder.
     """
 
-    corpus: Source
+    corpus: Batches
     size: int
     length: int
     seed: int
@@ -73,28 +73,28 @@ class Material:
         return self.buffer
 
 
-class Feed(ABC):
+class BatchSource(ABC):
     """A way to feed a training."""
 
     @abstractmethod
-    def open(self, material: Material) -> Source:
-        """Batches made of the material.
+    def open(self, context: DataContext) -> Batches:
+        """Return the batches that the context makes possible.
 
         Raises:
             InputError: it lacks what this feed is made of.
         """
 
 
-class Corpus(Feed):
+class Corpus(BatchSource):
     """Windows of text, each of weight 1."""
 
-    def open(self, material: Material) -> Source:
+    def open(self, context: DataContext) -> Batches:
         """The corpus itself."""
-        return material.corpus
+        return context.corpus
 
 
 @dataclass(frozen=True)
-class Collected(Feed):
+class Collected(BatchSource):
     """Sequences of a buffer by their weights, mixed with windows of text.
 
     Attributes:
@@ -120,22 +120,22 @@ class Collected(Feed):
             if not 0 <= getattr(self, key) <= 1:
                 raise InputError(f"feed.{key} must lie in [0, 1], found {getattr(self, key)}")
 
-    def open(self, material: Material) -> Source:
+    def open(self, context: DataContext) -> Batches:
         """Weigh the buffer; refuse weights that few sequences hold."""
-        buffer = material.collected()
-        if buffer.tokens.shape[1] != material.length:
+        buffer = context.collected()
+        if buffer.tokens.shape[1] != context.length:
             raise InputError(
                 f"collected: sequences of {buffer.tokens.shape[1]} tokens, wanted data.length = "
-                f"{material.length}"
+                f"{context.length}"
             )
-        if self.share and not self.rows(material.size):
+        if self.share and not self.rows(context.size):
             raise InputError(
-                f"feed.share: {self.share} of data.batch = {material.size} is not one sequence"
+                f"feed.share: {self.share} of data.batch = {context.size} is not one sequence"
             )
         log_w = self.tilt.log_weights(buffer)
         if not isinstance(self.tilt, Best):  # which is meant to leave few
             self._judge(relative_ess(log_w), len(buffer))
-        return Weighted(buffer, log_w, self, material)
+        return Weighted(buffer, log_w, self, context)
 
     def rows(self, size: int) -> int:
         """Collected sequences of a batch of this size."""
@@ -160,18 +160,18 @@ class Weighted:
         buffer: the sequences.
         log_w: log W of each, mean W = 1.
         feed: how they are drawn.
-        material: whence the text comes.
+        context: gives the text.
     """
 
     buffer: Buffer
     log_w: Float64[Tensor, "N"]
-    feed: Collected
-    material: Material
+    source: Collected
+    context: DataContext
     _cumulated: Float64[Tensor, "N"] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "log_w", self.log_w.clamp(min=NEVER))
-        chance = torch.softmax(self.feed.resample * self.log_w, 0)
+        chance = torch.softmax(self.source.resample * self.log_w, 0)
         object.__setattr__(self, "_cumulated", chance.cumsum(0))
 
     def at(
@@ -182,15 +182,15 @@ class Weighted:
         Their noise is stratified by the place in the batch, too: in a fixed order one part of the
         buffer would always be seen under one level of noise.
         """
-        size = self.material.size
+        size = self.context.size
         ids = part(size, rank, world, micro, micros)
-        place = permuted(ids, size, fold(self.material.seed, _ORDER, step).expand(len(ids)))
-        collected = place < self.feed.rows(size)
+        place = permuted(ids, size, fold(self.context.seed, _ORDER, step).expand(len(ids)))
+        collected = place < self.source.rows(size)
         index, weight = self._draw(step, place)
         tokens, real = self.buffer.tokens[index], self.buffer.real(index)
         if collected.all():
             return Batch(tokens, weight, step, ids, size, real)
-        text = self.material.corpus.at(step, rank, world, micro, micros)
+        text = self.context.corpus.at(step, rank, world, micro, micros)
         tokens = torch.where(collected[:, None], tokens, text.tokens)
         weight = torch.where(collected, weight, text.weight)
         real = None if real is None else real | ~collected[:, None]
@@ -198,9 +198,9 @@ class Weighted:
 
     def _draw(self, step: int, place: Int64[Tensor, "B"]) -> tuple[Tensor, Tensor]:
         """Stratified draws ∝ W^a, whose weights W^(1−a) are on average 1 under W."""
-        count, a = len(self.buffer), self.feed.resample
-        strata = max(1, self.feed.rows(self.material.size))
-        u = Noise(self.material.seed, step, place, strata).stratified("buffer")
+        count, a = len(self.buffer), self.source.resample
+        strata = max(1, self.source.rows(self.context.size))
+        u = Noise(self.context.seed, step, place, strata).stratified("buffer")
         index = torch.searchsorted(self._cumulated, u * self._cumulated[-1], right=True)
         index = index.clamp(max=count - 1)  # places beyond the strata are those of text
         log_scale = torch.logsumexp(a * self.log_w, 0) - math.log(count)
