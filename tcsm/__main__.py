@@ -1,11 +1,15 @@
 """The command line: ``tcsm STAGE [KEY=VALUE ...]`` or ``tcsm STAGE --config FILE``.
 
-A stage is a module of ``tcsm/stages``: ``READS`` names the keys of the configuration it reads,
-``WRITES``, if there is one, names those of folders that it fills, ``("out",)`` without one;
-``main(cfg, out)`` does the work, ``cleanup(cfg)``, if there is one, cleans up once all runs of the
-command are through. ``launch(runs)``, if there is one, may have other processes do all of it, and
-returns their exit code. ``OF``, if there is one, names the keys that may hold the folder of a
-trained run, whose configuration is then the default. A new file there is a new command.
+A stage is a module of ``tcsm/stages``; a new file there is a new command. Its names are:
+
+* ``READS``: the keys of the configuration that it reads.
+* ``main(cfg, out)``: does the work.
+* ``WRITES`` (optional): keys of the folders that it writes, ``("out",)`` by default.
+* ``OF`` (optional): keys that may hold the folder of a trained run; the configuration of that run
+  is then the default.
+* ``launch(runs)`` (optional): lets other processes do all the work; returns their exit code, or
+  None to work here.
+* ``cleanup(cfg)`` (optional): called when all runs of the command have ended.
 """
 
 import ast
@@ -60,7 +64,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _refuse(error: Exception) -> int:
-    """Say in one line why the command ends; returns its exit code."""
+    """Report an error in one line; return the exit code."""
     if isinstance(error, InputError):
         distributed.report(f"tcsm: error: {unexpected.words(error)}")
         return distributed.BAD_INPUT
@@ -102,7 +106,11 @@ def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa
 
 
 def _require_folders(runs: Iterable[DictConfig | ListConfig], keys: Iterable[str]) -> None:
-    """Raises InputError unless the folders of some keys can be written."""
+    """Check that the folders of some keys can be written.
+
+    Raises:
+        InputError: A folder cannot be written.
+    """
     for key in keys:
         folders = {OmegaConf.select(cfg, key) for cfg in runs} - {None}
         for folder in sorted(folders):
@@ -110,7 +118,7 @@ def _require_folders(runs: Iterable[DictConfig | ListConfig], keys: Iterable[str
 
 
 def _alone(name: str, cfg: DictConfig | ListConfig) -> AbstractContextManager[None]:
-    """No other process is at this stage of this run; the ranks of one training are one."""
+    """Return a lock of this stage of this run, shared by the ranks of one training."""
     if distributed.rank():
         return nullcontext()
     return file_lock(Path(OmegaConf.select(cfg, "scratch", default=cfg.out)) / f".{name}.lock")
@@ -128,7 +136,7 @@ def _runs(arguments: list[str], reads: Sequence[str], of: Sequence[str]) -> list
 
 
 def _stages() -> dict[str, str]:
-    """Name every stage with the first line of its docstring, importing none of them."""
+    """Return name → first line of the docstring of every stage, without importing any."""
     files = sorted(f for f in STAGES.glob("*.py") if not f.stem.startswith("_"))
     docs = {f.stem: ast.get_docstring(ast.parse(f.read_text("utf-8"))) or "" for f in files}
     return {name: doc.partition("\n")[0] for name, doc in docs.items()}

@@ -1,8 +1,9 @@
-"""Which code a configuration may name: what this package defines, and what its user allows.
+"""Allowed targets: the code that a configuration may name.
 
-A configuration may be another's, such as the config.yaml of a pulled run. A dotted name in it must
-lead to something that is defined in ``tcsm``, or in a package that the environment variable
-``TCSM_TARGETS`` names: no configuration can set that. What a module imports is not its own.
+A configuration may come from elsewhere, such as the ``config.yaml`` of a pulled run. A dotted name
+in it must lead to an object that is defined in ``tcsm``, or in a package that the environment
+variable ``TCSM_TARGETS`` names; no configuration can set that variable. An object that a module
+only imports is not defined in it.
 """
 
 import os
@@ -17,20 +18,20 @@ VARIABLE = "TCSM_TARGETS"
 
 
 def packages() -> tuple[str, ...]:
-    """Ours, and those that the user allows: ``TCSM_TARGETS=my_package,another.module``."""
+    """Return ``tcsm`` and the packages of ``TCSM_TARGETS=package,another.module``."""
     allowed = os.environ.get(VARIABLE, "").split(",")
     return ("tcsm", *filter(None, map(str.strip, allowed)))
 
 
 def find(key: str, name: str) -> Any:  # noqa: ANN401 -- any object of a trusted package
-    """What a dotted name stands for; nothing of another package is imported for it.
+    """Return the object of a dotted name, without importing anything of another package.
 
     Args:
-        key: where the name was found.
+        key: Key of the configuration that holds the name.
         name: "package.module.Name" or "package.module:name".
 
     Raises:
-        InputError: it belongs to another package, or cannot be imported.
+        InputError: The name belongs to another package, or cannot be imported.
     """
     trusted = packages()
     if not _within(name.replace(":", "."), trusted):
@@ -53,7 +54,8 @@ def find(key: str, name: str) -> Any:  # noqa: ANN401 -- any object of a trusted
 def last_line(error: BaseException, owners: Iterable[str]) -> str:
     """Return ``FILE:LINE`` of the innermost line of some packages that raised, else "".
 
-    What caused an exception is asked before it, and a module that is no Python says where.
+    The causes of an exception are searched before the exception itself; a syntax error gives its
+    own place.
     """
     owners = list(owners)
     for cause in reversed(list(_causes(error))):
@@ -67,7 +69,7 @@ def last_line(error: BaseException, owners: Iterable[str]) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and those that it was raised from, the first cause last."""
+    """Yield the exception and those that it was raised from, the first cause last."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -75,5 +77,5 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _within(name: str, trusted: Iterable[str]) -> bool:
-    """Whether a dotted name is that of a package or below it."""
+    """Return whether a dotted name is that of one of the packages or lies below it."""
     return any(f"{name}.".startswith(f"{package}.") for package in trusted)

@@ -1,4 +1,4 @@
-"""A file is written whole or not at all, in a folder that was tried before."""
+"""Atomic writes: a file has its former content or all of the new one, never a part."""
 
 import os
 from contextlib import suppress
@@ -9,7 +9,7 @@ from tcsm.errors import InputError
 
 
 def require_folder(key: str, folder: Path) -> None:
-    """Nothing, if files can be written in a folder, which need not exist yet.
+    """Check that files can be written in a folder, which need not exist yet.
 
     Raises:
         InputError: it names the key, and what stands in the way.
@@ -25,7 +25,7 @@ def require_folder(key: str, folder: Path) -> None:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Writes a file at once: it is the old one or the new one, never a half.
+    """Replace the content of a file atomically.
 
     Raises:
         InputError: the disk is full or may not be written; the former file is untouched.

@@ -1,9 +1,10 @@
-"""Blocks: all k-subsets of the open sites of a sequence, and means over them without listing them.
+"""Blocks: all k-subsets of the masked positions of a sequence, and means over them.
 
     mean over S of ∏_{i∈S} m_i = e_k(m_1, …, m_n)/C(n, k)                              (6.3)
 
-with e_k the elementary symmetric polynomial, the coefficient of z^k in ∏ᵢ (1 + m_i z). The product
-is taken pairwise in logs, so that nothing overflows and n factors need log₂ n rounds.
+with e_k the elementary symmetric polynomial, the coefficient of z^k in ∏ᵢ (1 + m_i z). Subsets are
+not enumerated: the product is taken pairwise in logs, so that nothing overflows and n factors need
+log₂ n rounds.
 """
 
 from dataclasses import dataclass
@@ -20,37 +21,37 @@ class Blocks:
     """The blocks of each sequence of a batch.
 
     Attributes:
-        open: the sites that blocks are made of, n a sequence.
-        limit: k; where fewer sites are open, a block is all of them.
+        open: Masked positions, of which blocks consist; n in a sequence.
+        limit: k; a sequence with fewer masked positions has one block, all of them.
     """
 
     open: Bool[Tensor, "B L"]
     limit: int
 
     def sizes(self) -> Int[Tensor, "B"]:
-        """min(k, n)."""
+        """Return the size of the blocks of each sequence, min(k, n)."""
         return self.open.sum(-1).clamp(max=self.limit)
 
     def mean_of_sums(self, values: Float[Tensor, "m"]) -> Float[Tensor, "B"]:
-        """Mean over S of Σ_{i∈S} values_i, one value an open site; 0 where none is open."""
+        """Return the mean over S of Σ_{i∈S} values_i; 0 where no position is masked."""
         total = self._spread(values, 0.0).sum(-1)
         return total * self.sizes() / self.open.sum(-1).clamp(min=1)
 
     def log_mean_of_products(self, log_m: Float[Tensor, "m"]) -> Float[Tensor, "B"]:
-        """Log of the mean over S of ∏_{i∈S} m_i (6.3); 0 where none is open."""
+        """Return the log of the mean over S of ∏_{i∈S} m_i (6.3); 0 for an empty sequence."""
         log_e = log_symmetric(self._spread(log_m, NOTHING), self.limit)
         sizes, count = self.sizes(), self.open.sum(-1).double()
         log_choices = _log_factorial(count) - _log_factorial(sizes) - _log_factorial(count - sizes)
         return log_e.gather(-1, sizes[:, None]).squeeze(-1) - log_choices.to(log_e.dtype)
 
     def _spread(self, values: Float[Tensor, "m"], empty: float) -> Float[Tensor, "B L"]:
-        """One value an open site put in its place."""
+        """Scatter one value per masked position to its place in the batch."""
         blank = torch.full(self.open.shape, empty, dtype=values.dtype, device=values.device)
         return blank.masked_scatter(self.open, values)
 
 
 def log_symmetric(log_m: Float[Tensor, "B n"], degree: int) -> Float[Tensor, "B j"]:
-    """Log of e_0 … e_degree of m; those beyond n are `NOTHING` or less."""
+    """Return log e_0, …, log e_degree of m; those beyond n are `NOTHING` or less."""
     blank = torch.full_like(log_m, NOTHING)
     factors = [torch.zeros_like(log_m), log_m, *[blank] * (degree - 1)]
     polynomial = torch.stack(factors[: degree + 1], -1)
@@ -64,7 +65,7 @@ def log_symmetric(log_m: Float[Tensor, "B n"], degree: int) -> Float[Tensor, "B 
 
 
 def _multiply(a: Float[Tensor, "B n j"], b: Float[Tensor, "B n j"]) -> Float[Tensor, "B n j"]:
-    """Log-coefficients of the product of two polynomials, cut at their degree."""
+    """Return the log-coefficients of the product of two polynomials, cut at their degree."""
     terms = [a[..., : j + 1] + b[..., : j + 1].flip(-1) for j in range(a.shape[-1])]
     return torch.stack([torch.logsumexp(term, -1) for term in terms], -1)
 

@@ -1,4 +1,4 @@
-"""Configuration: composed and resolved once, at the door. This file alone has Hydra compose.
+"""Compose, check and build configurations. This is the only module that calls Hydra's compose.
 
 A run is one YAML mapping. ``compose`` makes it from ``params/`` and overrides, ``cut`` keeps the
 keys that a stage reads, and ``build`` makes the object that a node's ``_target_`` names.
@@ -152,14 +152,14 @@ def load(path: str) -> Iterator[DictConfig]:
 
 
 def _standard_input() -> str:
-    """What standard input holds: UTF-8, whatever the locale."""
+    """Return the text of standard input, read as UTF-8 in any locale."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(encoding="utf-8")
     return sys.stdin.read()
 
 
 def build(node: DictConfig | ListConfig) -> Any:  # noqa: ANN401 -- whatever the target makes
-    """Make the object that a node's ``_target_`` names, with everything inside it.
+    """Build the object that a node's ``_target_`` names, with all nested nodes.
 
     Raises:
         InputError: A forbidden or unknown target, an unknown or missing argument, a bad value.
@@ -174,12 +174,12 @@ def build(node: DictConfig | ListConfig) -> Any:  # noqa: ANN401 -- whatever the
 def check(cfg: DictConfig, leave: Container[str] = ()) -> None:
     """Build every object of a run, so that bad values show before any job starts.
 
-    Under ``torch.device("meta")`` this makes no weights. What may read the disk or the network
-    (``UNBUILT``) has only its arguments checked.
+    Under ``torch.device("meta")`` this allocates no weights. Objects that may read the disk or the
+    network (``UNBUILT``) only have their arguments checked.
 
     Args:
-        cfg: the run.
-        leave: keys that are passed over.
+        cfg: The run.
+        leave: Keys that are not checked.
 
     Raises:
         InputError: As in ``build``.
@@ -201,7 +201,7 @@ def check_parts(parts: Mapping[str, Any]) -> None:
 
 @cache
 def _check_part(name: str, part: str) -> None:
-    """Build one part; runs of a grid share most of theirs, and none need pass twice."""
+    """Build one part; cached, since the runs of a grid share most of their parts."""
     cfg = OmegaConf.create({name: json.loads(part)})
     check_values(cfg)
     if "_target_" in part:
@@ -210,7 +210,7 @@ def _check_part(name: str, part: str) -> None:
 
 @contextmanager
 def keys_as_set(cfg: DictConfig) -> Iterator[None]:
-    """Have errors name the key that a user sets: ``net.depth``, where ``model.net`` is ``${net}``.
+    """Let errors name the key that a user sets: ``net.depth``, where ``model.net`` is ``${net}``.
 
     Raises:
         InputError: as within the block.
@@ -222,7 +222,7 @@ def keys_as_set(cfg: DictConfig) -> Iterator[None]:
 
 
 def _plain(cfg: DictConfig, leave: Container[str] = ()) -> dict[str, Any]:
-    """The configuration with every interpolation in its place."""
+    """Return the configuration with every interpolation resolved."""
     try:
         return {
             str(key): OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
@@ -238,7 +238,7 @@ def _plain(cfg: DictConfig, leave: Container[str] = ()) -> dict[str, Any]:
 
 
 def _bad_value(error: Exception) -> str:
-    """Our own reason or the innermost, after the key of the node that could not be built."""
+    """Return the innermost reason of an error, after the key of the node that was not built."""
     found = re.search(r"full_key: (\S+)", str(error))
     cause: BaseException = error
     while cause.__cause__ is not None and not isinstance(cause, InputError):
@@ -253,7 +253,7 @@ def _bad_value(error: Exception) -> str:
 
 
 def _choices(folder: Path, overrides: Sequence[str]) -> DictConfig:
-    """What the choices of groups among some overrides compose."""
+    """Return the configuration that the group choices among some overrides compose."""
     groups = [line for line in overrides if re.match(r"\w+(/\w+)*=", line)]
     choices = [line for line in groups if (folder / line.partition("=")[0]).is_dir()]
     try:
@@ -263,7 +263,7 @@ def _choices(folder: Path, overrides: Sequence[str]) -> DictConfig:
 
 
 def _check_choices(overrides: Sequence[str], folder: Path) -> None:
-    """Refuse a choice that has no file before Hydra sees it: it has many ways to fail."""
+    """Refuse a choice without a file before Hydra reads it, since Hydra fails in many ways."""
     for override in overrides:
         group, equals, choice = override.partition("=")
         if not group.strip("+~ ") or group.startswith("-"):
@@ -279,7 +279,7 @@ def _check_choices(overrides: Sequence[str], folder: Path) -> None:
 
 
 def _is_null(override: str, folder: Path) -> bool:
-    """Whether a line sets a group to null that ``config.yaml`` has null."""
+    """Return whether an override sets a group to null that is null in ``config.yaml``."""
     group, _, choice = override.partition("=")
     if choice != "null" or not (folder / group).is_dir():
         return False
@@ -288,7 +288,7 @@ def _is_null(override: str, folder: Path) -> bool:
 
 
 def _elsewhere(choice: str, folder: Path) -> str:
-    """The groups that have such a choice, where another has not."""
+    """Return a hint on other groups that have such a choice."""
     found = sorted(path.parent.name for path in folder.glob("*/*.yaml") if path.stem == choice)
     return f"there is {' and '.join(f'{group}={choice}' for group in found)}; " if found else ""
 
@@ -298,7 +298,7 @@ def _names(cfg: DictConfig) -> str:
 
 
 def _line(error: BaseException) -> str:
-    """The first line of a library's message; its address lines help nobody."""
+    """Return the first line of a library's message; its other lines hold object addresses."""
     text = (
         str(error) if isinstance(error, InputError | yaml.YAMLError) else str(error).split("\n")[0]
     )

@@ -1,6 +1,7 @@
-"""The streams and arguments of a command, in any locale.
+"""Standard streams and arguments of a command, in any locale.
 
-Standard output and error stop no work: what cannot be printed is escaped or dropped.
+A failing standard output or error stops no work: characters that cannot be printed are escaped or
+dropped.
 """
 
 import os
@@ -13,7 +14,7 @@ from tcsm.errors import InputError
 
 
 class Steady:
-    """A text stream whose failures raise nothing: its reader may be gone, its disk full."""
+    """A text stream that raises no OSError, for a closed pipe or a full disk."""
 
     def __init__(self, stream: Any) -> None:  # noqa: ANN401 -- what has write and flush
         self._stream = stream
@@ -21,13 +22,13 @@ class Steady:
             stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
-        """Write the text if that is possible; returns its length."""
+        """Write the text if possible; return its length."""
         with suppress(OSError):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush if that is possible; else all that follows goes nowhere, at Python's exit too."""
+        """Flush if possible; after a failure all further output is discarded."""
         try:
             self._stream.flush()
         except OSError:
@@ -40,7 +41,7 @@ class Steady:
 
 @contextmanager
 def steady() -> Iterator[None]:
-    """Make both standard streams `Steady` within the block."""
+    """Wrap both standard streams in `Steady` within the block."""
     out, err = (s and Steady(s) for s in (sys.stdout, sys.stderr))  # a closed one is None
     with redirect_stdout(out), redirect_stderr(err):
         try:
@@ -51,10 +52,10 @@ def steady() -> Iterator[None]:
 
 
 def require_characters(arguments: Sequence[str]) -> None:
-    """Refuse arguments with bytes that the encoding of the locale does not know.
+    """Refuse arguments with bytes that are invalid in the encoding of the locale.
 
     Raises:
-        InputError: it names the argument, and what to set.
+        InputError: The argument, and the variable to set.
     """
     for argument in arguments:
         if any("\ud800" <= character <= "\udfff" for character in argument):

@@ -1,8 +1,8 @@
-"""A stage that is given a trained run: what the run is of need not be said again.
+"""Default values of a stage that is given a trained run: the run's own configuration.
 
-The configuration is composed from the choices that the run was trained with and the new ones, and
-takes the values of the run's own ``config.yaml`` wherever the command line says nothing else. What
-the weights were trained on cannot be changed afterwards: such an override is refused.
+The configuration is composed from the choices that the run was trained with and the new overrides.
+Where the command line sets nothing, it takes the values of the run's own ``config.yaml``. An
+override that contradicts what the weights were trained on is refused.
 """
 
 import os
@@ -35,12 +35,12 @@ def compose(overrides: Sequence[str], reads: Sequence[str], of: Sequence[str] = 
     """Return the configuration of a stage.
 
     Args:
-        overrides: of the command line.
-        reads: keys that the stage reads.
-        of: keys that may name the folder of a trained run, the first that is set counts.
+        overrides: Overrides of the command line.
+        reads: Keys that the stage reads.
+        of: Keys that may hold the folder of a trained run; the first that is set is used.
 
     Raises:
-        InputError: as in ``config.compose``; or an override contradicts the run's training.
+        InputError: As in ``config.compose``; or an override contradicts the run's training.
     """
     key, folder = _named(overrides, of)
     run = _configuration(folder)
@@ -56,13 +56,13 @@ def compose(overrides: Sequence[str], reads: Sequence[str], of: Sequence[str] = 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run's own configuration beside the one that a command asks for.
+    """The configuration of a run beside the one that a command asks for.
 
     Attributes:
-        folder: of the run.
-        run: its configuration.
-        overrides: of the command line.
-        whole: whether the command works in the run's folder; else it shares the text alone.
+        folder: Folder of the run.
+        run: Configuration of the run.
+        overrides: Overrides of the command line.
+        whole: Whether the command works in the run's folder; else it shares only the text.
     """
 
     folder: str
@@ -71,10 +71,10 @@ class Comparison:
     whole: bool
 
     def merged(self, asked: DictConfig, reads: Sequence[str]) -> DictConfig:
-        """Return what a stage reads of ``asked``, with the run's own values but for overrides.
+        """Return the keys that a stage reads, from the run wherever no override sets them.
 
         Raises:
-            InputError: an override contradicts what the run was trained on.
+            InputError: An override contradicts what the run was trained on.
         """
         keys = [key for key in reads if key in TEXT or (self.whole and key not in PLACES)]
         keys = [key for key in keys if _plain(self.run, key) is not ABSENT]
@@ -96,7 +96,7 @@ class Comparison:
         return merged
 
     def _is_moved(self, key: str, new: object) -> bool:
-        """Whether a folder holds the reference that the run was trained beside, by its weights."""
+        """Return whether a new reference folder holds the weights of the run's reference."""
         if key != "reference" or not isinstance(new, str):
             return False
         known = Trained(Path(self.folder)).record.get(REFERENCE)
@@ -115,19 +115,20 @@ class Comparison:
                 )
 
     def _sets(self, leaf: str) -> bool:
-        """Whether an override names a leaf or what it is in."""
+        """Return whether an override names a leaf or a node that contains it."""
         return any(_touches(line, leaf) for line in self.overrides)
 
     def _moves(self, leaf: str) -> bool:
-        """Whether an override says where the text lies by now; its tokens are compared instead.
+        """Return whether an override only moves the text, whose tokens are then compared instead.
 
-        What the run was trained beside stands in its record; without one nothing can be compared.
+        The record of the training holds the hashes of the tokens; without it they cannot be
+        compared.
         """
         named = leaf.endswith("corpus.path") and any(_key(line) == leaf for line in self.overrides)
         return named and Path(self.folder, FILES["train"]).is_file()
 
     def _cause(self, leaf: str, value: object) -> str:
-        """The override that sets a leaf, by its name or through another key."""
+        """Return the override that sets a leaf, by its name or through another key."""
         named = [line for line in self.overrides if _touches(line, leaf)]
         for line in [] if named else kept(self.overrides):
             with suppress(InputError):
@@ -138,10 +139,10 @@ class Comparison:
 
 
 def require_free(out: Path, stage: str) -> None:
-    """Refuse a folder that is another stage's: its configuration would be overwritten.
+    """Refuse a folder of another stage, whose configuration would be overwritten.
 
     Raises:
-        InputError: it names the record that lies there.
+        InputError: The folder and the record in it.
     """
     if stage not in FILES or stage in ("evaluate", "sample"):
         return
@@ -154,7 +155,7 @@ def require_free(out: Path, stage: str) -> None:
 
 
 def kept(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides that say what a run is of, for its ``config.yaml``."""
+    """Return the overrides that define a run, for its ``config.yaml``."""
     return [line for line in overrides if _key(line) not in PLACES and "${" not in line]
 
 
@@ -169,7 +170,7 @@ def _composed(
 
 
 def _named(overrides: Sequence[str], of: Sequence[str]) -> tuple[str, str]:
-    """The key that names a run, and the run's folder; empty if there is none."""
+    """Return the key that names a run and the run's folder; empty if there is none."""
     for key in of:
         found = config.said(overrides, key)
         if found:
@@ -178,14 +179,14 @@ def _named(overrides: Sequence[str], of: Sequence[str]) -> tuple[str, str]:
 
 
 def _configuration(folder: str) -> DictConfig | None:
-    """The configuration of the training in a folder, if there is one."""
+    """Return the configuration of the training in a folder, None if there is none."""
     path = Path(folder, "config.yaml")
     run = next(config.load(str(path))) if folder and path.is_file() else None
     return run if run is not None and "model" in run else None
 
 
 def _known(run: DictConfig, overrides: Sequence[str], whole: bool) -> list[str]:
-    """The choices of a run that a command does not make anew: all, or its scale alone."""
+    """Return the choices of a run that a command does not change: all, or its scale alone."""
     new = {_key(line): line for line in overrides}
     lines = [str(line) for line in run.get("overrides", [])]
     name = run.get("experiment")
@@ -206,12 +207,12 @@ def _is_file(group: str, name: object) -> bool:
 
 
 def _key(line: str) -> str:
-    """The key of an override."""
+    """Return the key of an override."""
     return line.partition("=")[0].strip("+~ ")
 
 
 def _touches(line: str, key: str) -> bool:
-    """Whether an override names a key, what it is in, or what is in it."""
+    """Return whether an override names a key, a node that contains it, or a key inside it."""
     own = _key(line)
     return own == key or own.startswith(f"{key}.") or key.startswith(f"{own}.")
 
@@ -228,7 +229,7 @@ def _plain(cfg: DictConfig, key: str) -> Any:  # noqa: ANN401 -- any value
 
 
 def _leaves(node: object, key: str) -> Iterator[tuple[str, object]]:
-    """Every value below a node with its dotted key."""
+    """Yield every value below a node with its dotted key."""
     if isinstance(node, dict):
         for name, child in node.items():
             yield from _leaves(child, f"{key}.{name}")
@@ -237,7 +238,7 @@ def _leaves(node: object, key: str) -> Iterator[tuple[str, object]]:
 
 
 def _same(one: object, other: object) -> bool:
-    """Whether two values are the same, or name the same place."""
+    """Return whether two values are equal, or name the same place."""
     if isinstance(one, str) and isinstance(other, str):
         return one == other or os.path.realpath(one) == os.path.realpath(other)
     return type(one) is type(other) and one == other

@@ -1,6 +1,7 @@
-"""What a rank says to the agent that started it, and what the agent makes of it: one line.
+"""Ranks of a distributed training: exit codes, and one line on why a training ended.
 
-Ranks fail together: when one dies, the others lose it. The agent tells of the one to blame.
+When one rank dies, the others fail because they lose it. Their agent (torchrun's) therefore
+reports the failure of one rank only, the one that caused the others.
 """
 
 import ctypes
@@ -24,22 +25,22 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 
 
 def rank() -> int:
-    """Which of the processes that share the work this is, from 0."""
+    """Return the rank of this process, from 0."""
     return int(os.environ.get("RANK", "0"))
 
 
 def world_size() -> int:
-    """How many processes share the work: as many as torchrun says, else one."""
+    """Return the number of processes that share the work: as torchrun sets it, else 1."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def has_agent() -> bool:
-    """Whether this process is a rank that our agent started."""
+    """Return whether this process is a rank that an agent of this package started."""
     return os.environ.get("ROLE_NAME") == ROLE
 
 
 def attach_to_agent() -> None:
-    """Makes a rank die with its agent, and tell it what goes wrong; does nothing in others."""
+    """Let a rank die with its agent and report its uncaught errors; no-op elsewhere."""
     if not has_agent():
         return
     if sys.platform == "linux":
@@ -48,17 +49,17 @@ def attach_to_agent() -> None:
 
 
 def require_single(runs: object) -> None:
-    """For work that is not shared.
+    """Refuse several processes for work that is not shared.
 
     Raises:
-        InputError: there are several processes.
+        InputError: The world size is above 1.
     """
     if world_size() > 1:
         raise InputError("torchrun: only stage train is shared by processes; start one")
 
 
 def report(words: str) -> None:
-    """Says why this process ends: to its agent if it has one, else on stderr."""
+    """Report why this process ends: to its agent if it has one, else on stderr."""
     if has_agent():
         told = {"message": words, "timestamp": int(time.time())}
         Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(told), "utf-8")
@@ -67,7 +68,7 @@ def report(words: str) -> None:
 
 
 def print_reports(logs: str) -> bool:
-    """Prints the first of what ranks have told; returns whether one has told anything."""
+    """Print the first report of the ranks; return whether there is one."""
     for path in sorted(Path(logs).rglob("error.json")):
         print(json.loads(path.read_text("utf-8"))["message"], file=sys.stderr)
         return True
@@ -75,11 +76,11 @@ def print_reports(logs: str) -> bool:
 
 
 def explain_failures(codes: Mapping[int, int], words: Mapping[int, str]) -> int:
-    """Says on stderr why ranks failed; returns the exit code of all.
+    """Print on stderr why ranks failed; return the exit code of the training.
 
     Args:
-        codes: of each rank that failed; negative where a signal killed it.
-        words: what it told.
+        codes: Exit code of each rank that failed; negative where a signal killed it.
+        words: The report of each such rank.
     """
 
     def guilt(one: int) -> tuple[bool, ...]:
@@ -101,7 +102,7 @@ def explain_failures(codes: Mapping[int, int], words: Mapping[int, str]) -> int:
 
 
 def lost_process(error: BaseException) -> str:
-    """What to say of an exception that means that another process is gone; "" for any other."""
+    """Return the message for an error that means a lost process; "" for any other error."""
     gone = "gloo" in str(error).lower() or type(error).__name__.startswith("Dist")
     if gone and (has_agent() or world_size() > 1):
         return f"process {rank()} {LOST}; {RESUME}"
@@ -109,7 +110,7 @@ def lost_process(error: BaseException) -> str:
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What nobody caught: a peer that is gone in one line, anything else in full."""
+    """Report an uncaught exception: a lost process in one line, any other with its traceback."""
     words = lost_process(error)
     trail = "".join(traceback.format_exception(kind, error, trace)).rstrip()
     report(f"tcsm: error: {words}" if words else trail)

@@ -1,7 +1,7 @@
-"""Loading with the libraries of Hugging Face: safe files only, and one line for any failure.
+"""Loading with Hugging Face's libraries: safe files only, and one line for any failure.
 
-Their code raises whatever lies below it: errors of the disk, of JSON, of safetensors, missing
-keys and attributes, panics of a Rust library, errors without a message. All become InputErrors.
+These libraries raise errors of many kinds: OSError, JSON and safetensors errors, KeyError,
+AttributeError, panics of Rust code, errors without a message. All become InputErrors.
 """
 
 import os
@@ -25,7 +25,7 @@ _PLAIN = (OSError, ValueError, RuntimeError)  # their message alone is a sentenc
 
 
 def reason(error: BaseException) -> str:
-    """The first line of an error's message, with the error's class where it says too little."""
+    """Return the first line of an error's message, after its class if it is unclear."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     kind = type(error).__name__
     if not lines:
@@ -37,14 +37,14 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def one_line(place: str, folder: str | None = None) -> Iterator[None]:
-    """Turn whatever is raised inside into an InputError.
+    """Turn any exception raised within the block into an InputError.
 
     Args:
-        place: how its message begins: the key, its value, and what failed.
-        folder: where files were read from; a damaged one among them is named.
+        place: How the message begins: the key, its value, and what failed.
+        folder: Folder that files are read from; the message names a damaged one among them.
 
     Raises:
-        InputError: for any exception, also those of compiled libraries; interrupts pass.
+        InputError: For any exception, also those of compiled libraries; interrupts pass.
     """
     try:
         yield
@@ -56,17 +56,17 @@ def one_line(place: str, folder: str | None = None) -> Iterator[None]:
 
 
 def from_pretrained(kind: Any, place: str, name: str, revision: str, **how: Any) -> Any:  # noqa: ANN401
-    """What ``kind.from_pretrained`` makes of a folder or of a repository of the Hub.
+    """Return ``kind.from_pretrained(...)`` of a folder or of a repository of the Hub.
 
     Args:
-        kind: a class of the library ``transformers``.
-        place: how the message of an error begins, see `one_line`.
-        name: the folder, "~" allowed, or the repository.
-        revision: the branch, tag or commit on the Hub.
-        how: further arguments; no code of a repository is ever run.
+        kind: A class of the library ``transformers``.
+        place: How the message of an error begins, see `one_line`.
+        name: The folder, "~" allowed, or the repository.
+        revision: The branch, tag or commit on the Hub.
+        how: Further arguments; no code of a repository is ever run.
 
     Raises:
-        InputError: it cannot be loaded.
+        InputError: It cannot be loaded.
     """
     path = os.path.expanduser(name)
     with one_line(place, path), quiet():
@@ -123,7 +123,11 @@ def places(model: Any) -> int | None:  # noqa: ANN401
 
 
 def _require_safe_files(folder: str) -> None:
-    """Raises OSError if a folder has weights, but not all of a model in safetensors."""
+    """Check that a folder with weights holds a complete model in safetensors.
+
+    Raises:
+        OSError: It does not.
+    """
     if not os.path.isdir(folder):
         return
     files = sorted(os.listdir(folder))
@@ -138,7 +142,11 @@ def _require_safe_files(folder: str) -> None:
 
 
 def _require_whole(place: str, model: Any, report: dict[str, Any]) -> None:  # noqa: ANN401
-    """Raises InputError unless files and model have the same weights, all of them numbers."""
+    """Check that files and model have the same weights, all of them finite.
+
+    Raises:
+        InputError: They do not.
+    """
     kind = type(model).__name__
     wrong = {
         f"lacks what {kind} needs": report["missing_keys"],
@@ -176,7 +184,7 @@ def quiet() -> Iterator[None]:
 
 
 def _damaged(folder: str, error: BaseException) -> str | None:
-    """The file of a folder that an error is about, if the error's message lacks its name."""
+    """Return the file of a folder that caused an error, if the message does not name it."""
     if not os.path.isdir(folder):
         return None
     for file in sorted(os.listdir(folder)):
@@ -187,7 +195,7 @@ def _damaged(folder: str, error: BaseException) -> str | None:
 
 
 def _unreadable(path: str, error: BaseException) -> bool:
-    """Whether a file of tensors or a tokenizer cannot be opened, or has the text that failed."""
+    """Return whether a file is the unreadable one: tensors, a tokenizer, or the failing JSON."""
     from safetensors import safe_open  # noqa: PLC0415
     from tokenizers import Tokenizer  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Keys of a configuration: which one a user sets, which exist, and homes in their values."""
+"""Keys of a configuration: existing keys, the key that a user sets, and "~" in values."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ TYPED = ("sampling.template", "overrides")  # texts that are no paths
 
 
 def unknown_key(key: str, cfg: DictConfig) -> str:
-    """Return what is wrong with a key that does not exist, and which keys do."""
+    """Return the message for a key that does not exist, with the keys that do."""
     parent, name = "", key
     for end in (match.start() for match in re.finditer(r"\.", key)):
         node = _select(cfg, key[:end])
@@ -34,7 +34,7 @@ def unknown_key(key: str, cfg: DictConfig) -> str:
 
 
 def _no_parent(key: str, parent: str, node: object, cfg: DictConfig) -> str:
-    """The words where what should hold a key holds no keys."""
+    """Return the message for a key whose parent has no keys."""
     outer, _, last = parent.rpartition(".")
     owner = _select(cfg, outer) if outer else cfg
     assert isinstance(owner, DictConfig)  # `unknown_key` comes from above
@@ -54,9 +54,9 @@ def _no_parent(key: str, parent: str, node: object, cfg: DictConfig) -> str:
 
 
 def as_set(cfg: DictConfig, message: str) -> str:
-    """Return a message that begins with a key as one that begins with the key that a user sets.
+    """Return a message that begins with a key, with the key that a user sets in its place.
 
-    A part such as ``model.net`` is an interpolation of ``net``: who sets it writes ``net``.
+    A part such as ``model.net`` is an interpolation of ``net``: the key to set is ``net``.
     """
     points = dict(_pointers(OmegaConf.to_container(cfg, resolve=False), ""))
     for _ in points:
@@ -87,7 +87,7 @@ def expand_homes(cfg: DictConfig) -> DictConfig:
 
 
 def expand_home(value: Any, key: str) -> Any:  # noqa: ANN401 -- whatever a key holds
-    """Return the value of a key with homes in their places, as `expand_homes` does."""
+    """Return the value of a key with "~" expanded, as `expand_homes` does."""
     if isinstance(value, dict):
         return {k: expand_home(v, f"{key}.{k}" if key else str(k)) for k, v in value.items()}
     if isinstance(value, list):
@@ -104,7 +104,7 @@ def expand_home(value: Any, key: str) -> Any:  # noqa: ANN401 -- whatever a key 
 
 
 def _pointers(node: object, key: str) -> Iterator[tuple[str, str]]:
-    """Every key that is an interpolation of another, with that other one."""
+    """Yield every key that is an interpolation of another key, with that key."""
     if isinstance(node, dict):
         for name, child in node.items():
             yield from _pointers(child, f"{key}.{name}" if key else str(name))

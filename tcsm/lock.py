@@ -1,7 +1,7 @@
-"""One process at a time: whoever writes in a folder holds a file there, and others wait.
+"""File locks: one process at a time writes in a folder, the others wait.
 
-A lock ends with its process. So one that was killed blocks nobody, and one that a killed Snakemake
-left behind ends its work before another begins the same.
+The operating system releases a lock when its process ends. So a killed process blocks no other,
+and a process that a killed Snakemake left behind ends before another begins the same work.
 """
 
 import fcntl
@@ -15,14 +15,13 @@ from typing import TextIO
 
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Holds a lock file; waits, and says so, while another does.
+    """Hold a lock on a file within the block; wait, with a notice, while another process does.
 
-    At the end the file is removed, and the folder if it is empty.
-
-    Where the file system knows no locks, that is said, and nobody waits.
+    The file is removed at the end, and its folder if that is empty. A file system without locks
+    gives a notice, and the block runs unprotected.
 
     Raises:
-        OSError: the file cannot be made.
+        OSError: The file cannot be made.
     """
     file = _taken(path)
     with suppress(OSError):  # a full disk may still be worked on
@@ -39,7 +38,7 @@ def file_lock(path: Path) -> Iterator[None]:
 
 
 def _taken(path: Path) -> TextIO:
-    """The lock file, open and ours: one that its former holder removed meanwhile counts not."""
+    """Return the locked file; try again where the former holder removed it meanwhile."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def _signed(word: int) -> int:
-    """The int64 that has the bits of an unsigned 64-bit word."""
+    """Return the int64 with the bits of an unsigned 64-bit word."""
     word &= (1 << 64) - 1
     return word - (1 << 64) if word >> 63 else word
 
@@ -26,12 +26,12 @@ _MIX_2 = _signed(0x94D049BB133111EB)
 
 
 def _shift(word: Int64[Tensor, "*s"], bits: int) -> Int64[Tensor, "*s"]:
-    """Logical shift to the right: int64's own shift would drag the sign along."""
+    """Return the logical shift to the right; int64's own shift would extend the sign."""
     return (word >> bits) & ((1 << (64 - bits)) - 1)
 
 
 def splitmix64(word: Int64[Tensor, "*s"]) -> Int64[Tensor, "*s"]:
-    """SplitMix64's finalizer, a bijection of 64-bit words (Steele, Lea & Flood 2014)."""
+    """Return SplitMix64's finalizer, a bijection of 64-bit words (Steele, Lea & Flood 2014)."""
     word = word + _GOLDEN
     word = (word ^ _shift(word, 30)) * _MIX_1
     word = (word ^ _shift(word, 27)) * _MIX_2
@@ -39,7 +39,7 @@ def splitmix64(word: Int64[Tensor, "*s"]) -> Int64[Tensor, "*s"]:
 
 
 def fold(*parts: int | Tensor) -> Tensor:
-    """One 64-bit key of several integers or int64 tensors, which broadcast; the order counts."""
+    """Return a 64-bit key of several integers or int64 tensors, broadcast; order matters."""
     key = torch.zeros((), dtype=torch.int64)
     for part in parts:
         word = part if isinstance(part, Tensor) else torch.tensor(_signed(part))
@@ -48,7 +48,7 @@ def fold(*parts: int | Tensor) -> Tensor:
 
 
 def to_uniform(word: Int64[Tensor, "*s"]) -> Float64[Tensor, "*s"]:
-    """The top 53 bits of a word as a number of [0, 1), exactly representable."""
+    """Return the top 53 bits of a word as a number in [0, 1), exactly representable."""
     return _shift(word, 11).to(torch.float64) * 2.0**-53
 
 
@@ -57,10 +57,10 @@ class Noise:
     """The randomness of one batch.
 
     Attributes:
-        seed: the run's seed.
-        step: the step, or one integer a sample for draws that are stratified within a sequence.
-        ids: position of each sample in the step's *global* batch, shape (B).
-        total: size of the global batch.
+        seed: The run's seed.
+        step: The step, or one integer per sample for draws that are stratified within a sequence.
+        ids: Position of each sample in the step's *global* batch, shape (B).
+        total: Size of the global batch.
     """
 
     seed: int
@@ -73,27 +73,27 @@ class Noise:
         return fold(self.seed, zlib.crc32(stream.encode()), step)
 
     def uniform(self, stream: str, *sizes: int) -> Tensor:
-        """Independent uniforms of [0, 1), float64, shape (B, *sizes)."""
+        """Return independent uniforms in [0, 1), float64, shape (B, *sizes)."""
         key = fold(self._stratum(stream).to(self.ids.device), self.ids)
         for size in sizes:
             key = fold(key[..., None], torch.arange(size, device=self.ids.device))
         return to_uniform(key)
 
     def stratified(self, stream: str) -> Float64[Tensor, "B"]:
-        """Low-discrepancy uniforms (id + U) / total with one U a step (11.6)."""
+        """Return low-discrepancy uniforms (id + U) / total with one U per step (11.6)."""
         offset = to_uniform(splitmix64(self._stratum(stream))).to(self.ids.device)
         return (self.ids + offset) / self.total
 
 
 def batch_noise(seed: int, step: int, size: int) -> Noise:
-    """The noise of a whole batch on one device: ids 0 … size − 1."""
+    """Return the noise of a complete batch on one device: ids 0 … size − 1."""
     return Noise(seed, step, torch.arange(size), size)
 
 
 def categorical(log_p: Float[Tensor, "n V"], u: Float64[Tensor, "n"]) -> Int64[Tensor, "n"]:
-    """A draw of each row by inverting its float64 distribution function at u of [0, 1).
+    """Sample from each row by inverting its float64 distribution function at u in [0, 1).
 
-    A few rows at a time: with fifty thousand tokens, float64 of all would fill a GPU.
+    Rows are processed in groups: with fifty thousand tokens, float64 of all rows would fill a GPU.
     """
     rows = max(1, CELLS // log_p.shape[-1])
     parts = zip(torch.split(log_p, rows), torch.split(u, rows), strict=True)

@@ -1,4 +1,4 @@
-"""The file in which each stage tells what came out, in the folder of its run.
+"""The record that each stage writes into the folder of its run.
 
 The workflow waits for these files, the report reads them.
 """

@@ -1,8 +1,8 @@
-"""``KEY=VALUE`` as users type it, in the quotes that Hydra's grammar wants.
+"""``KEY=VALUE`` as users type it, quoted for Hydra's grammar.
 
 Hydra reads ``out=~/run``, ``corpus.path=a=b.txt`` or ``sampling.template=it's ___`` only in
-quotes of its own, inside those of the shell. Where a key holds a text, all that stands behind
-its first "=" is that text; elsewhere the error shows the line to type.
+quotes of its own, inside those of the shell. For a key of type text, everything after the first
+"=" is the text; for other keys the error shows the line to type.
 """
 
 import inspect
@@ -31,8 +31,8 @@ class Overrides:
     """The overrides of one command line.
 
     Args:
-        lines: as they were typed.
-        compose: what makes a configuration of their choices of groups alone.
+        lines: The overrides as typed.
+        compose: Makes a configuration of the group choices among them.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class Overrides:
         self._lines, self._compose = lines, compose
 
     def quoted(self) -> list[str]:
-        """Return the lines so that Hydra reads them.
+        """Return the lines, quoted so that Hydra can read them.
 
         Raises:
-            InputError: a line that it cannot read and that sets no text.
+            InputError: A line that Hydra cannot read and that sets no text.
         """
         return [self._quoted(line) for line in self._lines]
 
@@ -67,7 +67,7 @@ class Overrides:
 
     @staticmethod
     def _is_other(parsed: Override, key: str, text: str) -> bool:
-        """Whether Hydra reads another thing than the text that was typed for a text."""
+        """Return whether Hydra reads a text as something else than what was typed."""
         if KINDS.get(key) not in (TEXT, MAYBE_TEXT):
             return False
         value = parsed._value
@@ -76,7 +76,7 @@ class Overrides:
         return value is not None and not isinstance(value, QuotedString)
 
     def _holds(self, key: str, *kinds: object, test: Callable[[Any], bool]) -> bool:
-        """Whether a key is of these kinds, or an argument whose type passes the test."""
+        """Return whether a key is of these kinds, or an argument whose type passes the test."""
         return KINDS.get(key) in kinds if key in KINDS else test(self._type(key))
 
     def _type(self, key: str) -> Any:  # noqa: ANN401 -- an annotation
@@ -86,11 +86,11 @@ class Overrides:
 
     @cached_property
     def _chosen(self) -> DictConfig:
-        """The parts that the lines choose: their classes say what is a text."""
+        """Return the configuration of the group choices; its classes tell which keys are texts."""
         return self._compose(self._lines)
 
     def _advice(self, line: str, sweep: bool) -> str:
-        """What to type instead of a line that sets no text."""
+        """Return what to type instead of a line that sets no text."""
         key, _, text = line.partition("=")
         if sweep:
             return f"found several values; a list is written {for_shell(f'{key}=[{text}]')}"
@@ -103,7 +103,7 @@ class Overrides:
         return f"cannot be read; expected KEY=VALUE, a text in quotes: {line}"
 
     def _joined(self, line: str) -> str:
-        """What to type where the shell split a value at its blanks."""
+        """Return what to type where the shell split a value at its blanks."""
         index = self._lines.index(line)
         start = next((i for i in range(index, -1, -1) if "=" in self._lines[i]), None)
         if start is None or line.startswith("-"):
@@ -117,14 +117,14 @@ class Overrides:
 
 
 def for_shell(line: str) -> str:
-    """Return an argument as it is typed in a shell, in quotes if it needs them."""
+    """Return an argument as typed in a shell, in quotes if it needs them."""
     if "'" in line and not re.search(r'["$`!]|\\[\\\n]|\\$', line):
         return f'"{line}"'
     return shlex.quote(line)
 
 
 def _parsed(line: str) -> Override | None:
-    """What Hydra makes of a line, None if it cannot read it."""
+    """Return Hydra's parse of a line, None if it cannot read it."""
     try:
         return OverridesParser.create().parse_override(line)
     except HydraException:
@@ -132,7 +132,7 @@ def _parsed(line: str) -> Override | None:
 
 
 def _in_quotes(text: str) -> str:
-    """A text as Hydra reads it literally; one that has quotes stays as it is."""
+    """Return a text in quotes, so that Hydra reads it literally; a quoted text stays as it is."""
     given = _parsed(f"k={text}")
     if given is not None and isinstance(given._value, QuotedString):
         return text
@@ -140,5 +140,5 @@ def _in_quotes(text: str) -> str:
 
 
 def _items(text: str) -> list[str]:
-    """The parts of ``[a, b]`` between its commas."""
+    """Return the items of ``[a, b]``, split at commas."""
     return [part.strip() for part in text.strip()[1:-1].split(",")]

@@ -1,4 +1,4 @@
-"""Folders that come with the package: params, and what a report is made with."""
+"""Folders that come with the package: params, and the files that a report needs."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ PACKAGE = Path(__file__).parent
 
 
 def places(folder: str | Path) -> tuple[Path, ...]:
-    """Where a folder is looked for: here, inside an installed package, beside a checkout's."""
+    """Return where a folder is searched: here, in the installed package, beside a checkout."""
     return (Path(folder), PACKAGE / folder, PACKAGE.parent / folder)
 
 
 def shipped(folder: str | Path, sign: str) -> Path:
-    """Return the first of the places of a folder that holds a file, else the folder as it is."""
+    """Return the first place of a folder that holds a given file, else the folder itself."""
     return next((path for path in places(folder) if (path / sign).is_file()), Path(folder))

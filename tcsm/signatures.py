@@ -1,7 +1,7 @@
-"""What a configuration may name: classes of this package, with the arguments that they take.
+"""Check nodes of a configuration against the signatures of the classes that they name.
 
 A node is a mapping with a ``_target_``, the dotted name of a class. Its other keys are compared
-with the signature before anything is built, so that a mistake is told by its key.
+with the signature before anything is built, so that an error names the key.
 """
 
 import difflib
@@ -23,7 +23,7 @@ ANYTHING = (Any, object, inspect.Parameter.empty)
 
 
 def check_arguments(node: object) -> None:
-    """Compare every node from here down with what the package offers.
+    """Check every node from here down against the classes of the package.
 
     Raises:
         InputError: A forbidden or unknown target, an unknown, missing or mistyped argument.
@@ -36,7 +36,7 @@ def check_arguments(node: object) -> None:
 
 
 def near(name: str, allowed: Iterable[str]) -> str:
-    """What to write instead of an unknown name."""
+    """Return a hint on the allowed names, with the closest one to an unknown name."""
     names = list(allowed)
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
@@ -44,7 +44,7 @@ def near(name: str, allowed: Iterable[str]) -> str:
 
 
 def argument_type(node: DictConfig, name: str) -> Any:  # noqa: ANN401 -- an annotation
-    """Return the type of an argument of what a node names; None if it is unknown.
+    """Return the type of an argument of a node's class; None if it is unknown.
 
     Raises:
         InputError: A forbidden or unknown target.
@@ -62,7 +62,7 @@ def takes(node: DictConfig, name: str) -> tuple[str, list[str]] | None:
 
 
 def _own_class(wanted: Any) -> type | None:  # noqa: ANN401 -- an annotation
-    """The class of this package that a type is, or is one of."""
+    """Return the class of this package that a type is or contains, None if there is none."""
     kinds = get_args(wanted) or (wanted,)
     own = (k for k in kinds if inspect.isclass(k) and str(k.__module__).startswith("tcsm."))
     return next(own, None)
@@ -114,7 +114,7 @@ def _check_names(
 
 
 def _instead(value: object, wanted: Any) -> str:  # noqa: ANN401 -- an annotation
-    """What to write instead of a value of another type, where that can be said."""
+    """Return a hint on what to write instead of a value of another type."""
     if type(value) in (int, float, bool) and is_text(wanted):
         return "; in quotes it is a text"
     kind = _own_class(wanted)
@@ -124,7 +124,7 @@ def _instead(value: object, wanted: Any) -> str:  # noqa: ANN401 -- an annotatio
 
 
 def _fits(value: object, wanted: Any) -> bool:  # noqa: ANN401 -- an annotation
-    """Whether a value has its type; lists are looked through, nodes judged by their target."""
+    """Return whether a value has its type; lists by their items, nodes by their target."""
     origin = get_origin(wanted)
     if origin in (Union, UnionType):
         return any(_fits(value, kind) for kind in get_args(wanted))
@@ -139,7 +139,7 @@ def _fits(value: object, wanted: Any) -> bool:  # noqa: ANN401 -- an annotation
 
 
 def _makes(node: DictConfig, wanted: Any) -> bool:  # noqa: ANN401 -- an annotation
-    """Whether a node's target makes what is wanted, as far as classes tell."""
+    """Return whether a node's target makes the wanted type, as far as classes tell."""
     made = _target(node)
     if not inspect.isclass(wanted) or getattr(wanted, "_is_protocol", False):
         return callable(made)
@@ -149,7 +149,7 @@ def _makes(node: DictConfig, wanted: Any) -> bool:  # noqa: ANN401 -- an annotat
 
 
 def _target(node: DictConfig) -> Any:  # noqa: ANN401 -- any object of the package
-    """What a node names: a class, whose call does nothing but make an object, or a constant."""
+    """Return the class that a node names, or the constant that ``get_object`` names."""
     key, target = _key(node), str(node["_target_"])
     if target == GET_OBJECT:
         return find(f"{key}.path", str(node.get("path")))
@@ -160,12 +160,12 @@ def _target(node: DictConfig) -> Any:  # noqa: ANN401 -- any object of the packa
 
 
 def _key(node: DictConfig) -> str:
-    """The dotted name of a node, with an index in brackets where it stands in a list."""
+    """Return the dotted key of a node, with an index in brackets where it stands in a list."""
     return str(node._get_full_key("_target_")).removesuffix("._target_")
 
 
 def _shown(value: object) -> str:
-    """A value on one line, a node by its target."""
+    """Return a value on one line; a node by its target."""
     if not isinstance(value, DictConfig | ListConfig):
         return repr(value)
     plain = OmegaConf.to_container(value)

@@ -1,7 +1,7 @@
-"""A trained run: a folder with weights, their record, and what later stages have told of them.
+"""A trained run: a folder with weights, their record, and the records of later stages.
 
-A record names the weights and the data that it is of by their hashes. Whoever reads a run compares
-them, so that no number of other weights or of another text is taken for one of this run.
+A record holds the hashes of the weights and of the data that it is about. Readers compare them, so
+that no number of other weights or of another text is taken for one of this run.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,42 +21,42 @@ REFERENCE = "reference_sha256"  # in a record: of the weights of the run that th
 
 @dataclass(frozen=True)
 class Trained:
-    """The run of a training.
+    """A trained run.
 
     Attributes:
-        folder: its folder.
+        folder: Its folder.
     """
 
     folder: Path
 
     @cached_property
     def record(self) -> Record:
-        """What the training said of its end, empty if there was none.
+        """Return the record of the training, empty if there is none.
 
         Raises:
-            InputError: it is damaged.
+            InputError: The record is damaged.
         """
         return read_json(self.folder / FILES["train"], ())
 
     @property
     def weights(self) -> str | None:
-        """SHA-256 of the weights, as the record of what trained them has it."""
+        """Return the SHA-256 of the weights, from the record of their training."""
         return weights_of(self.folder)
 
     @property
     def corpus(self) -> dict[str, object]:
-        """The configuration of the text, empty if there is none."""
+        """Return the configuration of the corpus, empty if there is none."""
         path = self.folder / "config.yaml"
         run = yaml.safe_load(path.read_text("utf-8")) if path.is_file() else {}
         return dict(run.get("corpus", {}))
 
     def require_data(self, root: Path, splits: Iterable[str]) -> dict[str, str]:
-        """Return the hashes of the token files of some splits, those that were trained beside.
+        """Return the hashes of the token files of some splits; check that the run used the same.
 
-        Of a record without the hashes of all splits the training text's own must agree.
+        A record without the hashes of all splits is compared by that of the training split.
 
         Raises:
-            InputError: one is another than when the run was trained.
+            InputError: A split differs from the one that the run was trained with.
         """
         known = self.record.get("splits_sha256")
         if known is None:
@@ -72,13 +72,13 @@ class Trained:
         return {split: found[split] for split in splits if split in found}
 
     def require_reference(self, folder: str) -> None:
-        """Hold a reference's weights against those that the run was trained beside.
+        """Check a reference's weights against those that the run was trained with.
 
         Args:
-            folder: of the reference.
+            folder: Folder of the reference.
 
         Raises:
-            InputError: they are others.
+            InputError: The weights differ.
         """
         known, found = self.record.get(REFERENCE), weights_of(Path(folder))
         if known is not None and found != known:
@@ -89,7 +89,7 @@ class Trained:
             )
 
     def forget(self) -> None:
-        """Remove what was said of former weights, since they are about to be replaced."""
+        """Remove the records of former weights, which are about to be replaced."""
         for stage in LATER:
             for name in (FILES[stage], f"{stage}.telemetry.json"):
                 (self.folder / name).unlink(missing_ok=True)
@@ -98,17 +98,17 @@ class Trained:
 def require_same_text(
     runs: Mapping[str, str | None], corpus: Mapping[str, object], splits: Mapping[str, str]
 ) -> None:
-    """Hold a text against that of the runs that a training starts from or learns from.
+    """Check a text against that of the runs that a training starts or learns from.
 
-    Cut elsewhere, the same corpus has text in its test split that they were trained on.
+    With other cuts, the test split of the same corpus would hold text that they were trained on.
 
     Args:
         runs: key → folder.
-        corpus: configuration of the text.
+        corpus: Configuration of the corpus.
         splits: split → SHA-256 of its tokens.
 
     Raises:
-        InputError: one was trained on another cut of the same corpus.
+        InputError: A run was trained on another cut of the same corpus.
     """
     for key, folder in runs.items():
         run = Trained(Path(folder or "."))
@@ -121,11 +121,11 @@ def require_same_text(
 
 
 def _uncut(corpus: Mapping[str, object]) -> dict[str, object]:
-    """A corpus but for where it is cut."""
+    """Return the configuration of a corpus without the fractions of its splits."""
     return {name: value for name, value in corpus.items() if name != "fractions"}
 
 
 def hashes(root: Path, splits: Iterable[str]) -> dict[str, str]:
-    """Return split → SHA-256 of its tokens, by the headers of the token files that are there."""
+    """Return split → SHA-256 of its tokens, from the headers of the token files that exist."""
     paths = {split: root / f"{split}.tok" for split in sorted(splits)}
     return {split: read_header(path).sha256 for split, path in paths.items() if path.exists()}

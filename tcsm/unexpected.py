@@ -1,4 +1,4 @@
-"""An exception as one line: its kind, its words, and the line of code that raised it."""
+"""Unexpected exceptions as one line: class, message, and the line of code that raised."""
 
 import os
 
@@ -16,7 +16,7 @@ def debugged() -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """Return the line for an exception that no code expected, with what may be done about it."""
+    """Return the line for an unexpected exception, with advice where there is any."""
     said = words(error)
     if out_of_memory(error):
         return (
@@ -32,7 +32,7 @@ def describe(error: BaseException) -> str:
 
 
 def words(error: BaseException) -> str:
-    """Return the first line of an exception's message; its kind too, unless it is our own."""
+    """Return the first line of an exception's message, after its class unless it is InputError."""
     lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
     if isinstance(error, InputError) and lines:
         return " ".join(lines)
@@ -40,7 +40,7 @@ def words(error: BaseException) -> str:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Return whether an exception says that memory was refused."""
+    """Return whether an exception means that memory ran out."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in MEMORY)
     )

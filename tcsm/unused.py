@@ -1,4 +1,4 @@
-"""Parts of a configuration that other parts read: what nobody reads was set by mistake."""
+"""Unused overrides: parts of a configuration that an override sets and nothing reads."""
 
 import json
 import re
@@ -32,13 +32,13 @@ def require_read(
     """Refuse an override of a part that nothing in the run reads.
 
     Args:
-        overrides: of the command line.
-        cfg: what they compose, interpolations unresolved.
-        reads: keys that the stage itself reads.
-        params: the folder of the configuration.
+        overrides: Overrides of the command line.
+        cfg: The configuration that they compose, interpolations unresolved.
+        reads: Keys that the stage itself reads.
+        params: The folder of the configuration.
 
     Raises:
-        InputError: it names the choices that would read the part.
+        InputError: An unused override, with the choices that would read its part.
     """
     plain = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(plain, dict)
@@ -54,7 +54,7 @@ def require_read(
 
 
 def reached(plain: dict[Any, Any], reads: set[str]) -> set[str]:
-    """The keys that are read, or pointed to by what is read."""
+    """Return the keys that are read, directly or through interpolations."""
     found = {str(key) for key in plain if key not in PARTS} | reads
     waiting = list(found)
     while waiting:
@@ -66,13 +66,13 @@ def reached(plain: dict[Any, Any], reads: set[str]) -> set[str]:
 
 
 def _others(choice: str, read: set[str], params: Path) -> str:
-    """The parts that are read and have such a choice."""
+    """Return a hint on the parts that are read and have such a choice."""
     parts = (p for p in PARTS if p in read and (params / p / f"{choice}.yaml").is_file())
     return "".join(f"; this run reads {part}={choice}" for part in parts)
 
 
 def _readers(part: str, params: Path) -> list[str]:
-    """The choices that point to a part."""
+    """Return the choices whose files refer to a part."""
     return [
         f"{path.parent.name}={path.stem}"
         for path in sorted(params.glob("*/*.yaml"))

@@ -1,4 +1,4 @@
-"""The plain keys of a run, those that are no argument of an object: what each may hold."""
+"""The plain keys of a run, which are no arguments of an object, and their allowed values."""
 
 import re
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from tcsm.errors import InputError
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of value: how a message calls it, and how it is told."""
+    """A kind of value: its name in messages and its test."""
 
     name: str
     holds: Callable[[object], bool]
@@ -89,7 +89,7 @@ def require_no_password(text: str) -> None:
     """Refuse an address with a user or a password in a configuration, which others will read.
 
     Raises:
-        InputError: it names the key, and does not repeat the address.
+        InputError: The key; the message does not repeat the address.
     """
     found = "@" in text and re.search(PASSWORD, text)
     if found:
@@ -98,10 +98,10 @@ def require_no_password(text: str) -> None:
 
 
 def check_values(cfg: DictConfig) -> None:
-    """Hold the plain keys that a configuration has against their kinds.
+    """Check the plain keys of a configuration against their kinds.
 
     Raises:
-        InputError: a value of another kind, or one out of its range.
+        InputError: A value of another kind, or one out of its range.
     """
     for key, kind in KINDS.items():
         value = _value(cfg, key) if key.partition(".")[0] in cfg else ABSENT
@@ -112,7 +112,7 @@ def check_values(cfg: DictConfig) -> None:
 
 
 def _value(cfg: DictConfig, key: str) -> object:
-    """What a key holds; an interpolation that fails is told where it is read."""
+    """Return the value of a key; an interpolation that fails is reported where it is read."""
     try:
         return OmegaConf.select(cfg, key, default=ABSENT)
     except OmegaConfBaseException:
