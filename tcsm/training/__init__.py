@@ -1,1 +1,1 @@
-"""The engine: one training loop for every objective. It knows no mathematics."""
+"""Training: one loop for every objective, with checkpoints, devices and telemetry."""

@@ -1,7 +1,7 @@
-"""Files that another run would replace: moved into a folder beside them, and back again.
+"""Set files of one run aside in a folder beside them, and take them back.
 
-Killed at any moment, one of the two places has all of them: the last name of a list is that of the
-file that makes the others valid. It is put last and removed first.
+After a kill at any moment, one of the two places has all of them: the last name of a list is the
+file that makes the others valid. It is written last and removed first.
 """
 
 import os
@@ -13,26 +13,26 @@ PREFIX = "set-aside-"
 
 
 def aside(folder: Path, label: str) -> Path:
-    """Where the files of a run go, by the digest of what decides it."""
+    """Return the folder for the files of a run with this digest."""
     return folder / f"{PREFIX}{label[:8]}"
 
 
 def keep(folder: Path, names: Sequence[str], label: str) -> Path:
-    """Puts the files that exist there, too; returns where that is."""
+    """Copy the files that exist to the folder of a run; return that folder."""
     place = aside(folder, label)
     _copy(folder, place, names)
     return place
 
 
 def set_aside(folder: Path, names: Sequence[str], label: str) -> Path:
-    """Moves the files that exist out of the way; returns where they are now."""
+    """Move the files that exist to the folder of a run; return that folder."""
     place = keep(folder, names, label)
     _remove(folder, names)
     return place
 
 
 def take_back(folder: Path, names: Sequence[str], place: Path) -> None:
-    """Moves files that were set aside back to where they were."""
+    """Move files from a folder of set-aside files back."""
     _copy(place, folder, names)
     _remove(place, names)
     place.rmdir()
@@ -50,7 +50,7 @@ def _remove(folder: Path, names: Sequence[str]) -> None:
 
 
 def _put(source: Path, target: Path) -> None:
-    """Puts a file at a second place, as a second name of it where the file system knows such."""
+    """Hard-link a file to a second place; copy it where the file system has no hard links."""
     partial = target.with_name(f"{target.name}.partial")
     partial.unlink(missing_ok=True)
     try:

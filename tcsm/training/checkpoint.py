@@ -1,7 +1,8 @@
-"""Tensors on disk: one safetensors file, written whole or not at all, refused if not what it was.
+"""Checkpoints: one safetensors file, written atomically and verified when it is read.
 
-The header holds one JSON text ``tcsm``: the caller's facts, the format's version, and a SHA-256
-over those facts and every tensor's name, type, shape and bytes, in the order of the names.
+The header holds one JSON text ``tcsm``: the caller's metadata, the version of the format, and a
+SHA-256 over this metadata and every tensor's name, type, shape and bytes, in the order of the
+names.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ Meta = dict[str, str | int | float]
 
 
 def digest(tensors: Mapping[str, Tensor], meta: Mapping[str, object] | None = None) -> str:
-    """SHA-256 of tensors, and of facts if there are any; independent of device and order."""
+    """Return the SHA-256 of tensors and metadata, independent of device and order."""
     total = hashlib.sha256(json.dumps(dict(meta or {}), sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
@@ -34,10 +35,10 @@ def digest(tensors: Mapping[str, Tensor], meta: Mapping[str, object] | None = No
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, str | int | float]) -> None:
-    """Writes a checkpoint under another name, then puts it in place of the previous one.
+    """Write a checkpoint atomically.
 
     Raises:
-        InputError: the disk is full or may not be written; the previous file is untouched.
+        InputError: The disk is full or cannot be written; the former file is unchanged.
     """
     resting = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     facts: dict[str, object] = {**meta, "format": FORMAT}
@@ -61,10 +62,10 @@ def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, str | int
 
 
 def load(path: Path, architecture: str | None = None) -> tuple[dict[str, Tensor], Meta]:
-    """The tensors (on the CPU) and facts of a checkpoint.
+    """Return the tensors (on the CPU) and the metadata of a checkpoint.
 
     Raises:
-        InputError: no file, not whole, altered, of another format or another architecture.
+        InputError: No such file; a truncated or altered one; another format or architecture.
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist; expected a checkpoint: train first")
@@ -86,7 +87,7 @@ def load(path: Path, architecture: str | None = None) -> tuple[dict[str, Tensor]
 
 
 def facts(path: Path) -> Meta:
-    """The facts of a checkpoint without its tensors, unchecked; none if it cannot be read."""
+    """Return the metadata of a checkpoint, unverified; empty if it cannot be read."""
     try:
         with safe_open(path, framework="pt") as file:
             found: Meta = json.loads((file.metadata() or {})["tcsm"])
@@ -96,23 +97,23 @@ def facts(path: Path) -> Meta:
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor], architecture: str) -> None:
-    """Writes the final weights of a bare model, e.g. ``TrainState.weights()``."""
+    """Write the final weights of an unwrapped model, e.g. ``TrainState.weights()``."""
     save(path, weights, {"architecture": architecture})
 
 
 def load_weights(
     path: Path, model: nn.Module, architecture: str | None = None, key: str = ""
 ) -> str:
-    """Fills a bare model with the weights of a file; returns their checksum.
+    """Load the weights of a file into an unwrapped model; return their checksum.
 
     Args:
-        path: the file.
-        model: the bare model.
-        architecture: what they must have been made for, if that matters.
-        key: of the configuration that asks for them, to be named in an error.
+        path: The file.
+        model: The unwrapped model.
+        architecture: The architecture that the file must have, None for any.
+        key: Key of the configuration that names the file, for errors.
 
     Raises:
-        InputError: as ``load``, or the tensors are not this model's.
+        InputError: As in ``load``, or the tensors are not this model's.
     """
     tensors, _ = load(path, architecture)
     check_match(tensors, named_tensors(model), f"{key}{path}")
@@ -121,7 +122,11 @@ def load_weights(
 
 
 def _check_facts(path: Path, facts: Mapping[str, object], architecture: str | None) -> None:
-    """Raises InputError for another format or architecture, by the words in which they differ."""
+    """Check format and architecture; the error shows the words that differ.
+
+    Raises:
+        InputError: Another format or architecture.
+    """
     if facts.get("format") != FORMAT:
         raise InputError(f"{path} has format {facts.get('format')}, expected {FORMAT}")
     if architecture is not None and facts.get("architecture") != architecture:
@@ -134,5 +139,5 @@ def _check_facts(path: Path, facts: Mapping[str, object], architecture: str | No
 
 
 def _line(error: Exception) -> str:
-    """An error's text on one line."""
+    """Return an error's message on one line."""
     return " ".join(str(error).split())

@@ -1,7 +1,7 @@
-"""Where a run computes: device, precision, compilation, and the processes that share a batch.
+"""Devices of a run: device, precision, compilation, and processes that share a batch.
 
-How many there are is what torchrun says (its environment: RANK, WORLD_SIZE, LOCAL_RANK), else one;
-`tcsm.training.launch` starts as many as are wanted.
+The number of processes comes from torchrun's environment (RANK, WORLD_SIZE, LOCAL_RANK), else it
+is one; `tcsm.training.launch` starts several.
 """
 
 import importlib
@@ -28,8 +28,9 @@ from tcsm.errors import InputError
 class Replica(DistributedDataParallel):
     """A network whose gradients are averaged over the ranks.
 
-    Only what passes ``forward`` arms the averaging; every trained parameter must get a gradient in
-    the same backward pass. The network's own attributes stay reachable, so a model need not know.
+    Only calls of ``forward`` prepare the averaging, and every trained parameter must get a
+    gradient in the same backward pass. The network's own attributes stay reachable through the
+    replica.
     """
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
@@ -40,16 +41,20 @@ class Replica(DistributedDataParallel):
 
 
 def _choose(key: str, found: str, allowed: tuple[str, ...]) -> None:
-    """Raises InputError unless the value of the key is allowed."""
+    """Check that the value of a key is allowed.
+
+    Raises:
+        InputError: It is not.
+    """
     if found not in allowed:
         raise InputError(f"{key} must be one of {', '.join(allowed)}, found {found!r}")
 
 
 def require_compiler(device: torch.device) -> None:
-    """Refuse to compile for a device where torch.compile would miss its compiler.
+    """Check that the compiler that torch.compile needs for a device exists.
 
     Raises:
-        InputError: there is no C++ compiler for a CPU, or no C compiler for a GPU.
+        InputError: No C++ compiler for a CPU, or no C compiler for a GPU.
     """
     own = "clang++" if sys.platform == "darwin" else "g++"
     variable, names = ("CXX", [own]) if device.type == "cpu" else ("CC", ["gcc", "clang", "cc"])
@@ -62,25 +67,25 @@ def require_compiler(device: torch.device) -> None:
 
 
 def _sharding() -> ModuleType:
-    """Loaded by those who shard alone."""
+    """Import the module for FSDP, which only sharded runs need."""
     return importlib.import_module("tcsm.training.sharding")
 
 
 @dataclass(frozen=True)
 class Devices:
-    """The hardware of one run.
+    """The devices of one run.
 
     Attributes:
         choice: ``auto`` (the GPU if there is one), ``cpu`` or ``cuda``.
-        threads: CPU threads, None to leave them to the environment.
+        threads: CPU threads, None for the environment's default.
         precision: ``auto`` (bf16 where the hardware has it), ``bf16`` (autocast), ``fp32``, or
             ``medium``: fp32 by oneDNN's faster kernels, which some processors compute in bf16.
-        compiled: whether the network's forward goes through torch.compile.
-        processes: wanted on each node to share the batches of a training, a GPU each.
-        nodes: machines that are wanted.
-        sharded: whether weights, gradients, averages and the optimizer's moments are spread over
-            the processes (FSDP) instead of copied to each (DDP).
-        patience: seconds after which a process that waits for another gives up.
+        compiled: Whether the network's forward goes through torch.compile.
+        processes: Processes on each node that share the batches of a training, one GPU each.
+        nodes: Number of machines.
+        sharded: Whether weights, gradients, averages and the optimizer's moments are sharded over
+            the processes (FSDP) instead of replicated (DDP).
+        patience: Seconds after which a process stops waiting for another.
     """
 
     choice: str = "auto"
@@ -109,29 +114,29 @@ class Devices:
 
     @property
     def rank(self) -> int:
-        """Which process this is, from 0."""
+        """Return the rank of this process, from 0."""
         return distributed.rank()
 
     @property
     def world(self) -> int:
-        """How many processes share the work."""
+        """Return the number of processes that share the work."""
         return distributed.world_size()
 
     @property
     def main(self) -> bool:
-        """Whether this process writes files."""
+        """Return whether this process writes files."""
         return self.rank == 0
 
     @property
     def device(self) -> torch.device:
-        """Where this process computes."""
+        """Return the device of this process."""
         if self.choice == "cpu" or not torch.cuda.is_available():
             return torch.device("cpu")
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
     @property
     def bf16(self) -> bool:
-        """Whether autocast runs in bf16."""
+        """Return whether autocast runs in bf16."""
         if self.precision != "auto":
             return self.precision == "bf16"
         if self.device.type == "cuda":
@@ -140,10 +145,10 @@ class Devices:
 
     @contextmanager
     def ready(self) -> Iterator[None]:
-        """Sets threads and precision; joins the other processes, until ``leave``.
+        """Set threads and precision; join the process group, until ``leave``.
 
         Raises:
-            InputError: the network is to be compiled, and there is no compiler.
+            InputError: The network is to be compiled, and there is no compiler.
         """
         if self.compiled:
             require_compiler(self.device)
@@ -160,27 +165,27 @@ class Devices:
         yield
 
     def leave(self) -> None:
-        """Parts from the other processes; who fails just ends."""
+        """Leave the process group; a failing process just ends."""
         if self.world > 1 and dist.is_initialized():
             dist.destroy_process_group()
 
     def autocast(self) -> torch.autocast:
-        """The precision of forward passes."""
+        """Return the autocast context of forward passes."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
 
     @property
     def spread(self) -> bool:
-        """Whether there are several processes, each with a part of the weights."""
+        """Return whether the weights are sharded over several processes."""
         return self.sharded and self.world > 1
 
     def place(self, model: nn.Module, net: nn.Module) -> None:
-        """Moves a model to its device; of its network, if that is spread, this process's part."""
+        """Move a model to its device; of a sharded network, only this process's shard."""
         if self.spread:
             _sharding().shard(net, self.device.type, self.world)
         model.to(self.device)
 
     def wrap(self, net: nn.Module) -> nn.Module:
-        """Compiles a network in place and, with several processes, ties its gradients together."""
+        """Compile a network in place; with several processes, average its gradients (DDP)."""
         if self.compiled:
             net.compile()
         if self.world == 1 or self.sharded:
@@ -189,7 +194,7 @@ class Devices:
             return Replica(net, broadcast_buffers=False)  # later torch renames the argument
 
     def gradients(self, net: nn.Module, last: bool) -> AbstractContextManager[None]:
-        """Round one micro-batch: gradients are exchanged with the last of a step only."""
+        """Return a context for one micro-batch: only the last one exchanges gradients."""
         if self.spread:
             _sharding().exchange(net, last)
         if isinstance(net, Replica) and not last:
@@ -197,7 +202,7 @@ class Devices:
         return nullcontext()
 
     def mean(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The mean over the processes of 0-d tensors."""
+        """Return the mean of 0-d tensors over the processes."""
         if self.world == 1:
             return dict(terms)
         row = torch.stack([term.detach().double() for term in terms.values()])
@@ -205,7 +210,7 @@ class Devices:
         return dict(zip(terms, row / self.world, strict=True))
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is raised in any process."""
+        """Return whether the flag is true in any process."""
         if self.world == 1:
             return flag
         raised = torch.tensor(int(flag))  # on the CPU: the GPU's work need not be waited for
@@ -213,14 +218,14 @@ class Devices:
         return bool(raised)
 
     def meet(self) -> None:
-        """Goes on when all processes are here."""
+        """Wait for all processes."""
         self.any(False)
 
     def require_same(self, number: int, what: str) -> None:
-        """Holds a number against that of the first process.
+        """Check that a number equals that of the first process.
 
         Raises:
-            InputError: it is another one; all processes raise.
+            InputError: The numbers differ; raised in all processes.
         """
         if self.world == 1:
             return

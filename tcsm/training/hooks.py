@@ -1,4 +1,4 @@
-"""What happens beside the descent: rows written, state saved, numbers checked before either."""
+"""Hooks of the training loop: metrics, telemetry, checkpoints, and a check for NaN."""
 
 import math
 import sys
@@ -18,18 +18,18 @@ Row = dict[str, float | int]
 
 
 def _ignore(row: Row) -> None:
-    """Records nothing."""
+    """Record nothing."""
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """What happens beside the descent, in every process: only the main one's may write.
+    """Hooks of the training loop, in every process; only those of the main one may write.
 
     Attributes:
-        record: takes a row of metrics, deterministic, every ``log_every`` steps.
-        time: takes a row of telemetry at the same steps.
-        progress: shows step, steps, loss, tokens a second and seconds left; see ``Progress``.
-        checkpoints: keeps the state, or None to keep nothing.
+        record: Called with a row of metrics, deterministic, every ``log_every`` steps.
+        time: Called with a row of telemetry at the same steps.
+        progress: Shows step, steps, loss, tokens per second and seconds left; see ``Progress``.
+        checkpoints: Saves the state, None to save nothing.
     """
 
     record: Callable[[Row], object] = _ignore
@@ -39,23 +39,27 @@ class Hooks:
 
 
 class NotFiniteError(InputError):
-    """A loss or a gradient stopped being a number."""
+    """A loss or a gradient is NaN or infinite."""
 
 
 class FiniteCheck:
-    """Notes loss and gradient norm on the device, and reads them when asked."""
+    """Keep loss and gradient norm on the device, and check them on request."""
 
     def __init__(self, hooks: Hooks) -> None:
         self.hooks = hooks
         self.notes: list[tuple[int, Tensor]] = []
 
     def note(self, step: int, terms: Mapping[str, Tensor]) -> None:
-        """Keeps a step's two numbers without waiting for them."""
+        """Keep a step's loss and gradient norm without waiting for the device."""
         pair = [terms[name].double() for name in ("loss", "grad_norm")]
         self.notes.append((step, torch.stack(pair)))
 
     def check(self) -> None:
-        """Raises NotFiniteError at the first step since the last check that was not finite."""
+        """Check the steps since the last check.
+
+        Raises:
+            NotFiniteError: The first step whose loss or gradient norm is not finite.
+        """
         values = torch.stack([pair for _, pair in self.notes]).tolist()
         steps = [step for step, _ in self.notes]
         self.notes.clear()
@@ -68,13 +72,13 @@ class FiniteCheck:
                 )
 
     def _kept(self) -> str:
-        """Where the last good checkpoint is."""
+        """Return a message on the last good checkpoint."""
         kept = self.hooks.checkpoints and self.hooks.checkpoints.path
         return f"the last good checkpoint is {kept}" if kept and kept.exists() else "no checkpoint"
 
 
 class MetricLogger:
-    """Times the run, writes its rows and saves its state."""
+    """Measure the time of a run, log its metrics and save its state."""
 
     def __init__(self, state: TrainState, hooks: Hooks) -> None:
         self.state, self.hooks = state, hooks
@@ -82,10 +86,10 @@ class MetricLogger:
         self.last: tuple[Elapsed, int, int] = (state.elapsed, state.tokens, state.step)
 
     def log(self, terms: Mapping[str, Tensor]) -> None:
-        """Writes one row of metrics and one of telemetry.
+        """Log one row of metrics and one of telemetry.
 
         Raises:
-            NotFiniteError: a diagnostic is no number, though loss and gradient are.
+            NotFiniteError: A diagnostic is not finite, though loss and gradient are.
         """
         state, optim = self.state, self.state.optim
         values = {name: float(term) for name, term in terms.items()}
@@ -107,13 +111,13 @@ class MetricLogger:
             self.hooks.progress(state.step, optim.steps, values["loss"], speed, left)
 
     def save(self) -> None:
-        """Saves the state, if it is kept at all."""
+        """Save the state if there is a checkpoint manager."""
         self.state.elapsed = self.stopwatch.read()
         if self.hooks.checkpoints:
             self.hooks.checkpoints.save(self.state)
 
     def say_stopped(self) -> None:
-        """Says on stderr where a signal has ended the run, and where its state is."""
+        """Print on stderr at which step a signal has ended the run, and where its state is."""
         kept = self.hooks.checkpoints
         words = f"state saved in {kept.path}; {RESUME}" if kept else "nothing is kept"
         print(f"tcsm: stopped after step {self.state.step}; {words}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What decides a run, value by value: which saved states it may go on from, and how to say so."""
+"""The identity of a run: the values that decide it, and which saved states fit it."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ ABSENT = "not there"
 
 
 class OtherRunError(InputError):
-    """A state is of a run that differs in what decides it.
+    """A saved state belongs to a run with another identity.
 
     Attributes:
-        run: the digest of what decides that one.
+        run: Digest of that run's identity.
     """
 
     def __init__(self, message: str, run: str = "") -> None:
@@ -30,8 +30,8 @@ class Identity:
     """The values that decide a run.
 
     Attributes:
-        values: by dotted key; what a folder or a file holds stands as its digest.
-        soft: keys whose values may change while it is stopped: where and how long it computes.
+        values: Values by dotted key; the content of a folder or a file as its digest.
+        soft: Keys whose values may change while a run is stopped, such as devices and steps.
     """
 
     values: Mapping[str, Value]
@@ -39,26 +39,26 @@ class Identity:
 
     @property
     def text(self) -> str:
-        """The values as JSON."""
+        """Return the values as JSON."""
         return json.dumps(dict(self.values), sort_keys=True)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the values."""
+        """Return the SHA-256 of the values."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def may_go_on(self, keys: Iterable[str]) -> bool:
-        """Whether a state may be taken up that differs in some keys."""
+        """Return whether a state that differs in these keys can be resumed."""
         return self.soft.issuperset(keys)
 
     def differing(self, others: Mapping[str, Value]) -> tuple[str, ...]:
-        """The keys whose values differ, those that a person sets before those of contents."""
+        """Return the keys whose values differ, keys that users set before digests of contents."""
         keys = [*self.values, *(key for key in others if key not in self.values)]
         differ = [key for key in keys if self.values.get(key, ABSENT) != others.get(key, ABSENT)]
         return tuple(sorted(differ, key=lambda key: _content(self.values.get(key))))
 
     def words(self, others: Mapping[str, Value], keys: Sequence[str]) -> str:
-        """How some keys differ: ``trainer.steps was 4, now 8``."""
+        """Return how some keys differ: ``trainer.steps was 4, now 8``."""
         shown = [self._word(key, others) for key in keys[:SHOWN]]
         more = [f"{len(keys) - SHOWN} more"] if len(keys) > SHOWN else []
         return "; ".join(shown + more)
@@ -71,10 +71,10 @@ class Identity:
 
 
 def _content(value: Value) -> bool:
-    """Whether a value is the digest of what its key names."""
+    """Return whether a value is the digest of a file's or folder's content."""
     return isinstance(value, str) and value.startswith(CONTENT)
 
 
 def _shown(value: Value) -> str:
-    """A value as it stands in YAML."""
+    """Return a value as YAML writes it."""
     return value if isinstance(value, str) else json.dumps(value)

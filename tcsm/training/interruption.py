@@ -1,4 +1,4 @@
-"""Giving the machine back in good order: a signal ends the run after its step; exit code 75."""
+"""Signals: a training ends after its current step, saves its state and exits with 75."""
 
 import signal
 import threading
@@ -13,17 +13,17 @@ PERSONAL = (signal.SIGINT, signal.SIGHUP)  # Ctrl-C, and a terminal that is clos
 
 
 class Preempted(SystemExit):
-    """The machine was asked for; the state is saved, and the process exits with 75."""
+    """Exit with code 75 after a signal; the state is saved."""
 
     def __init__(self) -> None:
         super().__init__(PREEMPTED)
 
 
 def noted() -> tuple[signal.Signals, ...]:
-    """The signals that end a run after its step.
+    """Return the signals that end a run after its current step.
 
-    Ctrl-C and a closed terminal are not among them where they are ignored already: `nohup` and a
-    shell that starts a process in the background do so.
+    SIGINT and SIGHUP are not among them where they are ignored already, as under `nohup` or in a
+    process that a shell starts in the background.
     """
     heard = (number for number in PERSONAL if signal.getsignal(number) is not signal.SIG_IGN)
     return (*ALWAYS, *heard)
@@ -31,7 +31,7 @@ def noted() -> tuple[signal.Signals, ...]:
 
 @contextmanager
 def interruption() -> Iterator[Callable[[], bool]]:
-    """Tells whether one of these signals has come, instead of dying from it.
+    """Return a function that tells whether one of these signals has arrived.
 
     A second Ctrl-C ends the process at once.
     """

@@ -1,7 +1,7 @@
-"""Several processes for one training: torchrun's agent starts and watches them, here or by srun.
+"""Start several processes for one training by torchrun's agent, on this node or by srun.
 
-One command becomes one agent a node, and each of these as many ranks as are wanted. A rank that
-dies ends them all; whoever starts the command again goes on from the last checkpoint.
+One command becomes one agent per node, and each agent starts its ranks. A rank that dies ends them
+all; the same command, started again, resumes from the last checkpoint.
 """
 
 import logging
@@ -30,21 +30,21 @@ GRACE = 120  # seconds that ranks have to save their state once a signal has com
 
 
 def wanted(devices: Devices) -> bool:
-    """Whether processes must be started first: several are wanted and this is none of them."""
+    """Return whether processes must be started: several are configured, this is none of them."""
     return "RANK" not in os.environ and devices.processes * devices.nodes > 1
 
 
 def start(stage: str, text: str, folder: Path, devices: Devices) -> int:
-    """Runs a stage in every process, and returns the exit code of all.
+    """Run a stage in every process; return the exit code of the training.
 
     Args:
-        stage: its name.
-        text: the configuration. Standard input cannot be shared, so it becomes a file.
-        folder: of that file, which all nodes see.
-        devices: how many processes and nodes.
+        stage: Name of the stage.
+        text: The configuration, written to a file since standard input cannot be shared.
+        folder: Folder of that file, visible to all nodes.
+        devices: Number of processes and nodes.
 
     Raises:
-        InputError: several nodes, and nothing that starts anything there.
+        InputError: Several nodes outside of a SLURM job, and no agents on the others.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"launch-{uuid.uuid4()}.yaml"
@@ -60,7 +60,7 @@ def start(stage: str, text: str, folder: Path, devices: Devices) -> int:
 
 
 def _everywhere(command: Sequence[str], nodes: int) -> int:
-    """The same command once on every node of this SLURM job, which meet here."""
+    """Run the same command on every node of this SLURM job; their agents meet here."""
     if "SLURM_JOB_ID" not in os.environ:
         raise InputError(
             f"devices.nodes: found {nodes} outside of a SLURM job; start the same command on "
@@ -89,10 +89,10 @@ def _everywhere(command: Sequence[str], nodes: int) -> int:
 
 
 def require_loopback(processes: int) -> None:
-    """Refuse several processes where they could not reach each other.
+    """Check that processes on this machine can reach each other.
 
     Raises:
-        InputError: this machine has no working address ``localhost``.
+        InputError: The address ``localhost`` does not work.
     """
     try:
         with (
@@ -109,7 +109,7 @@ def require_loopback(processes: int) -> None:
 
 
 def _here(command: Sequence[str], devices: Devices, logs: str) -> int:
-    """The agent of this node and its ranks."""
+    """Run the agent of this node and its ranks; return their exit code."""
     from torch.distributed.elastic.multiprocessing import SignalException  # noqa: PLC0415 -- slow
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError  # noqa: PLC0415
     from torch.distributed.launcher.api import elastic_launch  # noqa: PLC0415
@@ -131,12 +131,12 @@ def _here(command: Sequence[str], devices: Devices, logs: str) -> int:
 
 
 def _signals() -> str:
-    """The signals that the agent hands on to its ranks, as it takes them."""
+    """Return the signals that the agent passes on to its ranks, in its format."""
     return ",".join(number.name for number in (*noted(), signal.SIGQUIT))
 
 
 def _config(devices: Devices, logs: str) -> "LaunchConfig":
-    """One agent a node; what others than its first rank print is not shown."""
+    """Return the configuration of this node's agent; only its first rank may print."""
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std  # noqa: PLC0415
     from torch.distributed.launcher.api import LaunchConfig  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The one training loop: loss, backward, descend, record. It knows neither model nor objective."""
+"""The training loop: loss, backward, optimizer step, hooks; for any model and objective."""
 
 import zlib
 from collections.abc import Callable, Mapping
@@ -15,22 +15,22 @@ from tcsm.training.state import TrainState
 
 @runtime_checkable
 class Batch(Protocol):
-    """What the loop must know of a batch."""
+    """A batch as the loop needs it."""
 
     @property
     def tokens(self) -> Tensor:
-        """Its tokens; the loop only counts them."""
+        """Return its tokens; the loop only counts them."""
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on a device."""
+        """Return the batch on a device."""
 
 
 @runtime_checkable
 class Batches(Protocol):
-    """Batches as a pure function of the step: nothing to rewind after a restart."""
+    """Batches as a pure function of the step, so that a restart rewinds nothing."""
 
     def at(self, step: int, rank: int, world: int, micro: int, micros: int) -> Batch:
-        """The share of a rank in one micro-batch of a step, the first step being 0."""
+        """Return the share of a rank in one micro-batch of a step; the first step is 0."""
 
 
 Loss = Callable[[nn.Module, Any], Mapping[str, Tensor]]
@@ -42,15 +42,15 @@ def fit(
     """Train until step `optim.steps`.
 
     Args:
-        state: fresh or restored; advanced in place.
-        loss: (network, batch) to 0-d tensors, "loss" among them, means over the batch.
-        batches: the data.
-        devices: ready (``with devices.ready()``).
-        hooks: what to record, show and save.
+        state: A fresh or restored state; updated in place.
+        loss: (network, batch) ↦ 0-d tensors, "loss" among them, means over the batch.
+        batches: The data.
+        devices: Ready devices (``with devices.ready()``).
+        hooks: Metrics, telemetry, progress and checkpoints.
 
     Raises:
-        InputError: loss or gradient is not finite; the last good checkpoint is kept.
-        Preempted: SIGTERM, SIGUSR1, SIGINT or SIGHUP came; the state was saved.
+        InputError: Loss or gradient is not finite; the last good checkpoint is kept.
+        Preempted: SIGTERM, SIGUSR1, SIGINT or SIGHUP arrived; the state is saved.
     """
     net = devices.wrap(state.model.train())
     logger, finite = MetricLogger(state, hooks), FiniteCheck(hooks)
@@ -73,7 +73,7 @@ def fit(
 
 
 def _stop(logger: MetricLogger, devices: Devices) -> NoReturn:
-    """Ends the process once all are here: one that ends earlier ends others while they write."""
+    """Exit once all processes are here, so that none is ended while it still writes."""
     devices.meet()
     if devices.main:
         logger.say_stopped()
@@ -81,19 +81,19 @@ def _stop(logger: MetricLogger, devices: Devices) -> NoReturn:
 
 
 def _due(state: TrainState, every: int) -> bool:
-    """Whether something that happens every so many steps, and at the last, happens now."""
+    """Return whether an action that is due every so many steps, and at the last, is due now."""
     return state.step % every == 0 or state.step == state.optim.steps
 
 
 def _eager(devices: Devices) -> bool:
-    """Whether numbers may be read every step: on a GPU each reading waits for the device."""
+    """Return whether to check numbers every step; on a GPU each check waits for the device."""
     return devices.device.type == "cpu"
 
 
 def _step(
     state: TrainState, net: nn.Module, loss: Loss, batches: Batches, devices: Devices
 ) -> dict[str, Tensor]:
-    """One optimizer step over all micro-batches; the means of the loss's terms, and the norm."""
+    """Take one optimizer step over all micro-batches; return the mean terms and the norm."""
     micros = state.optim.accumulate
     means: dict[str, Tensor] = {}
     for micro in range(micros):
@@ -111,5 +111,5 @@ def _step(
 
 
 def _seed(*place: int) -> None:
-    """Makes torch's own randomness (dropout) a function of where it is used."""
+    """Seed torch's own randomness (dropout) by the place where it is used."""
     torch.manual_seed(zlib.crc32(repr(place).encode()))

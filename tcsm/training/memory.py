@@ -1,4 +1,4 @@
-"""What memory there is, and a refusal of what cannot fit in it by a lower bound."""
+"""Available memory, and a refusal of work whose lower bound exceeds it."""
 
 import os
 import resource
@@ -16,7 +16,7 @@ LIMITS = ("memory.max", "memory.limit_in_bytes")  # of version 2 and of version 
 
 
 def capacity(device: torch.device) -> int:
-    """Return the bytes that a device has in all; for a CPU, what this process may have of them.
+    """Return the total memory of a device in bytes; for a CPU, what this process may use.
 
     That is main memory and swap, or the least limit of its control groups or of ``ulimit -v``.
     """
@@ -26,16 +26,16 @@ def capacity(device: torch.device) -> int:
 
 
 def require_fits(key: str, size: int, device: torch.device, advice: str) -> None:
-    """Refuse what needs more bytes than a device has.
+    """Check that a device has enough memory.
 
     Args:
-        key: of the configuration that asks for it.
-        size: a lower bound, bytes.
-        device: where it would be.
-        advice: what to set instead.
+        key: Key of the configuration that needs the memory.
+        size: A lower bound of the need, in bytes.
+        device: The device.
+        advice: What to set instead.
 
     Raises:
-        InputError: it cannot fit.
+        InputError: The need exceeds the device's memory.
     """
     room = capacity(device)
     if size > room:
@@ -46,7 +46,7 @@ def require_fits(key: str, size: int, device: torch.device, advice: str) -> None
 
 
 def _machine() -> int:
-    """Main memory and swap, bytes."""
+    """Return main memory and swap in bytes."""
     main = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     with suppress(OSError, ValueError, IndexError):
         lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
@@ -55,7 +55,7 @@ def _machine() -> int:
 
 
 def _limits() -> Iterator[int]:
-    """The limits of this process that are known, bytes."""
+    """Yield the known limits of this process in bytes."""
     soft = resource.getrlimit(resource.RLIMIT_AS)[0]
     yield 2**63 if soft == resource.RLIM_INFINITY else soft
     for own in _groups():
@@ -66,7 +66,7 @@ def _limits() -> Iterator[int]:
 
 
 def _groups() -> Iterator[Path]:
-    """The folders of this process's control groups that may limit its memory."""
+    """Yield the folders of this process's control groups that may limit its memory."""
     with suppress(OSError, ValueError):
         for line in Path("/proc/self/cgroup").read_text("utf-8").splitlines():
             _, controllers, path = line.split(":", 2)

@@ -1,4 +1,4 @@
-"""How a run descends: AdamW, a learning rate that is a pure function of the step, an average.
+"""Optimization: AdamW, a learning rate as a pure function of the step, averaged weights.
 
 Learning rate (steps count from 0, W warm-up steps of T in all):
     η(s) = η (s + 1)/W            for s < W
@@ -17,23 +17,27 @@ from tcsm.errors import InputError
 
 
 def _require(holds: bool, key: str, right: str, found: object) -> None:
-    """Raises InputError that names the key ``trainer.<key>`` unless the condition holds."""
+    """Check a condition on the key ``trainer.<key>``.
+
+    Raises:
+        InputError: The condition does not hold.
+    """
     if not holds:
         raise InputError(f"trainer.{key} must {right}, found {found!r}")
 
 
 @dataclass(frozen=True)
 class Constant:
-    """decay(p) = 1."""
+    """Constant learning rate, decay(p) = 1."""
 
     def __call__(self, progress: float) -> float:
-        """The factor at a progress of [0, 1]."""
+        """Return the factor at a progress in [0, 1]."""
         return 1.0
 
 
 @dataclass(frozen=True)
 class Linear:
-    """decay(p) = 1 − (1 − floor) p."""
+    """Linear decay, decay(p) = 1 − (1 − floor) p."""
 
     floor: float = 0.0
 
@@ -41,13 +45,13 @@ class Linear:
         _require(0 <= self.floor <= 1, "decay.floor", "lie in [0, 1]", self.floor)
 
     def __call__(self, progress: float) -> float:
-        """The factor at a progress of [0, 1]."""
+        """Return the factor at a progress in [0, 1]."""
         return 1 - (1 - self.floor) * progress
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """decay(p) = floor + (1 − floor)(1 + cos πp)/2."""
+    """Cosine decay, decay(p) = floor + (1 − floor)(1 + cos πp)/2."""
 
     floor: float = 0.0
 
@@ -55,16 +59,16 @@ class Cosine:
         _require(0 <= self.floor <= 1, "decay.floor", "lie in [0, 1]", self.floor)
 
     def __call__(self, progress: float) -> float:
-        """The factor at a progress of [0, 1]."""
+        """Return the factor at a progress in [0, 1]."""
         return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * progress)) / 2
 
 
 @dataclass(frozen=True)
 class Ema:
-    """θ̄ ← d θ̄ + (1 − d) θ with the warm-up d = min(decay, (1 + n)/(10 + n)) at update n = 1, 2, ….
+    """Exponential moving average θ̄ ← d θ̄ + (1 − d) θ of the weights, with warm-up.
 
-    Without the warm-up an average of 0.9999 would still hold the initial weights after thousands
-    of steps.
+    At update n = 1, 2, …, d = min(decay, (1 + n)/(10 + n)). Without the warm-up an average of
+    0.9999 would still hold the initial weights after thousands of steps.
     """
 
     decay: float = 0.9999
@@ -73,19 +77,19 @@ class Ema:
         _require(0 <= self.decay < 1, "ema.decay", "lie in [0, 1)", self.decay)
 
     def rate(self, update: int) -> float:
-        """The weight d that the old average keeps at this update (the first is 1)."""
+        """Return the weight d of the old average at this update (the first is 1)."""
         return min(self.decay, (1 + update) / (10 + update))
 
     @torch.no_grad()
     def update(self, averages: Sequence[Tensor], values: Sequence[Tensor], update: int) -> None:
-        """Moves the averages towards the values, in place."""
+        """Update the averages in place."""
         torch._foreach_lerp_(list(averages), list(values), 1 - self.rate(update))
 
 
 class AdamW(torch.optim.AdamW):
-    """AdamW outside of compiled code: torch's guards against it import the compiler, a second.
+    """AdamW without torch's guards against compilation, which import the compiler (one second).
 
-    What they guard is the same function, here unwrapped.
+    Every method is the guarded method of torch, unwrapped.
     """
 
     add_param_group = unwrap(torch.optim.AdamW.add_param_group)
@@ -97,20 +101,21 @@ class AdamW(torch.optim.AdamW):
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """Everything that decides how a run is trained, apart from model, loss and data.
+    """Steps, learning rate and optimizer of a training, apart from model, loss and data.
 
     Attributes:
-        steps: optimizer steps in all.
-        learning_rate: its peak η.
-        betas: AdamW's two.
-        weight_decay: decoupled, for matrices only: gains, biases and other 1-D values keep none.
-        warmup: steps of linear warm-up.
-        decay: the factor after the warm-up, a function of the progress in [0, 1].
-        clip: largest gradient norm, or None.
-        ema: the average of the weights that is kept and finally used, or None.
-        accumulate: micro-batches a step.
-        log_every: steps between two records.
-        checkpoint_every: steps between two checkpoints.
+        steps: Number of optimizer steps.
+        learning_rate: Peak learning rate η.
+        betas: The two betas of AdamW.
+        weight_decay: Decoupled weight decay of matrices; gains, biases and other 1-D values have
+            none.
+        warmup: Steps of linear warm-up.
+        decay: The factor after the warm-up, a function of the progress in [0, 1].
+        clip: Largest gradient norm, or None.
+        ema: The average of the weights that is kept, validated and saved, or None.
+        accumulate: Micro-batches per step.
+        log_every: Steps between two records.
+        checkpoint_every: Steps between two checkpoints.
     """
 
     steps: int
@@ -141,7 +146,7 @@ class OptimConfig:
             _require(getattr(self, key) >= 1, key, "be 1 or more", getattr(self, key))
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step, the first being 0."""
+        """Return the learning rate of a step; the first step is 0."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
         progress = (step - self.warmup) / max(1, self.steps - self.warmup)
@@ -153,7 +158,7 @@ class OptimConfig:
         return OptimConfig.rate(replace(self, steps=steps), last) != OptimConfig.rate(self, last)
 
     def optimizer(self, model: nn.Module) -> AdamW:
-        """Fused AdamW over the parameters that want a gradient, matrices and the rest apart."""
+        """Return fused AdamW over the trained parameters, weight decay on matrices alone."""
         trained = [value for value in model.parameters() if value.requires_grad]
         groups = [
             {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.weight_decay},

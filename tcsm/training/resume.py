@@ -1,8 +1,9 @@
-"""A run that may be killed at any moment: its state and journals in a scratch folder.
+"""Checkpoints of a running training: state and journals in a scratch folder.
 
-The state records how long each journal was and a digest of it, so a restart cuts off what came
-after it, and the journals end up byte for byte as if nothing had happened. It also records what
-decides the run, value by value: the state of another run is set aside, and comes back with it.
+The state records the length and a digest of each journal. A restart truncates the journals to that
+length, so that they end byte for byte as without an interruption. The state also records the
+values that decide the run: the state of another run is set aside, and taken back when that run
+returns.
 """
 
 import hashlib
@@ -29,12 +30,12 @@ STEPS = "trainer.steps"
 
 @dataclass(frozen=True)
 class Saved:
-    """What lies in the scratch folder.
+    """The content of the scratch folder.
 
     Attributes:
-        tensors: of the state that fits; empty if there is none.
-        meta: what its file says of it.
-        trouble: why the state that is there does not fit.
+        tensors: Tensors of the state if it fits, else empty.
+        meta: Metadata of its file.
+        trouble: Why an existing state does not fit.
     """
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
@@ -43,27 +44,27 @@ class Saved:
 
     @property
     def lengths(self) -> dict[str, int]:
-        """Of its journals."""
+        """Return the length of each journal."""
         return {name: int(self.meta[name]) for name in JOURNALS}
 
     @property
     def values(self) -> dict[str, Value]:
-        """What decided the run, by key; empty if it does not say."""
+        """Return the values that decided the run, by key; empty if they were not saved."""
         return values_of(self.meta)
 
 
 @dataclass(frozen=True)
 class CheckpointManager:
-    """The scratch folder of one run.
+    """Save and resume the state of one run in its scratch folder.
 
-    Whoever appends to the journals there must flush every line.
+    Code that appends to the journals must flush every line.
 
     Attributes:
-        folder: holds ``state.safetensors``, ``metrics.jsonl`` and ``telemetry.jsonl``.
-        run: what decides the run; a state of another one is set aside.
-        main: whether this process writes; the others only read.
-        anywhere: whether something is so in any of the processes that share the run.
-        changes: "after step 4: trainer.steps was 4, now 8", for each time that it went on so.
+        folder: Holds ``state.safetensors``, ``metrics.jsonl`` and ``telemetry.jsonl``.
+        run: Identity of the run; a state of another run is set aside.
+        main: Whether this process writes; other processes only read.
+        anywhere: Returns whether a flag is true in any process of the run.
+        changes: "after step 4: trainer.steps was 4, now 8", one for each resume with other values.
     """
 
     folder: Path
@@ -74,11 +75,11 @@ class CheckpointManager:
 
     @property
     def path(self) -> Path:
-        """The state's file."""
+        """Return the file of the state."""
         return self.folder / "state.safetensors"
 
     def resume(self, state: TrainState) -> None:
-        """Takes up the run where it was left, or clears the folder for a new one."""
+        """Resume the run where it stopped, or clear the folder for a new one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         lengths = self._restore(state)
         if not self.main:
@@ -88,39 +89,39 @@ class CheckpointManager:
                 journal.truncate(lengths.get(name, 0))
 
     def change_over(self, state: TrainState) -> None:
-        """Puts the own state in the place of another run's, without taking it up."""
+        """Put this run's set-aside state in the place of another run's, without loading it."""
         saved = self._look(state)
         if self.main and not saved.tensors:
             self._exchange(saved, state.optim.steps)
 
     def save(self, state: TrainState) -> None:
-        """Puts the present state in place of the former."""
+        """Save the present state in place of the former."""
         if self.main:
             self.seal(state.tensors(), step=state.step)
 
     def seal(self, tensors: Mapping[str, Tensor], **facts: int) -> None:
-        """Writes the state's file, which says how long the journals are."""
+        """Write the state's file with the lengths of the journals."""
         lengths = {name: _secured(self.folder / name) for name in JOURNALS}
         own: Meta = {"run": self.run.digest, "values": self.run.text}
         own["changes"] = json.dumps(self.changes)
         checkpoint.save(self.path, tensors, {**own, **facts, **lengths, **self._digests(lengths)})
 
     def read(self, state: TrainState) -> tuple[dict[str, Tensor], Meta]:
-        """What the last save left.
+        """Return tensors and metadata of the last save.
 
         Raises:
-            InputError: it is not whole.
-            OtherRunError: it is of a run that this one may not go on from.
+            InputError: The file is damaged.
+            OtherRunError: It belongs to a run that this one cannot resume.
         """
         tensors, meta = checkpoint.load(self.path)
         self.require_own(meta, state)
         return tensors, meta
 
     def require_own(self, meta: Meta, state: TrainState) -> None:
-        """Holds what decided a saved run against what decides this one.
+        """Check the identity of a saved run against this one's.
 
         Raises:
-            OtherRunError: it differs in more than rounding and schedule, or has no step to go.
+            OtherRunError: It differs in more than rounding and schedule, or has no steps left.
         """
         if self._fits(meta, state.optim.steps) and not self._is_second(meta):
             return
@@ -132,9 +133,9 @@ class CheckpointManager:
         raise OtherRunError(text, str(meta.get("run", "")))
 
     def _restore(self, state: TrainState) -> Mapping[str, int]:
-        """Loads a state that fits; returns the lengths of its journals, empty for a new start.
+        """Load a state that fits; return the lengths of its journals, empty for a new start.
 
-        What one process cannot read, none takes up.
+        A state that one process cannot read is loaded by none.
         """
         saved = self._look(state)
         if self.anywhere(not saved.tensors):
@@ -152,7 +153,7 @@ class CheckpointManager:
         return saved.lengths
 
     def _changed(self, saved: Saved, state: TrainState) -> str:
-        """Notes what is other than when the state was saved; says it, and what follows from it."""
+        """Record and return how this run differs from when its state was saved."""
         self.changes[:] = json.loads(str(saved.meta["changes"]))
         keys = self.run.differing(saved.values)
         if not keys:
@@ -168,7 +169,7 @@ class CheckpointManager:
         return f" with its weights, optimizer and averages: {words}"
 
     def _exchange(self, saved: Saved, steps: int) -> str:
-        """Sets a state that does not fit aside and takes one back that does; says what it did."""
+        """Set an unfitting state aside and take a fitting one back; return a message on it."""
         words = ""
         if self.path.exists():
             label = str(saved.meta.get("run", "damaged"))
@@ -181,7 +182,7 @@ class CheckpointManager:
         return words
 
     def spare(self, steps: int) -> Path | None:
-        """A folder of a state that was set aside and may be taken up: its own, else the last."""
+        """Return the folder of a set-aside state that fits: this run's own, else the last."""
         states = self.folder.glob(f"{PREFIX}*/{self.path.name}")
         facts = {state.parent: checkpoint.facts(state) for state in states}
         fitting = [place for place, meta in facts.items() if self._fits(meta, steps)]
@@ -189,31 +190,31 @@ class CheckpointManager:
         return max(fitting, key=lambda it: (it == own, int(facts[it]["step"])), default=None)
 
     def _fits(self, meta: Meta, steps: int) -> bool:
-        """Whether a run of so many steps may go on from a saved one."""
+        """Return whether a run of so many steps can resume a saved one."""
         if "step" not in meta or "values" not in meta:
             return False
         keys = self.run.differing(values_of(meta))
         return not keys or (self.run.may_go_on(keys) and int(meta["step"]) < steps)
 
     def _is_second(self, meta: Meta) -> bool:
-        """Whether a saved run differs from this one, whose very own state was set aside."""
+        """Return whether a saved run differs from this one, whose own state was set aside."""
         own = aside(self.folder, self.run.digest) / self.path.name
         return own.exists() and bool(self.run.differing(values_of(meta)))
 
     def _files(self, folder: Path) -> list[str]:
-        """What makes a state: its own file comes last."""
+        """Return the names of all files of a state, that of the state itself last."""
         parts = sorted(path.name for path in folder.glob("state-*.safetensors"))
         return [*JOURNALS, *parts, self.path.name]
 
     def _digests(self, lengths: Mapping[str, int]) -> dict[str, str]:
-        """SHA-256 of the journals up to some lengths."""
+        """Return the SHA-256 of the journals up to some lengths."""
         return {
             f"{name} sha256": hashlib.sha256(_head(self.folder / name, length)).hexdigest()
             for name, length in lengths.items()
         }
 
     def _look(self, state: TrainState) -> Saved:
-        """What the folder holds."""
+        """Return the content of the folder."""
         if not self.path.exists():
             return Saved()
         try:
@@ -231,27 +232,27 @@ class CheckpointManager:
         return saved
 
     def _say(self, message: str) -> None:
-        """A notice on stderr, from one process only."""
+        """Print a notice on stderr, from the main process alone."""
         if self.main:
             print(f"tcsm: {message}", file=sys.stderr, flush=True)
 
 
 def values_of(meta: Meta) -> dict[str, Value]:
-    """What decided a saved run, by key; empty if it does not say."""
+    """Return the values that decided a saved run, by key; empty if they were not saved."""
     values: dict[str, Value] = json.loads(renamed.current(str(meta.get("values", "{}"))))
     return values
 
 
 def _head(path: Path, length: int) -> bytes:
-    """The first bytes of a file, none if there is no file."""
+    """Return the first bytes of a file, none if there is no file."""
     return path.read_bytes()[:length] if path.exists() else b""
 
 
 def _secured(path: Path) -> int:
-    """A journal's bytes, all of them on the disk: the state must not outlive its lines.
+    """Write a journal to the disk, before the state that refers to it; return its length.
 
     Raises:
-        InputError: the disk is full or may not be written.
+        InputError: The disk is full or cannot be written.
     """
     try:
         with path.open("a", encoding="utf-8") as journal:

@@ -1,6 +1,6 @@
-"""A network's weights spread over the processes (FSDP): each holds and updates a part of them.
+"""Shard a network's weights over the processes (FSDP); each holds and updates its shard.
 
-Imported by those who shard alone: torch's own code for it takes a second to load.
+Only sharded runs import this module: torch's own code for it takes a second to load.
 """
 
 from typing import cast
@@ -11,14 +11,14 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 
 
 def shard(net: nn.Module, device: str, world: int) -> None:
-    """Leaves each process its part of every weight, in place; only ``forward`` sees whole ones.
+    """Shard every weight in place; only ``forward`` sees full weights.
 
-    What stands in a list of the network is gathered one by one, while it is at work.
+    The items of the network's module lists are gathered one at a time, while they compute.
 
     Args:
-        net: the same in every process.
-        device: its type.
-        world: processes.
+        net: The network, the same in every process.
+        device: Type of its device.
+        world: Number of processes.
     """
     mesh = init_device_mesh(device, (world,))
     stacks = [part for part in net.modules() if isinstance(part, nn.ModuleList)]
@@ -27,5 +27,5 @@ def shard(net: nn.Module, device: str, world: int) -> None:
 
 
 def exchange(net: nn.Module, last: bool) -> None:
-    """Gradients are exchanged after the last micro-batch of a step only."""
+    """Exchange gradients after the last micro-batch of a step only."""
     cast(FSDPModule, net).set_requires_gradient_sync(last)

@@ -1,7 +1,7 @@
-"""The state of a run whose weights are spread over processes: each keeps its own part.
+"""Checkpoints of a run whose weights are sharded: each process saves its own part.
 
 A part is ``state-STEP-RANK.safetensors``. ``state.safetensors`` names the step and is written when
-all parts are on the disk, so that a kill at any moment leaves one whole set.
+all parts are on the disk, so that a kill at any moment leaves one complete set.
 """
 
 from dataclasses import dataclass
@@ -18,22 +18,22 @@ from tcsm.training.state import TrainState
 
 @dataclass(frozen=True)
 class Shards(CheckpointManager):
-    """The scratch folder of one run, which all of its processes see.
+    """The checkpoint manager of sharded weights; all processes see its folder.
 
     Attributes:
-        rank: which process this is, from 0.
-        world: how many there are; no other number can take the run up.
+        rank: Rank of this process, from 0.
+        world: Number of processes; only as many can resume the run.
     """
 
     rank: int = 0
     world: int = 1
 
     def part(self, step: int) -> Path:
-        """The file of this process."""
+        """Return the file of this process."""
         return self.folder / f"state-{step}-{self.rank}.safetensors"
 
     def save(self, state: TrainState) -> None:
-        """Puts the present state in place of the former; all processes must."""
+        """Save the present state in place of the former; all processes must call it."""
         checkpoint.save(self.part(state.step), state.tensors(), {"run": self.run.digest})
         distributed.barrier()
         if self.main:
@@ -43,10 +43,10 @@ class Shards(CheckpointManager):
                     path.unlink()
 
     def read(self, state: TrainState) -> tuple[dict[str, Tensor], Meta]:
-        """The part of this process, and what holds for all of them.
+        """Return the tensors of this process and the common metadata.
 
         Raises:
-            InputError: it is not whole, not of the same run, or one of another number of parts.
+            InputError: A damaged part, or a part of another run or number of processes.
         """
         _, meta = checkpoint.load(self.path)
         self.require_own(meta, state)

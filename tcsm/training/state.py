@@ -1,4 +1,4 @@
-"""All that a run has learned so far: weights, average, optimizer, step, time. No hidden state.
+"""The state of a training: weights, average, optimizer, step, time. No hidden state.
 
 Data order and noise are functions of (seed, step), so this is everything a restart needs.
 """
@@ -16,7 +16,7 @@ from tcsm.training.telemetry import Elapsed
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Every parameter and persistent buffer by name, sharing storage; a tied tensor comes once."""
+    """Return every parameter and persistent buffer by name, without copies; tied ones once."""
     once: dict[int, tuple[str, Tensor]] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
         once.setdefault(id(tensor), (name, tensor))
@@ -24,24 +24,28 @@ def named_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def full_tensor(tensor: Tensor) -> Tensor:
-    """A tensor, gathered if processes share it: then all must ask."""
+    """Return a full tensor, gathered over the processes if sharded: all must call it."""
     gather = getattr(tensor, "full_tensor", None)
     return gather() if gather else tensor
 
 
 def local_shard(tensor: Tensor) -> Tensor:
-    """What this process holds of a tensor, sharing storage."""
+    """Return this process's shard of a tensor, sharing storage."""
     part = getattr(tensor, "to_local", None)
     return part() if part else tensor
 
 
 def _local_shards(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What this process holds of several."""
+    """Return this process's shards of several tensors."""
     return {name: local_shard(tensor) for name, tensor in tensors.items()}
 
 
 def check_match(found: Mapping[str, Tensor], ours: Mapping[str, Tensor], what: str) -> None:
-    """Raises InputError unless both have the same names and shapes."""
+    """Check that both have the same names and shapes.
+
+    Raises:
+        InputError: A name or shape differs.
+    """
     lacking, added = ours.keys() - found.keys(), found.keys() - ours.keys()
     for verb, names in (("lacks", lacking), ("adds", added)):
         if names:
@@ -55,14 +59,14 @@ def check_match(found: Mapping[str, Tensor], ours: Mapping[str, Tensor], what: s
 
 
 def assign(ours: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Copies values by name into tensors that already exist."""
+    """Copy values by name into existing tensors."""
     with torch.no_grad():
         for name, tensor in ours.items():
             tensor.copy_(found[name])
 
 
 def _like(value: Tensor, found: Tensor) -> Tensor:
-    """What was found, a tensor of its own; spread as the value is, if it is a part of such."""
+    """Return a copy of a value on the device of a tensor, sharded as the tensor is."""
     if local_shard(value) is value or not found.ndim:
         return found.to(value.device, copy=True)
     made = torch.empty_like(value)
@@ -71,22 +75,22 @@ def _like(value: Tensor, found: Tensor) -> Tensor:
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose name begins with the prefix, without it."""
+    """Return the tensors whose name begins with the prefix, without the prefix."""
     return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
 
 
 class TrainState:
     """A model in training.
 
-    The model must already be on its device, since optimizer and average live beside it.
+    The model must already be on its device, since optimizer and average are created beside it.
 
     Attributes:
-        model: the bare network, never a wrapped one.
-        optim: how it is trained.
-        seed: of the network's own randomness (dropout).
-        step: optimizer steps taken.
-        tokens: tokens seen, over all ranks.
-        elapsed: time spent, summed over restarts.
+        model: The unwrapped network.
+        optim: Configuration of the optimization.
+        seed: Seed of the network's own randomness (dropout).
+        step: Optimizer steps taken.
+        tokens: Tokens seen, over all ranks.
+        elapsed: Time spent, summed over restarts.
     """
 
     def __init__(self, model: nn.Module, optim: OptimConfig, seed: int = 0) -> None:
@@ -102,7 +106,7 @@ class TrainState:
         self.averages = {name: value.detach().clone() for name, value in averaged.items()}
 
     def descend(self) -> Tensor:
-        """Takes one step along the gradients accumulated so far; returns their unclipped norm."""
+        """Take one optimizer step on the accumulated gradients; return their unclipped norm."""
         values = list(self.trained.values())
         norm = nn.utils.clip_grad_norm_(values, self.optim.clip or math.inf)
         for group in self.optimizer.param_groups:
@@ -115,7 +119,7 @@ class TrainState:
         return full_tensor(norm)
 
     def weights(self) -> dict[str, Tensor]:
-        """What the run is for: the averaged weights where an average is kept, else the last."""
+        """Return the final weights: the averages where they are kept, else the last weights."""
         return {
             n: full_tensor(value)
             for n, value in {**named_tensors(self.model), **self.averages}.items()
@@ -123,7 +127,7 @@ class TrainState:
 
     @contextmanager
     def final_weights(self) -> Iterator[None]:
-        """For a while the model has the weights that the run is for: what is validated."""
+        """Put the final weights into the model within the block, for validation."""
         if not self.averages:
             yield
             return
@@ -136,14 +140,14 @@ class TrainState:
             self._put(ours, live)
 
     def _put(self, ours: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
-        """Gives the model other values; processes that share it must gather them anew."""
+        """Copy values into the model; sharded modules must gather them anew."""
         assign(ours, values)
         for part in self.model.modules():
             if forget := getattr(part, "reshard", None):
                 forget()
 
     def tensors(self) -> dict[str, Tensor]:
-        """The whole state by flat names, or what this process holds; shares its storage."""
+        """Return the state as flat names to tensors (or local shards), sharing storage."""
         moments = {
             f"optimizer.{name}.{slot}": local_shard(tensor)
             for name, value in self.trained.items()
@@ -163,10 +167,10 @@ class TrainState:
         }
 
     def require_fit(self, tensors: Mapping[str, Tensor]) -> None:
-        """Holds tensors against what ``load`` needs.
+        """Check that ``load`` can use these tensors.
 
         Raises:
-            InputError: names or shapes are not this state's.
+            InputError: Names or shapes are not this state's.
         """
         check_match(
             _below("model.", tensors), _local_shards(named_tensors(self.model)), "the saved model"
@@ -174,10 +178,10 @@ class TrainState:
         check_match(_below("ema.", tensors), _local_shards(self.averages), "the saved average")
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Becomes exactly the state that ``tensors`` described; all is checked before any change.
+        """Load exactly the state of ``tensors``; everything is checked before any change.
 
         Raises:
-            InputError: names or shapes are not this state's.
+            InputError: Names or shapes are not this state's.
         """
         self.require_fit(tensors)
         assign(_local_shards(named_tensors(self.model)), _below("model.", tensors))

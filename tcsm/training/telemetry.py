@@ -1,4 +1,4 @@
-"""What depends on the machine: time, speed, memory, versions, and the line that shows progress."""
+"""Machine-dependent measurements: time, speed, memory, versions; and the progress line."""
 
 import platform
 import resource
@@ -19,17 +19,17 @@ PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bf16, by 
 
 @dataclass(frozen=True)
 class Elapsed:
-    """Wall-clock and processor seconds of this process, summed over restarts."""
+    """Wall-clock and processor seconds of a run, summed over restarts."""
 
     seconds: float = 0.0
     cpu_seconds: float = 0.0
 
 
 class Stopwatch:
-    """Runs from its making, on top of what earlier processes spent.
+    """Measure time from construction, added to the time of earlier processes.
 
     Attributes:
-        started: when this process began to measure, ISO 8601 in UTC.
+        started: Start of this process's measurement, ISO 8601 in UTC.
     """
 
     def __init__(self, before: Elapsed | None = None) -> None:
@@ -39,12 +39,12 @@ class Stopwatch:
         self._cpu = time.process_time() - before.cpu_seconds
 
     def read(self) -> Elapsed:
-        """The time until now."""
+        """Return the time until now."""
         return Elapsed(time.perf_counter() - self._wall, time.process_time() - self._cpu)
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """The most memory held so far: on the GPU if there is one, else by the process."""
+    """Return the peak memory so far: of the GPU if there is one, else of the process."""
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device)) / 2**20
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss counts bytes there, KiB elsewhere
@@ -52,7 +52,7 @@ def peak_memory_mib(device: torch.device) -> float:
 
 
 def device_name(device: torch.device) -> str:
-    """The name of the GPU or of the processor."""
+    """Return the name of the GPU or of the processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     text = Path("/proc/cpuinfo").read_text("utf-8", "replace") if sys.platform == "linux" else ""
@@ -62,13 +62,13 @@ def device_name(device: torch.device) -> str:
 
 
 def utilization(flops_per_second: float, device: str) -> float | None:
-    """Model FLOP utilization (MFU): the share of the device's peak, None where that is unknown."""
+    """Return the model FLOP utilization (MFU), None where the device's peak is unknown."""
     peaks = [peak for name, peak in PEAK_FLOPS.items() if name in device]
     return flops_per_second / peaks[0] if peaks else None
 
 
 def versions() -> dict[str, str]:
-    """The versions that numbers may depend on."""
+    """Return the versions of Python and of packages that numbers may depend on."""
     found = {"python": platform.python_version(), "torch": str(torch.__version__)}
     for package in ("numpy", "safetensors", "tcsm"):
         try:
@@ -79,9 +79,9 @@ def versions() -> dict[str, str]:
 
 
 def checkout(folder: Path | None = None) -> dict[str, str | bool | None]:
-    """The git commit of the working tree and whether it was changed; None outside a checkout.
+    """Return the git commit and whether the working tree differs; None outside a checkout.
 
-    Results that git holds are no change: one run would make the next one dirty.
+    Results that git tracks are ignored: one run would make the next one dirty.
     """
     sources = (":/", *(f":(top,exclude,glob){name}" for name in RESULTS))
 
@@ -104,14 +104,14 @@ def describe(
     flops_per_token: float | None = None,
     world: int = 1,
 ) -> dict[str, object]:
-    """What a stage leaves in ``<stage>.telemetry.json``.
+    """Return the content of ``<stage>.telemetry.json``.
 
     Args:
-        watch: the stage's stopwatch.
-        tokens: tokens in that time, over all ranks.
-        device: where the stage ran.
-        flops_per_token: of the whole stage's work a token, for the MFU.
-        world: processes that shared the work.
+        watch: Stopwatch of the stage.
+        tokens: Tokens in that time, over all ranks.
+        device: Device of the stage.
+        flops_per_token: FLOPs per token of all the stage's work, for the MFU.
+        world: Number of processes that shared the work.
     """
     elapsed, name = watch.read(), device_name(device)
     speed = tokens / max(elapsed.seconds, 1e-9)
@@ -141,7 +141,7 @@ class Progress:
     _shown: float = -1e9
 
     def __call__(self, step: int, steps: int, loss: float, speed: float, left: float) -> None:
-        """Shows where the run stands: tokens a second, seconds left."""
+        """Show step, speed and time left."""
         now = time.monotonic()
         line = f"{self.label}  step {step}/{steps}  {_thousands(speed)} tok/s  loss {loss:.3f}"
         line += f"  ETA {_duration(left)}"
@@ -160,12 +160,12 @@ class Progress:
 
 
 def _thousands(value: float) -> str:
-    """31234 as ``31 k``."""
+    """Return a number as text, 31234 as ``31 k``."""
     return f"{value / 1000:.0f} k" if value >= 1e4 else f"{value:.0f}"
 
 
 def _duration(seconds: float) -> str:
-    """75 as ``1 min 15 s``."""
+    """Return seconds as text, 75 as ``1 min 15 s``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
