@@ -31,19 +31,25 @@ PLACES = ("out", "scratch", "runs", "overrides")
 ABSENT = object()
 
 
-def compose(overrides: Sequence[str], reads: Sequence[str], of: Sequence[str] = ()) -> DictConfig:
+def compose(
+    overrides: Sequence[str],
+    reads: Sequence[str],
+    of: Sequence[str] = (),
+    anew: Sequence[str] = (),
+) -> DictConfig:
     """Return the configuration of a stage.
 
     Args:
         overrides: Overrides of the command line.
         reads: Keys that the stage reads.
         of: Keys that may hold the folder of a trained run; the first that is set is used.
+        anew: Keys of a training that the stage may set otherwise.
 
     Raises:
         InputError: As in ``config.compose``; or an override contradicts the run's training.
     """
     key, folder = _named(overrides, of)
-    run = _configuration(folder)
+    run = Trained(Path(folder)).configuration if folder else None
     if run is None:
         return _composed(overrides, reads)
     whole = key == "out" or ("out" in of and _same(folder, config.said(overrides, "out")))
@@ -51,7 +57,7 @@ def compose(overrides: Sequence[str], reads: Sequence[str], of: Sequence[str] = 
     if key == "runs":
         return asked
     with config.keys_as_set(asked):
-        return Comparison(folder, run, overrides, whole).merged(asked, reads)
+        return Comparison(folder, run, overrides, whole, frozenset(anew)).merged(asked, reads)
 
 
 @dataclass(frozen=True)
@@ -63,12 +69,14 @@ class Comparison:
         run: Configuration of the run.
         overrides: Overrides of the command line.
         whole: Whether the command works in the run's folder; else it shares only the text.
+        anew: Keys of the training that the stage may set otherwise.
     """
 
     folder: str
     run: DictConfig
     overrides: Sequence[str]
     whole: bool
+    anew: frozenset[str]
 
     def merged(self, asked: DictConfig, reads: Sequence[str]) -> DictConfig:
         """Return the keys that a stage reads, from the run wherever no override sets them.
@@ -86,7 +94,7 @@ class Comparison:
         for key in keys:
             own, new, old = (_plain(cfg, key) for cfg in (self.run, merged, before))
             changed = new != old or any(_touches(line, key) for line in self.overrides)
-            fixed = self.whole and key in FIXED and not self._is_moved(key, new)
+            fixed = self.whole and key in self._fixed and not self._is_moved(key, new)
             if changed and fixed:
                 self._require_same(key, own, new, old)
             if fixed or not changed:
@@ -94,6 +102,10 @@ class Comparison:
         for leaf, place in moved.items():
             OmegaConf.update(merged, leaf, place)
         return merged
+
+    @property
+    def _fixed(self) -> set[str]:
+        return {*FIXED} - self.anew
 
     def _is_moved(self, key: str, new: object) -> bool:
         """Return whether a new reference folder holds the weights of the run's reference."""
@@ -176,13 +188,6 @@ def _named(overrides: Sequence[str], of: Sequence[str]) -> tuple[str, str]:
         if found:
             return key, str(found[0] if isinstance(found, list) else found)
     return ("out", str(config.compose(overrides).out)) if "out" in of else ("", "")
-
-
-def _configuration(folder: str) -> DictConfig | None:
-    """Return the configuration of the training in a folder, None if there is none."""
-    path = Path(folder, "config.yaml")
-    run = next(config.load(str(path))) if folder and path.is_file() else None
-    return run if run is not None and "model" in run else None
 
 
 def _known(run: DictConfig, overrides: Sequence[str], whole: bool) -> list[str]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import yaml
+from omegaconf import DictConfig, OmegaConf
 
+from tcsm import config
 from tcsm.data.header import read_header
 from tcsm.errors import InputError
 from tcsm.outcomes import FILES, LATER
@@ -43,12 +44,35 @@ class Trained:
         """Return the SHA-256 of the weights, from the record of their training."""
         return weights_of(self.folder)
 
+    @cached_property
+    def configuration(self) -> DictConfig | None:
+        """Return the configuration of the training, None if there is none.
+
+        Raises:
+            InputError: It is damaged.
+        """
+        path = self.folder / "config.yaml"
+        run = next(config.load(str(path))) if path.is_file() else None
+        return run if run is not None and "model" in run else None
+
     @property
     def corpus(self) -> dict[str, object]:
         """Return the configuration of the corpus, empty if there is none."""
-        path = self.folder / "config.yaml"
-        run = yaml.safe_load(path.read_text("utf-8")) if path.is_file() else {}
-        return dict(run.get("corpus", {}))
+        run = self.configuration
+        return {} if run is None else dict(OmegaConf.to_container(run).get("corpus", {}))
+
+    @property
+    def seed(self) -> int | None:
+        """Return the seed of the training, if there was one."""
+        return None if self.configuration is None else self.configuration.get("seed")
+
+    def drew(self, seed: int) -> Record:
+        """Return the fields of a record of samples: which weights drew, by which seed.
+
+        Args:
+            seed: Seed of the draws, which need not be that of the training.
+        """
+        return {"weights_sha256": self.weights, "weights_seed": self.seed, "draws_seed": seed}
 
     def require_data(self, root: Path, splits: Iterable[str]) -> dict[str, str]:
         """Return the hashes of the token files of some splits; check that the run used the same.

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tcsm import __main__ as cli
+from tcsm import commands as cli
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import DictConfig
 
-from tcsm import __main__ as cli
+from tcsm import commands as cli
 from tcsm.errors import InputError
 
 STAGES = (
@@ -107,6 +107,43 @@ def test_how_a_stage_may_end(
     monkeypatch.setattr(cli, "importlib", SimpleNamespace(import_module=lambda name: stage))
     assert cli.run(["train"]) == code
     assert capsys.readouterr().err.startswith(said)
+
+
+@pytest.mark.parametrize(("resumes", "advice"), [(True, "to resume"), (False, "starts over")])
+def test_an_interruption_says_what_the_same_command_will_do(
+    resumes: bool, advice: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def main(cfg: DictConfig, out: Path) -> None:
+        raise KeyboardInterrupt
+
+    stage = SimpleNamespace(READS=("out",), main=main, RESUMES=resumes)
+    monkeypatch.setitem(sys.modules, "tcsm.stages.train", stage)
+    monkeypatch.setattr(cli, "importlib", SimpleNamespace(import_module=lambda name: stage))
+    assert cli.run(["train"]) == 130
+    assert advice in capsys.readouterr().err
+
+
+def test_ctrl_c_while_modules_are_imported_is_one_line() -> None:
+    code = """
+import builtins, sys
+own = builtins.__import__
+def interrupted(name, *rest):
+    if name == "hydra":
+        raise KeyboardInterrupt
+    return own(name, *rest)
+builtins.__import__ = interrupted
+from tcsm.__main__ import run
+sys.exit(run(["train"]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, len(done.stderr.splitlines())) == (130, 1)
+    assert done.stderr.startswith("tcsm: interrupted")
 
 
 @pytest.mark.parametrize(("rank", "locks"), [("0", [".train.lock"]), ("1", [])])

@@ -11,7 +11,7 @@ import torch
 import torch._dynamo
 from omegaconf import OmegaConf
 
-from tcsm import __main__ as cli
+from tcsm import commands as cli
 from tcsm import config
 from tcsm.errors import InputError
 from tcsm.rewards.function import Function

@@ -75,9 +75,9 @@ def main(cfg: DictConfig, out: Path) -> None:
         judgments = 0 if reward is None else len(buffer)
         calls = {"network_calls": drawn.calls, "reward_calls": judgments}
         texts = [tokenizer.decode(row.numpy()) for row in buffer.tokens[:TEXTS]]
-        weights = None if cfg.reference is None else Trained(Path(cfg.reference)).weights
         owner = {"stage": "collect", "experiment": cfg.experiment, "seed": cfg.seed}
-        owner |= {"weights_sha256": weights}
+        drawn_by = None if cfg.reference is None else Trained(Path(cfg.reference))
+        owner |= {"draws_seed": cfg.seed} if drawn_by is None else drawn_by.drew(cfg.seed)
         record = {
             **owner,
             **calls,

@@ -51,6 +51,7 @@ READS = (
     "devices",
 )
 OF = ("grading.run", "out")
+ANEW = ("seed",)  # other draws of the same weights
 TEXTS = 8  # that the record shows
 
 
@@ -104,8 +105,10 @@ def main(cfg: DictConfig, out: Path) -> None:
         judges = _judges(cfg, tokenizer, devices)
         drawn = _draw(cfg, tokenizer, devices, judges.reward)
         numbers = _numbers(cfg, drawn, tokenizer, judges)
-        owner = {"stage": "grade", "experiment": cfg.experiment, "seed": cfg.seed}
-        owner |= {"weights_sha256": Trained(Path(cfg.grading.run)).weights}
+        seed = Trained(out).seed  # of a run that grades itself
+        owner = {"stage": "grade", "experiment": cfg.experiment}
+        owner |= {"seed": cfg.seed if seed is None else seed}
+        owner |= Trained(Path(cfg.grading.run)).drew(cfg.seed)
         own = () if (out / "train.json").exists() else ("config.yaml",)
         for name in own:
             write_text(out / name, OmegaConf.to_yaml(cfg, resolve=True))

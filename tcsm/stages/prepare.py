@@ -14,6 +14,7 @@ from tcsm.errors import InputError
 
 READS = ("out", "corpus", "tokenizer", "data.root")
 WRITES = ("data.root", "out")
+RESUMES = True
 SCRATCH = Path("results/.scratch/prepare")
 
 

@@ -41,6 +41,7 @@ READS = (
 )
 
 OF = ("out",)
+ANEW = ("seed",)  # other draws of the same weights
 
 
 def main(cfg: DictConfig, out: Path) -> None:
@@ -53,7 +54,7 @@ def main(cfg: DictConfig, out: Path) -> None:
     sampler: Sampler = build(cfg.sampler)
     given = known(cfg.sampling.template, tokenizer, cfg.data.length)
     walks = [replace(sampler, steps=steps) for steps in cfg.sampling.steps]
-    watch = Stopwatch()
+    watch, run = Stopwatch(), Trained(out)
     with devices.ready():
         model = load_model(cfg, tokenizer, out, devices)
         judge = open_judge(cfg, tokenizer, devices)
@@ -68,9 +69,9 @@ def main(cfg: DictConfig, out: Path) -> None:
         record = {
             "stage": "sample",
             "experiment": cfg.experiment,
-            "seed": cfg.seed,
+            "seed": cfg.seed if run.seed is None else run.seed,
             "length": cfg.data.length,
-            "weights_sha256": Trained(out).weights,
+            **run.drew(cfg.seed),
             "runs": runs,
         }
         write_json(out / "samples.json", record)

@@ -71,6 +71,7 @@ READS = (
 )
 
 WRITES = ("out", "scratch", "targets.cache")
+RESUMES = True
 
 
 def main(cfg: DictConfig, out: Path) -> None:

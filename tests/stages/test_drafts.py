@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tcsm.__main__ import STAGES as STAGES_FOLDER
+from tcsm.commands import STAGES as STAGES_FOLDER
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Count
 from tcsm.rewards.classifier import Classifier

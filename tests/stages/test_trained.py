@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tcsm.reporting.records import write_json
+from tcsm.reporting.runs import read_run
 from tests.stages.house import command, make_text
 
 SMALL = (
@@ -148,6 +149,23 @@ def test_what_a_stage_decides_is_its_own_and_recorded(run):
     assert found["splits"]["test"]["sequences"] == 3
     good("sample", f"out={run}", "data.length=8", "sampling.count=1")
     assert record(run, "samples.json")["length"] == 8
+
+
+def test_another_seed_draws_from_the_same_weights(run, tmp_path):
+    """The record stays the run's: its readers pair runs by the seed of the training."""
+    before = record(run, "samples.json")
+    for stage, name in (("sample", "samples.json"), ("grade", "grade.json")):
+        good(stage, f"out={run}", "seed=3")
+        found = record(run, name)
+        assert [found[key] for key in ("seed", "weights_seed", "draws_seed")] == [0, 0, 3]
+    assert record(run, "samples.json")["runs"][0]["texts"] != before["runs"][0]["texts"]
+    assert read_run(run).seed == 0
+    good("sample", f"out={run}")  # what was drawn stands by the seed of its command
+    assert record(run, "samples.json") == before
+    apart = (*SMALL[-2:], f"grading.run={run}", f"out={tmp_path / 'grade'}")
+    good("grade", *apart, "sampler=next_token", "seed=4", "grading.count=2")
+    found = record(tmp_path / "grade", "grade.json")
+    assert [found[key] for key in ("seed", "weights_seed", "draws_seed")] == [4, 0, 4]
 
 
 def test_a_run_of_an_older_version_is_known_by_its_experiment(run):

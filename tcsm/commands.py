@@ -1,0 +1,155 @@
+"""The command line: ``tcsm STAGE [KEY=VALUE ...]`` or ``tcsm STAGE --config FILE``.
+
+A stage is a module of ``tcsm/stages``; a new file there is a new command. Its names are:
+
+* ``READS``: the keys of the configuration that it reads.
+* ``main(cfg, out)``: does the work.
+* ``WRITES`` (optional): keys of the folders that it writes, ``("out",)`` by default.
+* ``OF`` (optional): keys that may hold the folder of a trained run; the configuration of that run
+  is then the default.
+* ``ANEW`` (optional): keys of that configuration that the stage may set otherwise.
+* ``RESUMES`` (optional): whether the stage resumes its work after an interruption.
+* ``launch(runs)`` (optional): lets other processes do all the work; returns their exit code, or
+  None to work here.
+* ``cleanup(cfg)`` (optional): called when all runs of the command have ended.
+"""
+
+import ast
+import importlib
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from tcsm import config, defaults, distributed, unexpected
+from tcsm.atomic import require_folder
+from tcsm.console import require_characters, steady
+from tcsm.errors import InputError
+from tcsm.lock import file_lock
+
+USAGE = """usage: tcsm STAGE [KEY=VALUE ...]     compose the run from params/ and these overrides
+       tcsm STAGE --config FILE      run each document of a YAML file ("-" is standard input)
+
+stages:
+{stages}
+
+example: tcsm train experiment=kjv/score trainer.steps=200
+TCSM_DEBUG=1 shows the traceback of an error.
+"""
+STAGES = Path(__file__).parent / "stages"
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 2 for bad input, 130 for Ctrl-C, else 1."""
+    distributed.attach_to_agent()
+    with steady():
+        return _run(list(sys.argv[1:] if argv is None else argv))
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or not {"-h", "--help"}.isdisjoint(arguments):
+        print(USAGE.format(stages="\n".join(f"  {n:<10}{s}" for n, s in _stages().items())))
+        return 0 if arguments else 2
+    try:
+        require_characters(arguments)
+        return _run_stage(arguments[0], arguments[1:])
+    except Exception as error:
+        if unexpected.debugged():
+            raise
+        return _refuse(error)
+    except KeyboardInterrupt:
+        distributed.report(f"tcsm: interrupted; {_advice(arguments[0])}")
+        return distributed.INTERRUPTED
+
+
+def _advice(name: str) -> str:
+    """Return what the same command does after an interruption of a stage."""
+    stage = sys.modules.get(f"tcsm.stages.{name}")
+    if not hasattr(stage, "READS"):  # not imported yet
+        return "start the same command again"
+    return (
+        distributed.RESUME if getattr(stage, "RESUMES", False) else "the same command starts over"
+    )
+
+
+def _refuse(error: Exception) -> int:
+    """Report an error in one line; return the exit code."""
+    if isinstance(error, InputError):
+        distributed.report(f"tcsm: error: {unexpected.words(error)}")
+        return distributed.BAD_INPUT
+    distributed.report(
+        f"tcsm: error: {distributed.lost_process(error) or unexpected.describe(error)}"
+    )
+    return 1
+
+
+def _run_stage(name: str, arguments: list[str]) -> int:
+    if name not in _stages():
+        raise InputError(f"{name}: no such stage; the stages are {', '.join(_stages())}")
+    stage = importlib.import_module(f"tcsm.stages.{name}")
+    composed = _runs(arguments, stage)
+    with config.keys_as_set(composed[0]):
+        return _work(name, stage, composed)
+
+
+def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa: ANN401 -- a module
+    runs = [OmegaConf.create(config.cut(cfg, stage.READS)) for cfg in composed]
+    _require_folders(runs, getattr(stage, "WRITES", ("out",)))
+    for cfg in runs if "devices" in stage.READS else ():
+        importlib.import_module("tcsm.stages._room").require_room(cfg)  # imports torch
+    code: int | None = getattr(stage, "launch", distributed.require_single)(runs)
+    if code is not None:
+        return code
+    for cfg in runs:
+        try:
+            defaults.require_free(Path(cfg.out), name)
+            with _alone(name, cfg):
+                stage.main(cfg, Path(cfg.out))
+        except OSError as error:  # a full or forbidden disk
+            reason = error.strerror or unexpected.words(error)
+            raise InputError(f"{error.filename or cfg.out}: {reason}") from error
+    for cfg in runs if hasattr(stage, "cleanup") else ():
+        with _alone(name, cfg):
+            stage.cleanup(cfg)
+    return 0
+
+
+def _require_folders(runs: Iterable[DictConfig | ListConfig], keys: Iterable[str]) -> None:
+    """Check that the folders of some keys can be written.
+
+    Raises:
+        InputError: A folder cannot be written.
+    """
+    for key in keys:
+        folders = {OmegaConf.select(cfg, key) for cfg in runs} - {None}
+        for folder in sorted(folders):
+            require_folder(key, Path(folder))
+
+
+def _alone(name: str, cfg: DictConfig | ListConfig) -> AbstractContextManager[None]:
+    """Return a lock of this stage of this run, shared by the ranks of one training."""
+    if distributed.rank():
+        return nullcontext()
+    return file_lock(Path(OmegaConf.select(cfg, "scratch", default=cfg.out)) / f".{name}.lock")
+
+
+def _runs(arguments: list[str], stage: Any) -> list[DictConfig]:  # noqa: ANN401 -- a module
+    if arguments[:1] != ["--config"]:
+        of, anew = (getattr(stage, name, ()) for name in ("OF", "ANEW"))
+        return [defaults.compose(arguments, stage.READS, of, anew)]
+    if len(arguments) != 2:
+        raise InputError(f"--config: takes one file and nothing else, found {arguments[1:]}")
+    found = list(config.load(arguments[1]))
+    for cfg in found:  # a document is a whole run, whatever it was composed of
+        OmegaConf.update(cfg, "overrides", cfg.get("overrides", []), force_add=True)
+    return found
+
+
+def _stages() -> dict[str, str]:
+    """Return name → first line of the docstring of every stage, without importing any."""
+    files = sorted(f for f in STAGES.glob("*.py") if not f.stem.startswith("_"))
+    docs = {f.stem: ast.get_docstring(ast.parse(f.read_text("utf-8"))) or "" for f in files}
+    return {name: doc.partition("\n")[0] for name, doc in docs.items()}
