@@ -40,15 +40,15 @@ def find(key: str, name: str) -> Any:  # noqa: ANN401 -- any object of a trusted
             f"environment variable {VARIABLE} names"
         )
     try:
-        found = pkgutil.resolve_name(name)
+        value = pkgutil.resolve_name(name)
     except Exception as error:  # a module of the user's may fail in any way
         place = last_line(error, trusted[1:])
         reason = f"{type(error).__name__}: {error}" + (f", {place}" if place else "")
         raise InputError(f"{key}: {name} cannot be imported ({reason})") from error
-    home = str(getattr(found, "__module__", type(found).__module__))
+    home = str(getattr(value, "__module__", type(value).__module__))
     if not _within(home, trusted):
         raise InputError(f"{key}: {name} is of {home}, not of {' or '.join(trusted)} itself")
-    return found
+    return value
 
 
 def last_line(error: BaseException, owners: Iterable[str]) -> str:

@@ -36,9 +36,9 @@ from tcsm.signatures import check_arguments, near
 from tcsm.unexpected import words
 from tcsm.values import check_values, require_no_password
 
-# Their constructors may read the disk or the network.
+# Constructors of these may read the disk or the network.
 UNBUILT = ("corpus", "tokenizer", "pretrained")
-# What a configuration says is written down and shown: it takes nothing from the environment.
+# A configuration is saved and shown, so it must not contain values of the environment.
 OmegaConf.clear_resolver("oc.env")
 
 
@@ -239,15 +239,15 @@ def _plain(cfg: DictConfig, leave: Container[str] = ()) -> dict[str, Any]:
 
 def _bad_value(error: Exception) -> str:
     """Return the innermost reason of an error, after the key of the node that was not built."""
-    found = re.search(r"full_key: (\S+)", str(error))
+    match = re.search(r"full_key: (\S+)", str(error))
     cause: BaseException = error
     while cause.__cause__ is not None and not isinstance(cause, InputError):
         cause = cause.__cause__
-    key, reason = found[1] if found else "config", _line(cause)
+    key, reason = match[1] if match else "config", _line(cause)
     if not isinstance(cause, InputError) and (place := last_line(cause, packages()[1:])):
         reason = f"{words(cause)} ({place})"
     outer, _, own = key.rpartition(".")
-    if reason.startswith(f"{own}."):  # what a class calls itself: net.name of pretrained.net
+    if reason.startswith(f"{own}."):  # the class names its own key: net.name of pretrained.net
         return f"{outer}.{reason}" if outer else reason
     return reason if reason.startswith(key) else f"{key}: {reason}"
 
@@ -268,7 +268,7 @@ def _check_choices(overrides: Sequence[str], folder: Path) -> None:
         group, equals, choice = override.partition("=")
         if not group.strip("+~ ") or group.startswith("-"):
             raise InputError(f"{override}: found no key; expected KEY=VALUE")
-        if re.match(r"[+~\s]*hydra\b", group):  # its search path may import any package
+        if re.match(r"[+~\s]*hydra\b", group):  # Hydra's search path may import any package
             raise InputError(f"{override}: a run has no settings of Hydra")
         if equals and re.fullmatch(r"\w+(/\w+)*", group) and (folder / group).is_dir():
             files = sorted((folder / group).rglob("*.yaml"))
@@ -289,8 +289,8 @@ def _is_null(override: str, folder: Path) -> bool:
 
 def _elsewhere(choice: str, folder: Path) -> str:
     """Return a hint on other groups that have such a choice."""
-    found = sorted(path.parent.name for path in folder.glob("*/*.yaml") if path.stem == choice)
-    return f"there is {' and '.join(f'{group}={choice}' for group in found)}; " if found else ""
+    groups = sorted(path.parent.name for path in folder.glob("*/*.yaml") if path.stem == choice)
+    return f"there is {' and '.join(f'{group}={choice}' for group in groups)}; " if groups else ""
 
 
 def _names(cfg: DictConfig) -> str:

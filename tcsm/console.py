@@ -16,7 +16,7 @@ from tcsm.errors import InputError
 class Steady:
     """A text stream that raises no OSError, for a closed pipe or a full disk."""
 
-    def __init__(self, stream: Any) -> None:  # noqa: ANN401 -- what has write and flush
+    def __init__(self, stream: Any) -> None:  # noqa: ANN401 -- any stream
         self._stream = stream
         if hasattr(stream, "reconfigure"):  # an ASCII terminal shows "é" as "\\xe9"
             stream.reconfigure(errors="backslashreplace")
@@ -35,7 +35,7 @@ class Steady:
             with suppress(OSError), open(os.devnull, "w", encoding="utf-8") as nowhere:
                 os.dup2(nowhere.fileno(), self._stream.fileno())
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- whatever the stream has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- any attribute
         return getattr(self._stream, name)
 
 

@@ -22,11 +22,11 @@ from tcsm.reporting.records import weights_of
 from tcsm.trained import REFERENCE, Trained
 from tcsm.unused import require_read
 
-# What the weights of a run were trained on.
+# Keys that the weights of a run depend on.
 FIXED = ("experiment", "axes", "seed", "corpus", "tokenizer", "model", "reference")
-# What a stage shares with a run whose folder is not its own.
+# Keys that a stage shares with a run in another folder.
 TEXT = ("tokenizer", "corpus", "data.root", "data.length")
-# Where files lie says nothing of a run.
+# Keys of places, which do not define a run.
 PLACES = ("out", "scratch", "runs", "overrides")
 ABSENT = object()
 
@@ -115,9 +115,9 @@ class Comparison:
         return known is not None and known == weights_of(Path(new))
 
     def _require_same(self, key: str, own: object, new: object, old: object) -> None:
-        ours, theirs, before = (dict(_leaves(node, key)) for node in (new, own, old))
-        for leaf in sorted(ours.keys() | theirs.keys()):
-            value, known = ours.get(leaf, ABSENT), theirs.get(leaf, ABSENT)
+        asked, trained, before = (dict(_leaves(node, key)) for node in (new, own, old))
+        for leaf in sorted(asked.keys() | trained.keys()):
+            value, known = asked.get(leaf, ABSENT), trained.get(leaf, ABSENT)
             meant = value != before.get(leaf, ABSENT) or self._sets(leaf)
             if meant and not _same(value, known) and not self._moves(leaf):
                 raise InputError(
@@ -184,9 +184,9 @@ def _composed(
 def _named(overrides: Sequence[str], of: Sequence[str]) -> tuple[str, str]:
     """Return the key that names a run and the run's folder; empty if there is none."""
     for key in of:
-        found = config.said(overrides, key)
-        if found:
-            return key, str(found[0] if isinstance(found, list) else found)
+        folder = config.said(overrides, key)
+        if folder:
+            return key, str(folder[0] if isinstance(folder, list) else folder)
     return ("out", str(config.compose(overrides).out)) if "out" in of else ("", "")
 
 
@@ -223,9 +223,9 @@ def _touches(line: str, key: str) -> bool:
 
 
 def _cut(cfg: DictConfig, keys: Sequence[str]) -> DictConfig:
-    found = OmegaConf.create(config.cut(cfg, keys))
-    assert isinstance(found, DictConfig)
-    return found
+    node = OmegaConf.create(config.cut(cfg, keys))
+    assert isinstance(node, DictConfig)
+    return node
 
 
 def _plain(cfg: DictConfig, key: str) -> Any:  # noqa: ANN401 -- any value

@@ -17,7 +17,7 @@ from types import TracebackType
 
 from tcsm.errors import InputError
 
-ROLE = "tcsm"  # what our agent calls its ranks
+ROLE = "tcsm"  # role of the ranks that an agent of this package starts
 RESUME = "start the same command again to resume"
 BAD_INPUT, PREEMPTED, INTERRUPTED = 2, 75, 130  # exit codes; 75 is EX_TEMPFAIL, try again later
 LOST = "lost another process"
@@ -61,8 +61,8 @@ def require_single(runs: object) -> None:
 def report(words: str) -> None:
     """Report why this process ends: to its agent if it has one, else on stderr."""
     if has_agent():
-        told = {"message": words, "timestamp": int(time.time())}
-        Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(told), "utf-8")
+        message = {"message": words, "timestamp": int(time.time())}
+        Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(message), "utf-8")
     else:
         print(words, file=sys.stderr)
 
@@ -85,7 +85,7 @@ def explain_failures(codes: Mapping[int, int], words: Mapping[int, str]) -> int:
 
     def guilt(one: int) -> tuple[bool, ...]:
         code = codes[one]
-        killed = code < 0 and code != -signal.SIGTERM  # which the agent itself sends
+        killed = code < 0 and code != -signal.SIGTERM  # SIGTERM is sent by the agent itself
         lost = LOST in words[one] or code == -signal.SIGTERM
         return (code != BAD_INPUT, code != PREEMPTED, not killed, lost)
 

@@ -14,14 +14,21 @@ import torch
 
 from tcsm.errors import InputError
 
-MOST = 300  # characters of a reason: some errors list all models of the library
+MOST = 300  # characters of a reason; some errors list all models of the library
 DTYPES = ("float32", "bfloat16")
 _LAYER = re.compile(
     r"\.\d+\.(?!.*(masked_bias|inv_freq|position_ids|attn\.bias|attention\.bias)$)"
 )
-_UNSAFE = (".bin", ".pt", ".pth", ".h5", ".msgpack", ".gguf")  # some of them could run code
+_UNSAFE = (
+    ".bin",
+    ".pt",
+    ".pth",
+    ".h5",
+    ".msgpack",
+    ".gguf",
+)  # reading them could run code
 _ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit)
-_PLAIN = (OSError, ValueError, RuntimeError)  # their message alone is a sentence
+_PLAIN = (OSError, ValueError, RuntimeError)  # errors whose message is a sentence
 
 
 def reason(error: BaseException) -> str:
@@ -76,39 +83,39 @@ def from_pretrained(kind: Any, place: str, name: str, revision: str, **how: Any)
 
 
 def model(kind: str, key: str, name: str, revision: str, dtype: str = "float32") -> Any:  # noqa: ANN401
-    """A model in evaluation, every weight of which is from its files.
+    """Return a model in evaluation mode, every weight of which comes from its files.
 
     Args:
-        kind: a class of ``transformers``, such as "AutoModelForCausalLM".
-        key: where ``name`` and ``dtype`` stand in the configuration.
-        name: as for `from_pretrained`.
-        revision: the same.
-        dtype: of its weights, whatever they are saved in.
+        kind: A class of ``transformers``, such as "AutoModelForCausalLM".
+        key: Key of the configuration that holds ``name`` and ``dtype``.
+        name: As for `from_pretrained`.
+        revision: As for `from_pretrained`.
+        dtype: Type of the loaded weights, whatever the files hold.
 
     Raises:
-        InputError: it cannot be loaded; its weights are of another kind of file; a weight is
-            missing, of another shape, or no number; there are more layers in its files than in its
-            configuration.
+        InputError: It cannot be loaded; its weights are in an unsafe format; a weight is missing,
+            of
+            another shape, or not finite; its files have more layers than its configuration.
     """
     if dtype not in DTYPES:
         raise InputError(f"{key}.dtype must be {' or '.join(DTYPES)}, found {dtype}")
     place = f"{key}.name: {name} cannot be loaded"
     how = {"use_safetensors": True, "dtype": getattr(torch, dtype)}  # other files could run code
-    how |= {"output_loading_info": True, "ignore_mismatched_sizes": True}  # both are judged here
+    how |= {"output_loading_info": True, "ignore_mismatched_sizes": True}  # checked below
     with one_line(place):
         import transformers  # noqa: PLC0415  seconds to load
 
         chosen = getattr(transformers, kind)
         _require_safe_files(os.path.expanduser(name))
-    found, report = from_pretrained(chosen, place, name, revision, **how)
-    _require_whole(place, found, report)
-    for config in (found.config, found.config.get_text_config()):
-        config.use_cache = False  # texts are read whole
-    return found.eval()
+    loaded, report = from_pretrained(chosen, place, name, revision, **how)
+    _require_whole(place, loaded, report)
+    for config in (loaded.config, loaded.config.get_text_config()):
+        config.use_cache = False  # each text is read in one pass
+    return loaded.eval()
 
 
 def places(model: Any) -> int | None:  # noqa: ANN401
-    """The most tokens that a model of ``transformers`` can place, None for any number."""
+    """Return the largest length that a model of ``transformers`` accepts, None if unlimited."""
     config = model.config.get_text_config()
     most: object = getattr(config, "max_position_embeddings", None)
     if not isinstance(most, int) or most < 1:
@@ -116,9 +123,7 @@ def places(model: Any) -> int | None:  # noqa: ANN401
     for name, module in model.named_modules():
         padding = getattr(module, "padding_idx", None)
         if name.endswith("position_embeddings") and padding is not None:
-            return (
-                most - int(padding) - 1
-            )  # RoBERTa and its kin count from behind the one that pads
+            return most - int(padding) - 1  # RoBERTa counts positions from after its padding
     return most
 
 
@@ -199,7 +204,7 @@ def _unreadable(path: str, error: BaseException) -> bool:
     from safetensors import safe_open  # noqa: PLC0415
     from tokenizers import Tokenizer  # noqa: PLC0415
 
-    failed = getattr(error, "doc", None)  # the text that is no JSON
+    failed = getattr(error, "doc", None)  # the text that is not JSON
     try:
         if failed:
             with open(path, encoding="utf-8", errors="replace") as stream:
@@ -209,8 +214,8 @@ def _unreadable(path: str, error: BaseException) -> bool:
                 return False
         if path.endswith("tokenizer.json"):
             Tokenizer.from_file(path)
-    except BaseException as found:
-        if isinstance(found, _ENDS):
+    except BaseException as failure:
+        if isinstance(failure, _ENDS):
             raise
         return True
     return False

@@ -108,8 +108,8 @@ def _pointers(node: object, key: str) -> Iterator[tuple[str, str]]:
     if isinstance(node, dict):
         for name, child in node.items():
             yield from _pointers(child, f"{key}.{name}" if key else str(name))
-    elif isinstance(node, str) and (found := REFERENCE.fullmatch(node)):
-        yield key, found[1]
+    elif isinstance(node, str) and (match := REFERENCE.fullmatch(node)):
+        yield key, match[1]
 
 
 def _select(cfg: DictConfig, key: str) -> object:

@@ -15,5 +15,5 @@ FILES = {
     "tilt": "tilt.json",
     "grade": "grade.json",
 }
-# Those that tell of the weights that a training left in the same folder.
+# Stages whose records describe the weights that a training left in the same folder.
 LATER = ("evaluate", "sample", "grade")

@@ -23,7 +23,7 @@ from tcsm.values import KINDS, MAYBE_TEXT, TEXT, TEXTS
 
 ASSIGNED = re.compile(r"(\+{0,2})([\w.@/-]+)=(.*)", re.DOTALL)
 UNKNOWN = (None, Any, inspect.Parameter.empty)
-# Texts whose blanks at both ends count; of paths and names they do not.
+# Texts whose leading and trailing blanks are significant.
 BLANKS = ("sampling.template",)
 
 

@@ -17,7 +17,7 @@ from tcsm.errors import InputError
 from tcsm.outcomes import FILES, LATER
 from tcsm.reporting.records import Record, read_json, weights_of
 
-REFERENCE = "reference_sha256"  # in a record: of the weights of the run that the key names
+REFERENCE = "reference_sha256"  # key of a record: SHA-256 of the reference's weights
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,15 @@ class Trained:
         known = self.record.get("splits_sha256")
         if known is None:
             known = {"train": self.record.get("data_sha256")} if self.record else {}
-        found = hashes(root, {*splits, *known})
-        for split in found.keys() & known.keys():
-            if found[split] != known[split]:
+        actual = hashes(root, {*splits, *known})
+        for split in actual.keys() & known.keys():
+            if actual[split] != known[split]:
                 raise InputError(
-                    f"{root / f'{split}.tok'}: sha256 {found[split][:12]}, but {self.folder} was "
-                    f"trained beside {known[split][:12]}; run prepare as it was, name the folder "
+                    f"{root / f'{split}.tok'}: sha256 {actual[split][:12]}, but {self.folder} was "
+                    f"trained with {known[split][:12]}; run prepare as it was, name the folder "
                     "of that text by data.root, or train again"
                 )
-        return {split: found[split] for split in splits if split in found}
+        return {split: actual[split] for split in splits if split in actual}
 
     def require_reference(self, folder: str) -> None:
         """Check a reference's weights against those that the run was trained with.
@@ -104,11 +104,11 @@ class Trained:
         Raises:
             InputError: The weights differ.
         """
-        known, found = self.record.get(REFERENCE), weights_of(Path(folder))
-        if known is not None and found != known:
+        known, actual = self.record.get(REFERENCE), weights_of(Path(folder))
+        if known is not None and actual != known:
             raise InputError(
-                f"reference: {folder} has weights {str(found)[:12]}, but {self.folder} was "
-                f"trained beside {known[:12]}; name the folder of those by reference=FOLDER, or "
+                f"reference: {folder} has weights {str(actual)[:12]}, but {self.folder} was "
+                f"trained with {known[:12]}; name the folder of those by reference=FOLDER, or "
                 f"train {self.folder} again"
             )
 

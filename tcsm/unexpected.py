@@ -48,5 +48,5 @@ def out_of_memory(error: BaseException) -> bool:
 
 def raised_at(error: BaseException) -> str:
     """Return ``FILE:LINE`` of the user's own code that raised, else of this package's, else ""."""
-    ours, *users = packages()
-    return last_line(error, users) or last_line(error, [ours])
+    package, *users = packages()
+    return last_line(error, users) or last_line(error, [package])

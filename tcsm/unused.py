@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tcsm.errors import InputError
 
-# No stage looks at these: they matter through interpolations such as ${divergence} alone.
+# No stage reads these keys itself: they are used only by interpolations such as ${divergence}.
 PARTS = (
     "corruption",
     "divergence",
@@ -55,14 +55,14 @@ def require_read(
 
 def reached(plain: dict[Any, Any], reads: set[str]) -> set[str]:
     """Return the keys that are read, directly or through interpolations."""
-    found = {str(key) for key in plain if key not in PARTS} | reads
-    waiting = list(found)
+    keys = {str(key) for key in plain if key not in PARTS} | reads
+    waiting = list(keys)
     while waiting:
         text = json.dumps(plain.get(waiting.pop()), default=str)
-        fresh = set(re.findall(r"\$\{(\w+)", text)) - found
-        found |= fresh
+        fresh = set(re.findall(r"\$\{(\w+)", text)) - keys
+        keys |= fresh
         waiting += fresh
-    return found
+    return keys
 
 
 def _others(choice: str, read: set[str], params: Path) -> str:

@@ -91,9 +91,9 @@ def require_no_password(text: str) -> None:
     Raises:
         InputError: The key; the message does not repeat the address.
     """
-    found = "@" in text and re.search(PASSWORD, text)
-    if found:
-        key = found[1].partition(":")[0] or "an address"
+    match = "@" in text and re.search(PASSWORD, text)
+    if match:
+        key = match[1].partition(":")[0] or "an address"
         raise InputError(f"{key}: holds a user or a password; write the address without it")
 
 

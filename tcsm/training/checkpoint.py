@@ -90,10 +90,10 @@ def facts(path: Path) -> Meta:
     """Return the metadata of a checkpoint, unverified; empty if it cannot be read."""
     try:
         with safe_open(path, framework="pt") as file:
-            found: Meta = json.loads((file.metadata() or {})["tcsm"])
+            metadata: Meta = json.loads((file.metadata() or {})["tcsm"])
     except (OSError, SafetensorError, ValueError, KeyError):
         return {}
-    return found
+    return metadata
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor], architecture: str) -> None:
@@ -130,12 +130,12 @@ def _check_facts(path: Path, facts: Mapping[str, object], architecture: str | No
     if facts.get("format") != FORMAT:
         raise InputError(f"{path} has format {facts.get('format')}, expected {FORMAT}")
     if architecture is not None and facts.get("architecture") != architecture:
-        found, wanted = str(facts.get("architecture")).split(), architecture.split()
-        ours, theirs = (
+        actual, expected = str(facts.get("architecture")).split(), architecture.split()
+        surplus, missing = (
             " ".join(word for word in these if word not in others)
-            for these, others in ((found, wanted), (wanted, found))
+            for these, others in ((actual, expected), (expected, actual))
         )
-        raise InputError(f"{path} is of architecture {ours}, expected {theirs}")
+        raise InputError(f"{path} is of architecture {surplus}, expected {missing}")
 
 
 def _line(error: Exception) -> str:

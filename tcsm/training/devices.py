@@ -40,14 +40,14 @@ class Replica(DistributedDataParallel):
             return getattr(super().__getattr__("module"), name)
 
 
-def _choose(key: str, found: str, allowed: tuple[str, ...]) -> None:
+def _choose(key: str, value: str, allowed: tuple[str, ...]) -> None:
     """Check that the value of a key is allowed.
 
     Raises:
         InputError: It is not.
     """
-    if found not in allowed:
-        raise InputError(f"{key} must be one of {', '.join(allowed)}, found {found!r}")
+    if value not in allowed:
+        raise InputError(f"{key} must be one of {', '.join(allowed)}, found {value!r}")
 
 
 def require_compiler(device: torch.device) -> None:
@@ -159,7 +159,7 @@ class Devices:
             torch.cuda.set_device(self.device)
         if (
             self.world > 1 and not dist.is_initialized()
-        ):  # once: a second group would find traces of the first
+        ):  # a second group would meet remains of the first
             backend = "cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo"
             dist.init_process_group(backend, timeout=timedelta(seconds=self.patience))
         yield
@@ -213,7 +213,7 @@ class Devices:
         """Return whether the flag is true in any process."""
         if self.world == 1:
             return flag
-        raised = torch.tensor(int(flag))  # on the CPU: the GPU's work need not be waited for
+        raised = torch.tensor(int(flag))  # on the CPU, so that it does not wait for the GPU
         dist.all_reduce(raised)
         return bool(raised)
 

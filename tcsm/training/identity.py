@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from tcsm.errors import InputError
 
 Value = str | int | float | bool | None
-SHOWN = 3  # keys that a line names; of more it says how many
-CONTENT = "sha256:"  # what a value begins with that is a digest of what a key names
+SHOWN = 3  # keys that a message names
+CONTENT = "sha256:"  # prefix of a value that is the digest of a file or folder
 ABSENT = "not there"
 
 

@@ -9,7 +9,7 @@ from types import FrameType
 from tcsm.distributed import PREEMPTED
 
 ALWAYS = (signal.SIGTERM, signal.SIGUSR1)  # schedulers send them; ignored in jobs of Snakemake
-PERSONAL = (signal.SIGINT, signal.SIGHUP)  # Ctrl-C, and a terminal that is closed
+PERSONAL = (signal.SIGINT, signal.SIGHUP)  # Ctrl-C, and a closed terminal
 
 
 class Preempted(SystemExit):

@@ -25,7 +25,7 @@ from tcsm.training.interruption import noted
 if TYPE_CHECKING:
     from torch.distributed.launcher.api import LaunchConfig
 
-MEETING = "TCSM_MEETING"  # HOST:PORT/ID, where the agents of several nodes meet
+MEETING = "TCSM_MEETING"  # HOST:PORT/ID of the rendezvous of several nodes
 GRACE = 120  # seconds that ranks have to save their state once a signal has come
 
 
@@ -74,13 +74,13 @@ def _everywhere(command: Sequence[str], nodes: int) -> int:
         ["srun", *tasks, "--kill-on-bad-exit=1", sys.executable, *command],
         env={**os.environ, MEETING: place},
         stdin=subprocess.DEVNULL,
-        process_group=0,  # else a terminal sends it Ctrl-C, too, which kills its step
+        process_group=0,  # otherwise Ctrl-C in a terminal reaches srun and kills its step
     )
 
     def hand_on(number: int, frame: FrameType | None) -> None:
-        # srun hands this one on to all nodes; SIGTERM would end it and kill its step
+        # srun forwards SIGUSR1 to all nodes; SIGTERM would end srun and kill its step
         srun.send_signal(signal.SIGUSR1)
-        if number == signal.SIGINT:  # the second one shall end it at once
+        if number == signal.SIGINT:  # a second Ctrl-C ends it at once
             signal.signal(number, lambda *_: srun.terminate())
 
     for number in noted():
@@ -116,7 +116,7 @@ def _here(command: Sequence[str], devices: Devices, logs: str) -> int:
 
     if devices.nodes == 1:
         require_loopback(devices.processes)
-    logging.disable(logging.ERROR)  # the agent's own words are many, and none is for the user
+    logging.disable(logging.ERROR)  # the agent's own messages are not for users
     try:
         elastic_launch(_config(devices, logs), sys.executable)(*command)
     except SignalException as caught:
@@ -124,9 +124,9 @@ def _here(command: Sequence[str], devices: Devices, logs: str) -> int:
         interrupted = failed and caught.sigval == signal.SIGINT
         return distributed.INTERRUPTED if interrupted else distributed.PREEMPTED
     except ChildFailedError as error:
-        found = {rank: failure.exitcode for rank, failure in error.failures.items()}
+        codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
         words = {r: str(f.error_file_data["message"]) for r, f in error.failures.items()}
-        return distributed.explain_failures(found, words)
+        return distributed.explain_failures(codes, words)
     return 0
 
 

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from tcsm.errors import InputError
 
 
-def _require(holds: bool, key: str, right: str, found: object) -> None:
+def _require(holds: bool, key: str, right: str, value: object) -> None:
     """Check a condition on the key ``trainer.<key>``.
 
     Raises:
         InputError: The condition does not hold.
     """
     if not holds:
-        raise InputError(f"trainer.{key} must {right}, found {found!r}")
+        raise InputError(f"trainer.{key} must {right}, found {value!r}")
 
 
 @dataclass(frozen=True)

@@ -102,9 +102,9 @@ class CheckpointManager:
     def seal(self, tensors: Mapping[str, Tensor], **facts: int) -> None:
         """Write the state's file with the lengths of the journals."""
         lengths = {name: _secured(self.folder / name) for name in JOURNALS}
-        own: Meta = {"run": self.run.digest, "values": self.run.text}
-        own["changes"] = json.dumps(self.changes)
-        checkpoint.save(self.path, tensors, {**own, **facts, **lengths, **self._digests(lengths)})
+        meta: Meta = {"run": self.run.digest, "values": self.run.text}
+        meta["changes"] = json.dumps(self.changes)
+        checkpoint.save(self.path, tensors, {**meta, **facts, **lengths, **self._digests(lengths)})
 
     def read(self, state: TrainState) -> tuple[dict[str, Tensor], Meta]:
         """Return tensors and metadata of the last save.
@@ -161,7 +161,7 @@ class CheckpointManager:
         words = self.run.words(saved.values, keys)
         self.changes.append(f"after step {state.step}: {words}")
         steps, before = state.optim.steps, saved.values.get(STEPS)
-        if self.main and before == state.step:  # the end of a run, which may be wanted once more
+        if self.main and before == state.step:  # the finished run may be wanted again
             keep(self.folder, self._files(self.folder), str(saved.meta["run"]))
         if isinstance(before, int) and state.optim.reschedules(before, state.step):
             words += f"; the learning rate follows the schedule of {steps} steps from here on, so "

@@ -51,10 +51,10 @@ class Shards(CheckpointManager):
         _, meta = checkpoint.load(self.path)
         self.require_own(meta, state)
         if meta.get("world") != self.world:
-            found = meta.get("world", 1)
-            raise InputError(f"{self.path} is of {found} processes, found {self.world}")
+            processes = meta.get("world", 1)
+            raise InputError(f"{self.path} is of {processes} processes, found {self.world}")
         part = self.part(int(meta["step"]))
-        tensors, own = checkpoint.load(part)
-        if own.get("run") != meta.get("run"):
+        tensors, part_meta = checkpoint.load(part)
+        if part_meta.get("run") != meta.get("run"):
             raise InputError(f"{part} is of another configuration")
         return tensors, meta

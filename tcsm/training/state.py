@@ -40,37 +40,37 @@ def _local_shards(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: local_shard(tensor) for name, tensor in tensors.items()}
 
 
-def check_match(found: Mapping[str, Tensor], ours: Mapping[str, Tensor], what: str) -> None:
+def check_match(tensors: Mapping[str, Tensor], targets: Mapping[str, Tensor], what: str) -> None:
     """Check that both have the same names and shapes.
 
     Raises:
         InputError: A name or shape differs.
     """
-    lacking, added = ours.keys() - found.keys(), found.keys() - ours.keys()
+    lacking, added = targets.keys() - tensors.keys(), tensors.keys() - targets.keys()
     for verb, names in (("lacks", lacking), ("adds", added)):
         if names:
             raise InputError(f"{what} {verb} {len(names)} tensors, among them {min(names)}")
-    for name, tensor in ours.items():
-        if found[name].shape != tensor.shape:
+    for name, tensor in targets.items():
+        if tensors[name].shape != tensor.shape:
             raise InputError(
-                f"{what} holds {name} of shape {tuple(found[name].shape)}, "
+                f"{what} holds {name} of shape {tuple(tensors[name].shape)}, "
                 f"expected {tuple(tensor.shape)}"
             )
 
 
-def assign(ours: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+def assign(targets: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
     """Copy values by name into existing tensors."""
     with torch.no_grad():
-        for name, tensor in ours.items():
-            tensor.copy_(found[name])
+        for name, tensor in targets.items():
+            tensor.copy_(values[name])
 
 
-def _like(value: Tensor, found: Tensor) -> Tensor:
+def _like(value: Tensor, saved: Tensor) -> Tensor:
     """Return a copy of a value on the device of a tensor, sharded as the tensor is."""
-    if local_shard(value) is value or not found.ndim:
-        return found.to(value.device, copy=True)
+    if local_shard(value) is value or not saved.ndim:
+        return saved.to(value.device, copy=True)
     made = torch.empty_like(value)
-    local_shard(made).copy_(found)
+    local_shard(made).copy_(saved)
     return made
 
 
@@ -131,17 +131,17 @@ class TrainState:
         if not self.averages:
             yield
             return
-        ours = {name: local_shard(value) for name, value in self.trained.items()}
-        live = {name: value.detach().clone() for name, value in ours.items()}
+        shards = {name: local_shard(value) for name, value in self.trained.items()}
+        live = {name: value.detach().clone() for name, value in shards.items()}
         try:
-            self._put(ours, _local_shards(self.averages))
+            self._put(shards, _local_shards(self.averages))
             yield
         finally:
-            self._put(ours, live)
+            self._put(shards, live)
 
-    def _put(self, ours: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    def _put(self, targets: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
         """Copy values into the model; sharded modules must gather them anew."""
-        assign(ours, values)
+        assign(targets, values)
         for part in self.model.modules():
             if forget := getattr(part, "reshard", None):
                 forget()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-# What a run leaves in a checkout and no run reads: `dvc repro` writes it between two runs.
+# Files that `dvc repro` writes between two runs and no run reads.
 RESULTS = ("dvc.lock", "data.dvc", "reports/metrics.json", "reports/*/metrics.json")
 PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bf16, by NVIDIA's sheets
 
@@ -69,13 +69,13 @@ def utilization(flops_per_second: float, device: str) -> float | None:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of packages that numbers may depend on."""
-    found = {"python": platform.python_version(), "torch": str(torch.__version__)}
+    values = {"python": platform.python_version(), "torch": str(torch.__version__)}
     for package in ("numpy", "safetensors", "tcsm"):
         try:
-            found[package] = metadata.version(package)
+            values[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            values[package] = "not installed"
+    return values
 
 
 def checkout(folder: Path | None = None) -> dict[str, str | bool | None]:
