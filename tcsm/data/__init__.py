@@ -1,1 +1,1 @@
-"""Text in, batches out: corpora, tokenizers, token files, and the order they are read in."""
+"""Data: corpora, tokenizers, token files, and batches of training sequences."""

@@ -1,6 +1,6 @@
-"""Feeds: where the sequences of a training come from, and how much each counts.
+"""Batch sources: where the sequences of a training come from, and the weight of each.
 
-A feed is opened with the context that the run has, and then gives the batch of every step.
+A batch source is opened with the data context of a run, and then returns the batch of every step.
 """
 
 import math
@@ -27,26 +27,26 @@ _ORDER = zlib.crc32(b"feed.order")
 
 @runtime_checkable
 class Batches(Protocol):
-    """Batches as a function of the step, and of the model at that step if it draws them."""
+    """Batches as a function of the step, and of the model at that step if the model draws them."""
 
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
-        """The rows of a step that fall to one rank and one micro-batch."""
+        """Return the rows of a step for one rank and one micro-batch."""
 
 
 @dataclass(frozen=True)
 class DataContext:
-    """What a run has to feed on.
+    """The data that a run offers to its batch source.
 
     Attributes:
-        corpus: windows of text.
-        size: of a step's global batch.
-        length: tokens of a sequence.
-        seed: of the run.
-        model: what is trained.
-        tokenizer: of all sequences.
-        buffer: what a model drew, if the run names such a folder.
+        corpus: Windows of text.
+        size: Size of a step's global batch.
+        length: Tokens of a sequence.
+        seed: Seed of the run.
+        model: The model in training.
+        tokenizer: Tokenizer of all sequences.
+        buffer: Samples of a model, if the run names their folder.
     """
 
     corpus: Batches
@@ -58,10 +58,10 @@ class DataContext:
     buffer: Buffer | None = None
 
     def collected(self, texts: int = 1) -> Buffer:
-        """The buffer, each row of so many texts.
+        """Return the buffer, whose rows must hold this many texts.
 
         Raises:
-            InputError: the run names none, or one of other rows.
+            InputError: The run names no buffer, or one with other rows.
         """
         if self.buffer is None:
             raise InputError("collected: found null; this feed needs the folder of a collection")
@@ -74,14 +74,14 @@ class DataContext:
 
 
 class BatchSource(ABC):
-    """A way to feed a training."""
+    """A source of batches for a training."""
 
     @abstractmethod
     def open(self, context: DataContext) -> Batches:
-        """Return the batches that the context makes possible.
+        """Return batches from the data of a run.
 
         Raises:
-            InputError: it lacks what this feed is made of.
+            InputError: The context lacks data that this source needs.
         """
 
 
@@ -89,24 +89,25 @@ class Corpus(BatchSource):
     """Windows of text, each of weight 1."""
 
     def open(self, context: DataContext) -> Batches:
-        """The corpus itself."""
+        """Return the windows of text."""
         return context.corpus
 
 
 @dataclass(frozen=True)
 class Collected(BatchSource):
-    """Sequences of a buffer by their weights, mixed with windows of text.
+    """Sequences of a buffer by their importance weights, mixed with windows of text.
 
     Attributes:
-        tilt: what a reward is worth.
-        resample: a ∈ [0, 1]: sequences are drawn ∝ W^a and weigh W^(1−a) in the loss, which is
-            the same in expectation for every a (10.2); at 1 no step is spent on small weights.
-        share: of collected sequences in a batch; the others are text.
-        least_ess: relative effective sample size below which the weights are refused (10.5);
-            below a tenth they are warned of.
+        tilt: Maps rewards to weights.
+        resample: a ∈ [0, 1]: sequences are drawn ∝ W^a and have weight W^(1−a) in the loss, which
+            is
+            the same in expectation for every a (10.2); a = 1 spends no step on small weights.
+        share: Share of collected sequences in a batch; the others are text.
+        least_ess: Relative effective sample size below which the weights are refused (10.5); below
+            0.1 there is a warning.
 
     Raises:
-        InputError: a number outside [0, 1].
+        InputError: A number outside [0, 1].
     """
 
     tilt: Tilt
@@ -115,13 +116,13 @@ class Collected(BatchSource):
     least_ess: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what is no share."""
+        """Refuse numbers outside [0, 1]."""
         for key in ("resample", "share", "least_ess"):
             if not 0 <= getattr(self, key) <= 1:
                 raise InputError(f"feed.{key} must lie in [0, 1], found {getattr(self, key)}")
 
     def open(self, context: DataContext) -> Batches:
-        """Weigh the buffer; refuse weights that few sequences hold."""
+        """Weight the buffer; refuse weights with too small an effective sample size."""
         buffer = context.collected()
         if buffer.tokens.shape[1] != context.length:
             raise InputError(
@@ -133,18 +134,18 @@ class Collected(BatchSource):
                 f"feed.share: {self.share} of data.batch = {context.size} is not one sequence"
             )
         log_w = self.tilt.log_weights(buffer)
-        if not isinstance(self.tilt, Best):  # which is meant to leave few
+        if not isinstance(self.tilt, Best):  # Best selects few sequences on purpose
             self._judge(relative_ess(log_w), len(buffer))
         return Weighted(buffer, log_w, self, context)
 
     def rows(self, size: int) -> int:
-        """Collected sequences of a batch of this size."""
+        """Return the number of collected sequences in a batch of this size."""
         return round(self.share * size)
 
     def _judge(self, ess: float, count: int) -> None:
         words = f"relative effective sample size {ess:.3f} of {count} collected sequences"
         advice = "raise tilt.beta, collect more, or refresh from the trained model"
-        if not ess >= self.least_ess:  # nan, too, where rewards overflow
+        if not ess >= self.least_ess:  # true for NaN, from rewards that overflow
             raise InputError(
                 f"feed.least_ess: {words}, wanted {self.least_ess} at least; {advice}"
             )
@@ -154,13 +155,13 @@ class Collected(BatchSource):
 
 @dataclass(frozen=True)
 class Weighted:
-    """Batches of a weighed buffer.
+    """Batches of a weighted buffer.
 
     Attributes:
-        buffer: the sequences.
-        log_w: log W of each, mean W = 1.
-        feed: how they are drawn.
-        context: gives the text.
+        buffer: The sequences.
+        log_w: log W of each sequence, mean W = 1.
+        source: Settings of the draws.
+        context: Gives the text.
     """
 
     buffer: Buffer
@@ -177,10 +178,10 @@ class Weighted:
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
-        """Collected sequences and text, in a new random order every step.
+        """Return collected sequences and text, in a new random order every step.
 
-        Their noise is stratified by the place in the batch, too: in a fixed order one part of the
-        buffer would always be seen under one level of noise.
+        Noise levels are stratified by the place in the batch, too: in a fixed order one part of
+        the buffer would always get the same noise levels.
         """
         size = self.context.size
         ids = part(size, rank, world, micro, micros)
@@ -197,12 +198,12 @@ class Weighted:
         return replace(text, tokens=tokens, weight=weight, real=real)
 
     def _draw(self, step: int, place: Int64[Tensor, "B"]) -> tuple[Tensor, Tensor]:
-        """Stratified draws ∝ W^a, whose weights W^(1−a) are on average 1 under W."""
+        """Return stratified draws ∝ W^a with weights W^(1−a), which have mean 1 under W."""
         count, a = len(self.buffer), self.source.resample
         strata = max(1, self.source.rows(self.context.size))
         u = Noise(self.context.seed, step, place, strata).stratified("buffer")
         index = torch.searchsorted(self._cumulated, u * self._cumulated[-1], right=True)
-        index = index.clamp(max=count - 1)  # places beyond the strata are those of text
+        index = index.clamp(max=count - 1)  # places beyond the strata hold text
         log_scale = torch.logsumexp(a * self.log_w, 0) - math.log(count)
         rest = (1 - a) * self.log_w[index] + log_scale
         return index, rest.exp().float()

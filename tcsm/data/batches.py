@@ -1,8 +1,8 @@
 """The order of the data: windows of tokens as a pure function of (seed, step).
 
 The training stream is cut into windows of L tokens, from a new random offset every epoch, and read
-in a new random order. The order is a keyed bijection computed window by window, so that it costs
-neither memory nor state: a run resumes from the number of its step alone.
+in a new random order. The order is a keyed bijection that is computed window by window, so it
+needs neither memory nor state: a run resumes from the number of its step alone.
 """
 
 import zlib
@@ -22,15 +22,15 @@ _ROUNDS = 6
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows of a step's global batch.
+    """Rows of a step's global batch.
 
     Attributes:
         tokens: int64 ids, shape (B, L).
-        weight: of each row in the loss, shape (B).
-        step: the step.
-        ids: position of each row in the global batch, shape (B).
-        total: size of the global batch.
-        real: positions of text, the others being padding, shape (B, L); None if all are text.
+        weight: Weight of each row in the loss, shape (B).
+        step: The step.
+        ids: Position of each row in the global batch, shape (B).
+        total: Size of the global batch.
+        real: Positions of text, the others being padding, shape (B, L); None if all are text.
     """
 
     tokens: Int[Tensor, "B L"]
@@ -41,7 +41,7 @@ class Batch:
     real: Bool[Tensor, "B L"] | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on a device."""
+        """Return the same batch on a device."""
         return replace(
             self,
             tokens=self.tokens.to(device, non_blocking=True),
@@ -53,13 +53,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class WindowBatches:
-    """Batches of training windows.
+    """Batches of windows of the training split.
 
     Attributes:
-        tokens: the training split.
-        length: tokens in a window, L.
-        batch: windows in a step's global batch.
-        seed: of the order.
+        tokens: The training split.
+        length: Tokens in a window, L.
+        batch: Windows in a step's global batch.
+        seed: Seed of the order.
     """
 
     tokens: UInt[np.ndarray, "n"]
@@ -78,23 +78,23 @@ class WindowBatches:
 
     @property
     def windows(self) -> int:
-        """Windows of an epoch, as many as fit behind every offset."""
+        """Return the windows of an epoch, as many as fit after every offset."""
         return max(1, (self.tokens.size - self.length + 1) // self.length)
 
     def rows(self, world: int, micros: int) -> int:
-        """How many rows fall to one rank and one micro-batch.
+        """Return the number of rows for one rank and one micro-batch.
 
         Raises:
-            InputError: if the global batch cannot be split evenly.
+            InputError: The global batch cannot be split evenly.
         """
         return len(part(self.batch, 0, world, 0, micros))
 
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
-        """The rows of a step that fall to one rank and one micro-batch.
+        """Return the rows of a step for one rank and one micro-batch.
 
-        The parts, in the order (rank, micro), are the global batch whatever the split.
+        The parts, in the order (rank, micro), make up the same global batch for every split.
         """
         ids = part(self.batch, rank, world, micro, micros)
         window = self.starts(step * self.batch + ids)[:, None] + torch.arange(self.length)
@@ -102,7 +102,7 @@ class WindowBatches:
         return Batch(tokens, torch.ones(len(ids)), step, ids, self.batch)
 
     def starts(self, draw: Int[Tensor, "B"]) -> Int[Tensor, "B"]:
-        """Where the windows begin that are drawn first, second, … in the whole run."""
+        """Return the starts of the windows that the run reads, in the order of its draws."""
         epoch, index = draw // self.windows, draw % self.windows
         offsets = min(self.length, self.tokens.size - self.windows * self.length + 1)
         phase = fold(self.seed, _PHASE, epoch) % offsets
@@ -110,10 +110,10 @@ class WindowBatches:
 
 
 def part(total: int, rank: int, world: int, micro: int, micros: int) -> Int[Tensor, "B"]:
-    """Which rows of a global batch fall to one rank and one micro-batch.
+    """Return the rows of a global batch for one rank and one micro-batch.
 
     Raises:
-        InputError: if the global batch cannot be split evenly.
+        InputError: The global batch cannot be split evenly.
     """
     if total % (world * micros):
         raise InputError(
@@ -125,10 +125,10 @@ def part(total: int, rank: int, world: int, micro: int, micros: int) -> Int[Tens
 
 
 def permuted(index: Int[Tensor, "B"], size: int, key: Int[Tensor, "B"]) -> Int[Tensor, "B"]:
-    """Where a keyed bijection of [0, size) sends each index.
+    """Return where a keyed bijection of [0, size) maps each index.
 
-    A Feistel network permutes [0, 4^h), the least that holds `size`. Whoever lands outside walks
-    on along the cycle until inside: fewer than 4 steps on average.
+    A Feistel network permutes [0, 4^h), the smallest such range that contains `size`. An index
+    outside is mapped again until it is inside: fewer than 4 times on average.
     """
     half = max(1, ((size - 1).bit_length() + 1) // 2)
     index = _feistel(index, half, key)
@@ -138,7 +138,7 @@ def permuted(index: Int[Tensor, "B"], size: int, key: Int[Tensor, "B"]) -> Int[T
 
 
 def _feistel(index: Int[Tensor, "B"], half: int, key: Int[Tensor, "B"]) -> Int[Tensor, "B"]:
-    """(left, right) → (right, left ⊕ hash(right)), some rounds; invertible for any hash."""
+    """Apply (left, right) → (right, left ⊕ hash(right)) some rounds; invertible for any hash."""
     mask = (1 << half) - 1
     left, right = index >> half, index & mask
     for number in range(_ROUNDS):
@@ -149,16 +149,16 @@ def _feistel(index: Int[Tensor, "B"], half: int, key: Int[Tensor, "B"]) -> Int[T
 def evaluation_windows(
     tokens: UInt[np.ndarray, "n"], length: int, count: int, key: str = "evaluation.sequences"
 ) -> Int[Tensor, "N L"]:
-    """`count` windows, evenly spaced over a split and without overlap, in int64.
+    """Return `count` windows, evenly spaced over a split and without overlap, in int64.
 
     Args:
-        tokens: the split.
-        length: tokens in a window, L.
-        count: how many windows, N.
-        key: which key says so.
+        tokens: The split.
+        length: Tokens in a window, L.
+        count: Number of windows, N.
+        key: Key of the configuration that holds the count.
 
     Raises:
-        InputError: if the split is too short for them.
+        InputError: The split is too short.
     """
     if count < 1 or length < 1 or count * length > tokens.size:
         raise InputError(

@@ -1,9 +1,9 @@
-"""A buffer: sequences that a frozen model drew, with what a reward thinks of each.
+"""A buffer: samples of a frozen model, with the reward of each.
 
 W ∝ e^{log_weight} · tilt(reward)
 
-is the weight of a sequence in training (10.2). ``log_weight`` corrects for the law that it was
-drawn from: log p_base − log p_drawn, 0 where the base model itself drew.
+is the importance weight of a sequence in training (10.2). ``log_weight`` corrects for the
+distribution that it was drawn from: log p_base − log p_drawn, 0 where the base model itself drew.
 """
 
 import hashlib
@@ -31,11 +31,11 @@ class Buffer:
     """N sequences of L tokens.
 
     Attributes:
-        tokens: the sequences.
-        reward: R of each.
-        log_weight: log-importance of each before any tilt, in nats.
-        lengths: tokens of each of the P texts that share a row in equal parts, the rest of a part
-            being padding; None for rows that are one text and full.
+        tokens: The sequences.
+        reward: R of each sequence.
+        log_weight: Log importance weight of each sequence without its reward, in nats.
+        lengths: Tokens of each of the P texts that share a row in equal parts, the rest of a part
+            being padding; None for rows of one text without padding.
     """
 
     tokens: Int64[Tensor, "N L"]
@@ -45,11 +45,11 @@ class Buffer:
 
     @property
     def texts(self) -> int:
-        """P, texts that share a row."""
+        """Return P, the number of texts that share a row."""
         return 1 if self.lengths is None else self.lengths.shape[1]
 
     def real(self, rows: Int64[Tensor, "B"]) -> Bool[Tensor, "B L"] | None:
-        """Which positions of some rows are text; None if there is no padding."""
+        """Return which positions of some rows are text; None if there is no padding."""
         if self.lengths is None:
             return None
         lengths = self.lengths[rows]
@@ -61,21 +61,21 @@ class Buffer:
 
 
 def unweighted(tokens: Int64[Tensor, "N L"], reward: Float64[Tensor, "N"]) -> Buffer:
-    """A buffer drawn from the base model itself."""
+    """Return a buffer of draws from the base model itself."""
     return Buffer(tokens, reward, torch.zeros_like(reward))
 
 
 def write_buffer(folder: Path, buffer: Buffer, tokenizer: Tokenizer, title: str) -> str:
-    """Writes both files of a buffer, the token file first; returns the digest of both.
+    """Write both files of a buffer, the token file first; return the digest of both.
 
     Args:
-        folder: where they go.
-        buffer: what they hold.
-        tokenizer: whose tokens these are.
-        title: what the token file calls its corpus.
+        folder: Folder of the files.
+        buffer: The buffer.
+        tokenizer: Tokenizer of the sequences.
+        title: Title of the corpus in the token file.
 
     Raises:
-        InputError: the disk is full or may not be written.
+        InputError: The disk is full or cannot be written.
     """
     rows = buffer.tokens.cpu().numpy().astype(tokenizer.dtype)
     characters = tokenizer.characters(rows)
@@ -91,10 +91,11 @@ def write_buffer(folder: Path, buffer: Buffer, tokenizer: Tokenizer, title: str)
 
 
 def read_buffer(folder: Path, tokenizer: Tokenizer) -> Buffer:
-    """The buffer of a folder that stage collect filled.
+    """Return the buffer of a folder that stage collect wrote.
 
     Raises:
-        InputError: a file is missing, damaged, of another tokenizer, or not of the other file.
+        InputError: A file is missing, damaged, of another tokenizer, or does not fit the other
+            file.
     """
     tokens = open_tokens(folder / TOKENS, tokenizer, "collect")
     path = folder / WEIGHTS
@@ -113,7 +114,7 @@ def read_buffer(folder: Path, tokenizer: Tokenizer) -> Buffer:
 
 
 def _put(path: Path, content: bytes) -> None:
-    """A file that is whole or what it was."""
+    """Write a file atomically."""
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as file:
@@ -128,7 +129,7 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def _digest(tensors: dict[str, Tensor], tokens_sha256: str) -> str:
-    """Of weights and tokens together."""
+    """Return the SHA-256 of weights and tokens together."""
     total = hashlib.sha256(tokens_sha256.encode())
     for name in sorted(tensors):
         total.update(name.encode() + tensors[name].contiguous().numpy().tobytes())

@@ -1,4 +1,4 @@
-"""Embeddings of tokens from the text itself: what stands before and after each."""
+"""Embeddings of tokens from the text itself, by the tokens before and after each."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,26 +11,26 @@ from torch import Tensor
 from tcsm.data.header import read_header
 from tcsm.errors import InputError
 
-MOST = 4096  # tokens: the counts are a square table
+MOST = 4096  # largest vocabulary: the counts are a square table
 
 
 @dataclass(frozen=True)
 class Contexts:
-    """Tokens are near if the same tokens follow and precede them: Hellinger distance of both laws.
+    """Embeddings whose distance is the Hellinger distance of two tokens' contexts.
 
     Attributes:
-        root: folder of the prepared splits; the training split is read.
-        limit: tokens of it to count.
+        root: Folder of the prepared splits; the training split is read.
+        limit: Number of tokens to count.
     """
 
     root: str
     limit: int = 1_000_000
 
     def __call__(self) -> Float64[Tensor, "V D"]:
-        """Square roots of p(next | token) and p(previous | token), side by side.
+        """Return square roots of p(next | token) and p(previous | token), side by side.
 
         Raises:
-            InputError: no token file, or a vocabulary too large for a table.
+            InputError: No token file, or a vocabulary too large for a table.
         """
         path = Path(self.root) / "train.tok"
         header = read_header(path)

@@ -1,4 +1,4 @@
-"""Bytes that should be UTF-8 text: their text, or what they are instead and what converts them."""
+"""Decode UTF-8 text; name the actual encoding, and the command that converts it, if it fails."""
 
 import codecs
 import os
@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tcsm.errors import InputError
 
-HEAD = 2**13  # bytes that tell text from other content
+HEAD = 2**13  # bytes that decide whether a file is text
 MARK = "\ufeff"  # the byte order mark
-_MARKS = {  # that of UTF-32 begins as that of UTF-16 does
+_MARKS = {  # UTF-32 first: its mark begins with that of UTF-16
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
     codecs.BOM_UTF16_LE: "UTF-16",
@@ -20,15 +20,15 @@ _CONTROLS = bytes(set(range(0x20)) - set(b"\b\t\n\v\f\r\x1a\x1b")) + b"\x7f"
 
 
 def decode(content: bytes, file: str | Path, where: str | None = None) -> str:
-    """The UTF-8 text of a file's content, without a byte order mark at its beginning.
+    """Return the UTF-8 text of a file's content, without a byte order mark at its beginning.
 
     Args:
-        content: of the file, or a line of it.
-        file: where it lies.
-        where: the place in the file that a message names.
+        content: Content of the file, or a line of it.
+        file: Path of the file.
+        where: Place in the file for messages.
 
     Raises:
-        InputError: another encoding, with the command that converts it, or a NUL byte.
+        InputError: Another encoding, with the command that converts it, or a NUL byte.
     """
     head, where = content[:HEAD], where or shown(file)
     if name := wide_encoding(head):
@@ -50,36 +50,36 @@ def decode(content: bytes, file: str | Path, where: str | None = None) -> str:
 
 
 def shown(path: str | Path) -> str:
-    """A path in one line, whatever bytes it holds: as it is, or as a shell reads it."""
+    """Return a path on one line, whatever bytes it holds: as it is, or quoted for a shell."""
     return str(path) if str(path).isprintable() else f"${repr(os.fsencode(path))[1:]}"
 
 
 def is_binary(head: bytes) -> bool:
-    """Whether a file that begins so holds control characters that no text has."""
+    """Return whether a file with this beginning holds control characters that no text has."""
     if wide_encoding(head):
         return False
     return head.startswith(b"%PDF-") or len(head.translate(None, _CONTROLS)) < len(head)
 
 
 def wide_encoding(head: bytes) -> str | None:
-    """The name of UTF-16 or UTF-32 for content that begins so; None for anything else."""
+    """Return the name of UTF-16 or UTF-32 for content with this beginning, else None."""
     for mark, name in _MARKS.items():
         if head.startswith(mark):
             return name
     if 0 not in head:
         return None
     if 4 * head.count(0) < len(head) and _is_plain(head.replace(b"\0", b"")):
-        return None  # UTF-8 with NUL bytes here and there
+        return None  # UTF-8 with some NUL bytes
     scores = {name: _ascii(head, name) for name in _UNMARKED}
     best = max(scores, key=scores.__getitem__)
     return best if scores[best] else None
 
 
 def check_text(text: str, where: str) -> None:
-    """Refuses half a surrogate pair, which is no character and has no UTF-8, and NUL.
+    """Refuse NUL, and half a surrogate pair, which is no character and has no UTF-8.
 
     Raises:
-        InputError: it names the place and the first of them.
+        InputError: The place and the first such character.
     """
     if (place := text.find("\0")) >= 0:
         raise InputError(f"{where}: character {place} is NUL, which no text holds")
@@ -93,7 +93,7 @@ def check_text(text: str, where: str) -> None:
 
 
 def _is_plain(head: bytes) -> bool:
-    """Whether UTF-8 without control characters begins so."""
+    """Return whether this beginning is UTF-8 without control characters."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
@@ -102,7 +102,7 @@ def _is_plain(head: bytes) -> bool:
 
 
 def _ascii(head: bytes, name: str) -> int:
-    """ASCII characters of a text in an encoding without a mark; 0 if it is none in that."""
+    """Return the number of ASCII characters of content in an unmarked encoding; 0 if invalid."""
     try:
         text = codecs.getincrementaldecoder(name)().decode(head)
     except UnicodeDecodeError:

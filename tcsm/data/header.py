@@ -1,4 +1,4 @@
-"""The header of a token file: what the file says of itself.
+"""The header of a token file.
 
     b"TCSMTOK1" | uint32 length of the JSON | JSON
 
@@ -19,27 +19,27 @@ from tcsm.errors import InputError
 MAGIC = b"TCSMTOK1"
 LENGTHS = "<u2"
 PAGE = 4096
-_MOST = 2**24  # bytes of a header; what claims more is none
+_MOST = 2**24  # largest size of a header in bytes
 _PREFIX = len(MAGIC) + 4
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a token file says of itself.
+    """The header of a token file.
 
     Attributes:
-        tokenizer: name of the tokenizer.
-        fingerprint: of the tokenizer.
-        vocabulary: number of ids.
-        dtype: of the ids, such as "<u2".
-        corpus: title of the corpus.
+        tokenizer: Name of the tokenizer.
+        fingerprint: Fingerprint of the tokenizer.
+        vocabulary: Number of ids.
+        dtype: Type of the ids, such as "<u2".
+        corpus: Title of the corpus.
         split: "train", "valid" or "test".
-        count: number of tokens.
-        characters: that they stand for.
-        sha256: of the ids' bytes.
-        source: what the corpus was made from, see `tcsm.data.source`; empty for samples.
-        lengths: type of the characters of each token, or "" if the file has none.
-        lengths_sha256: of their bytes.
+        count: Number of tokens.
+        characters: Number of characters that the tokens stand for.
+        sha256: SHA-256 of the ids' bytes.
+        source: Configuration of the corpus, see `tcsm.data.source`; empty for samples.
+        lengths: Type of the characters of each token, or "" if the file has none.
+        lengths_sha256: SHA-256 of the bytes of these lengths.
     """
 
     tokenizer: str
@@ -57,7 +57,7 @@ class Header:
 
     @property
     def offset(self) -> int:
-        """Where the ids begin: behind as many pages as the longest such header fills."""
+        """Return the offset of the ids: after the pages of the longest possible header."""
         digest = "0" * 64
         longest = replace(
             self, count=2**63, characters=2**63, sha256=digest, lengths_sha256=digest
@@ -66,21 +66,21 @@ class Header:
 
     @property
     def end(self) -> int:
-        """Where the ids end."""
+        """Return the end of the ids."""
         return self.offset + self.count * np.dtype(self.dtype).itemsize
 
     @property
     def size(self) -> int:
-        """Bytes of the whole file."""
+        """Return the size of the file in bytes."""
         return self.end + (self.count * np.dtype(self.lengths).itemsize if self.lengths else 0)
 
     def pack(self) -> bytes:
-        """What the file holds before the ids."""
+        """Return the bytes before the ids."""
         room = self.offset - _PREFIX
         return MAGIC + room.to_bytes(4, "little") + self._text().ljust(room)
 
     def _text(self) -> bytes:
-        """As JSON, without what a file of samples lacks."""
+        """Return the header as JSON, without fields that are empty in a file of samples."""
         facts = asdict(self)
         optional = ("source", "lengths", "lengths_sha256")
         kept = {key: value for key, value in facts.items() if value or key not in optional}
@@ -88,10 +88,10 @@ class Header:
 
 
 def read_header(path: Path, maker: str = "prepare") -> Header:
-    """The header of a token file.
+    """Return the header of a token file.
 
     Raises:
-        InputError: if there is none.
+        InputError: The file has none.
     """
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""JSON lines: a file of one object a line, plain or gzipped."""
+"""JSON lines: a file with one object per line, plain or gzipped."""
 
 import gzip
 import json
@@ -12,25 +12,26 @@ from typing import Any
 from tcsm.data.encoding import check_text, decode
 from tcsm.errors import InputError
 
-_GZIP = b"\x1f\x8b"  # how such content begins, whatever the file is called
+_GZIP = b"\x1f\x8b"  # first bytes of gzipped content, whatever the file's name
 
 Object = dict[str, Any]
 
 
 def read_objects(path: Path, key: str, names: Sequence[str]) -> Iterator[tuple[str, Object]]:
-    """The objects of a file in their order, each with its place, "path:line".
+    """Yield the objects of a file in their order, each with its place, "path:line".
 
-    Lines end with a line feed or with both characters of Windows; a byte order mark and blank
-    lines at the end are no data.
+    Lines end with a line feed or with CR LF; a byte order mark and blank lines at the end are
+    ignored.
 
     Args:
-        path: the file.
-        key: of the configuration, that names the file.
-        names: that an object may have; texts below them are checked.
+        path: The file.
+        key: Key of the configuration that names the file.
+        names: Keys that an object may have; texts below them are checked.
 
     Raises:
-        InputError: the file cannot be read or holds no line; the first line that is no object,
-            by its number, and why.
+        InputError: The file cannot be read or has no line; or the number of the first invalid
+            line,
+            and why.
     """
     blank, count = None, 0
     for count, raw in enumerate(_lines(path, key), start=1):

@@ -1,4 +1,4 @@
-"""Which symbols a text keeps: functions from text to text, handed to a corpus."""
+"""Normalizations: functions from text to text that keep the symbols of a corpus."""
 
 import string
 
@@ -8,15 +8,15 @@ _KEPT = bytes(byte | 0x20 if byte in _LETTERS else 0x20 for byte in range(256)) 
 
 
 def verbatim(text: str) -> str:
-    """The text as it is."""
+    """Return the text unchanged."""
     return text
 
 
 def text8(text: str) -> str:
-    """The text in 27 symbols, "a" to "z" and the space, by the rules of the text8 corpus.
+    """Return the text in 27 symbols, "a" to "z" and the space, by the rules of the text8 corpus.
 
     ASCII letters become lower case, each digit its English name set off by spaces, every other
-    character a space; runs of spaces are squeezed into one and the ends stripped.
+    character a space; runs of spaces become one space and the ends are stripped.
     """
     plain = text.encode("ascii", "replace")
     for digit, word in enumerate(_SPELLED):

@@ -1,10 +1,10 @@
-"""Feeds of preferences: a row of a batch is a pair, [winner | loser], of 2L tokens.
+"""Batch sources of preferences: a row of a batch is a pair, [winner | loser], of 2L tokens.
 
-Two independent draws a, b of one model become a pair by the law of Bradley and Terry (10.6):
+Two independent draws a, b of one model become a pair by the model of Bradley and Terry (10.6):
 
     P(a wins) = σ((R(a) − R(b))/τ)
 
-Every epoch pairs all sequences anew, none twice. All of it is a function of seed and step.
+Every epoch pairs all sequences anew, none twice, as a function of seed and step.
 """
 
 import math
@@ -26,11 +26,11 @@ _ORDER = zlib.crc32(b"data.pairs")
 
 @dataclass(frozen=True)
 class Pairs(BatchSource):
-    """Pairs of a collection, the folder ``collected``, by its rewards.
+    """Pairs of the sequences in the folder ``collected``, by their rewards.
 
     Attributes:
-        temperature: τ > 0 in units of the reward; None for a winner that has the larger reward
-            for certain, or by a fair coin where both are equal.
+        temperature: τ > 0 in units of the reward; None for a winner that certainly has the larger
+            reward, or by a fair coin where both are equal.
 
     Raises:
         InputError: τ is not a positive number.
@@ -39,23 +39,24 @@ class Pairs(BatchSource):
     temperature: float | None = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse what is no chance."""
+        """Refuse a temperature that is not positive."""
         if self.temperature is not None and not 0 < self.temperature < math.inf:
             raise InputError(
                 f"feed.temperature must be a positive number or null, found {self.temperature}"
             )
 
     def chance(self, gap: Float64[Tensor, "*B"]) -> Float64[Tensor, "*B"]:
-        """That a wins, of R(a) − R(b)."""
+        """Return the probability that a wins, from R(a) − R(b)."""
         if self.temperature is None:
             return (1 + gap.sign()) / 2
         return torch.sigmoid(gap / self.temperature)
 
     def open(self, context: DataContext) -> Batches:
-        """Pair the draws of the model itself.
+        """Return pairs of the collected sequences.
 
         Raises:
-            InputError: there are fewer than two, of another length, or of another law.
+            InputError: Fewer than two sequences, another length, or draws from another
+                distribution.
         """
         buffer = context.collected()
         _check_width(buffer, context.length, "sequences of data.length")
@@ -71,17 +72,17 @@ class Pairs(BatchSource):
 
 @dataclass(frozen=True)
 class PairFile(BatchSource):
-    """Pairs of the folder ``collected``, which stage pair filled.
+    """Pairs of the folder ``collected``, written by stage pair.
 
     Padding of texts shorter than data.length is neither noised nor in a loss; the network sees it
     as the separators that it consists of.
     """
 
     def open(self, context: DataContext) -> Batches:
-        """Read them in a new random order every epoch.
+        """Return the pairs in a new random order every epoch.
 
         Raises:
-            InputError: they are of another length, or no pairs of a file.
+            InputError: Pairs of another length, or no pairs of a file.
         """
         buffer = context.collected(2)
         _check_width(buffer, 2 * context.length, "pairs, two sequences of data.length")
@@ -98,7 +99,7 @@ class Ordered:
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
-        """The rows of a step that fall to one rank and one micro-batch."""
+        """Return the rows of a step for one rank and one micro-batch."""
         size, count = self.context.size, len(self.buffer)
         ids = part(size, rank, world, micro, micros)
         draw = step * size + ids
@@ -118,7 +119,7 @@ class Drawn:
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
-        """The rows of a step that fall to one rank and one micro-batch."""
+        """Return the rows of a step for one rank and one micro-batch."""
         ids = part(self.context.size, rank, world, micro, micros)
         winner, loser = self.choose(step, ids)
         rows = torch.cat([self.buffer.tokens[winner], self.buffer.tokens[loser]], 1)
@@ -127,7 +128,7 @@ class Drawn:
         return Batch(rows, torch.ones(len(ids)), step, ids, self.context.size, real)
 
     def choose(self, step: int, ids: Int64[Tensor, "B"]) -> tuple[Tensor, Tensor]:
-        """Which sequences win and which lose."""
+        """Return the indices of winners and losers."""
         seed, size, count = self.context.seed, self.context.size, len(self.buffer)
         draw, pairs = step * size + ids, count // 2
         epoch, place = draw // pairs, 2 * (draw % pairs)
@@ -140,11 +141,11 @@ class Drawn:
 def _shuffled(
     index: Int64[Tensor, "B"], count: int, seed: int, epoch: Int64[Tensor, "B"]
 ) -> Int64[Tensor, "B"]:
-    """Where each place of an epoch's order leads."""
+    """Return the index at each place of an epoch's order."""
     return permuted(index, count, fold(seed, _ORDER, epoch))
 
 
 def _check_width(buffer: Buffer, wanted: int, words: str) -> None:
-    found = buffer.tokens.shape[1]
-    if found != wanted:
-        raise InputError(f"collected: rows of {found} tokens, wanted {wanted}: {words}")
+    width = buffer.tokens.shape[1]
+    if width != wanted:
+        raise InputError(f"collected: rows of {width} tokens, wanted {wanted}: {words}")

@@ -1,7 +1,7 @@
-"""What decides the ids that a tokenizer of the library ``tokenizers`` gives to a text.
+"""The definition of a tokenizer of the library ``tokenizers``: all that decides its ids.
 
 A pipeline is the JSON of such a tokenizer: normalizer, pre-tokenizer, added tokens and model, and
-parts that decide no id: those that frame, cut, pad or decode.
+parts that decide no id: those that frame, truncate, pad or decode.
 """
 
 import json
@@ -19,8 +19,8 @@ _DECIDE = ("added_tokens", "normalizer", "pre_tokenizer", "model")
 # a lone space or line feed.
 _AT_SPACES = re.compile(r".{4096}.*?\S(?= \S)|.+", re.DOTALL)
 _AT_BLANKS = re.compile(r".{4096}.*?\S(?=[ \n]\S)|.+", re.DOTALL)
-# They change a character by itself, or with those that combine with it; none combines with what
-# stands before a space. The second may make a blank of a character, or nothing.
+# They change a character by itself, or with combining characters; none combines with a character
+# before a space. The second may turn a character into a blank, or into nothing.
 _SAME_BLANKS = {"NFC", "NFD", "NFKC", "NFKD", "Lowercase"}
 _LOCAL = {*_SAME_BLANKS, "StripAccents", "BertNormalizer", "Nmt", "Precompiled"}
 _WORDS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
@@ -30,10 +30,10 @@ Json = Mapping[str, Any]
 
 
 def definition(pipeline: Json) -> str:
-    """All that decides ids, as one line of JSON.
+    """Return all that decides ids, as one line of JSON.
 
-    Special tokens count by content and id alone, as texts never hold them. Settings that are null,
-    false or empty are left out: later versions of the library add some.
+    Special tokens count by content and id alone, as texts never contain them. Settings that are
+    null, false or empty are left out, since later versions of the library add some.
     """
     parts = {key: pipeline.get(key) for key in _DECIDE}
     parts["added_tokens"] = [
@@ -55,10 +55,10 @@ def _meaningful(node: Any) -> Any:  # noqa: ANN401  any JSON
 
 
 def of_text(pipeline: Json) -> Json:
-    """The pipeline in which no text has a special token, but the one of unknown text.
+    """Return the pipeline in which no text contains a special token, except that of unknown text.
 
-    Only a model that looks up whole words or pieces may give one, without being asked for: there
-    they get names that hold a character which no text has.
+    Only a model that looks up whole words or pieces may otherwise produce one: special tokens get
+    names with a character that no text contains.
     """
     model = pipeline["model"]
     vocabulary = model["vocab"]
@@ -82,14 +82,14 @@ def _renamed(piece: str, hidden: set[str]) -> str:
 
 
 def unknown_id(pipeline: Json, ids: Mapping[str, int]) -> int | None:
-    """The id of what the model does not know, if it has one."""
+    """Return the id of unknown text, if the model has one."""
     model = pipeline["model"]
-    found = model.get("unk_id")
-    return int(found) if found is not None else ids.get(model.get("unk_token") or "")
+    number = model.get("unk_id")
+    return int(number) if number is not None else ids.get(model.get("unk_token") or "")
 
 
 def closing_id(pipeline: Json) -> int | None:
-    """The id of the special token that the pipeline puts behind a single text, if it does."""
+    """Return the id of the special token that the pipeline appends to a text, if it does."""
     for part in reversed(_parts(pipeline, "post_processor")):
         if "sep" in part:
             return int(part["sep"][1])
@@ -100,11 +100,11 @@ def closing_id(pipeline: Json) -> int | None:
 
 
 def cuts(pipeline: Json) -> re.Pattern[str] | None:
-    """Pieces of a text whose ids, one after another, are those of the text; None if not known.
+    """Return pieces of a text whose concatenated ids are those of the text; None if unknown.
 
-    A text may be cut before a lone space if the normalizer changes characters one by one, the
-    pre-tokenizer begins a word there wherever a text begins, and no added token has a blank. Runs
-    of blanks are tokens in bytes: there they must be those of the text.
+    A text may be cut before a single space if the normalizer changes characters one by one, the
+    pre-tokenizer begins a word there as at the beginning of a text, and no added token contains a
+    blank. Runs of blanks are tokens in byte-level models, where they must equal those of the text.
     """
     first, *rest = _parts(pipeline, "pre_tokenizer") or [{"type": None}]
     known = _SAME_BLANKS if first["type"] == "ByteLevel" else _LOCAL
@@ -120,13 +120,13 @@ def cuts(pipeline: Json) -> re.Pattern[str] | None:
 
 
 def _has_blank(token: Json) -> bool:
-    """Whether an added token may take a blank of a text; special ones are in none."""
+    """Return whether an added token may contain a blank of a text; special ones never do."""
     blank = token["lstrip"] or token["rstrip"] or re.search(r"\s", token["content"])
     return bool(blank) and not token["special"]
 
 
 def _parts(pipeline: Json, kind: str) -> list[dict[str, Any]]:
-    """The steps of a part of the pipeline, those of sequences in their order."""
+    """Return the steps of a part of the pipeline, those of sequences in their order."""
     node = pipeline.get(kind)
     if node is None:
         return []
@@ -136,15 +136,15 @@ def _parts(pipeline: Json, kind: str) -> list[dict[str, Any]]:
 
 
 def lengths(ends: Int[np.ndarray, "n"], size: int) -> UInt16[np.ndarray, "n"]:
-    """How many characters of a text each token stands for: all of the text's, each once.
+    """Return how many characters of a text each token stands for; each character counts once.
 
-    A token stands for what lies between the end of those before it and its own end, so that a
-    character of several tokens counts on the first of them, and what the tokenizer drops on the
-    next. What exceeds 65,535 counts on the tokens that follow.
+    A token stands for the text between the end of the tokens before it and its own end, so that a
+    character of several tokens counts on the first of them, and dropped characters on the next
+    token. Counts above 65,535 continue on the tokens that follow.
 
     Args:
-        ends: where the characters of each token end in the text.
-        size: characters of the text.
+        ends: End of each token in the text, in characters.
+        size: Number of characters of the text.
     """
     if not ends.size:
         return np.empty(0, np.uint16)

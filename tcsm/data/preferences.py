@@ -1,7 +1,7 @@
 """Preferences in a file: JSON lines {"prompt"?, "chosen", "rejected"}, all texts.
 
 Each becomes a row [winner | loser]: the prompt before both, then the separator up to L tokens.
-This padding is no text: the lengths say where it begins.
+This padding is no text: the lengths give its beginning.
 """
 
 import json
@@ -28,8 +28,8 @@ class Preferences:
 
     Attributes:
         rows: [winner | loser].
-        lengths: tokens of the winner's and of the loser's text.
-        cut: texts that were longer.
+        lengths: Tokens of the winner's and of the loser's text.
+        cut: Number of texts that were longer.
     """
 
     rows: Int64[Tensor, "N M"]
@@ -38,15 +38,15 @@ class Preferences:
 
 
 def read_preferences(path: Path, tokenizer: Tokenizer, length: int) -> Preferences:
-    """All pairs of a file; one that is no good refuses the file.
+    """Return all pairs of a file; one invalid pair refuses the file.
 
     Args:
-        path: the file.
-        tokenizer: of the rows.
-        length: tokens of one text, L.
+        path: The file.
+        tokenizer: Tokenizer of the rows.
+        length: Tokens of one text, L.
 
     Raises:
-        InputError: it names the file, the line and what is wrong there.
+        InputError: The file, the line, and what is wrong there.
     """
     rows, lengths, cut = [], [], 0
     for where, pair in read_objects(path, "preferences", KEYS):
@@ -64,7 +64,7 @@ def read_preferences(path: Path, tokenizer: Tokenizer, length: int) -> Preferenc
 
 
 def _texts(pair: Object) -> list[str]:
-    """The better and the worse text, each behind the prompt."""
+    """Return the better and the worse text, each after the prompt."""
     _check(pair)
     return [pair.get("prompt", "") + pair[side] for side in SIDES]
 
@@ -92,7 +92,7 @@ def _check(pair: Object) -> None:
 
 
 def _fitted(tokens: np.ndarray, length: int, separator: int) -> np.ndarray:
-    """L tokens: the text cut, or filled up with separators."""
+    """Return L tokens: the text truncated, or padded with separators."""
     row = np.full(length, separator, dtype=np.int64)
     kept = tokens[:length]
     row[: len(kept)] = kept

@@ -1,4 +1,4 @@
-"""A corpus becomes three token files, train.tok, valid.tok and test.tok: all of them or none."""
+"""Tokenize a corpus into three files, train.tok, valid.tok and test.tok: all or none."""
 
 import os
 import shutil
@@ -19,21 +19,21 @@ from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 
 _TRIED = 4096  # characters of each split that are tokenized and decoded
-_AROUND = 12  # characters that a message shows of what came back otherwise
+_AROUND = 12  # characters around a difference that a message shows
 
 
 def prepare(corpus: Corpus, shards: Shards, root: str | Path) -> dict[str, Header]:
-    """Writes the splits of a corpus below `root` and returns their headers.
+    """Write the splits of a corpus below `root` and return their headers.
 
-    They grow in a folder of their own and move once all are there, so that a corpus that fails
-    leaves the former files as they were. The shards are removed at the end; those of a run that
-    was stopped stay, and the next one takes them over.
+    They are written to a folder of their own and moved once all exist, so that a failing corpus
+    leaves the former files unchanged. The shards are removed at the end; those of an interrupted
+    run stay, and the next run reuses them.
 
     Raises:
-        InputError: there is no text, or one that the tokenizer cannot represent.
+        InputError: There is no text, or one that the tokenizer cannot represent.
     """
     fresh, tokenizer = Path(root) / "unfinished", shards.tokenizer
-    source = source_of(corpus)  # before a text is read: what changes later is another one
+    source = source_of(corpus)  # before any text is read, so that later changes are noticed
     try:
         headers = {}
         for split, documents in corpus.splits().items():
@@ -52,17 +52,17 @@ def prepare(corpus: Corpus, shards: Shards, root: str | Path) -> dict[str, Heade
 
 
 def _first(documents: Iterable[str]) -> tuple[str, Iterable[str]]:
-    """The beginning of the first document, and all of them."""
+    """Return the beginning of the first document, and an iterator over all documents."""
     rest = iter(documents)
-    found = list(islice(rest, 1))
-    return "".join(found)[:_TRIED], chain(found, rest)
+    first = list(islice(rest, 1))
+    return "".join(first)[:_TRIED], chain(first, rest)
 
 
 def _judge(tokenizer: Tokenizer, text: str, path: Path) -> None:
-    """Say on standard error what a tokenizer loses of a split.
+    """Print on stderr what a tokenizer loses of a split.
 
     Raises:
-        InputError: it knows no token of the split.
+        InputError: The tokenizer knows no token of the split.
     """
     if not tokenizer.measures:
         return
@@ -89,10 +89,10 @@ def _judge(tokenizer: Tokenizer, text: str, path: Path) -> None:
 
 
 def _changed(text: str, decoded: str) -> str:
-    """The first place where two texts differ, or "" if they do not."""
+    """Return the first place where two texts differ, or "" if they do not."""
     if text == decoded:
         return ""
     pairs = enumerate(zip_longest(text, decoded))
     at = next(number for number, (one, other) in pairs if one != other)
-    found, wanted = (part[at : at + _AROUND] for part in (decoded, text))
-    return f"{found!r} for {wanted!r} at character {at}"
+    actual, expected = (part[at : at + _AROUND] for part in (decoded, text))
+    return f"{actual!r} for {expected!r} at character {at}"

@@ -1,7 +1,7 @@
-"""Shards: documents become tokens part by part, in several processes; what is done is kept.
+"""Shards: tokenize documents in parts, in several processes, and keep finished parts.
 
-A shard is a token file named by a hash of its texts and its tokenizer. So one that lies there is
-either the right one or not asked for, and a run that was killed goes on behind the last it wrote.
+A shard is a token file named by a hash of its texts and its tokenizer, so an existing shard is
+always the right one, and an interrupted run continues after the last shard that it wrote.
 """
 
 import hashlib
@@ -22,20 +22,20 @@ from tcsm.data.tokenfile import Piece, TokenFile, open_tokens, write_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 
-CHARACTERS = 2**22  # of a shard, or what the document has that ends it
+CHARACTERS = 2**22  # least size of a shard, which ends with a document
 
 Texts = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Shards:
-    """How a split is tokenized.
+    """The tokenization of a split.
 
     Attributes:
-        folder: where the shards lie until all are there.
-        tokenizer: which tokens.
-        workers: processes; no byte depends on it.
-        characters: at least so many in a shard, but for the last.
+        folder: Folder of the shards until all exist.
+        tokenizer: The tokenizer.
+        workers: Number of processes; no byte depends on it.
+        characters: Smallest number of characters in a shard, except for the last.
     """
 
     folder: Path
@@ -48,7 +48,7 @@ class Shards:
             raise InputError(f"TCSM_WORKERS must be 1 or more, found {self.workers}")
 
     def pieces(self, documents: Iterable[str], header: Header) -> Iterator[Piece]:
-        """The tokens of a split, shard by shard, in the order of its documents."""
+        """Yield the tokens of a split, shard by shard, in the order of its documents."""
         make = partial(_make, self.folder, self.tokenizer, header)
         start, count = time.monotonic(), 0
         for number, path in enumerate(self._paths(make, self._cut(documents)), start=1):
@@ -63,7 +63,7 @@ class Shards:
             yield Piece(shard.tokens, shard.header.characters, shard.lengths())
 
     def _cut(self, documents: Iterable[str]) -> Iterator[Texts]:
-        """The texts of each shard; behind the first, "" stands for what is before a separator."""
+        """Yield the texts of each shard; later ones begin with "" for a separator."""
         texts: list[str] = []
         size = 0
         for text in documents:
@@ -76,7 +76,7 @@ class Shards:
             yield tuple(texts)
 
     def _paths(self, make: Callable[[Texts], Path], shards: Iterable[Texts]) -> Iterator[Path]:
-        """The shards as files; so few wait that memory stays what it is."""
+        """Yield the files of the shards; only few wait at a time, to bound memory."""
         if self.workers == 1:
             yield from map(make, shards)
             return
@@ -95,10 +95,10 @@ class Shards:
 
 
 def pieces(documents: Iterable[str], tokenizer: Tokenizer, title: str) -> Iterator[Piece]:
-    """The tokens of each document, and the separator between two of them.
+    """Yield the tokens of each document, and the separator between two of them.
 
     Raises:
-        InputError: a symbol that the tokenizer does not know, with the title of the corpus.
+        InputError: A symbol that the tokenizer does not know, with the title of the corpus.
     """
     separator = np.array([tokenizer.separator], dtype=tokenizer.dtype)
     none = np.zeros(1, np.uint16) if tokenizer.measures else None
@@ -116,7 +116,7 @@ def pieces(documents: Iterable[str], tokenizer: Tokenizer, title: str) -> Iterat
 
 
 def _make(folder: Path, tokenizer: Tokenizer, header: Header, texts: Texts) -> Path:
-    """The file of a shard, written unless it is there and whole."""
+    """Return the file of a shard, written unless a valid one exists."""
     digest = hashlib.sha256(f"{tokenizer.name} {tokenizer.fingerprint}".encode())
     for text in texts:
         content = text.encode(errors="surrogatepass")

@@ -1,7 +1,7 @@
-"""What a corpus is made from: its configuration and the content of its files, as plain values.
+"""The source of a corpus: its configuration and the content of its files, as plain values.
 
 Token files keep it in their header. So a run that is configured for another corpus is refused, and
-the message says which key differs.
+the message names the key that differs.
 """
 
 import hashlib
@@ -22,29 +22,29 @@ from tcsm.errors import InputError
 
 CONTENT = "content"
 NOTES = Path("results/.scratch/contents")
-# Where bytes come from, where they are kept and how they are had; a sha256 says which they are.
+# Arguments that only say how bytes are fetched and cached; a sha256 identifies the bytes.
 _ASIDE = ("cache", "opener", "url")
-_SETTLED = 2.0  # seconds: a file may change again within them and keep its times
+_SETTLED = 2.0  # seconds within which a file may change again and keep its times
 
 Source = Mapping[str, Any]
 
 
 def source_of(corpus: Corpus) -> dict[str, Any]:
-    """All that decides the text of a corpus: dotted keys and JSON values.
+    """Return all that decides the text of a corpus: dotted keys and JSON values.
 
-    The key "content" is the digest of the corpus's own files, absent if they are no longer there.
+    The key "content" is the digest of the corpus's own files, absent if they no longer exist.
     """
-    found = dict(_leaves("", _plain(corpus)))
+    values = dict(_leaves("", _plain(corpus)))
     with suppress(InputError):
         if files := corpus.files():
-            found[CONTENT] = digest_of(files)
-    return dict(json.loads(json.dumps(found, default=_other)))
+            values[CONTENT] = digest_of(files)
+    return dict(json.loads(json.dumps(values, default=_other)))
 
 
 def difference(known: Source, wanted: Source) -> str | None:
-    """Where two sources differ, as "KEY=KNOWN, wanted WANTED", if they do.
+    """Return where two sources differ, as "KEY=KNOWN, wanted WANTED", or None.
 
-    A file may lie elsewhere if its content is the same, and may be missing where it lay.
+    A file may have moved if its content is the same, and may be missing at its former place.
     """
     local = CONTENT in known
     for key in sorted({*known, *wanted}):
@@ -57,7 +57,7 @@ def difference(known: Source, wanted: Source) -> str | None:
 
 
 def _other_text(known: Source, wanted: Source) -> str | None:
-    """Where other files lie, or that those of the same place changed; None if they are gone."""
+    """Return where other files lie, or that the files have changed; None if they are gone."""
     places = [key for key in wanted if _is_place(key)]
     for key in places:
         if os.path.abspath(str(known.get(key))) != os.path.abspath(str(wanted[key])):
@@ -68,19 +68,19 @@ def _other_text(known: Source, wanted: Source) -> str | None:
 
 
 def digest_of(files: Sequence[Path]) -> str:
-    """The sha256 of the contents of some files, in their order.
+    """Return the sha256 of the contents of some files, in their order.
 
-    It is kept under the names, sizes and times of the files, so that they are read again only
+    It is cached under the names, sizes and times of the files, so that files are read again only
     after a change.
 
     Raises:
-        InputError: a file cannot be read.
+        InputError: A file cannot be read.
     """
     try:
         states = [(os.path.abspath(file), file.stat()) for file in files]
         facts = [
-            [path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
-            for path, found in states
+            [path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+            for path, stat in states
         ]
         note = NOTES / hashlib.sha256(json.dumps(facts).encode()).hexdigest()
         with suppress(OSError, ValueError):
@@ -92,15 +92,15 @@ def digest_of(files: Sequence[Path]) -> str:
                 total.update(hashlib.file_digest(content, "sha256").digest())
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from error
-    latest = max(max(found.st_mtime, found.st_ctime) for _, found in states)
+    latest = max(max(stat.st_mtime, stat.st_ctime) for _, stat in states)
     if abs(time.time() - latest) > _SETTLED:
-        with suppress(InputError):  # a folder that may not be written costs a second reading
+        with suppress(InputError):  # without a cache, the files are read again next time
             write_atomic(note, total.hexdigest().encode())
     return total.hexdigest()
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401  whatever a configuration builds
-    """Objects as mappings with their class and arguments, functions with their path."""
+def _plain(value: Any) -> Any:  # noqa: ANN401  any object
+    """Return objects as mappings of class and arguments, functions as their path."""
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -115,22 +115,22 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  whatever a configuration builds
 
 
 def _other(value: object) -> object:
-    """What JSON does not know: a path, or an object of which the class alone is known."""
+    """Return a JSON value for a path, or the class of an object that JSON does not know."""
     return str(value) if isinstance(value, Path) else _named(type(value), "_target_")
 
 
 def _named(thing: Any, key: str = "path") -> dict[str, str]:  # noqa: ANN401
-    """Where a class or function is defined, and its file's sha256 unless it is this package's."""
-    found = {key: f"{thing.__module__}.{thing.__qualname__}"}
+    """Return the path of a class or function, and its file's sha256 if it is not in tcsm."""
+    names = {key: f"{thing.__module__}.{thing.__qualname__}"}
     if not thing.__module__.startswith("tcsm."):
         with suppress(OSError, TypeError):
             text = inspect.getsource(inspect.getmodule(thing) or thing)
-            found["code"] = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return found
+            names["code"] = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return names
 
 
 def _leaves(key: str, node: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
-    """Every value below a mapping, with its dotted key."""
+    """Yield every value below a mapping, with its dotted key."""
     if not isinstance(node, dict):
         yield key, node
         return
@@ -139,7 +139,7 @@ def _leaves(key: str, node: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
 
 
 def _is_place(key: str) -> bool:
-    """Whether a key says where files lie: "path", or that of a corpus within a corpus."""
+    """Return whether a key is the path of files: "path", or that of an inner corpus."""
     return key == "path" or key.endswith("corpus.path")
 
 

@@ -1,4 +1,4 @@
-"""How many characters a normalization drops, and which."""
+"""Count the characters that a normalization drops."""
 
 import sys
 from collections import Counter
@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-_CHUNK = 2**20  # characters that are counted at once
-_LETTERS, _ALL = 0.01, 0.1  # shares of all characters; more of them dropped is worth a warning
+_CHUNK = 2**20  # characters counted at once
+_LETTERS, _ALL = 0.01, 0.1  # dropped shares of all characters above which there is a warning
 
 
 class Tally:
     """A normalization that counts the characters that it drops.
 
-    A character is dropped if nothing but blanks remains of it alone; blanks themselves never are.
+    A character is dropped if it becomes nothing but blanks; blanks themselves are never counted.
 
     Args:
-        normalize: which symbols are kept.
-        advice: what to set so that nothing is dropped.
+        normalize: The normalization.
+        advice: What to set so that nothing is dropped.
     """
 
     def __init__(self, normalize: Callable[[str], str], advice: str) -> None:
@@ -28,7 +28,7 @@ class Tally:
         self._counted = 0
 
     def __call__(self, text: str) -> str:
-        """The normalized text."""
+        """Return the normalized text."""
         kept = self._normalize(text)
         self.characters += len(text)
         if kept == text:
@@ -41,11 +41,11 @@ class Tally:
 
     @property
     def name(self) -> str:
-        """That of the normalization."""
+        """Return the name of the normalization."""
         return str(getattr(self._normalize, "__name__", type(self._normalize).__name__))
 
     def dropped(self) -> Counter[str]:
-        """How often each character was dropped."""
+        """Return how often each character was dropped."""
         self._count()
         counts = Counter(
             {chr(code): int(self._counts[code]) for code in self._counts.nonzero()[0]}
@@ -53,7 +53,7 @@ class Tally:
         return Counter({char: n for char, n in counts.items() if self._drops(char)})
 
     def notes(self) -> list[str]:
-        """One line about what was dropped, a warning if it is much; none if nothing was."""
+        """Return one line about dropped characters, a warning if there are many; none if none."""
         dropped = self.dropped()
         if not dropped:
             return []
@@ -78,5 +78,5 @@ class Tally:
 
 
 def examples(dropped: Counter[str], count: int = 3) -> str:
-    """The most frequent characters."""
+    """Return the most frequent characters as text."""
     return " ".join(repr(char) for char, _ in dropped.most_common(count))

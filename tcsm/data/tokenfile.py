@@ -23,17 +23,17 @@ from tcsm.data.header import PAGE, Header, read_header
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 
-_BLOCK = 2**20  # bytes that are read at once
+_BLOCK = 2**20  # bytes read at once
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A run of tokens, and the number of characters that it stands for.
+    """Some tokens, and the number of characters that they stand for.
 
     Attributes:
-        tokens: the ids.
-        characters: of all.
-        lengths: of each, for a file that keeps them.
+        tokens: The ids.
+        characters: Number of characters of all tokens.
+        lengths: Characters of each token, for a file that keeps them.
     """
 
     tokens: UInt[np.ndarray, "n"]
@@ -46,9 +46,9 @@ class TokenFile:
     """An open token file.
 
     Attributes:
-        path: of the file.
-        header: what it says of itself.
-        tokens: as they lie on the disk.
+        path: Path of the file.
+        header: Its header.
+        tokens: The ids, memory-mapped.
     """
 
     path: Path
@@ -56,10 +56,10 @@ class TokenFile:
     tokens: UInt[np.ndarray, "n"]
 
     def lengths(self) -> UInt16[np.ndarray, "n"] | None:
-        """Characters of each token, as they lie on the disk; None if the file has none.
+        """Return the characters of each token, memory-mapped; None if the file has none.
 
         Raises:
-            InputError: they are damaged.
+            InputError: They are damaged.
         """
         header = self.header
         if not header.lengths:
@@ -70,7 +70,7 @@ class TokenFile:
 
 
 def describe(tokenizer: Tokenizer, corpus: str, split: str) -> Header:
-    """The header of a file that has no tokens yet."""
+    """Return the header of a file without tokens."""
     dtype = tokenizer.dtype.str
     return Header(tokenizer.name, tokenizer.fingerprint, tokenizer.size, dtype, corpus, split)
 
@@ -78,16 +78,16 @@ def describe(tokenizer: Tokenizer, corpus: str, split: str) -> Header:
 def write_tokens(
     path: Path, pieces: Iterable[Piece], header: Header, key: str = "data.root"
 ) -> Header:
-    """Writes pieces as they come, whole or not at all, and returns the completed header.
+    """Write pieces one by one, atomically; return the completed header.
 
     Args:
-        path: of the file.
-        pieces: the tokens.
-        header: what is known of them before.
-        key: of the configuration that says where the file lies.
+        path: Path of the file.
+        pieces: The tokens.
+        header: The header before the tokens are counted.
+        key: Key of the configuration that holds the folder.
 
     Raises:
-        InputError: if the disk is full or the folder cannot be written.
+        InputError: The disk is full or the folder cannot be written.
     """
     part = path.with_name(path.name + ".part")
     try:
@@ -147,22 +147,22 @@ def _put(file: IO[bytes], numbers: UInt[np.ndarray, "n"], digest: "hashlib._Hash
 
 
 def open_tokens(path: Path, tokenizer: Tokenizer, maker: str = "prepare") -> TokenFile:
-    """Opens a token file after reading it once for its checksum, which covers every id.
+    """Open a token file after verifying its checksum, which covers every id.
 
-    No start trusts an earlier one: a bit that flips on the disk leaves size and time as they were.
+    Every start verifies it: a bit that flips on the disk leaves size and time unchanged.
 
     Args:
-        path: the file.
-        tokenizer: whose ids it must hold.
-        maker: the stage that writes such files, which a message advises to run.
+        path: The file.
+        tokenizer: Tokenizer of its ids.
+        maker: The stage that writes such files, for messages.
 
     Raises:
-        InputError: if it is no token file, truncated, damaged, or another tokenizer's.
+        InputError: No token file; a truncated or damaged one; one of another tokenizer.
     """
     header = read_header(path, maker)
-    found = path.stat().st_size
-    if found != header.size:
-        raise InputError(f"{path}: {found} bytes, wanted {header.size}; run {maker} again")
+    size = path.stat().st_size
+    if size != header.size:
+        raise InputError(f"{path}: {size} bytes, wanted {header.size}; run {maker} again")
     kind = " of another definition" if header.tokenizer == tokenizer.name else ""
     if (header.tokenizer, header.fingerprint) != (tokenizer.name, tokenizer.fingerprint):
         raise InputError(
@@ -176,7 +176,7 @@ def open_tokens(path: Path, tokenizer: Tokenizer, maker: str = "prepare") -> Tok
 
 
 def _checksum(path: Path, start: int, end: int) -> str:
-    """The sha256 of a part of a file."""
+    """Return the sha256 of a part of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         file.seek(start)
@@ -186,5 +186,5 @@ def _checksum(path: Path, start: int, end: int) -> str:
 
 
 def _mapped(path: Path, kind: str, start: int, count: int) -> UInt[np.ndarray, "n"]:
-    """Some numbers of a file, as they lie on the disk."""
+    """Return numbers of a file, memory-mapped."""
     return np.memmap(path, kind, mode="r", offset=start, shape=(count,))

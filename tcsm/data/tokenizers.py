@@ -1,4 +1,4 @@
-"""Text to token ids and back; a tokenizer is known by its name and the hash of its definition."""
+"""Tokenizers: text to token ids and back, identified by name and hash of the definition."""
 
 import hashlib
 import json
@@ -21,12 +21,12 @@ class Tokenizer(ABC):
     """An exact map between texts and sequences of ids in [0, size).
 
     Attributes:
-        name: what people call it.
-        size: number of ids.
-        separator: the id that stands between two documents.
+        name: Common name.
+        size: Number of ids.
+        separator: The id between two documents.
         fingerprint: sha256 of all that decides an id; a token file opens only under its own.
-        measures: whether `measured` counts the characters of each token.
-        unknown: the id of what it does not know, if there is one.
+        measures: Whether `measured` counts the characters of each token.
+        unknown: The id of unknown text, if there is one.
     """
 
     name: str
@@ -38,25 +38,25 @@ class Tokenizer(ABC):
 
     @property
     def dtype(self) -> np.dtype[np.unsignedinteger]:
-        """The smallest little-endian unsigned type that holds every id."""
+        """Return the smallest little-endian unsigned type that holds every id."""
         return np.min_scalar_type(self.size - 1).newbyteorder("<")
 
     @abstractmethod
     def encode(self, text: str) -> UInt[np.ndarray, "n"]:
-        """The ids of a text."""
+        """Return the ids of a text."""
 
     def measured(self, text: str) -> tuple[UInt[np.ndarray, "n"], UInt16[np.ndarray, "n"] | None]:
-        """The ids of a text and, if `measures`, the characters of it that each stands for."""
+        """Return the ids of a text and, if `measures`, the number of characters of each."""
         return self.encode(text), None
 
     @abstractmethod
     def decode(self, tokens: Integer[np.ndarray, "n"]) -> str:
-        """The text of some ids."""
+        """Return the text of ids."""
 
     def characters(self, tokens: Integer[np.ndarray, "B L"]) -> Int[np.ndarray, "B"]:
-        """Characters that each row stands for, the divisor of bits per character.
+        """Return the characters that each row stands for, the divisor of bits per character.
 
-        One per token here: letters are characters, and bytes are what "bits per character" counts
+        One per token here: letters are characters, and bytes are the unit of "bits per character"
         on enwik8.
         """
         return np.full(len(tokens), tokens.shape[1], dtype=np.int64)
@@ -77,10 +77,10 @@ class Letters(Tokenizer):
         self._ids[self._symbols] = np.arange(self.size)
 
     def encode(self, text: str) -> UInt[np.ndarray, "n"]:
-        """The ids of a text in 27 symbols.
+        """Return the ids of a text in 27 symbols.
 
         Raises:
-            InputError: at the first other symbol.
+            InputError: At the first other symbol.
         """
         tokens = self._ids[np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8)]
         if tokens.size and tokens.max() == self.size:
@@ -92,7 +92,7 @@ class Letters(Tokenizer):
         return tokens
 
     def decode(self, tokens: Integer[np.ndarray, "n"]) -> str:
-        """The text of some ids."""
+        """Return the text of ids."""
         symbols: bytes = self._symbols[tokens].tobytes()
         return symbols.decode()
 
@@ -106,10 +106,10 @@ class Bytes(Tokenizer):
     fingerprint = hashlib.sha256(bytes(range(256))).hexdigest()
 
     def encode(self, text: str) -> UInt[np.ndarray, "n"]:
-        """The UTF-8 bytes of a text.
+        """Return the UTF-8 bytes of a text.
 
         Raises:
-            InputError: at a lone surrogate, which has none.
+            InputError: At a lone surrogate, which has no UTF-8.
         """
         try:
             return np.frombuffer(text.encode(), dtype=np.uint8)
@@ -120,7 +120,7 @@ class Bytes(Tokenizer):
             ) from None
 
     def decode(self, tokens: Integer[np.ndarray, "n"]) -> str:
-        """The text of some bytes, with U+FFFD where they are no UTF-8."""
+        """Return the text of bytes, with U+FFFD where they are not UTF-8."""
         content: bytes = tokens.astype(np.uint8).tobytes()
         return content.decode(errors="replace")
 
@@ -128,16 +128,16 @@ class Bytes(Tokenizer):
 class HuggingFace(Tokenizer):
     """A tokenizer of the transformers package, from a folder or from the hub.
 
-    Special tokens that a text spells out, such as "<|endoftext|>" or "[MASK]", are tokenized as
-    the characters that they are. So the tokenizer's own mask and padding are clean tokens that no
-    text holds: they keep their numbers, which a checkpoint counts on, and a model learns that they
-    do not occur.
+    Special tokens that occur in a text, such as "<|endoftext|>" or "[MASK]", are tokenized as the
+    characters that they consist of. So the tokenizer's own mask and padding are clean tokens that
+    no text contains: they keep their ids, which a checkpoint relies on, and a model learns that
+    they do not occur.
 
     Args:
-        path: a folder of tokenizer files or an id such as "openai-community/gpt2".
-        size: the number of ids it must have; some versions of transformers load an empty
-            tokenizer without a word.
-        revision: the commit on the hub.
+        path: A folder of tokenizer files or an id such as "openai-community/gpt2".
+        size: The number of ids that it must have; some versions of transformers load an empty
+            tokenizer silently.
+        revision: The commit on the hub.
     """
 
     measures = True
@@ -160,39 +160,39 @@ class HuggingFace(Tokenizer):
             raise InputError(f"{path}: {_FILES}")
 
     def encode(self, text: str) -> UInt[np.ndarray, "n"]:
-        """The ids of a text, without those that only frame it."""
+        """Return the ids of a text, without those that only frame it."""
         return self.measured(text)[0]
 
     def measured(self, text: str) -> tuple[UInt[np.ndarray, "n"], UInt16[np.ndarray, "n"]]:
-        """The ids of a text, and the characters that each stands for.
+        """Return the ids of a text, and the characters that each stands for.
 
         A long text is cut where that changes no id, to save memory; not at all if the tokenizer
         may look across any place.
 
         Raises:
-            InputError: the tokenizer cannot represent the text.
+            InputError: The tokenizer cannot represent the text.
         """
         ids, ends, start = [np.empty(0, self.dtype)], [np.empty(0, np.int64)], 0
-        self._encoder.encode_special_tokens = True  # not kept when it is sent to another process
+        self._encoder.encode_special_tokens = True  # pickling loses this setting
         with one_line(f"the tokenizer {self.name!r}"):
             for piece in self._pieces(text):
-                found = self._encoder.encode(piece, add_special_tokens=False)
-                ids.append(np.asarray(found.ids, dtype=self.dtype))
-                last = (end for _, end in found.offsets)
-                ends.append(start + np.fromiter(last, np.int64, len(found.ids)))
+                encoding = self._encoder.encode(piece, add_special_tokens=False)
+                ids.append(np.asarray(encoding.ids, dtype=self.dtype))
+                last = (end for _, end in encoding.offsets)
+                ends.append(start + np.fromiter(last, np.int64, len(encoding.ids)))
                 start += len(piece)
         return np.concatenate(ids), lengths(np.concatenate(ends), len(text))
 
     def decode(self, tokens: Integer[np.ndarray, "n"]) -> str:
-        """The text of some ids."""
+        """Return the text of ids."""
         return str(self._inner.decode(tokens.tolist(), clean_up_tokenization_spaces=False))
 
     def characters(self, tokens: Integer[np.ndarray, "B L"]) -> Int[np.ndarray, "B"]:
-        """Characters of each row's decoded text; separators count for none.
+        """Return the characters of each row's decoded text; separators count for none.
 
-        All there is for samples of a model, which are of no text. Decoding adds or drops blanks
-        at the edges of a row and around words with some tokenizers, and shows part of a character
-        as one or more of its own: for tokens of a text, `measured` counts exactly.
+        It is used for samples of a model. Decoding adds or drops blanks at the edges of a row and
+        around words with some tokenizers, and shows part of a character as one or more characters:
+        for tokens of a text, `measured` counts exactly.
         """
         texts = self._inner.batch_decode(
             tokens.tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False
@@ -208,7 +208,7 @@ class HuggingFace(Tokenizer):
 def _load(path: str, revision: str) -> Any:  # noqa: ANN401  transformers is not typed
     from transformers import AutoTokenizer, GPT2Tokenizer  # noqa: PLC0415  slow to import
 
-    # GPT-2's two bare files do not say what they are, and AutoTokenizer refuses to guess.
+    # AutoTokenizer cannot recognize the two files of GPT-2 without a configuration.
     there = {file.name for file in Path(path).expanduser().glob("*.*")}
     bare = "merges.txt" in there and not there & {"config.json", "tokenizer.json"}
     family = GPT2Tokenizer if bare else AutoTokenizer
@@ -223,7 +223,7 @@ def _load(path: str, revision: str) -> Any:  # noqa: ANN401  transformers is not
 
 
 def _deterministic(backend: Any) -> dict[str, Any]:  # noqa: ANN401
-    """What is left of a pipeline when nothing in it is random, cut or padded."""
+    """Return a pipeline without its random, truncating and padding parts."""
     backend.no_truncation()
     backend.no_padding()
     if getattr(backend.model, "dropout", None) is not None:
@@ -232,7 +232,7 @@ def _deterministic(backend: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 def _encoder(backend: Any, pipeline: dict[str, Any]) -> Any:  # noqa: ANN401
-    """What encodes texts: the backend, or its like in which special tokens cannot be spelled."""
+    """Return an encoder of texts: the backend, or a copy in which texts have no special tokens."""
     from tokenizers import Tokenizer as Backend  # noqa: PLC0415  comes with transformers
 
     safe = of_text(pipeline)
@@ -240,18 +240,18 @@ def _encoder(backend: Any, pipeline: dict[str, Any]) -> Any:  # noqa: ANN401
 
 
 def _require_size(path: str | Path, ids: Mapping[str, int], size: int) -> None:
-    """Hold the ids of a vocabulary, unused ones among them, against the size that is configured.
+    """Check the ids of a vocabulary, unused ones among them, against the configured size.
 
     Raises:
-        InputError: there are more or fewer.
+        InputError: There are more or fewer.
     """
-    found = max(ids.values(), default=-1) + 1
-    if found != size:
-        unused = found - len(set(ids.values()))
+    count = max(ids.values(), default=-1) + 1
+    if count != size:
+        unused = count - len(set(ids.values()))
         holes = f" ({unused} of them unused)" if unused else ""
         raise InputError(
-            f"tokenizer.path: {path}: a tokenizer of {found} ids{holes}, but tokenizer.size is "
-            f"{size}; {_FILES} If they are, set vocabulary={found}"
+            f"tokenizer.path: {path}: a tokenizer of {count} ids{holes}, but tokenizer.size is "
+            f"{size}; {_FILES} If they are, set vocabulary={count}"
         )
 
 

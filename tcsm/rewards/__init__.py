@@ -1,1 +1,1 @@
-"""Rewards: how good a text is, by whoever may say so."""
+"""Rewards: functions from texts to numbers."""

@@ -1,4 +1,4 @@
-"""What every reward is: texts ↦ numbers, in any unit; β is in the same one."""
+"""The contract of a reward: texts ↦ numbers, in any unit; β has the same unit."""
 
 import re
 from abc import ABC, abstractmethod
@@ -12,26 +12,26 @@ from tcsm.errors import InputError
 
 
 class Reward(ABC):
-    """A judgment of texts; more is better."""
+    """A reward of texts; larger is better."""
 
     @abstractmethod
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
-        """One finite number a text."""
+        """Return one finite number per text."""
 
     def open(self) -> None:  # noqa: B027  most have nothing to load
-        """Load what the reward reads, so that what is missing is known before texts are drawn.
+        """Load the files of the reward, so that a missing one is reported before sampling.
 
         Raises:
-            InputError: it cannot be loaded.
+            InputError: A file cannot be loaded.
         """
 
 
 @contextmanager
 def below(key: str) -> Iterator[None]:
-    """Have errors that name a key of a reward name it below the key at which the reward stands.
+    """Let errors that name a key of a reward name it below the key of the reward.
 
     Raises:
-        InputError: as within the block.
+        InputError: As within the block.
     """
     try:
         yield
@@ -40,36 +40,36 @@ def below(key: str) -> Iterator[None]:
 
 
 def scores(reward: Reward, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
-    """The rewards of texts, held against what a reward must be.
+    """Return the rewards of texts, checked.
 
     Raises:
-        InputError: the reward raised, or gave another number of values, NaN or infinity.
+        InputError: The reward raised, or returned another number of values, NaN or infinity.
     """
     name = type(reward).__name__
     try:
-        found = np.asarray(reward(texts), dtype=np.float64)
+        values = np.asarray(reward(texts), dtype=np.float64)
     except InputError:
         raise
     except Exception as error:
         where = _place(reward, texts)
         raise InputError(f"reward {name}: {type(error).__name__}: {error}{where}") from error
-    if found.shape != (len(texts),):
+    if values.shape != (len(texts),):
         raise InputError(
-            f"reward {name}: gave shape {found.shape} for {len(texts)} texts, one number each "
+            f"reward {name}: gave shape {values.shape} for {len(texts)} texts, one number each "
             f"is wanted{_place(reward, texts)}"
         )
-    if not np.isfinite(found).all():
-        at = int(np.flatnonzero(~np.isfinite(found))[0])
-        raise InputError(f"reward {name}: gave {found[at]}{_named(texts, at)}")
-    return found
+    if not np.isfinite(values).all():
+        at = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise InputError(f"reward {name}: gave {values[at]}{_named(texts, at)}")
+    return values
 
 
 def _place(reward: Reward, texts: Sequence[str]) -> str:
-    """The first text that is no good by itself either; "" if only all of them together are not."""
+    """Return the place of the first text that fails by itself; "" if none does alone."""
     for at, text in enumerate(texts):
         try:
             good = np.shape(reward([text])) == (1,)
-        except Exception:  # the one that is looked for
+        except Exception:  # this text fails by itself
             good = False
         if not good:
             return _named(texts, at)

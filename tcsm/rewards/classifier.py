@@ -17,21 +17,21 @@ FILE = "classifier.safetensors"
 
 @dataclass(frozen=True)
 class Classifier(Reward):
-    """Reads its folder when it is opened or first asked.
+    """A trained classifier, read from its folder on first use.
 
     Attributes:
-        folder: of the run that trained it.
-        key: what the configuration calls that folder.
+        folder: Folder of the run that trained it.
+        key: Key of the configuration that holds this folder.
     """
 
     folder: str | None
     key: str = "reward_run"
 
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
-        """Log-odds of label 1.
+        """Return the log-odds of label 1.
 
         Raises:
-            InputError: no folder, or no whole classifier in it.
+            InputError: No folder, or no complete classifier in it.
         """
         return self.trained.log_odds(texts)
 
@@ -41,7 +41,7 @@ class Classifier(Reward):
 
     @cached_property
     def trained(self) -> Logistic:
-        """What lies in the folder."""
+        """Return the classifier of the folder."""
         if self.folder is None:
             raise InputError(f"{self.key}: found null, expected the folder of a run of reward")
         path = Path(self.folder) / FILE

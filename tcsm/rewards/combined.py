@@ -1,4 +1,4 @@
-"""Rewards made of rewards."""
+"""Rewards that are made of other rewards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ class Sum(Reward):
     """Σ weight · reward.
 
     Attributes:
-        rewards: the parts.
-        weights: of each; a negative one turns a part around.
+        rewards: The terms.
+        weights: Weight of each term; a negative one reverses its sign.
     """
 
     rewards: Sequence[Reward]
@@ -30,25 +30,25 @@ class Sum(Reward):
             )
 
     def open(self) -> None:
-        """Open every part."""
+        """Open every term."""
         for number, reward in enumerate(self.rewards):
             with below(f"reward.rewards.{number}"):
                 reward.open()
 
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
-        """The sum, each part checked."""
+        """Return the sum; every term is checked."""
         parts = np.array([scores(reward, texts) for reward in self.rewards])
         return np.asarray(np.asarray(self.weights, dtype=np.float64) @ parts)
 
 
 @dataclass(frozen=True)
 class Remembered(Reward):
-    """A reward that is asked about a text once, and about some texts at a time.
+    """A cached reward: each text is evaluated once, in batches.
 
     Attributes:
-        reward: who is asked.
-        batch: texts at a time.
-        limit: texts that are remembered; the oldest are forgotten.
+        reward: The reward.
+        batch: Texts per batch.
+        limit: Number of cached texts; the oldest are dropped.
     """
 
     reward: Reward
@@ -67,14 +67,14 @@ class Remembered(Reward):
             self.reward.open()
 
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
-        """What the reward says now or said before, checked."""
-        found = {text: self.known[text] for text in texts if text in self.known}
-        fresh = list(dict.fromkeys(text for text in texts if text not in found))
+        """Return the rewards, new or cached, checked."""
+        values = {text: self.known[text] for text in texts if text in self.known}
+        fresh = list(dict.fromkeys(text for text in texts if text not in values))
         for first in range(0, len(fresh), self.batch):
             some = fresh[first : first + self.batch]
             with below("reward.reward"):
-                found |= dict(zip(some, scores(self.reward, some).tolist(), strict=True))
-        self.known.update((text, found[text]) for text in fresh)
+                values |= dict(zip(some, scores(self.reward, some).tolist(), strict=True))
+        self.known.update((text, values[text]) for text in fresh)
         for text in list(self.known)[: max(0, len(self.known) - self.limit)]:
             del self.known[text]
-        return np.array([found[text] for text in texts], dtype=np.float64)
+        return np.array([values[text] for text in texts], dtype=np.float64)

@@ -15,29 +15,29 @@ from tcsm.rewards.base import Reward
 
 @dataclass(frozen=True)
 class Function(Reward):
-    """A function that takes a list of texts and gives one number for each.
+    """A reward by a function that takes a list of texts and returns one number for each.
 
     Attributes:
-        path: "module:function"; Python must find the module, so say PYTHONPATH=. for one here, and
-            may call what is not of this package only if TCSM_TARGETS names the module.
+        path: "module:function". Python must be able to import the module (PYTHONPATH=. for one in
+            this folder), and TCSM_TARGETS must name it unless it belongs to this package.
 
     Raises:
-        InputError: there is none.
+        InputError: There is no such function.
     """
 
     path: str
 
     def __post_init__(self) -> None:
-        if not callable(self.found):
-            raise InputError(f"reward.path: {self.path} is not callable: {self.found!r}")
+        if not callable(self.function):
+            raise InputError(f"reward.path: {self.path} is not callable: {self.function!r}")
 
     @cached_property
-    def found(self) -> Any:  # noqa: ANN401  whatever stands there
-        """What the path names."""
+    def function(self) -> Any:  # noqa: ANN401  any callable
+        """Return the function."""
         if ":" not in self.path:
             raise InputError(f"reward.path: found {self.path}, expected module:function")
         return find("reward.path", self.path)
 
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "..."]:
-        """What the function gives."""
-        return np.asarray(self.found(list(texts)), dtype=np.float64)
+        """Return the values of the function."""
+        return np.asarray(self.function(list(texts)), dtype=np.float64)

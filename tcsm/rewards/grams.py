@@ -1,8 +1,8 @@
-"""Logistic regression on hashed n-grams: seconds to train, the same weights every time.
+"""Logistic regression on hashed n-grams: trains in seconds, deterministic.
 
     log p(1 | text)/p(0 | text) = w·φ(text) + b
 
-φ counts the n-grams of a text in 2^bits bins, at norm 1.
+φ counts the n-grams of a text in 2^bits bins, normalized to norm 1.
 """
 
 import hashlib
@@ -26,12 +26,12 @@ UNITS = ("word", "char")
 
 @dataclass(frozen=True)
 class Grams:
-    """φ.
+    """The features φ.
 
     Attributes:
-        unit: what is counted, "word" or "char".
+        unit: Unit of the n-grams, "word" or "char".
         shortest: n of the shortest n-grams.
-        longest: n of the longest.
+        longest: n of the longest n-grams.
         bits: log₂ of the number of bins.
     """
 
@@ -52,7 +52,7 @@ class Grams:
             raise InputError(f"grams.bits must lie in [1, 30], found {self.bits}")
 
     def __call__(self, texts: Sequence[str]) -> Any:  # noqa: ANN401  a sparse matrix of scipy
-        """φ of each text, N × 2^bits."""
+        """Return φ of each text, N × 2^bits."""
         from sklearn.feature_extraction.text import HashingVectorizer  # noqa: PLC0415  slow
 
         bins = HashingVectorizer(
@@ -70,7 +70,7 @@ class Logistic:
     """A trained classifier.
 
     Attributes:
-        grams: φ.
+        grams: The features φ.
         weight: w.
         bias: b.
     """
@@ -80,14 +80,14 @@ class Logistic:
     bias: float
 
     def log_odds(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
-        """Of label 1, in nats."""
+        """Return the log-odds of label 1, in nats."""
         return np.asarray(self.grams(texts) @ self.weight + self.bias)
 
     def save(self, path: Path) -> str:
-        """Writes the whole file or none; returns its checksum.
+        """Write the classifier atomically; return its checksum.
 
         Raises:
-            InputError: it cannot be written.
+            InputError: The file cannot be written.
         """
         tensors = {"weight": self.weight, "bias": np.array(self.bias)}
         facts = {"format": FORMAT, "grams": asdict(self.grams)}
@@ -98,12 +98,12 @@ class Logistic:
 
 @dataclass(frozen=True)
 class Training:
-    """How one is trained.
+    """Settings of the training of a classifier.
 
     Attributes:
-        grams: φ.
+        grams: The features φ.
         strength: C, the weight of the texts against that of ½‖w‖².
-        iterations: of L-BFGS at most.
+        iterations: Largest number of L-BFGS iterations.
     """
 
     grams: Grams
@@ -117,7 +117,7 @@ class Training:
             raise InputError(f"classifier.iterations must be 1 or more, found {self.iterations}")
 
     def __call__(self, texts: Sequence[str], labels: Int64[np.ndarray, "N"]) -> Logistic:
-        """The most likely weights, by one thread: how many there are would show in them."""
+        """Return the maximum a posteriori weights, by one thread since threads change the bits."""
         from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  slow to import
         from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
@@ -130,10 +130,10 @@ class Training:
 
 
 def load(path: Path) -> Logistic:
-    """A classifier that was saved.
+    """Return a saved classifier.
 
     Raises:
-        InputError: no such file, damaged, or of another format.
+        InputError: No such file, a damaged one, or one of another format.
     """
     try:
         with safe_open(path, framework="np") as file:
@@ -150,15 +150,15 @@ def load(path: Path) -> Logistic:
     return Logistic(Grams(**facts["grams"]), tensors["weight"], float(tensors["bias"]))
 
 
-def auc(found: Float64[np.ndarray, "N"], truth: Int64[np.ndarray, "N"]) -> float:
-    """Area under the ROC curve: how often a text of label 1 scores above one of label 0."""
+def auc(scores: Float64[np.ndarray, "N"], labels: Int64[np.ndarray, "N"]) -> float:
+    """Return the area under the ROC curve: how often label 1 scores above label 0."""
     from sklearn.metrics import roc_auc_score  # noqa: PLC0415  slow to import
 
-    return float(roc_auc_score(truth, found))
+    return float(roc_auc_score(labels, scores))
 
 
 def _digest(tensors: dict[str, np.ndarray], facts: dict[str, Any]) -> str:
-    """Of weights and settings together."""
+    """Return the SHA-256 of weights and settings."""
     total = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name in sorted(tensors):
         total.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())

@@ -1,8 +1,8 @@
-"""Classifiers of `transformers`: of the Hub or of a folder, for sentiment, toxicity or any label.
+"""Classifiers of `transformers`, from the Hub or a folder: sentiment, toxicity, any label.
 
-R = log p/(1 − p), p the probability of a label: z_y − log Σ_{k≠y} e^{z_k} among labels that
-exclude each other, the logit z_y itself where they do not, or where there is but one: then it is
-the log-odds of a sigmoid, or the value that a regression predicts.
+R = log p/(1 − p), p the probability of a label: z_y − log Σ_{k≠y} e^{z_k} among exclusive labels;
+the logit z_y itself where labels are independent, or where there is only one: then it is the
+log-odds of a sigmoid, or the value that a regression predicts.
 """
 
 import inspect
@@ -23,20 +23,20 @@ from tcsm.rewards.base import Reward
 
 @dataclass(frozen=True)
 class HubClassifier(Reward):
-    """Loaded when it is opened or first asked.
+    """A classifier, loaded on first use.
 
-    Texts of one pass have the same number of tokens, so that nothing is padded: how a model treats
-    padding, and on which side, cannot matter, and no text's reward depends on the others.
+    Texts of one pass have the same number of tokens, so that nothing is padded: a reward then
+    depends neither on the model's padding nor on other texts.
 
     Attributes:
-        name: of a repository of the Hub, or a folder.
-        label: the label that is good, by name or number.
-        batch: texts of one pass at most.
-        length: tokens of a text at most; the rest is not read.
-        odds: log-odds; else the logit of the label, whatever the others have.
-        device: where it runs, such as "cpu" or "cuda".
-        revision: the commit on the Hub.
-        dtype: of its weights here, whatever they are saved in.
+        name: Name of a repository of the Hub, or a folder.
+        label: The label to reward, by name or number.
+        batch: Largest number of texts per pass.
+        length: Largest number of tokens per text; the rest is not read.
+        odds: Log-odds if true; else the label's logit, whatever the other logits.
+        device: Device of the model, such as "cpu" or "cuda".
+        revision: The commit on the Hub.
+        dtype: Type of the loaded weights, whatever the files hold.
     """
 
     name: str
@@ -55,10 +55,10 @@ class HubClassifier(Reward):
 
     @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
-        """R of each text.
+        """Return R of each text.
 
         Raises:
-            InputError: no such classifier, no such label, or log-odds where there are none.
+            InputError: No such classifier, no such label, or log-odds where there are none.
         """
         self._require_odds()
         tokens = [self._tokens(text) for text in texts]
@@ -69,29 +69,30 @@ class HubClassifier(Reward):
         return rewards.numpy()
 
     def open(self) -> None:
-        """Load model, tokenizer and the number of the label, and judge a short text."""
+        """Load model, tokenizer and label number, and evaluate a short text."""
         self(["a"])
 
     @cached_property
     def model(self) -> Any:  # noqa: ANN401  transformers is not typed
-        """The classifier.
+        """Return the classifier.
 
         Raises:
-            InputError: none can be loaded, the checkpoint has no head for one, or no such device.
+            InputError: It cannot be loaded, the checkpoint has no classification head, or no such
+                device.
         """
         kind = "AutoModelForSequenceClassification"
         model = huggingface.model(kind, "reward", self.name, self.revision, self.dtype)
         if model.config.pad_token_id is None:
-            model.config.pad_token_id = -1  # it asks for one where texts are several
+            model.config.pad_token_id = -1  # batches need an id of padding
         with huggingface.one_line(f"reward.device: {self.device} cannot be used"):
             return model.to(self.device)
 
     @cached_property
     def tokenizer(self) -> Any:  # noqa: ANN401
-        """Its tokenizer.
+        """Return its tokenizer.
 
         Raises:
-            InputError: none can be loaded, or it knows no token.
+            InputError: It cannot be loaded, or has no tokens.
         """
         place = f"reward.name: {self.name}: its tokenizer cannot be loaded"
         with huggingface.one_line(place):
@@ -99,49 +100,53 @@ class HubClassifier(Reward):
 
         tokenizer = huggingface.from_pretrained(AutoTokenizer, place, self.name, self.revision)
         with huggingface.one_line(place):
-            # without its files the library makes one that knows nothing but control tokens
+            # without its files the library makes a tokenizer of control tokens alone
             control = {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}
             words = tokenizer.get_vocab().keys() - control
-            if len(words) < 2 or not tokenizer("a b")["input_ids"]:  # "▁" alone is none
+            if len(words) < 2 or not tokenizer("a b")["input_ids"]:  # "▁" alone is no word
                 raise InputError(f"{place}: it is empty; are its files all there?")
         return tokenizer
 
     @cached_property
     def place(self) -> int:
-        """The number of the label.
+        """Return the number of the label.
 
         Raises:
-            InputError: there is no such label, or a number that is also another label's name.
+            InputError: There is no such label, or a number that is also another label's name.
         """
         names = {int(number): str(name) for number, name in self.model.config.id2label.items()}
         known = ", ".join(f"{number} {name}" for number, name in names.items())
         named = [number for number, name in names.items() if name == str(self.label)]
         numbered = [number for number in names if str(number) == str(self.label)]
         if isinstance(self.label, str) and named:
-            numbered = []  # a name comes first
-        found = {*named, *numbered}
-        if len(found) == 1:
-            return found.pop()
+            numbered = []  # names take precedence
+        matches = {*named, *numbered}
+        if len(matches) == 1:
+            return matches.pop()
         raise InputError(
             f"reward.label: {self.name} has no label {self.label!r}; it has {known}"
-            if not found
+            if not matches
             else f"reward.label: {self.label!r} is not one label of {self.name} alone, which has "
             f"{known}; a name in quotes is taken as such"
         )
 
     @cached_property
     def _longest(self) -> int:
-        """Tokens of a text that are read at most."""
+        """Return the largest number of tokens of a text that are read."""
         most = min(self.length, int(self.tokenizer.model_max_length))
         return min(most, huggingface.places(self.model) or most)
 
     @cached_property
     def _inputs(self) -> frozenset[str]:
-        """What of a tokenizer's output the model takes."""
+        """Return the names of the tokenizer's outputs that the model takes."""
         return frozenset(inspect.signature(self.model.forward).parameters)
 
     def _require_odds(self) -> None:
-        """Raises InputError if log-odds are wanted of numbers that are none."""
+        """Check that log-odds are defined for the model's outputs.
+
+        Raises:
+            InputError: They are not.
+        """
         config, count = self.model.config, len(self.model.config.id2label)
         assert self.place < count
         if self.odds and count > 1 and config.problem_type == "regression":
@@ -151,7 +156,7 @@ class HubClassifier(Reward):
             )
 
     def _tokens(self, text: str) -> dict[str, list[int]]:
-        """What the model reads of a text; of one without tokens, a token that ends texts."""
+        """Return a text's token ids; for a text without tokens, an end-of-text token."""
         with huggingface.one_line(
             f"reward.name: {self.name}: its tokenizer fails at {text[:80]!r}"
         ):
@@ -165,7 +170,7 @@ class HubClassifier(Reward):
         raise InputError(f"reward.name: {self.name} reads no token in the text {text[:80]!r}")
 
     def _equally_long(self, tokens: Sequence[dict[str, list[int]]]) -> Iterator[list[int]]:
-        """Which texts are read together: some of those that have the same length."""
+        """Return batches of texts with the same number of tokens."""
         by_length: dict[int, list[int]] = {}
         for row, text in enumerate(tokens):
             by_length.setdefault(len(text["input_ids"]), []).append(row)

@@ -1,4 +1,4 @@
-"""Rewards that come trained, each with an extra of the package; they want ordinary English."""
+"""Pretrained rewards, each with an extra of the package; meant for ordinary English."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from jaxtyping import Float64
 from tcsm.errors import InputError
 from tcsm.rewards.base import Reward
 
-LEAST = 1e-6  # of a probability, so that log-odds are finite
+LEAST = 1e-6  # least probability, so that log-odds are finite
 
 
 @dataclass(frozen=True)
 class Vader(Reward):
-    """VADER's compound sentiment, in [−1, 1]: counts the words of a lexicon; many texts get 0."""
+    """VADER's compound sentiment in [−1, 1], by the words of a lexicon; many texts get 0."""
 
     @cached_property
     def analyzer(self) -> Any:  # noqa: ANN401  not typed
-        """The lexicon."""
+        """Return the lexicon."""
         return _extra("vaderSentiment.vaderSentiment", "sentiment").SentimentIntensityAnalyzer()
 
     def open(self) -> None:
@@ -29,25 +29,25 @@ class Vader(Reward):
         _ = self.analyzer
 
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
-        """The compound score of each text.
+        """Return the compound score of each text.
 
         Raises:
             InputError: the extra is not installed.
         """
-        found = [self.analyzer.polarity_scores(text)["compound"] for text in texts]
-        return np.array(found, dtype=np.float64)
+        scores = [self.analyzer.polarity_scores(text)["compound"] for text in texts]
+        return np.array(scores, dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class Profanity(Reward):
-    """Log-odds that a text offends, by a linear model of words; take the negative as a reward."""
+    """Log-odds that a text offends, by a linear model of words; use a negative weight."""
 
     def open(self) -> None:
         """Import the package."""
         _extra("profanity_check", "toxicity")
 
     def __call__(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
-        """log p/(1 − p), p clipped to [10⁻⁶, 1 − 10⁻⁶].
+        """Return log p/(1 − p), p clipped to [10⁻⁶, 1 − 10⁻⁶].
 
         Raises:
             InputError: the extra is not installed.
@@ -58,7 +58,7 @@ class Profanity(Reward):
 
 
 def _extra(module: str, extra: str) -> Any:  # noqa: ANN401
-    """A module of an optional package."""
+    """Return a module of an optional package."""
     try:
         return import_module(module)
     except ImportError:

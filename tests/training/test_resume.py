@@ -217,7 +217,7 @@ def test_time_adds_up_over_restarts(tmp_path):
 def test_only_the_main_process_writes(tmp_path):
     state = TrainState(toy.make_net(), toy.make_optim())
     other = CheckpointManager(tmp_path / "scratch", toy.THIS, main=False)
-    other.begin(state)
+    other.resume(state)
     other.save(state)
     assert not list((tmp_path / "scratch").iterdir())
 

@@ -1,1 +1,1 @@
-"""Where text comes from: one file a family of sources."""
+"""Corpora: one module per kind of source."""

@@ -1,4 +1,4 @@
-"""What every corpus is: documents of text in three splits."""
+"""The contract of a corpus: documents of text in three splits."""
 
 import math
 from abc import ABC, abstractmethod
@@ -26,41 +26,41 @@ class Corpus(ABC):
     @property
     @abstractmethod
     def title(self) -> str:
-        """What the headers of token files call it."""
+        """Return the name in the headers of token files."""
 
     @abstractmethod
     def splits(self) -> Splits:
-        """The documents of "train", "valid" and "test"."""
+        """Return the documents of "train", "valid" and "test"."""
 
     def files(self) -> tuple[Path, ...]:
-        """The user's own files that it reads; none for what is pinned, such as a download."""
+        """Return the user's own files that it reads; none for pinned sources such as downloads."""
         return ()
 
     def notes(self) -> list[str]:
-        """Lines on what was read and what was dropped, once all documents have been drawn."""
+        """Return lines on what was read and dropped, once all documents have been drawn."""
         return []
 
 
 class Normalized(Corpus):
-    """A source of text of which only some symbols are kept.
+    """A source of text with a normalization.
 
     Attributes:
-        normalize: which symbols are kept.
+        normalize: The normalization.
     """
 
     normalize: Normalize
 
     @cached_property
     def tally(self) -> Tally:
-        """The normalization, which counts what it drops."""
+        """Return the normalization, which counts what it drops."""
         return Tally(self.normalize, _KEEP_ALL)
 
     def notes(self) -> list[str]:
-        """What the normalization dropped."""
+        """Return lines on what the normalization dropped."""
         return self.tally.notes()
 
     def nothing_kept(self, place: str, key: str) -> InputError:
-        """The error of a place, named by a key, that holds no text or none that is kept."""
+        """Return the error for a place, named by a key, without any text that is kept."""
         if not (dropped := self.tally.dropped()):
             return InputError(f"{place}: no text here; {key} must name a file with some")
         return InputError(
@@ -70,7 +70,7 @@ class Normalized(Corpus):
 
 
 def check_fractions(fractions: Sequence[float]) -> None:
-    """Refuses fractions that are not three positive numbers of sum 1."""
+    """Refuse fractions that are not three positive numbers of sum 1."""
     positive = len(fractions) == len(SPLITS) and all(part > 0 for part in fractions)
     if not positive or not math.isclose(sum(fractions), 1, abs_tol=1e-9):
         raise InputError(
@@ -80,10 +80,10 @@ def check_fractions(fractions: Sequence[float]) -> None:
 
 
 def cut(title: str, texts: Sequence[str], fractions: Sequence[float]) -> Splits:
-    """Cuts each text by character into contiguous parts: its head to train, its tail to test.
+    """Cut each text by character into contiguous parts: its head to train, its tail to test.
 
     Raises:
-        InputError: when a split would be left without a character.
+        InputError: A split would have no character.
     """
     parts: dict[str, list[str]] = {split: [] for split in SPLITS}
     for text in texts:

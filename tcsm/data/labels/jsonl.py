@@ -1,4 +1,4 @@
-"""Labeled texts of a file: one JSON object a line, such as reviews and whether they praise."""
+"""Labeled texts of a file with one JSON object per line, such as reviews."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from tcsm.errors import InputError
 
 @dataclass(frozen=True)
 class LabeledJsonl(Labels):
-    """The lines of a file; any of them that is no good is refused.
+    """The lines of a file; an invalid line refuses the file.
 
     Attributes:
-        path: the file, plain or gzipped.
-        text: the key of the text.
-        label: the key of its label, 0 or 1.
-        normalize: which symbols are kept.
+        path: The file, plain or gzipped.
+        text: The key of the text.
+        label: The key of its label, 0 or 1.
+        normalize: The normalization.
     """
 
     path: str | Path
@@ -30,14 +30,14 @@ class LabeledJsonl(Labels):
 
     @property
     def title(self) -> str:
-        """The last part of the path."""
+        """Return the last part of the path."""
         return Path(self.path).name
 
     def rows(self) -> Iterator[tuple[str, int]]:
-        """The texts in the order of the file.
+        """Yield the texts in the order of the file.
 
         Raises:
-            InputError: the file cannot be read; a line, by its number, and why.
+            InputError: The file cannot be read; or the number of an invalid line, and why.
         """
         keys = (self.text, self.label)
         for where, row in read_objects(Path(self.path), "labels.path", keys):

