@@ -68,7 +68,7 @@ def sweep(plan: Plan, tokenizer: Path, seed: int) -> None:
     base, shared = ROOT / "base", common(plan, tokenizer)
     stage("grade", base, *shared)
     best = ROOT / "best_of_8"
-    guide = "+guide={_target_: tcsm.samplers.guided.BestOf, count: 8}"
+    guide = "+guide={_target_: tcsm.samplers.guidance.BestOfN, count: 8}"
     stage("grade", best, *shared, guide, f"grading.run={base}")
     rows = [told("base", base, 0), told("best_of_8", best, 0)]
     for name in SWEPT:

@@ -21,33 +21,33 @@ class Blocks:
     """The blocks of each sequence of a batch.
 
     Attributes:
-        open: Masked positions, of which blocks consist; n in a sequence.
+        noised: masked positions, of which blocks consist; n in a sequence.
         limit: k; a sequence with fewer masked positions has one block, all of them.
     """
 
-    open: Bool[Tensor, "B L"]
+    noised: Bool[Tensor, "B L"]
     limit: int
 
     def sizes(self) -> Int[Tensor, "B"]:
         """Return the size of the blocks of each sequence, min(k, n)."""
-        return self.open.sum(-1).clamp(max=self.limit)
+        return self.noised.sum(-1).clamp(max=self.limit)
 
     def mean_of_sums(self, values: Float[Tensor, "m"]) -> Float[Tensor, "B"]:
         """Return the mean over S of Σ_{i∈S} values_i; 0 where no position is masked."""
         total = self._spread(values, 0.0).sum(-1)
-        return total * self.sizes() / self.open.sum(-1).clamp(min=1)
+        return total * self.sizes() / self.noised.sum(-1).clamp(min=1)
 
     def log_mean_of_products(self, log_m: Float[Tensor, "m"]) -> Float[Tensor, "B"]:
         """Return the log of the mean over S of ∏_{i∈S} m_i (6.3); 0 for an empty sequence."""
         log_e = log_symmetric(self._spread(log_m, NOTHING), self.limit)
-        sizes, count = self.sizes(), self.open.sum(-1).double()
+        sizes, count = self.sizes(), self.noised.sum(-1).double()
         log_choices = _log_factorial(count) - _log_factorial(sizes) - _log_factorial(count - sizes)
         return log_e.gather(-1, sizes[:, None]).squeeze(-1) - log_choices.to(log_e.dtype)
 
     def _spread(self, values: Float[Tensor, "m"], empty: float) -> Float[Tensor, "B L"]:
         """Scatter one value per masked position to its place in the batch."""
-        blank = torch.full(self.open.shape, empty, dtype=values.dtype, device=values.device)
-        return blank.masked_scatter(self.open, values)
+        blank = torch.full(self.noised.shape, empty, dtype=values.dtype, device=values.device)
+        return blank.masked_scatter(self.noised, values)
 
 
 def log_symmetric(log_m: Float[Tensor, "B n"], degree: int) -> Float[Tensor, "B j"]:

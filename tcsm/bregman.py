@@ -61,12 +61,12 @@ class Bregman(ABC):
         """ψ(log v) = φ(v) − φ(1), the canonical sample form: 0 at v = 1 (3.1)."""
         return self.from_samples(log_v) - self.from_samples(torch.zeros_like(log_v))
 
-    def at_site(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
-        """(1/V) Σ_y ψ(log q_y − log q_x): the 1-ball of one site whose label is x (3.1)."""
+    def at_position(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+        """(1/V) Σ_y ψ(log q_y − log q_x): the 1-ball of one position whose label is x (3.1)."""
         return self.pair(log_q - log_q.gather(-1, x[:, None])).mean(-1)
 
     def at_any_label(self, log_q: Float[Tensor, "n V"]) -> Float[Tensor, "n"]:
-        """(1/V) Σ_x ``at_site``, the label drawn uniformly; O(V²) unless a closed form exists."""
+        """(1/V) Σ_x ``at_position`` over all labels x; O(V²) unless a closed form exists."""
         return self.pair(log_q[:, None, :] - log_q[:, :, None]).mean((-1, -2))
 
     def over_blocks(
@@ -141,7 +141,7 @@ class Power(Bregman):
         first, second = (_box_cox(power, log_v) for power in self.powers)
         return self.scale * (first + second)
 
-    def at_site(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+    def at_position(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
         """Σ over both powers of (m(λ) q_x^{−λ} − 1)/λ, at λ = 0 mean log q − log q_x (6.2)."""
         log_q_x = log_q.gather(-1, x[:, None]).squeeze(-1)
         first, second = (_mean_box_cox(power, log_q, log_q_x) for power in self.powers)

@@ -18,7 +18,7 @@ from tcsm.errors import InputError
 
 
 class ScoringRule(ABC):
-    """A proper scoring rule, one number a site; lower is better."""
+    """A proper scoring rule, one number a position; lower is better."""
 
     @abstractmethod
     def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:

@@ -1,4 +1,4 @@
-"""Divergences D(p, q) between a known target p of a site and the model's q (5.2).
+"""Divergences D(p, q) between a known target p of a position and the model's q (5.2).
 
 With q factorized, D must be linear in p up to a constant of p: then its optimum over all contexts
 is that of hard labels, the marginals, with less variance. Reverse KL, Jensen-Shannon and total
@@ -18,7 +18,7 @@ from tcsm.bregman import Bregman
 from tcsm.errors import InputError
 from tcsm.scoring import ScoringRule
 
-Laws = Float[Tensor, "n V"]
+Distributions = Float[Tensor, "n V"]
 _NOTHING = -1e4  # its exponential is 0 in every precision, yet 0 · it is 0
 
 
@@ -28,7 +28,7 @@ def _product(p: Tensor, f: Tensor) -> Tensor:
 
 
 class SoftDivergence(ABC):
-    """D(p, q) ≥ 0 of two normalized laws in logs, one number a site; 0 at q = p.
+    """D(p, q) ≥ 0 of two normalized distributions in logs, one number a position; 0 at q = p.
 
     ``linear``: D is linear in p, up to a constant of p.
     """
@@ -36,10 +36,10 @@ class SoftDivergence(ABC):
     linear: ClassVar[bool] = True
 
     @abstractmethod
-    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """D(p, q), the entropy of p included."""
 
-    def gradient(self, log_p: Laws, log_q: Laws) -> Tensor | None:
+    def gradient(self, log_p: Distributions, log_q: Distributions) -> Tensor | None:
         """By the logits of q, if known in closed form; it spares a chunked head its graph."""
         return None
 
@@ -47,11 +47,11 @@ class SoftDivergence(ABC):
 class ForwardKL(SoftDivergence):
     """Σ p (log p − log q)."""
 
-    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """Σ p (log p − log q), with 0 log 0 = 0."""
         return (log_p.exp() * (log_p.clamp(min=_NOTHING) - log_q)).sum(-1)
 
-    def gradient(self, log_p: Laws, log_q: Laws) -> Tensor | None:
+    def gradient(self, log_p: Distributions, log_q: Distributions) -> Tensor | None:
         """Q − p."""
         return log_q.exp() - log_p.exp()
 
@@ -59,7 +59,7 @@ class ForwardKL(SoftDivergence):
 class GeneralizedKL(ForwardKL):
     """Σ p (log p − log q) − p + q: KL's equal while both are normalized."""
 
-    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """KL, and the difference of the masses."""
         return super().__call__(log_p, log_q) - log_p.exp().sum(-1) + log_q.exp().sum(-1)
 
@@ -67,7 +67,7 @@ class GeneralizedKL(ForwardKL):
 class ItakuraSaito(SoftDivergence):
     """Σ p/q − log(p/q) − 1, infinite if p has a zero."""
 
-    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """Σ e^d − 1 − d, d = log p − log q."""
         d = log_p - log_q
         return (torch.expm1(d) - d).sum(-1)
@@ -76,7 +76,7 @@ class ItakuraSaito(SoftDivergence):
 class Brier(SoftDivergence):
     """Σ (p − q)². Its gradient vanishes where q is badly wrong."""
 
-    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """Σ (p − q)²."""
         return ((log_p.exp() - log_q.exp()) ** 2).sum(-1)
 
@@ -85,8 +85,8 @@ class Brier(SoftDivergence):
 class Proper(SoftDivergence):
     """Σ_x p_x (ℓ(x; q) − ℓ(x; p)) = D_F(p, q) of any scoring rule ℓ (5.1), by all V labels.
 
-    O(V²) a site: for the rules that have no class of their own here. Where p has a zero it is the
-    limit p → 0, infinite if F is there (Itakura-Saito).
+    O(V²) a position: for the rules that have no class of their own here. Where p has a zero it is
+    the limit p → 0, infinite if F is there (Itakura-Saito).
 
     Attributes:
         scoring: ℓ.
@@ -94,12 +94,12 @@ class Proper(SoftDivergence):
 
     scoring: ScoringRule
 
-    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """Expected excess of the rule."""
         excess = self._at_all_labels(log_q) - self._at_all_labels(log_p)
         return _product(log_p.exp(), excess).sum(-1)
 
-    def _at_all_labels(self, log_q: Laws) -> Float[Tensor, "n V"]:
+    def _at_all_labels(self, log_q: Distributions) -> Float[Tensor, "n V"]:
         count, vocabulary = log_q.shape
         labels = torch.arange(vocabulary, device=log_q.device).repeat(count)
         return self.scoring(log_q.repeat_interleave(vocabulary, 0), labels).view_as(log_q)
@@ -108,7 +108,7 @@ class Proper(SoftDivergence):
 class ScoreGeneralizedKL(SoftDivergence):
     """KL + IS/V: generalized KL of the concrete scores (4.1); infinite if p has a zero."""
 
-    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """KL + IS/V, O(V)."""
         return ForwardKL()(log_p, log_q) + ItakuraSaito()(log_p, log_q) / log_p.shape[-1]
 
@@ -117,7 +117,7 @@ class ScoreGeneralizedKL(SoftDivergence):
 class ScoreLevel(SoftDivergence):
     """(1/V) Σ_{x,y} p_x D_F(p_y/p_x, q_y/q_x): score level with a known target (2.1).
 
-    O(V²) a site. Linear: Σ p_x (s F′(s) − F(s)) − Σ p_y F′(s), and the same at r = p_y/p_x, a
+    O(V²) a position. Linear: Σ p_x (s F′(s) − F(s)) − Σ p_y F′(s), and the same at r = p_y/p_x, a
     constant. Where p has a zero it is the limit p → 0, finite if F(0) and F′(∞) are (BCE, powers
     between 0 and 1). Of others (generalized KL, LSIF, Itakura-Saito) it is infinite, and what
     depends on q has no lower end.
@@ -128,7 +128,7 @@ class ScoreLevel(SoftDivergence):
 
     divergence: Bregman
 
-    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """Mean over y of the expectation over x."""
         p, slope, dual = log_p.exp(), self.divergence.slope, self.divergence.dual
         here, there = p[:, :, None], p[:, None, :]
@@ -154,7 +154,7 @@ class ReverseKL(SoftDivergence):
         if not -math.inf < self.floor < 0:
             raise InputError(f"soft.floor must be finite and below 0, found {self.floor}")
 
-    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """Σ q (log q − log p)."""
         return (log_q.exp() * (log_q - log_p.clamp(min=self.floor))).sum(-1)
 
@@ -164,7 +164,7 @@ class JensenShannon(SoftDivergence):
 
     linear: ClassVar[bool] = False
 
-    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """Both halves."""
         log_m = torch.logaddexp(log_p, log_q) - math.log(2)
         kl = ForwardKL()
@@ -187,7 +187,7 @@ class TotalVariation(SoftDivergence):
         if not 0 < self.epsilon < math.inf:
             raise InputError(f"soft.epsilon must be positive, found {self.epsilon}")
 
-    def __call__(self, log_p: Laws, log_q: Laws) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """Smoothed total variation."""
         gap = log_p.exp() - log_q.exp()
         return torch.sqrt(gap**2 + self.epsilon**2).sum(-1) / 2

@@ -1,7 +1,7 @@
 """Brute force on tiny alphabets, in numpy's float64: what the tests hold the package against.
 
-Nothing here imports the package. A site's noising is one matrix K[v, a] = p_{t|1}(a | v) (1.1);
-everything else is Bayes' rule over all V^L sequences.
+Nothing here imports the package. A position's noising is one matrix K[v, a] = p_{t|1}(a | v)
+(1.1); everything else is Bayes' rule over all V^L sequences.
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ def sequences(states: int, length: int) -> NDArray[np.int64]:
     return np.indices((states,) * length).reshape(length, -1).T
 
 
-def random_law(vocabulary: int, length: int, seed: int) -> Array:
-    """A law p₁ with full support, far from any product, shape (V,) * L."""
+def random_distribution(vocabulary: int, length: int, seed: int) -> Array:
+    """A distribution p₁ with full support, far from any product, shape (V,) * L."""
     table = np.random.default_rng(seed).gamma(0.7, size=(vocabulary,) * length) + 1e-3
     return table / table.sum()
 
@@ -39,16 +39,16 @@ def between(alpha_t: float, alpha_s: float, vocabulary: int, masked: bool) -> Ar
 def bayes(p_1: Array, x_t: NDArray[np.int64], matrix: Array) -> tuple[Array, float]:
     """The joint posterior p(x₁ | x_t), shape (V,) * L, and p_t(x_t)."""
     joint = p_1.copy()
-    for site, state in enumerate(x_t):
+    for position, state in enumerate(x_t):
         shape = [1] * p_1.ndim
-        shape[site] = -1
+        shape[position] = -1
         joint = joint * matrix[:, state].reshape(shape)
     total = float(joint.sum())
     return (joint / total if total > 0 else joint), total
 
 
 def marginals(joint: Array) -> Array:
-    """The site marginals of a table, shape (L, V)."""
+    """The position marginals of a table, shape (L, V)."""
     axes = range(joint.ndim)
     return np.stack([joint.sum(tuple(j for j in axes if j != i)) for i in axes])
 
@@ -64,18 +64,18 @@ def posterior_table(p_1: Array, matrix: Array) -> Array:
     return table
 
 
-def marginal_law(p_1: Array, matrix: Array) -> Array:
+def marginal_distribution(p_1: Array, matrix: Array) -> Array:
     """p_t of every x_t, shape (states^L)."""
     return np.array([bayes(p_1, x, matrix)[1] for x in sequences(matrix.shape[1], p_1.ndim)])
 
 
-def product_kernel(sites: Array) -> Array:
-    """Transition matrix over sequences of independent sites, from (N, L, states) to (N, N')."""
-    count, length, states = sites.shape
+def product_kernel(positions: Array) -> Array:
+    """Transition matrix over sequences of independent positions, (N, L, states) to (N, N')."""
+    count, length, states = positions.shape
     target = sequences(states, length)
     result = np.ones((count, len(target)))
-    for site in range(length):
-        result *= sites[:, site, target[:, site]]
+    for position in range(length):
+        result *= positions[:, position, target[:, position]]
     return result
 
 

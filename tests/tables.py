@@ -1,4 +1,4 @@
-"""Networks that are tables of logits, to push exact laws through the package's own objects."""
+"""Networks that are tables of logits, for exact distributions in the package's own objects."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tcsm.nets.base import Net
 from tcsm.noise import Noise
-from tcsm.objectives.base import Denoising
+from tcsm.objectives.base import DenoisingObjective
 from tcsm.process.corruption import Corrupted, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.sources import Mask
@@ -72,7 +72,7 @@ def exact(path: Path, p_1: NDArray[np.float64]) -> Oracle:
     return Oracle(len(p_1), log_posterior)
 
 
-class Given(TimeSampling):
+class FixedCorruption(TimeSampling):
     """A corruption at times that is already known."""
 
     def __init__(self, path: Path, drawn: Corrupted) -> None:
@@ -86,18 +86,18 @@ class Given(TimeSampling):
 def corrupted(path: Path, x_1: Tensor, x_t: Tensor, t: Tensor) -> Corrupted:
     """A batch whose noise was chosen by hand."""
     t = t.double()
-    return Corrupted(x_1, x_t, t, path.source.open(x_t), path.schedule.kappa(t))
+    return Corrupted(x_1, x_t, t, path.source.noised(x_t), path.schedule.kappa(t))
 
 
 def loss_at(
-    objective: type[Denoising],
+    objective: type[DenoisingObjective],
     model: nn.Module,
     drawn: Corrupted,
     row_weight: Tensor | None = None,
     **fields: object,
 ) -> Tensor:
     """The loss of an objective on a given corruption."""
-    built = objective(corruption=Given(model.path, drawn), **fields)
+    built = objective(corruption=FixedCorruption(model.path, drawn), **fields)
     noise = Noise(0, 0, torch.arange(len(drawn.x_1)), len(drawn.x_1))
     return built(model, drawn.x_1, noise, row_weight)["loss"]
 

@@ -43,7 +43,7 @@ def test_logs_neither_overflow_nor_vanish():
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5])
 def test_mean_of_products_over_all_blocks(limit):
-    """Over as many sites as are open where they are fewer; a closed site is in no block."""
+    """Over all noised positions where they are fewer than k; a visible one is in no block."""
     blocks = Blocks(OPEN, limit)
     assert blocks.sizes().tolist() == [min(limit, 4), min(limit, 2), 0]
     values = torch.randn(int(OPEN.sum()), dtype=torch.float64).requires_grad_()

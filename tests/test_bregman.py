@@ -58,10 +58,10 @@ def by_autograd(function, s):
     return value.detach(), slope
 
 
-def log_q(seed=0, sites=4, vocabulary=5):
+def log_q(seed=0, positions=4, vocabulary=5):
     generator = torch.Generator().manual_seed(seed)
-    logits = torch.randn(sites, vocabulary, dtype=torch.float64, generator=generator) * 2
-    return logits.log_softmax(-1), torch.randint(vocabulary, (sites,), generator=generator)
+    logits = torch.randn(positions, vocabulary, dtype=torch.float64, generator=generator) * 2
+    return logits.log_softmax(-1), torch.randint(vocabulary, (positions,), generator=generator)
 
 
 @every
@@ -174,7 +174,7 @@ def test_derivative_of_a_pair_is_positive_and_symmetrized(name):
 def test_adjoint_generators_are_one_loss_at_score_level(one, other, factor):
     q, x = log_q()
     assert_close(one.pair(GRID), factor * other.pair(GRID))
-    assert_close(one.at_site(q, x), factor * other.at_site(q, x))
+    assert_close(one.at_position(q, x), factor * other.at_position(q, x))
     assert_close(one.at_any_label(q), factor * other.at_any_label(q))
 
 
@@ -183,24 +183,24 @@ def test_adjoint_generators_differ_as_divergences():
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_closed_forms_of_a_site_equal_the_sums(name):
+def test_closed_forms_of_a_position_equal_the_sums(name):
     divergence = FORMULAS[name][0]
     q, x = log_q()
     by_hand = torch.stack(
         [PAIRS[name](row - row[label]).mean() for row, label in zip(q, x, strict=True)]
     )
-    assert_close(divergence.at_site(q, x), by_hand)
-    assert_close(divergence.at_site(q, x), Bregman.at_site(divergence, q, x))
-    any_label = torch.stack([divergence.at_site(q, torch.full_like(x, y)) for y in range(5)])
+    assert_close(divergence.at_position(q, x), by_hand)
+    assert_close(divergence.at_position(q, x), Bregman.at_position(divergence, q, x))
+    any_label = torch.stack([divergence.at_position(q, torch.full_like(x, y)) for y in range(5)])
     assert_close(divergence.at_any_label(q), any_label.mean(0))
     assert_close(divergence.at_any_label(q), Bregman.at_any_label(divergence, q))
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_sites_ignore_the_normalizer_of_logits(name):
+def test_positions_ignore_the_normalizer_of_logits(name):
     divergence = FORMULAS[name][0]
     q, x = log_q()
-    assert_close(divergence.at_site(q + 3, x), divergence.at_site(q, x))
+    assert_close(divergence.at_position(q + 3, x), divergence.at_position(q, x))
     assert_close(divergence.at_any_label(q - 3), divergence.at_any_label(q))
 
 
@@ -222,7 +222,7 @@ def test_generalized_kl_is_cross_entropy_plus_itakura_saito():
     """(4.2): −log q_x + 1/(V q_x) + mean log q − 1, V KL + IS over all pairs (4.1)."""
     q, x = log_q()
     q_x = q.gather(-1, x[:, None])[:, 0]
-    assert_close(generalized_kl.at_site(q, x), -q_x + (-q_x).exp() / 5 + q.mean(-1) - 1)
+    assert_close(generalized_kl.at_position(q, x), -q_x + (-q_x).exp() / 5 + q.mean(-1) - 1)
     p, q = log_q(1)[0], log_q(2)[0]
     total = (
         p.exp()[:, :, None]
@@ -235,7 +235,7 @@ def test_generalized_kl_is_cross_entropy_plus_itakura_saito():
 
 def test_bce_is_the_bradley_terry_likelihood_of_pairs():
     """(3.8): E_p ℓ = Σ_{x<y} 2 (p_x + p_y) CE(p_x/(p_x + p_y), q_x/(q_x + q_y)) − const."""
-    p, q = log_q(1, sites=1)[0][0], log_q(2, sites=1)[0][0]
+    p, q = log_q(1, positions=1)[0][0], log_q(2, positions=1)[0][0]
     total = sum(p[x].exp() * (bce.pair(q - q[x]).sum() + 4 * 2 * math.log(2)) for x in range(5))
     truth = torch.zeros(()).double()
     for x in range(5):
@@ -252,8 +252,8 @@ def test_single_precision_survives_confident_models():
     q = torch.tensor([[25.0, -30.0, 0.0], [-20.0, 5.0, 18.0]]).log_softmax(-1)
     x = torch.tensor([0, 0])
     for divergence in (generalized_kl, hellinger, bce):
-        exact = divergence.at_site(q.double(), x)
-        assert_close(divergence.at_site(q, x).double(), exact, rtol=1e-4, atol=1e-4)
+        exact = divergence.at_position(q.double(), x)
+        assert_close(divergence.at_position(q, x).double(), exact, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

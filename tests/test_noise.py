@@ -79,7 +79,7 @@ def test_draws_are_uniform():
     assert distance_from_uniform(first) < 1.95
 
 
-def test_seeds_streams_steps_samples_and_sites_are_independent():
+def test_seeds_streams_steps_samples_and_positions_are_independent():
     def draw(seed=0, step=0, stream="a"):
         return batch_noise(seed, step, COUNT).uniform(stream, 2)
 

@@ -10,7 +10,7 @@ import yaml
 
 from tcsm import config
 from tcsm.noise import Noise
-from tcsm.objectives.base import Referenced
+from tcsm.objectives.base import ReferenceObjective
 from tcsm.signatures import check_arguments
 from tcsm.training.state import TrainState
 from workflow.ablations import read
@@ -59,10 +59,10 @@ def test_an_experiment_takes_one_step(experiment: str) -> None:
     model, objective, recipe = map(config.build, (cfg.model, cfg.objective, cfg.trainer))
     if cfg.needs.teacher_run:
         other = config.compose([f"experiment={cfg.needs.teacher_run}", "scale=smoke"], PARAMS)
-        objective = objective.taught_by(objective.target.teacher(config.build(other.model)))
-    if isinstance(objective, Referenced):
+        objective = objective.with_teacher(objective.target.teacher(config.build(other.model)))
+    if isinstance(objective, ReferenceObjective):
         other = config.compose([f"experiment={cfg.needs.reference}", "scale=smoke"], PARAMS)
-        objective = objective.against(config.build(other.model))
+        objective = objective.with_reference(config.build(other.model))
     state = TrainState(model.net, recipe)
     sequences = 2 if cfg.feed._target_ == "tcsm.data.pairs.Pairs" else 1
     tokens = torch.randint(cfg.vocabulary, (4, sequences * cfg.data.length))

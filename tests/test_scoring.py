@@ -32,7 +32,7 @@ every = pytest.mark.parametrize("name", RULES)
 V = 4
 
 
-def laws(seed, count=3):
+def distributions(seed, count=3):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, V, dtype=torch.float64, generator=generator).log_softmax(-1)
 
@@ -46,17 +46,17 @@ def all_labels(rule, log_q):
 @every
 def test_is_savages_form_of_its_generator(name):
     rule, generator = RULES[name]
-    q = laws(0).exp().requires_grad_()
+    q = distributions(0).exp().requires_grad_()
     value = generator(q)
     (slope,) = torch.autograd.grad(value.sum(), q)
     savage = (-value + (slope * q).sum(-1))[:, None] - slope
-    assert_close(all_labels(rule, laws(0)), savage.detach())
+    assert_close(all_labels(rule, distributions(0)), savage.detach())
 
 
 @every
 def test_expectation_is_a_bregman_divergence_hence_proper(name):
     rule, generator = RULES[name]
-    p, q = laws(1), laws(2)
+    p, q = distributions(1), distributions(2)
     grown = q.exp().requires_grad_()
     value = generator(grown)
     (slope,) = torch.autograd.grad(value.sum(), grown)
@@ -69,8 +69,8 @@ def test_expectation_is_a_bregman_divergence_hence_proper(name):
 @every
 def test_gradient_at_the_truth_is_zero(name):
     rule, _ = RULES[name]
-    logits = laws(3).requires_grad_()
-    p = laws(3).exp()
+    logits = distributions(3).requires_grad_()
+    p = distributions(3).exp()
     (gradient,) = torch.autograd.grad((p * all_labels(rule, logits.log_softmax(-1))).sum(), logits)
     assert_close(gradient, torch.zeros_like(gradient), atol=1e-12, rtol=0)
 
@@ -78,7 +78,7 @@ def test_gradient_at_the_truth_is_zero(name):
 @every
 def test_closed_form_gradient_if_any_is_autograds(name):
     rule, _ = RULES[name]
-    logits, x = laws(4).requires_grad_(), torch.tensor([0, 3, 2])
+    logits, x = distributions(4).requires_grad_(), torch.tensor([0, 3, 2])
     log_q = logits.log_softmax(-1)
     (gradient,) = torch.autograd.grad(rule(log_q, x).sum(), logits)
     given = rule.gradient(log_q.detach(), x)
@@ -90,7 +90,7 @@ def test_closed_form_gradient_if_any_is_autograds(name):
 
 
 def test_relations_between_rules():
-    q, x = laws(5), torch.tensor([1, 0, 2])
+    q, x = distributions(5), torch.tensor([1, 0, 2])
     assert_close(Tsallis(2.0)(q, x), Brier()(q, x) / 2)
     assert_close(GeneralizedKL()(q, x), KL()(q, x) + 1)
     near = Tsallis(1 + 2.0**-20)(q, x) + 2.0**20 - 1

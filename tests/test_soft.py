@@ -65,7 +65,7 @@ def by_pairs(generator, p, q):
     return sum(p[x] * by_slope(generator, p[y] / p[x], q[y] / q[x]) for x, y in pairs) / V
 
 
-def laws(seed, count=3):
+def distributions(seed, count=3):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, V, dtype=torch.float64, generator=generator).log_softmax(-1)
 
@@ -73,7 +73,7 @@ def laws(seed, count=3):
 @every
 def test_value_is_the_formulas(name):
     divergence, formula = FORMULAS[name]
-    log_p, log_q = laws(0), laws(1)
+    log_p, log_q = distributions(0), distributions(1)
     expected = torch.stack([formula(p, q) for p, q in zip(log_p.exp(), log_q.exp(), strict=True)])
     assert_close(divergence(log_p, log_q), expected, rtol=1e-8, atol=1e-8)
 
@@ -81,32 +81,32 @@ def test_value_is_the_formulas(name):
 @every
 def test_it_is_least_at_the_target(name):
     divergence, _ = FORMULAS[name]
-    log_p, logits = laws(2), laws(2).requires_grad_()
+    log_p, logits = distributions(2), distributions(2).requires_grad_()
     least = divergence(log_p, logits.log_softmax(-1))
     assert_close(least, torch.zeros(3).double(), atol=1e-8, rtol=0)
     (gradient,) = torch.autograd.grad(least.sum(), logits)
     assert_close(gradient, torch.zeros_like(gradient), atol=1e-9, rtol=0)
-    assert (divergence(log_p, laws(3)) > 1e-4).all()
+    assert (divergence(log_p, distributions(3)) > 1e-4).all()
 
 
 @every
 def test_linear_means_that_targets_can_be_averaged(name):
     """E_p̂ D(p̂, q) − D(E p̂, q) does not depend on q exactly where ``linear`` says so (2.5)."""
     divergence, _ = FORMULAS[name]
-    first, second = laws(4), laws(5)
+    first, second = distributions(4), distributions(5)
     mean = torch.logaddexp(first, second) - math.log(2)
 
     def gap(log_q):
         return (divergence(first, log_q) + divergence(second, log_q)) / 2 - divergence(mean, log_q)
 
-    moved = (gap(laws(6)) - gap(laws(7))).abs()
+    moved = (gap(distributions(6)) - gap(distributions(7))).abs()
     assert (moved < 1e-10).all() if divergence.linear else (moved > 1e-4).all()
 
 
 @every
 def test_closed_form_gradient_if_any_is_autograds(name):
     divergence, _ = FORMULAS[name]
-    log_p, logits = laws(8), laws(9).requires_grad_()
+    log_p, logits = distributions(8), distributions(9).requires_grad_()
     (gradient,) = torch.autograd.grad(divergence(log_p, logits.log_softmax(-1)).sum(), logits)
     given = divergence.gradient(log_p, logits.detach().log_softmax(-1))
     if name in ("kl", "gkl"):
@@ -126,25 +126,25 @@ def test_closed_form_gradient_if_any_is_autograds(name):
     ids=lambda part: type(part).__name__,
 )
 def test_every_rule_is_a_divergence(rule, divergence):
-    log_p, log_q = laws(10), laws(11)
+    log_p, log_q = distributions(10), distributions(11)
     assert_close(soft.Proper(rule)(log_p, log_q), divergence(log_p, log_q))
 
 
 def test_a_target_with_zeros():
     log_p = torch.tensor([[0.0, -math.inf, -math.inf, -math.inf]]).double()
-    logits = laws(12, 1).requires_grad_()
+    logits = distributions(12, 1).requires_grad_()
     for divergence in (soft.ForwardKL(), soft.JensenShannon(), soft.ReverseKL()):
         loss = divergence(log_p, logits.log_softmax(-1))
         (gradient,) = torch.autograd.grad(loss.sum(), logits)
         assert torch.isfinite(loss).all()
         assert torch.isfinite(gradient).all()
-    assert_close(soft.ForwardKL()(log_p, laws(12, 1)), -laws(12, 1)[:, 0])
-    assert torch.isinf(soft.ItakuraSaito()(log_p, laws(12, 1))).all()
+    assert_close(soft.ForwardKL()(log_p, distributions(12, 1)), -distributions(12, 1)[:, 0])
+    assert torch.isinf(soft.ItakuraSaito()(log_p, distributions(12, 1))).all()
 
 
 def at_zeros(divergence, log_p):
     """Value, and gradient by the logits."""
-    logits = laws(14, len(log_p)).requires_grad_()
+    logits = distributions(14, len(log_p)).requires_grad_()
     value = divergence(log_p, logits.log_softmax(-1))
     return value.detach(), torch.autograd.grad(value.sum(), logits)[0]
 
@@ -174,7 +174,7 @@ def test_with_zeros_of_the_target_value_and_gradient_are_their_limits(divergence
     for one, other in zip(found, expected, strict=True):
         assert_close(one, other, atol=1e-12, rtol=1e-12)
     if divergence == soft.Proper(scoring.KL()):
-        assert_close(found[0], soft.ForwardKL()(ZEROS.log(), laws(14)))
+        assert_close(found[0], soft.ForwardKL()(ZEROS.log(), distributions(14)))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_score_level_target_with_zeros_is_where_descent_ends(of_scores):
 
 
 def test_smooth_total_variation_has_a_floor():
-    log_p = laws(13)
+    log_p = distributions(13)
     assert_close(soft.TotalVariation(0.01)(log_p, log_p), torch.full((3,), V * 0.005).double())
 
 

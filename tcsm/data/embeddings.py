@@ -41,5 +41,5 @@ class Contexts:
         ids = np.fromfile(path, header.dtype, count, offset=header.offset).astype(np.int64)
         pairs = np.bincount(ids[:-1] * size + ids[1:], minlength=size * size)
         table = torch.from_numpy(pairs.reshape(size, size)).double() + 1 / size
-        laws = [part / part.sum(-1, keepdim=True) for part in (table, table.T)]
-        return torch.cat(laws, -1).sqrt()
+        distributions = [part / part.sum(-1, keepdim=True) for part in (table, table.T)]
+        return torch.cat(distributions, -1).sqrt()

@@ -16,7 +16,7 @@ from tcsm.errors import InputError
 from tcsm.noise import Noise
 from tcsm.posteriors.base import Posterior
 from tcsm.posteriors.joint import Joint
-from tcsm.posteriors.site import BoundIntegrand, CrossEntropy, SiteLoss
+from tcsm.posteriors.losses import BoundIntegrand, CrossEntropy, PositionLoss
 from tcsm.process.corruption import Corruption, CountSampling, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.teachers.autoregressive import Autoregressive
@@ -29,12 +29,12 @@ class Draws:
     Attributes:
         nats: the bound; its mean over draws is the estimate.
         level: α of each draw, nan where there is no noise.
-        open_nats: mean cross-entropy of an open site, nats; nan where none is open.
+        open_nats: mean cross-entropy of a noised position, nats; nan where none is open.
     """
 
     nats: Float64[Tensor, "N M"]
     level: Float64[Tensor, "N M"]
-    open_nats: Float64[Tensor, "N M"]
+    noised_nats: Float64[Tensor, "N M"]
 
 
 class Bound(ABC):
@@ -96,11 +96,11 @@ class _Sampled(Bound):
 
     @abstractmethod
     def weight(self, omega: Tensor) -> Tensor:
-        """Weight of an open site's integrand, a draw."""
+        """Weight of a noised position's integrand, a draw."""
 
     @abstractmethod
-    def integrand(self) -> SiteLoss:
-        """What is summed over open sites."""
+    def integrand(self) -> PositionLoss:
+        """What is summed over noised positions."""
 
     @torch.no_grad()
     def __call__(
@@ -115,19 +115,19 @@ class _Sampled(Bound):
         draw = torch.arange(draws, device=x_1.device).repeat(count)
         noise = Noise(seed, ids.repeat_interleave(draws), draw, draws)
         drawn = self.corruption()(x_1.repeat_interleave(draws, 0), noise)
-        row = drawn.open.nonzero(as_tuple=True)[0]
-        result = model.sum_over_open(drawn, self.integrand(), torch.ones_like(row).float())
+        row = drawn.noised.nonzero(as_tuple=True)[0]
+        result = model.weighted_loss(drawn, self.integrand(), torch.ones_like(row).float())
         zero = torch.zeros(count * draws, dtype=torch.float64, device=x_1.device)
         nats = self.weight(drawn.omega) * zero.index_add(0, row, result.loss.double())
         cross_entropy = zero.index_add(0, row, result.cross_entropy.double())
-        open_nats = cross_entropy / drawn.open.sum(-1)
-        columns = (nats, self.path.alpha(drawn.t), open_nats)
+        noised_nats = cross_entropy / drawn.noised.sum(-1)
+        columns = (nats, self.path.alpha(drawn.t), noised_nats)
         return Draws(*(column.view(count, draws) for column in columns))
 
 
 @dataclass(frozen=True)
 class Count(_Sampled):
-    """(L/n) Σ over n masked sites of −log q, n stratified on {1 … L} (11.3, 11.6).
+    """(L/n) Σ over n masked positions of −log q, n stratified on {1 … L} (11.3, 11.6).
 
     For time-free networks and the mask source: no clamp, bounded weights.
     """
@@ -150,7 +150,7 @@ class Count(_Sampled):
         """L/n."""
         return omega
 
-    def integrand(self) -> SiteLoss:
+    def integrand(self) -> PositionLoss:
         """−log q(x₁)."""
         return CrossEntropy()
 
@@ -178,6 +178,6 @@ class Time(_Sampled):
         """1 − ε, the length of the interval."""
         return torch.full_like(omega, 1 - self.epsilon)
 
-    def integrand(self) -> SiteLoss:
+    def integrand(self) -> PositionLoss:
         """The path's own."""
         return BoundIntegrand(self.path)

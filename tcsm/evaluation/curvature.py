@@ -23,8 +23,8 @@ from tcsm.worlds.base import World, every
 
 
 @dataclass(frozen=True)
-class Bend:
-    """A loss at the law of a world, all sites masked.
+class LossHessian:
+    """A loss at the distribution of a world, all positions masked.
 
     Attributes:
         world: gives p.
@@ -38,14 +38,14 @@ class Bend:
 
 
 @lru_cache(maxsize=64)
-def condition(bend: Bend) -> float:
-    """λ_max/λ_min at q = p, v any sum of functions of two sites; the same for all seeds.
+def condition(hessian: LossHessian) -> float:
+    """λ_max/λ_min at q = p, v any sum of functions of two positions; the same for all seeds.
 
     Of joint models: p is their optimum for every k, while that of a factorized one moves (2.5).
     """
-    directions = contrasts(bend.world.vocabulary, bend.world.length)
-    h = directions.T @ (laplacian(bend) @ directions)
-    p = bend.world.log_law.exp()
+    directions = contrasts(hessian.world.vocabulary, hessian.world.length)
+    h = directions.T @ (laplacian(hessian) @ directions)
+    p = hessian.world.log_p.exp()
     mean = p @ directions
     root = torch.linalg.cholesky(directions.T @ (p[:, None] * directions) - mean[:, None] * mean)
     half = torch.linalg.solve_triangular(root, h, upper=False)
@@ -53,15 +53,15 @@ def condition(bend: Bend) -> float:
     return float(values[-1] / values[0])
 
 
-def laplacian(bend: Bend) -> Float64[Tensor, "N N"]:
+def laplacian(hessian: LossHessian) -> Float64[Tensor, "N N"]:
     """H of all N sequences."""
-    x, log_p = every(bend.world.vocabulary, bend.world.length), bend.world.log_law
-    near = bend.neighborhood.enumerate(x, torch.ones_like(x, dtype=torch.bool))
-    place = bend.world.vocabulary ** torch.arange(x.shape[1] - 1, -1, -1)
+    x, log_p = every(hessian.world.vocabulary, hessian.world.length), hessian.world.log_p
+    near = hessian.neighborhood.enumerate(x, torch.ones_like(x, dtype=torch.bool))
+    place = hessian.world.vocabulary ** torch.arange(x.shape[1] - 1, -1, -1)
     y = (near.apply(x) * place).sum(-1)
     edges = torch.zeros(len(x), len(x), dtype=torch.float64).scatter_add_(1, y, near.weight)
     start, end = edges.nonzero(as_tuple=True)
-    second = _second(bend.divergence, log_p[end] - log_p[start])
+    second = _second(hessian.divergence, log_p[end] - log_p[start])
     edges[start, end] *= log_p[start].exp() * second
     both = edges + edges.T
     return torch.diag(both.sum(1)) - both
@@ -76,7 +76,7 @@ def _second(divergence: Bregman, u: Float64[Tensor, "n"]) -> Float64[Tensor, "n"
 
 
 def contrasts(vocabulary: int, length: int) -> Float64[Tensor, "N P"]:
-    """A basis of all sums of functions of one or two sites, less the constant."""
+    """A basis of all sums of functions of one or two positions, less the constant."""
     x = every(vocabulary, length)
     single = (x[..., None] == torch.arange(1, vocabulary)).double()
     first, second = torch.combinations(torch.arange(length)).unbind(-1)

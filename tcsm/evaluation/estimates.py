@@ -46,7 +46,7 @@ def perplexity(nats: Float64[Tensor, "N"], length: int) -> float:
 
 @dataclass(frozen=True)
 class Level:
-    """Mean cross-entropy of an open site in a range of noise levels.
+    """Mean cross-entropy of a noised position in a range of noise levels.
 
     Attributes:
         alpha: middle of the range of α.
@@ -63,7 +63,7 @@ class Level:
 
 def by_level(draws: Draws, ranges: int = 10) -> list[Level]:
     """Cross-entropy against α in equal ranges; ranges with fewer than two draws are left out."""
-    alpha, nats = draws.level.flatten(), draws.open_nats.flatten()
+    alpha, nats = draws.level.flatten(), draws.noised_nats.flatten()
     kept = alpha.isfinite() & nats.isfinite()
     alpha, nats = alpha[kept], nats[kept]
     place = (alpha * ranges).long().clamp(max=ranges - 1)

@@ -1,10 +1,11 @@
-"""A valid bound for joint posteriors: one site at a time, its marginal from candidates (11.5).
+"""A valid bound for joint posteriors: one position at a time, its marginal from candidates (11.5).
 
     −log p(x₁) ≤ E_n L E_{i ∈ S} [−log q̂^i(x₁^i | x_t)],      n ∼ {1 … L}, S masked     (11.3)
 
-−log q(x₁ | x_t) of the joint law itself is *no* bound: with the exact posterior it falls below the
-entropy. Here q̂^i is a law for every number K of candidates, so that this bounds the chain which
-opens site after site in random order by K candidates each, whatever K; more of them tighten it.
+−log q(x₁ | x_t) of the joint distribution itself is *no* bound: with the exact posterior it falls
+below the entropy. Here q̂^i is a distribution for every number K of candidates, so that this
+bounds the chain which opens position after position in random order by K candidates each, whatever
+K; more of them tighten it.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from tcsm.process.paths import Path
 
 @dataclass(frozen=True)
 class JointCount(Bound):
-    """K·V energies a draw, at one random masked site; time-free networks, mask source.
+    """K·V energies a draw, at one random masked position; time-free networks, mask source.
 
     Attributes:
         path: the noising process.
@@ -53,7 +54,7 @@ class JointCount(Bound):
     def __call__(
         self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
     ) -> Draws:
-        """One masked site of each of M corruptions of every sequence."""
+        """One masked position of each of M corruptions of every sequence."""
         self.check(model)
         assert isinstance(model, Joint)
         if draws < 1:
@@ -62,9 +63,9 @@ class JointCount(Bound):
         draw = torch.arange(draws, device=x_1.device).repeat(count)
         noise = Noise(seed, ids.repeat_interleave(draws), draw, draws)
         drawn = CountSampling(self.path)(x_1.repeat_interleave(draws, 0), noise)
-        site = (noise.uniform("site", length) * drawn.open).argmax(-1)
-        log_q = model.log_marginal(drawn, site, self.candidates, noise)
-        label = drawn.x_1.gather(1, site[:, None])
+        position = (noise.uniform("site", length) * drawn.noised).argmax(-1)
+        log_q = model.log_marginal(drawn, position, self.candidates, noise)
+        label = drawn.x_1.gather(1, position[:, None])
         nats = -log_q.gather(-1, label).squeeze(-1)
         columns = (length * nats, self.path.alpha(drawn.t), nats)
         return Draws(*(column.view(count, draws) for column in columns))

@@ -1,10 +1,11 @@
-"""How likely a model is to draw a sequence when its sites open in a known order (12.4).
+"""How likely a model is to draw a sequence when its positions open in a known order (12.4).
 
     log q(x | order) = Σ_g Σ_{i ∈ g} log q^i(x^i | x^{opened before g})
 
-The first-hitting sampler draws its order from noise alone and then from exactly this law, group g
-by group. So of sequences that θ drew along known orders, the weights p_base(x | order) /
-p_θ(x | order) are exact, and have mean 1 and the base sampler's law for every order (10.5).
+The first-hitting sampler draws its order from noise alone and then from exactly this distribution,
+group g by group. So of sequences that θ drew along known orders, the weights p_base(x | order) /
+p_θ(x | order) are exact, and have mean 1 and the base sampler's distribution for every order
+(10.5).
 """
 
 import torch
@@ -27,17 +28,17 @@ def log_along(
     Args:
         model: a posterior of masks.
         x: clean sequences.
-        order: sites, the first to open first.
+        order: positions, the first to open first.
         t: times at which they do, in that order; the first of a group is the group's.
-        at_once: sites that open together, independent of each other.
+        at_once: positions that open together, independent of each other.
     """
     x_t = torch.full_like(x, model.path.source.vocabulary)
     total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
     for first in range(0, x.shape[1], at_once):
         now = order[:, first : first + at_once]
-        sites = torch.zeros_like(x, dtype=torch.bool).scatter(1, now, True)
-        log_q = model.log_conditionals(x_t, t[:, first], sites).double()
-        here = log_q.gather(-1, x[sites][:, None])
+        positions = torch.zeros_like(x, dtype=torch.bool).scatter(1, now, True)
+        log_q = model.log_conditionals(x_t, t[:, first], positions).double()
+        here = log_q.gather(-1, x[positions][:, None])
         total += here.view(len(x), -1).sum(-1)
-        x_t = torch.where(sites, x, x_t)
+        x_t = torch.where(positions, x, x_t)
     return total

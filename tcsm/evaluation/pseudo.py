@@ -16,7 +16,7 @@ from tcsm.teachers.base import Teacher
 
 @dataclass(frozen=True)
 class Pseudo(Bound):
-    """The pseudo-likelihood of held-out text, every site asked once: no draws."""
+    """The pseudo-likelihood of held-out text, every position asked once: no draws."""
 
     @torch.no_grad()
     def __call__(

@@ -1,13 +1,13 @@
 """The contract of a neighborhood: neighbors as edits, and the score loss over them.
 
-A neighbor of x is x with K sites rewritten; each has a weight, and the loss is
+A neighbor of x is x with K positions rewritten; each has a weight, and the loss is
 
     ℓ(x) = Σ_{y ∈ N(x)} c(x, y) ψ(log q(y) − log q(x))                                (2.3)
 
 Objectives meet a neighborhood in one of three ways, which give the same value where they apply:
 
-* ``site_loss`` of a `PerSite` neighborhood, one number an open site, evaluated chunk by chunk:
-  neighbors that differ at one site, under a factorized posterior (3.1);
+* ``position_loss`` of a `PerPosition` neighborhood, one number a noised position, evaluated chunk
+  by chunk: neighbors that differ at one position, under a factorized posterior (3.1);
 * ``sequence_loss``, one number a sequence, of a factorized posterior: in closed form where
   one exists, else over the list;
 * ``enumerate`` or ``draw``, a list of neighbors with weights, for any posterior.
@@ -28,33 +28,33 @@ from tcsm.noise import Noise
 
 @dataclass(frozen=True)
 class Neighbors:
-    """N neighbors of each sequence: neighbor j rewrites K sites.
+    """N neighbors of each sequence: neighbor j rewrites K positions.
 
     Attributes:
-        sites: which positions, each once.
-        tokens: what they become; at a closed site, what it is.
+        positions: which positions, each once.
+        tokens: what they become; at a visible position, what it is.
         weight: share in the loss: c, or what makes a draw unbiased; 0 for entries that pad.
     """
 
-    sites: Int[Tensor, "B N K"]
+    positions: Int[Tensor, "B N K"]
     tokens: Int[Tensor, "B N K"]
     weight: Float64[Tensor, "B N"]
 
     def apply(self, x: Int[Tensor, "B L"]) -> Int[Tensor, "B N L"]:
         """The neighbors themselves."""
-        spread = x[:, None].expand(-1, self.sites.shape[1], -1)
-        return spread.scatter(-1, self.sites, self.tokens)
+        spread = x[:, None].expand(-1, self.positions.shape[1], -1)
+        return spread.scatter(-1, self.positions, self.tokens)
 
     def log_ratio(
         self, log_q: Float[Tensor, "B L V"], x: Int[Tensor, "B L"]
     ) -> Float[Tensor, "B N"]:
-        """Log q(y)/q(x) under a product law: Σ over rewritten sites."""
-        batch, count, size = self.sites.shape
+        """Log q(y)/q(x) under a product distribution: Σ over rewritten positions."""
+        batch, count, size = self.positions.shape
         flat = log_q.flatten(1)
         vocabulary = log_q.shape[-1]
-        here = x.gather(1, self.sites.flatten(1))
+        here = x.gather(1, self.positions.flatten(1))
         there = self.tokens.flatten(1)
-        index = self.sites.flatten(1) * vocabulary
+        index = self.positions.flatten(1) * vocabulary
         change = flat.gather(1, index + there) - flat.gather(1, index + here)
         return change.view(batch, count, size).sum(-1)
 
@@ -71,9 +71,9 @@ class Neighbors:
             cumulated, noise.uniform("neighbors", count) * total, right=True
         )
         index = index.clamp(max=cumulated.shape[1] - 1)
-        spread = index[..., None].expand(-1, -1, self.sites.shape[-1])
-        sites, tokens = (part.gather(1, spread) for part in (self.sites, self.tokens))
-        return Neighbors(sites, tokens, (total / count).expand(-1, count))
+        spread = index[..., None].expand(-1, -1, self.positions.shape[-1])
+        positions, tokens = (part.gather(1, spread) for part in (self.positions, self.tokens))
+        return Neighbors(positions, tokens, (total / count).expand(-1, count))
 
 
 class Neighborhood(ABC):
@@ -86,53 +86,53 @@ class Neighborhood(ABC):
     symmetric: ClassVar[bool]
 
     @property
-    def one_site(self) -> bool:
-        """Neighbors differ at one site; else a factorized posterior leaves the marginals (2.5)."""
+    def one_position(self) -> bool:
+        """Return whether neighbors differ at one position; else marginals are no optimum (2.5)."""
         return False
 
     @abstractmethod
-    def enumerate(self, x: Int[Tensor, "B L"], open: Bool[Tensor, "B L"]) -> Neighbors:
-        """All neighbors that differ from x at open sites alone."""
+    def enumerate(self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"]) -> Neighbors:
+        """All neighbors that differ from x at noised positions alone."""
 
     def draw(
-        self, x: Int[Tensor, "B L"], open: Bool[Tensor, "B L"], count: int, noise: Noise
+        self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"], count: int, noise: Noise
     ) -> Neighbors:
         """``count`` neighbors whose weighted sums are in expectation those of all."""
-        return self.enumerate(x, open).draw(count, noise)
+        return self.enumerate(x, noised).draw(count, noise)
 
     def sequence_loss(
         self,
         divergence: Bregman,
         log_q: Float[Tensor, "n V"],
         x: Int[Tensor, "B L"],
-        open: Bool[Tensor, "B L"],
+        noised: Bool[Tensor, "B L"],
         noise: Noise,
     ) -> Float[Tensor, "B"]:
-        """ℓ of a factorized posterior, given its log-conditionals at the n open sites."""
-        near = self.enumerate(x, open)
-        return near.sum(divergence.pair(near.log_ratio(everywhere(log_q, open), x)))
+        """ℓ of a factorized posterior, given its log-conditionals at the n noised positions."""
+        near = self.enumerate(x, noised)
+        return near.sum(divergence.pair(near.log_ratio(everywhere(log_q, noised), x)))
 
 
-class PerSite(Neighborhood):
-    """A neighborhood of neighbors that differ at one site."""
+class PerPosition(Neighborhood):
+    """A neighborhood of neighbors that differ at one position."""
 
     @property
-    def one_site(self) -> bool:
+    def one_position(self) -> bool:
         """They do."""
         return True
 
     @abstractmethod
-    def site_loss(
+    def position_loss(
         self, divergence: Bregman, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]
     ) -> Float[Tensor, "n"]:
-        """Sample-form score loss of a factorized posterior; ℓ is its mean over open sites."""
+        """Score loss of a factorized posterior by position; ℓ is its mean over noised ones."""
 
     def any_label_loss(
         self, divergence: Bregman, log_q: Float[Tensor, "n V"]
     ) -> Float[Tensor, "n"]:
-        """(1/V) Σ_x ``site_loss``, for smoothing (3.7a)."""
+        """(1/V) Σ_x ``position_loss``, for smoothing (3.7a)."""
         labels = torch.arange(log_q.shape[-1], device=log_q.device)
-        each = [self.site_loss(divergence, log_q, x.expand(len(log_q))) for x in labels]
+        each = [self.position_loss(divergence, log_q, x.expand(len(log_q))) for x in labels]
         return torch.stack(each).mean(0)
 
 
@@ -151,7 +151,7 @@ def require_symmetric(neighborhood: Neighborhood) -> None:
         )
 
 
-def everywhere(log_q: Float[Tensor, "n V"], open: Bool[Tensor, "B L"]) -> Float[Tensor, "B L V"]:
-    """Log-conditionals of the open sites in their places, 0 at closed ones."""
-    blank = torch.zeros(*open.shape, log_q.shape[-1], dtype=log_q.dtype, device=log_q.device)
-    return blank.masked_scatter(open[..., None], log_q)
+def everywhere(log_q: Float[Tensor, "n V"], noised: Bool[Tensor, "B L"]) -> Float[Tensor, "B L V"]:
+    """Log-conditionals of the noised positions in their places, 0 at closed ones."""
+    blank = torch.zeros(*noised.shape, log_q.shape[-1], dtype=log_q.dtype, device=log_q.device)
+    return blank.masked_scatter(noised[..., None], log_q)

@@ -2,9 +2,9 @@
 
     insert(i, v):  x^{<i} v x^i … x^{e−1}           delete(i, v):  x^{<i} x^{i+1} … x^e v     (6.7)
 
-i runs over the open sites and e is the end of i's open span: closed tokens stay in their place,
-or the posterior of a neighbor would be 0. insert(i, v) is undone by delete(i, x^e), so that not
-distinct results but operations are listed and drawn: their multiplicities are symmetric.
+i runs over the noised positions and e is the end of i's open span: closed tokens stay in their
+place, or the posterior of a neighbor would be 0. insert(i, v) is undone by delete(i, x^e), so that
+not distinct results but operations are listed and drawn: their multiplicities are symmetric.
 """
 
 from dataclasses import dataclass
@@ -36,53 +36,57 @@ class Edit(Neighborhood):
             found = self.vocabulary
             raise InputError(f"neighborhood.vocabulary must be at least 2, found {found}")
 
-    def enumerate(self, x: Int[Tensor, "B L"], open: Bool[Tensor, "B L"]) -> Neighbors:
-        """2LV entries, of which those at closed sites have no weight."""
+    def enumerate(self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"]) -> Neighbors:
+        """2LV entries, of which those at visible positions have no weight."""
         sizes = (torch.arange(size, device=x.device) for size in (2, x.shape[1], self.vocabulary))
         every = torch.cartesian_prod(*sizes).unbind(-1)
-        kind, site, token = (part.expand(len(x), -1) for part in every)
-        return _operate(x, open, kind == 1, site, token, 2 * self.vocabulary * open.sum(-1))
+        kind, position, token = (part.expand(len(x), -1) for part in every)
+        return _operate(
+            x, noised, kind == 1, position, token, 2 * self.vocabulary * noised.sum(-1)
+        )
 
     def draw(
-        self, x: Int[Tensor, "B L"], open: Bool[Tensor, "B L"], count: int, noise: Noise
+        self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"], count: int, noise: Noise
     ) -> Neighbors:
         """Operations drawn uniformly."""
         u = noise.uniform("edit", count, 3)
-        places = open.double().cumsum(-1)
+        places = noised.double().cumsum(-1)
         chosen = torch.searchsorted(places, u[..., 0] * places[:, -1:], right=True)
-        site = chosen.clamp(max=x.shape[1] - 1)
+        position = chosen.clamp(max=x.shape[1] - 1)
         token = (u[..., 1] * self.vocabulary).long()
-        return _operate(x, open, u[..., 2] < 0.5, site, token, torch.full_like(x[:, 0], count))
+        return _operate(
+            x, noised, u[..., 2] < 0.5, position, token, torch.full_like(x[:, 0], count)
+        )
 
 
 def _operate(
     x: Int[Tensor, "B L"],
-    open: Bool[Tensor, "B L"],
+    noised: Bool[Tensor, "B L"],
     insert: Bool[Tensor, "B N"],
-    site: Int[Tensor, "B N"],
+    position: Int[Tensor, "B N"],
     token: Int[Tensor, "B N"],
     share: Int[Tensor, "B"],
 ) -> Neighbors:
-    """Carry out one operation for each neighbor; its weight is 1/share, 0 at closed sites."""
+    """Carry out one operation for each neighbor; its weight is 1/share, 0 at visible positions."""
     length = x.shape[1]
     place = torch.arange(length, device=x.device)
-    first, last = site[..., None], _ends(open).gather(1, site)[..., None]
+    first, last = position[..., None], _ends(noised).gather(1, position)[..., None]
     inside = (place >= first) & (place <= last)
     step = torch.where(insert, -1, 1)[..., None]
     source = torch.where(inside, (place + step).clamp(0, length - 1), place)
-    tokens = x[:, None].expand(*site.shape, length).gather(-1, source)
+    tokens = x[:, None].expand(*position.shape, length).gather(-1, source)
     fresh = torch.where(insert[..., None], first, last)
-    valid = open.gather(1, site)
+    valid = noised.gather(1, position)
     tokens = torch.where((place == fresh) & valid[..., None], token[..., None], tokens)
-    tokens = torch.where(open[:, None], tokens, x[:, None])
+    tokens = torch.where(noised[:, None], tokens, x[:, None])
     return Neighbors(
         place.expand(tokens.shape), tokens, valid / share.clamp(min=1).double()[:, None]
     )
 
 
-def _ends(open: Bool[Tensor, "B L"]) -> Int[Tensor, "B L"]:
-    """The last site of the open span that holds each open site."""
-    length = open.shape[1]
-    place = torch.arange(length, device=open.device)
-    closed = torch.where(open, length, place)
+def _ends(noised: Bool[Tensor, "B L"]) -> Int[Tensor, "B L"]:
+    """The last position of the open span that holds each noised position."""
+    length = noised.shape[1]
+    place = torch.arange(length, device=noised.device)
+    closed = torch.where(noised, length, place)
     return closed.flip(-1).cummin(-1).values.flip(-1) - 1

@@ -1,9 +1,10 @@
-"""The k-Hamming ball: all sequences that differ from x at no more than k sites, block by block.
+"""The k-Hamming ball: all sequences that differ from x at no more than k positions, in blocks.
 
 ℓ(x) = (1/k) mean over blocks S of V^−k Σ_{y ∈ X^S} ψ(Σ_{i∈S} log q^i(y^i) − log q^i(x^i))   (6.1)
 
-A block S is k open sites, or all where fewer are open. Score matching over it identifies a *joint*
-posterior better than the 1-ball does, but moves a *factorized* one off the marginals (2.5).
+A block S is k noised positions, or all where fewer are open. Score matching over it identifies a
+*joint* posterior better than the 1-ball does, but moves a *factorized* one off the marginals
+(2.5).
 """
 
 import itertools
@@ -26,10 +27,10 @@ MOST = 2**20  # rewritings that may be listed
 
 @dataclass(frozen=True)
 class HammingK(Neighborhood):
-    """All blocks of k sites; a factorized posterior meets them in closed form where there is one.
+    """All blocks of k positions; in closed form for a factorized posterior where there is one.
 
     Raises:
-        InputError: fewer than two tokens, or no site in a block.
+        InputError: fewer than two tokens, or no position in a block.
     """
 
     vocabulary: int
@@ -45,14 +46,14 @@ class HammingK(Neighborhood):
             raise InputError(f"neighborhood.size must be at least 1, found {self.size}")
 
     @property
-    def one_site(self) -> bool:
-        """Blocks of one site make the 1-ball."""
+    def one_position(self) -> bool:
+        """Blocks of one position make the 1-ball."""
         return self.size == 1
 
-    def enumerate(self, x: Int[Tensor, "B L"], open: Bool[Tensor, "B L"]) -> Neighbors:
-        """V^k rewritings of each of C(L, k) sets of sites; a neighbor may come several times.
+    def enumerate(self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"]) -> Neighbors:
+        """V^k rewritings of each of C(L, k) sets of positions; a neighbor may come several times.
 
-        Where fewer than k sites are open, a set holds closed ones too, which stay as they are.
+        Where fewer than k positions are open, a set holds closed ones too, which stay as they are.
 
         Raises:
             InputError: the list would be too long.
@@ -66,55 +67,57 @@ class HammingK(Neighborhood):
             )
         subsets = torch.tensor(list(itertools.combinations(range(length), size)))
         words = torch.cartesian_prod(*[torch.arange(self.vocabulary)] * size).view(-1, size)
-        sites = subsets.to(x.device).repeat_interleave(len(words), 0)
+        positions = subsets.to(x.device).repeat_interleave(len(words), 0)
         tokens = words.to(x.device).repeat(len(subsets), 1)
-        whole = open[:, sites].sum(-1) == self._sizes(open)[:, None]
+        whole = noised[:, positions].sum(-1) == self._sizes(noised)[:, None]
         weight = whole / whole.sum(-1, keepdim=True).double()
-        return self._rewrite(x, open, sites.expand(len(x), -1, -1), tokens, weight)
+        return self._rewrite(x, noised, positions.expand(len(x), -1, -1), tokens, weight)
 
     def draw(
-        self, x: Int[Tensor, "B L"], open: Bool[Tensor, "B L"], count: int, noise: Noise
+        self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"], count: int, noise: Noise
     ) -> Neighbors:
         """Blocks drawn uniformly (6.4), and their tokens."""
-        sites = self._blocks(open, count, noise)
-        tokens = (noise.uniform("tokens", *sites.shape[1:]) * self.vocabulary).long()
-        weight = torch.full(sites.shape[:2], 1 / count, dtype=torch.float64, device=x.device)
-        return self._rewrite(x, open, sites, tokens, weight)
+        positions = self._blocks(noised, count, noise)
+        tokens = (noise.uniform("tokens", *positions.shape[1:]) * self.vocabulary).long()
+        weight = torch.full(positions.shape[:2], 1 / count, dtype=torch.float64, device=x.device)
+        return self._rewrite(x, noised, positions, tokens, weight)
 
     def sequence_loss(
         self,
         divergence: Bregman,
         log_q: Float[Tensor, "n V"],
         x: Int[Tensor, "B L"],
-        open: Bool[Tensor, "B L"],
+        noised: Bool[Tensor, "B L"],
         noise: Noise,
     ) -> Float[Tensor, "B"]:
         """All blocks: in O(nVk) by moments (6.2, 6.3), else by the list."""
-        closed = divergence.over_blocks(log_q, x[open], Blocks(open, self.size))
+        closed = divergence.over_blocks(log_q, x[noised], Blocks(noised, self.size))
         if closed is None:
-            return super().sequence_loss(divergence, log_q, x, open, noise)
-        return closed / self._sizes(open).clamp(min=1)
+            return super().sequence_loss(divergence, log_q, x, noised, noise)
+        return closed / self._sizes(noised).clamp(min=1)
 
-    def _sizes(self, open: Bool[Tensor, "B L"]) -> Int[Tensor, "B"]:
-        return Blocks(open, self.size).sizes()
+    def _sizes(self, noised: Bool[Tensor, "B L"]) -> Int[Tensor, "B"]:
+        return Blocks(noised, self.size).sizes()
 
-    def _blocks(self, open: Bool[Tensor, "B L"], count: int, noise: Noise) -> Int[Tensor, "B N k"]:
-        """Uniform subsets of the open sites, filled up with closed ones where too few are open."""
-        rank = noise.uniform("blocks", count, open.shape[1]) + 2 * ~open[:, None]
+    def _blocks(
+        self, noised: Bool[Tensor, "B L"], count: int, noise: Noise
+    ) -> Int[Tensor, "B N k"]:
+        """Uniform subsets of the noised positions, with visible ones where too few are noised."""
+        rank = noise.uniform("blocks", count, noised.shape[1]) + 2 * ~noised[:, None]
         return rank.argsort(-1)[..., : self.size]
 
     def _rewrite(
         self,
         x: Int[Tensor, "B L"],
-        open: Bool[Tensor, "B L"],
-        sites: Int[Tensor, "B N k"],
+        noised: Bool[Tensor, "B L"],
+        positions: Int[Tensor, "B N k"],
         tokens: Int[Tensor, "*n k"],
         weight: Float[Tensor, "B N"],
     ) -> Neighbors:
-        """Closed sites keep their token; the weight of a sequence is shared by its k sites."""
-        free, here = (part[:, None].expand(-1, sites.shape[1], -1) for part in (open, x))
-        kept = torch.where(free.gather(-1, sites), tokens, here.gather(-1, sites))
-        return Neighbors(sites, kept, weight / self._sizes(open).clamp(min=1)[:, None])
+        """Visible positions keep their token; the k positions of a block share its weight."""
+        free, here = (part[:, None].expand(-1, positions.shape[1], -1) for part in (noised, x))
+        kept = torch.where(free.gather(-1, positions), tokens, here.gather(-1, positions))
+        return Neighbors(positions, kept, weight / self._sizes(noised).clamp(min=1)[:, None])
 
 
 @dataclass(frozen=True)
@@ -141,27 +144,27 @@ class SampledHammingK(HammingK):
         divergence: Bregman,
         log_q: Float[Tensor, "n V"],
         x: Int[Tensor, "B L"],
-        open: Bool[Tensor, "B L"],
+        noised: Bool[Tensor, "B L"],
         noise: Noise,
     ) -> Float[Tensor, "B"]:
         """Mean over ``draws`` blocks and rewritings."""
-        law = everywhere(log_q, open)
-        near = self.propose(law.detach(), x, open, noise)
-        return near.sum(divergence.pair(near.log_ratio(law, x)))
+        distribution = everywhere(log_q, noised)
+        near = self.propose(distribution.detach(), x, noised, noise)
+        return near.sum(divergence.pair(near.log_ratio(distribution, x)))
 
     def propose(
         self,
         log_q: Float[Tensor, "B L V"],
         x: Int[Tensor, "B L"],
-        open: Bool[Tensor, "B L"],
+        noised: Bool[Tensor, "B L"],
         noise: Noise,
     ) -> Neighbors:
         """Blocks drawn uniformly, tokens by √q."""
-        sites = self._blocks(open, self.draws, noise)
+        positions = self._blocks(noised, self.draws, noise)
         rows = torch.arange(len(x), device=x.device)[:, None, None]
-        log_g = torch.log_softmax(log_q[rows, sites].double() / 2, -1)
-        u = noise.uniform("tokens", *sites.shape[1:])
-        tokens = categorical(log_g.flatten(0, 2), u.flatten()).view(sites.shape)
+        log_g = torch.log_softmax(log_q[rows, positions].double() / 2, -1)
+        u = noise.uniform("tokens", *positions.shape[1:])
+        tokens = categorical(log_g.flatten(0, 2), u.flatten()).view(positions.shape)
         log_g = log_g.gather(-1, tokens[..., None]).squeeze(-1) + math.log(self.vocabulary)
-        weight = torch.where(open[rows, sites], -log_g, 0.0).sum(-1).exp() / self.draws
-        return self._rewrite(x, open, sites, tokens, weight)
+        weight = torch.where(noised[rows, positions], -log_g, 0.0).sum(-1).exp() / self.draws
+        return self._rewrite(x, noised, positions, tokens, weight)

@@ -2,7 +2,7 @@
 
 The graph of tokens joins each to its nearest ones, both ways round, and to a few fixed random
 ones. Score matching over it identifies a posterior of full support if and only if the graph is
-connected (2.2), at the cost of as many terms a site as a token has neighbors, not V.
+connected (2.2), at the cost of as many terms a position as a token has neighbors, not V.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from torch import Tensor
 
 from tcsm.bregman import Bregman
 from tcsm.errors import InputError
-from tcsm.neighborhoods.base import Neighbors, PerSite
+from tcsm.neighborhoods.base import Neighbors, PerPosition
 from tcsm.noise import batch_noise
 
 
 @dataclass(frozen=True)
-class Semantic(PerSite):
+class Semantic(PerPosition):
     """Every edge has the weight 1/(nD), D being the largest number of neighbors of a token.
 
     Weights by the token's own number of neighbors would not be symmetric.
@@ -67,17 +67,17 @@ class Semantic(PerSite):
         require_connected(graph)
         return _table(graph)
 
-    def enumerate(self, x: Int[Tensor, "B L"], open: Bool[Tensor, "B L"]) -> Neighbors:
-        """L·D entries, of which those at closed sites and x itself have no weight."""
+    def enumerate(self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"]) -> Neighbors:
+        """L·D entries, of which those at visible positions and x itself have no weight."""
         neighbors = self.neighbors.to(x.device)
         degree = neighbors.shape[1]
-        tokens = torch.where(open[..., None], neighbors[x], x[..., None]).flatten(1)
-        sites = torch.arange(x.shape[1], device=x.device).repeat_interleave(degree)
-        share = (degree * open.sum(-1, keepdim=True)).clamp(min=1).double()
-        weight = (tokens != x[:, sites]) / share
-        return Neighbors(sites.expand(tokens.shape)[..., None], tokens[..., None], weight)
+        tokens = torch.where(noised[..., None], neighbors[x], x[..., None]).flatten(1)
+        positions = torch.arange(x.shape[1], device=x.device).repeat_interleave(degree)
+        share = (degree * noised.sum(-1, keepdim=True)).clamp(min=1).double()
+        weight = (tokens != x[:, positions]) / share
+        return Neighbors(positions.expand(tokens.shape)[..., None], tokens[..., None], weight)
 
-    def site_loss(
+    def position_loss(
         self, divergence: Bregman, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]
     ) -> Float[Tensor, "n"]:
         """(1/D) Σ over neighbors of ψ(log q_y − log q_x); the token itself adds 0."""

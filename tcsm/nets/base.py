@@ -13,14 +13,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 
-class Reading(NamedTuple):
+class LossValues(NamedTuple):
     """What a loss reads off the logits of a chunk: its value and −log q(x₁), both (n)."""
 
     loss: Tensor
     cross_entropy: Tensor
 
 
-class SiteSum(NamedTuple):
+class WeightedLoss(NamedTuple):
     """Σ weight · loss, differentiable; the values a site, detached, for diagnostics."""
 
     total: Tensor
@@ -29,10 +29,10 @@ class SiteSum(NamedTuple):
 
 
 @runtime_checkable
-class Read(Protocol):
+class LogitLoss(Protocol):
     """A per-site function of logits; ``chunk`` says which sites they belong to."""
 
-    def __call__(self, logits: Float[Tensor, "n V"], chunk: slice) -> Reading:
+    def __call__(self, logits: Float[Tensor, "n V"], chunk: slice) -> LossValues:
         """Values of a chunk."""
 
     def gradient(self, logits: Float[Tensor, "n V"], chunk: slice) -> Tensor | None:
@@ -79,40 +79,44 @@ class Net(Network, ABC):
         """Features at the chosen rows of the B·L flattened sites; a row may come twice."""
 
     @overload
-    def forward(self, x: Tensor, t: Tensor | None, sites: Tensor) -> Tensor: ...
+    def forward(self, x: Tensor, t: Tensor | None, positions: Tensor) -> Tensor: ...
 
     @overload
     def forward(
-        self, x: Tensor, t: Tensor | None, sites: Tensor, read: Read, weight: Tensor
-    ) -> SiteSum: ...
+        self, x: Tensor, t: Tensor | None, positions: Tensor, logit_loss: LogitLoss, weight: Tensor
+    ) -> WeightedLoss: ...
 
     def forward(
         self,
         x: Int[Tensor, "B L"],
         t: Tensor | None,
-        sites: Bool[Tensor, "B L"],
-        read: Read | None = None,
+        positions: Bool[Tensor, "B L"],
+        logit_loss: LogitLoss | None = None,
         weight: Tensor | None = None,
-    ) -> Tensor | SiteSum:
-        """Logits (n, V) at ``sites``; with ``read``, Σ weight · loss without keeping them.
+    ) -> Tensor | WeightedLoss:
+        """Return logits (n, V) at ``positions``; with ``logit_loss``, Σ weight · loss instead.
 
         Args:
             x: states.
             t: times (B), or None where the network takes none.
-            sites: where logits are wanted, n in all, in row-major order.
-            read: what to do with the logits.
+            positions: where logits are wanted, n in all, in row-major order.
+            logit_loss: what to do with the logits.
             weight: weight of each site, (n).
         """
-        rows = sites.flatten().nonzero().squeeze(1)
+        rows = positions.flatten().nonzero().squeeze(1)
         count = len(rows)
         hidden = self.features(x, t, _rounded(rows, x.numel()))
-        if read is None or weight is None or self.chunk is None or count <= self.chunk:
+        if logit_loss is None or weight is None or self.chunk is None or count <= self.chunk:
             logits: Tensor = self.head(hidden)[:count]
-            return _at_once(logits, read, weight) if read and weight is not None else logits
+            return (
+                _at_once(logits, logit_loss, weight)
+                if logit_loss and weight is not None
+                else logits
+            )
         hidden = hidden[:count]
         trained = (p for p in self.head.parameters() if p.requires_grad)
-        arguments = (self.head, read, weight, self.chunk, hidden, *trained)
-        return SiteSum(*_InChunks.apply(*arguments))  # type: ignore[no-untyped-call]
+        arguments = (self.head, logit_loss, weight, self.chunk, hidden, *trained)
+        return WeightedLoss(*_InChunks.apply(*arguments))  # type: ignore[no-untyped-call]
 
     def logits_in(
         self, table: Float[Tensor, "R D"], x: Int[Tensor, "B L"]
@@ -123,32 +127,34 @@ class Net(Network, ABC):
         return logits
 
 
-def _rounded(rows: Int[Tensor, "n"], sites: int) -> Int[Tensor, "m"]:
+def _rounded(rows: Int[Tensor, "n"], positions: int) -> Int[Tensor, "m"]:
     """The rows, filled up with the first site to a multiple of 1/32 of all sites.
 
     The number of open sites is another one every step, and libraries prepare every new shape of a
     matrix product anew: half a millisecond and half a megabyte each on a CPU. So there are 32.
     """
-    return nn.functional.pad(rows, (0, -len(rows) % max(1, sites // 32)))
+    return nn.functional.pad(rows, (0, -len(rows) % max(1, positions // 32)))
 
 
-def _at_once(logits: Tensor, read: Read, weight: Tensor) -> SiteSum:
-    loss, cross_entropy = read(logits, slice(0, len(logits)))
+def _at_once(logits: Tensor, logit_loss: LogitLoss, weight: Tensor) -> WeightedLoss:
+    loss, cross_entropy = logit_loss(logits, slice(0, len(logits)))
     total = (weight.to(loss.dtype) * loss).sum()
-    return SiteSum(total, loss.detach(), cross_entropy.detach())
+    return WeightedLoss(total, loss.detach(), cross_entropy.detach())
 
 
 class _InChunks(torch.autograd.Function):
     """The same sum, with gradients formed in the forward: one chunk of logits lives at a time."""
 
     @staticmethod
-    def forward(ctx, head, read, weight, size, hidden, *parameters):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN205
+    def forward(ctx, head, logit_loss, weight, size, hidden, *parameters):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN205
         sums = [torch.zeros_like(p) for p in parameters]
         by_hidden = torch.zeros_like(hidden)
         readings = []
         for start in range(0, len(hidden), size):
             chunk = slice(start, start + size)
-            reading, (by_chunk, *by_parameter) = _with_gradient(head, read, weight, hidden, chunk)
+            reading, (by_chunk, *by_parameter) = _with_gradient(
+                head, logit_loss, weight, hidden, chunk
+            )
             readings.append(reading)
             by_hidden[chunk] = by_chunk
             if sums:
@@ -164,18 +170,18 @@ class _InChunks(torch.autograd.Function):
 
 
 def _with_gradient(
-    head: nn.Module, read: Read, weight: Tensor, hidden: Tensor, chunk: slice
-) -> tuple[Reading, tuple[Tensor, ...]]:
+    head: nn.Module, logit_loss: LogitLoss, weight: Tensor, hidden: Tensor, chunk: slice
+) -> tuple[LossValues, tuple[Tensor, ...]]:
     """Values of a chunk, and the gradient of its weighted sum by features and head parameters."""
     with torch.enable_grad():
         part = hidden[chunk].detach().requires_grad_()
         logits = head(part)
-        given = read.gradient(logits.detach(), chunk)
-        reading = read(logits if given is None else logits.detach(), chunk)
+        given = logit_loss.gradient(logits.detach(), chunk)
+        reading = logit_loss(logits if given is None else logits.detach(), chunk)
         share = weight[chunk].to(reading.loss.dtype)
         inputs = [part, *(p for p in head.parameters() if p.requires_grad)]
         output, by_output = (share * reading.loss).sum(), None
         if given is not None:
             output, by_output = logits, (share[:, None] * given).to(logits.dtype)
         gradients = torch.autograd.grad(output, inputs, by_output, materialize_grads=True)
-    return Reading(reading.loss.detach(), reading.cross_entropy.detach()), gradients
+    return LossValues(reading.loss.detach(), reading.cross_entropy.detach()), gradients

@@ -40,6 +40,6 @@ class Energy(Network):
         hidden = self.body.embed(x.flatten(0, 1)) + given
         rows = torch.arange(x.numel(), device=x.device)
         features = self.body.encode(hidden, t.repeat_interleave(count), rows)
-        per_site: Tensor = self.body.head(features)
-        per_site = per_site.to(torch.promote_types(per_site.dtype, torch.float32))
-        return per_site.view(x.shape).sum(-1)
+        per_position: Tensor = self.body.head(features)
+        per_position = per_position.to(torch.promote_types(per_position.dtype, torch.float32))
+        return per_position.view(x.shape).sum(-1)

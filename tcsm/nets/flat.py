@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tcsm.nets.base import Net
 
 
-class Flat(Net):
+class UniformLogits(Net):
     """States (B, L) ↦ nothing learned, logits 0.
 
     Args:
@@ -30,3 +30,6 @@ class Flat(Net):
     ) -> Float[Tensor, "n V"]:
         """Zeros."""
         return torch.zeros(len(rows), self.vocabulary, device=x.device)
+
+
+Flat = UniformLogits  # the name in the configuration of runs by earlier versions

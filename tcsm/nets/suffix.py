@@ -16,14 +16,14 @@ from tcsm.nets.transformer import Block, Transformer
 Turn = tuple[Tensor, Tensor]
 
 
-class Read(NamedTuple):
+class KeysValues(NamedTuple):
     """Keys and values of a block, rotated: what later sites look at."""
 
     keys: Float[Tensor, "B H L E"]
     values: Float[Tensor, "B H L E"]
 
 
-class Remembered:
+class PrefixCache:
     """A causal transformer and sequences that it has read.
 
     Args:
@@ -36,12 +36,12 @@ class Remembered:
 
     def __init__(self, net: Transformer, x: Int[Tensor, "B L"]) -> None:
         self.net, self.x = net, x
-        self.reads: list[Read] = []
+        self.reads: list[KeysValues] = []
         hidden = self._cast(net.embed(x))
         turn = rotary(x.shape[1], hidden.shape[-1] // net.heads, hidden)
         for block in net.blocks:
             assert isinstance(block, Block)
-            self.reads.append(Read(*_project(block.attention, rms_norm(hidden), turn)[1:]))
+            self.reads.append(KeysValues(*_project(block.attention, rms_norm(hidden), turn)[1:]))
             hidden = block(hidden, turn, None)
         self.logits: Float[Tensor, "B L V"] = net.head(rms_norm(hidden))
 
@@ -56,7 +56,7 @@ class Remembered:
         turn = (whole[0][first:], whole[1][first:])
         for block, read in zip(net.blocks, self.reads, strict=True):
             assert isinstance(block, Block)
-            before = Read(*(part[rows, :, :first] for part in read))
+            before = KeysValues(*(part[rows, :, :first] for part in read))
             own = _project(block.attention, rms_norm(hidden), turn)
             hidden = hidden + block.attention.out(_attend(own, before))
             hidden = hidden + block.mlp(rms_norm(hidden))
@@ -92,7 +92,7 @@ def _project(attention: Attention, x: Float[Tensor, "B L D"], turn: Turn) -> lis
     return [*rotate(rms_norm(qk), turn).transpose(1, 2).chunk(2, 1), v.transpose(1, 2)]
 
 
-def _attend(own: list[Tensor], before: Read) -> Float[Tensor, "m s D"]:
+def _attend(own: list[Tensor], before: KeysValues) -> Float[Tensor, "m s D"]:
     """Each tail over its prefix, which K tails share, and over itself up to each site."""
     q, k, v = own
     total, heads, size, width = q.shape

@@ -3,7 +3,7 @@
     loss = (1/B) Σ_b W_b Σ_{i open} w_b ℓ_b^i
 
 W are weights of sequences (1, or those of a reward); w is a `Weighting`, which says how the open
-sites of one sequence share it (MATH §13).
+positions of one sequence share it (MATH §13).
 """
 
 from abc import ABC, abstractmethod
@@ -14,10 +14,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
-from tcsm.nets.base import SiteSum
+from tcsm.nets.base import WeightedLoss
 from tcsm.noise import Noise
 from tcsm.posteriors.base import Posterior
-from tcsm.posteriors.site import SiteLoss
+from tcsm.posteriors.losses import PositionLoss
 from tcsm.process.corruption import Corrupted, Corruption
 
 Terms = dict[str, Tensor]
@@ -48,25 +48,25 @@ class Objective(ABC):
 
 
 class Weighting(ABC):
-    """How the open sites of one sequence are weighed."""
+    """How the noised positions of one sequence are weighed."""
 
     @abstractmethod
     def __call__(self, drawn: Corrupted) -> Float[Tensor, "B"]:
-        """Weight of an open site, a sequence."""
+        """Weight of a noised position, a sequence."""
 
 
 @dataclass(frozen=True)
 class OpenMean(Weighting):
-    """1/n: the mean over open sites; a sequence counts the same whatever its noise."""
+    """1/n: the mean over noised positions; a sequence counts the same whatever its noise."""
 
     def __call__(self, drawn: Corrupted) -> Float[Tensor, "B"]:
         """1/n, and anything where n = 0."""
-        return 1 / drawn.open.sum(-1).clamp(min=1).double()
+        return 1 / drawn.noised.sum(-1).clamp(min=1).double()
 
 
 @dataclass(frozen=True)
 class SequenceMean(Weighting):
-    """1/L: every open site of the batch counts the same."""
+    """1/L: every noised position of the batch counts the same."""
 
     def __call__(self, drawn: Corrupted) -> Float[Tensor, "B"]:
         """1/L."""
@@ -83,20 +83,20 @@ class Likelihood(Weighting):
 
 
 @dataclass(frozen=True)
-class Denoising(Objective):
-    """An objective that corrupts a batch and sums a loss over its open sites.
+class DenoisingObjective(Objective):
+    """An objective that corrupts a batch and sums a loss over its noised positions.
 
     Attributes:
-        corruption: law of (t, x_t) given x₁.
-        weighting: how open sites share a sequence's weight.
+        corruption: distribution of (t, x_t) given x₁.
+        weighting: how noised positions share a sequence's weight.
     """
 
     corruption: Corruption
     weighting: Weighting
 
     @abstractmethod
-    def site_loss(self) -> SiteLoss:
-        """ℓ at an open site."""
+    def position_loss(self) -> PositionLoss:
+        """ℓ at a noised position."""
 
     def __call__(
         self,
@@ -109,13 +109,13 @@ class Denoising(Objective):
         """Corrupt, sum, report."""
         model = as_posterior(model, self)
         drawn = self.corruption(x_1, noise, real)
-        share = site_weights(self.weighting, drawn, weight)
-        result = model.sum_over_open(drawn, self.site_loss(), share)
+        share = position_weights(self.weighting, drawn, weight)
+        result = model.weighted_loss(drawn, self.position_loss(), share)
         return {"loss": result.total, **diagnostics(drawn, result)}
 
 
 @dataclass(frozen=True)
-class Referenced(Objective):
+class ReferenceObjective(Objective):
     """An objective that compares the model with a frozen one.
 
     Attributes:
@@ -124,7 +124,7 @@ class Referenced(Objective):
 
     reference: Posterior | None = field(default=None, kw_only=True)
 
-    def against(self, reference: Posterior) -> "Referenced":
+    def with_reference(self, reference: Posterior) -> "ReferenceObjective":
         """The same objective with its reference."""
         return replace(self, reference=reference)
 
@@ -142,16 +142,16 @@ class Referenced(Objective):
 
     @torch.no_grad()
     def log_reference(self, drawn: Corrupted) -> Float[Tensor, "n V"]:
-        """Log q_ref^i(· | x_t) at the open sites, in row-major order."""
-        return self.frozen().log_conditionals(drawn.x_t, drawn.t, drawn.open)
+        """Log q_ref^i(· | x_t) at the noised positions, in row-major order."""
+        return self.frozen().log_conditionals(drawn.x_t, drawn.t, drawn.noised)
 
 
-def site_weights(
+def position_weights(
     weighting: Weighting, drawn: Corrupted, weight: Float[Tensor, "B"] | None = None
 ) -> Float[Tensor, "n"]:
-    """W_b w_b/B of every open site, in row-major order; W = 1 if None."""
+    """W_b w_b/B of every noised position, in row-major order; W = 1 if None."""
     per_row = weighting(drawn) * (1 if weight is None else weight) / len(drawn.x_1)
-    return per_row[drawn.open.nonzero(as_tuple=True)[0]]
+    return per_row[drawn.noised.nonzero(as_tuple=True)[0]]
 
 
 def as_posterior(model: nn.Module, objective: Objective) -> Posterior:
@@ -168,9 +168,9 @@ def as_posterior(model: nn.Module, objective: Objective) -> Posterior:
     return model
 
 
-def diagnostics(drawn: Corrupted, result: SiteSum) -> Terms:
-    """Mean cross-entropy of an open site in nats, and the share of open sites."""
+def diagnostics(drawn: Corrupted, result: WeightedLoss) -> Terms:
+    """Mean cross-entropy of a noised position in nats, and the share of noised positions."""
     return {
         "cross_entropy": result.cross_entropy.mean() if len(result.loss) else result.total * 0,
-        "open": drawn.open_share(),
+        "open": drawn.noised_share(),
     }

@@ -1,6 +1,6 @@
-"""What teachers of conditionals learn by: cross-entropy at some or all sites of clean data (7.2).
+"""Cross-entropy at some or all positions of clean data, which trains teachers (7.2).
 
-    loss = −(1/(ρL)) Σ_{i drawn} log p(x^i | what the model sees),        each site with chance ρ
+    loss = −(1/(ρL)) Σ_{i drawn} log p(x^i | what the model sees),    each position with chance ρ
 
 A hollow network sees x^{≠i} everywhere, so ρ = 1 is its pseudo-likelihood. A masked one sees what
 was not drawn, and ρ is BERT's share of masks.
@@ -43,17 +43,17 @@ class PseudoLikelihood(Objective):
         weight: Float[Tensor, "B"] | None = None,
         real: Bool[Tensor, "B L"] | None = None,
     ) -> Terms:
-        """Nats a site."""
+        """Nats a position."""
         if not isinstance(model, Conditional):
             found = type(model).__name__
             raise InputError(
                 f"objective=pseudo_likelihood needs model=blind or masked_lm, found {found}"
             )
-        sites = noise.uniform("sites", x_1.shape[1]) < self.rate
-        per_row = sites.double().new_full((len(x_1),), 1 / (self.rate * x_1.numel()))
+        positions = noise.uniform("sites", x_1.shape[1]) < self.rate
+        per_row = positions.double().new_full((len(x_1),), 1 / (self.rate * x_1.numel()))
         if real is not None:
-            sites, per_row = sites & real, per_row * x_1.shape[1] / real.sum(-1)
+            positions, per_row = positions & real, per_row * x_1.shape[1] / real.sum(-1)
         per_row = per_row if weight is None else per_row * weight
-        result = model.cross_entropy(x_1, sites, per_row[sites.nonzero()[:, 0]])
+        result = model.cross_entropy(x_1, positions, per_row[positions.nonzero()[:, 0]])
         mean = result.cross_entropy.mean() if len(result.loss) else result.total * 0
         return {"loss": result.total, "cross_entropy": mean.detach()}

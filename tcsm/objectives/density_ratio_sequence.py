@@ -2,10 +2,10 @@
 
     ℓ = mean over K draws x ∼ q_ref(· | x_t) of G(r(x)) − F′(r(x₁)),    log r = Σ_i log q^i/q_ref^i
 
-For posteriors whose sites are independent. The ratio of two products cannot be p/q_ref, so that
-the optimum is the marginals for generalized KL alone; and e^{log r} spreads like a log-normal law,
-so that BCE alone stays tame. `DensityRatio` has neither defect; `NoiseContrastive` is the same
-loss for a joint model, which it suits.
+For posteriors whose positions are independent. The ratio of two products cannot be p/q_ref, so
+that the optimum is the marginals for generalized KL alone; and e^{log r} spreads like a log-normal
+distribution, so that BCE alone stays tame. `DensityRatio` has neither defect; `NoiseContrastive`
+is the same loss for a joint model, which it suits.
 """
 
 import warnings
@@ -17,14 +17,14 @@ from torch import Tensor, nn
 
 from tcsm.bregman import Power
 from tcsm.noise import Noise
-from tcsm.objectives.base import Referenced, Terms, as_posterior
+from tcsm.objectives.base import ReferenceObjective, Terms, as_posterior
 from tcsm.objectives.noise_contrastive import NoiseContrastive
 from tcsm.posteriors.base import draws
 from tcsm.process.corruption import Corrupted
 
 
 @dataclass(frozen=True)
-class SequenceDensityRatio(Referenced, NoiseContrastive):
+class SequenceDensityRatio(ReferenceObjective, NoiseContrastive):
     """The contrast of a posterior with its reference; the fields are those of the contrast."""
 
     def losses(
@@ -34,14 +34,14 @@ class SequenceDensityRatio(Referenced, NoiseContrastive):
         model = as_posterior(model, self)
         if not (isinstance(self.divergence, Power) and self.divergence.power == 1):
             warnings.warn(
-                "a ratio of whole sequences moves a posterior of independent sites off the "
+                "a ratio of whole sequences moves a posterior of independent positions off the "
                 "marginals, unless divergence=generalized_kl (9.3); objective=density_ratio does "
                 "not",
                 stacklevel=2,
             )
         log_reference = self.log_reference(drawn)
-        negatives = draws(log_reference, drawn.x_t, drawn.open, self.negatives, noise)
-        log_q = model.log_conditionals(drawn.x_t, drawn.t, drawn.open)
+        negatives = draws(log_reference, drawn.x_t, drawn.noised, self.negatives, noise)
+        log_q = model.log_conditionals(drawn.x_t, drawn.t, drawn.noised)
         x = torch.cat([drawn.x_1[:, None], negatives], 1)
         log_r = at_sequences(log_q - log_reference, x, drawn)
         margin = (log_r[:, :1] - log_r[:, 1:]).detach().mean()
@@ -51,7 +51,9 @@ class SequenceDensityRatio(Referenced, NoiseContrastive):
 def at_sequences(
     log_r: Float[Tensor, "n V"], x: Int[Tensor, "B K L"], drawn: Corrupted
 ) -> Float[Tensor, "B K"]:
-    """Σ over the open sites of log r at the tokens of K sequences."""
-    row, column = drawn.open.nonzero(as_tuple=True)
-    at_sites = log_r.gather(-1, x[row, :, column])
-    return torch.zeros(x.shape[:2], dtype=log_r.dtype, device=x.device).index_add(0, row, at_sites)
+    """Σ over the noised positions of log r at the tokens of K sequences."""
+    row, column = drawn.noised.nonzero(as_tuple=True)
+    at_positions = log_r.gather(-1, x[row, :, column])
+    return torch.zeros(x.shape[:2], dtype=log_r.dtype, device=x.device).index_add(
+        0, row, at_positions
+    )

@@ -1,4 +1,4 @@
-"""Distribution-level TCSM from data: a scoring rule at every open site (5.1).
+"""Distribution-level TCSM from data: a scoring rule at every noised position (5.1).
 
     ℓ^i = −F(q^i) + ⟨∇F(q^i), q^i⟩ − ∇F(q^i)_{x₁^i}
 
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from tcsm.objectives.base import Denoising
-from tcsm.posteriors.site import SiteLoss
-from tcsm.process.corruption import Sites
+from tcsm.objectives.base import DenoisingObjective
+from tcsm.posteriors.losses import PositionLoss
+from tcsm.process.corruption import Positions
 from tcsm.scoring import ScoringRule
 
 
 @dataclass(frozen=True)
-class DistributionMatching(Denoising):
-    """Σ over open sites of a scoring rule.
+class DistributionMatching(DenoisingObjective):
+    """Σ over noised positions of a scoring rule.
 
     Attributes:
         scoring: the rule.
@@ -27,17 +27,17 @@ class DistributionMatching(Denoising):
 
     scoring: ScoringRule
 
-    def site_loss(self) -> SiteLoss:
-        """The rule at a site's own label."""
-        return _AtLabel(self.scoring)
+    def position_loss(self) -> PositionLoss:
+        """The rule at a position's own label."""
+        return _ScoringLoss(self.scoring)
 
 
 @dataclass(frozen=True)
-class _AtLabel(SiteLoss):
+class _ScoringLoss(PositionLoss):
     scoring: ScoringRule
 
-    def __call__(self, log_q: Float[Tensor, "n V"], sites: Sites) -> Float[Tensor, "n"]:
-        return self.scoring(log_q, sites.x_1)
+    def __call__(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "n"]:
+        return self.scoring(log_q, positions.x_1)
 
-    def gradient(self, log_q: Float[Tensor, "n V"], sites: Sites) -> Tensor | None:
-        return self.scoring.gradient(log_q, sites.x_1)
+    def gradient(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Tensor | None:
+        return self.scoring.gradient(log_q, positions.x_1)

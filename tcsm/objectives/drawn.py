@@ -2,9 +2,9 @@
 
     ℓ(x₁) = Σ_j w_j ψ(log q(y_j | x_t) − log q(x₁ | x_t))                          (2.3, 6.6)
 
-It needs ratios alone, so it trains joint posteriors, over blocks of two sites or more where the
-support is badly connected (2.2). A factorized one leaves the marginals there, and the objective
-warns (2.5).
+It needs ratios alone, so it trains joint posteriors, over blocks of two positions or more where
+the support is badly connected (2.2). A factorized one leaves the marginals there, and the
+objective warns (2.5).
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from tcsm.process.corruption import Corrupted
 
 
 @dataclass(frozen=True)
-class DrawnScoreMatching(SequenceObjective):
+class SampledScoreMatching(SequenceObjective):
     """Sample-form score matching by ratios.
 
     Attributes:
@@ -55,9 +55,9 @@ class DrawnScoreMatching(SequenceObjective):
         if isinstance(model, Posterior):
             warn_off_marginals(self.neighborhood)
         if self.draws is None:
-            near = self.neighborhood.enumerate(drawn.x_1, drawn.open)
+            near = self.neighborhood.enumerate(drawn.x_1, drawn.noised)
         else:
-            near = self.neighborhood.draw(drawn.x_1, drawn.open, self.draws, noise)
+            near = self.neighborhood.draw(drawn.x_1, drawn.noised, self.draws, noise)
         log_ratio = model.log_ratio(drawn, near)
         values = near.sum(self.divergence.pair(log_ratio))
         mean = near.sum(log_ratio.detach()).sum() / near.weight.sum().clamp(min=1e-12)

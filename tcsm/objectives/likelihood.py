@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise
-from tcsm.objectives.base import Denoising, Objective, SequenceMean, Terms
-from tcsm.posteriors.site import BoundIntegrand, SiteLoss
+from tcsm.objectives.base import DenoisingObjective, Objective, SequenceMean, Terms
+from tcsm.posteriors.losses import BoundIntegrand, PositionLoss
 from tcsm.process.corruption import TimeSampling
 from tcsm.teachers.autoregressive import Autoregressive
 
 
 @dataclass(frozen=True)
-class Nelbo(Denoising):
+class Nelbo(DenoisingObjective):
     """The bound's integrand at sampled times, nats a token (11.3, 11.4).
 
     Mask source: MDLM, MD4. Uniform source: the reverse-process bound, UDLM's.
@@ -33,8 +33,8 @@ class Nelbo(Denoising):
             found = type(self.weighting).__name__
             raise InputError(f"objective=nelbo needs weighting=sequence_mean, found {found}")
 
-    def site_loss(self) -> SiteLoss:
-        """Integrand at a site."""
+    def position_loss(self) -> PositionLoss:
+        """Integrand at a position."""
         return BoundIntegrand(self.corruption.path)
 
 
@@ -56,10 +56,10 @@ class NextToken(Objective):
             raise InputError(f"objective=next_token needs model=autoregressive, found {found}")
         per_row = torch.full((len(x_1),), 1 / x_1.numel(), device=x_1.device)
         per_row = per_row if weight is None else per_row * weight
-        per_site = per_row.repeat_interleave(x_1.shape[1])
+        per_position = per_row.repeat_interleave(x_1.shape[1])
         if real is None:
-            result = model.cross_entropy(x_1, per_site)
+            result = model.cross_entropy(x_1, per_position)
             return {"loss": result.total, "cross_entropy": result.cross_entropy.mean()}
         share = real * x_1.shape[1] / real.sum(-1, keepdim=True)
-        result = model.cross_entropy(x_1, per_site * share.flatten())
+        result = model.cross_entropy(x_1, per_position * share.flatten())
         return {"loss": result.total, "cross_entropy": result.cross_entropy[real.flatten()].mean()}

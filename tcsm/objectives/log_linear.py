@@ -16,49 +16,49 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tcsm.errors import InputError
-from tcsm.objectives.base import Denoising
-from tcsm.posteriors.site import SiteLoss
-from tcsm.process.corruption import Sites
+from tcsm.objectives.base import DenoisingObjective
+from tcsm.posteriors.losses import PositionLoss
+from tcsm.process.corruption import Positions
 
 
 @dataclass(frozen=True)
-class LogLinear(Denoising):
+class LogLinear(DenoisingObjective):
     """Score-level generalized KL of a factorized posterior, extended.
 
     Attributes:
-        threshold: C. The optimum is exact for laws whose least probability is 1/(VC) or more;
-            what is rarer falls to 0, in all a mass of at most about 1/C.
+        threshold: C. The optimum is exact for distributions whose least probability is 1/(VC) or
+            more; what is rarer falls to 0, in all a mass of at most about 1/C.
 
     Raises:
-        InputError: C below 1: then even the uniform law would lie on the line.
+        InputError: C below 1: then even the uniform distribution would lie on the line.
     """
 
     threshold: float = 20.0
 
     def __post_init__(self) -> None:
-        """Refuse a threshold that biases every law."""
+        """Refuse a threshold that biases every distribution."""
         if not 1 <= self.threshold < math.inf:
             raise InputError(f"objective.threshold must be 1 or more, found {self.threshold}")
 
-    def site_loss(self) -> SiteLoss:
+    def position_loss(self) -> PositionLoss:
         """The 1-ball's closed form, extended."""
-        return _Extended(math.log(self.threshold))
+        return _LogLinearLoss(math.log(self.threshold))
 
 
 @dataclass(frozen=True)
-class _Extended(SiteLoss):
+class _LogLinearLoss(PositionLoss):
     log_threshold: float
 
-    def __call__(self, log_q: Float[Tensor, "n V"], sites: Sites) -> Float[Tensor, "n"]:
-        log_q_x = log_q.gather(-1, sites.x_1[:, None]).squeeze(-1)
+    def __call__(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "n"]:
+        log_q_x = log_q.gather(-1, positions.x_1[:, None]).squeeze(-1)
         log_v = -log_q_x - math.log(log_q.shape[-1])
         curve = log_v.clamp(max=self.log_threshold).exp()  # v, and C where the line begins
         line = (log_v - self.log_threshold).clamp(min=0) * math.exp(self.log_threshold)
         return curve + line - log_q_x + log_q.mean(-1) - 1
 
-    def gradient(self, log_q: Float[Tensor, "n V"], sites: Sites) -> Tensor:
+    def gradient(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Tensor:
         """1/V − δ_x + min(v, C)(q − δ_x)."""
-        x, vocabulary = sites.x_1[:, None], log_q.shape[-1]
+        x, vocabulary = positions.x_1[:, None], log_q.shape[-1]
         log_v = -log_q.gather(-1, x) - math.log(vocabulary)
         pull = log_v.clamp(max=self.log_threshold).exp()
         return torch.scatter_add(pull * log_q.exp() + 1 / vocabulary, -1, x, -1 - pull)

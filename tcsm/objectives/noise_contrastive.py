@@ -47,7 +47,7 @@ class NoiseContrastive(SequenceObjective):
         """Energies of x₁ and of negatives that carry the same x_t over."""
         if not isinstance(model, Joint):
             raise InputError(f"objective=nce needs model=joint, found {type(model).__name__}")
-        negatives = model.candidates(drawn.x_t, drawn.t, drawn.open, self.negatives, noise)
+        negatives = model.candidates(drawn.x_t, drawn.t, drawn.noised, self.negatives, noise)
         energy = model.net(torch.cat([drawn.x_1[:, None], negatives], 1), drawn.x_t, drawn.t)
         margin = (energy[:, 1:] - energy[:, :1]).detach().mean()
         return self.contrast(-energy[:, 0], -energy[:, 1:]), {"margin": margin}

@@ -15,13 +15,13 @@ from torch import Tensor
 
 from tcsm.bregman import Bregman
 from tcsm.errors import InputError
-from tcsm.objectives.base import Denoising
-from tcsm.posteriors.site import SiteLoss
-from tcsm.process.corruption import Sites
+from tcsm.objectives.base import DenoisingObjective
+from tcsm.posteriors.losses import PositionLoss
+from tcsm.process.corruption import Positions
 
 
 @dataclass(frozen=True)
-class Preconditioned(Denoising):
+class Preconditioned(DenoisingObjective):
     """Weighed score matching of a factorized posterior.
 
     The value of the loss is no criterion, as its weights move with the model; gradients are. Where
@@ -43,18 +43,18 @@ class Preconditioned(Denoising):
         if not 0 <= self.gamma <= 1:
             raise InputError(f"objective.gamma must lie in [0, 1], found {self.gamma}")
 
-    def site_loss(self) -> SiteLoss:
+    def position_loss(self) -> PositionLoss:
         """The weighed 1-ball."""
-        return _Weighed(self.divergence, self.gamma)
+        return _PreconditionedLoss(self.divergence, self.gamma)
 
 
 @dataclass(frozen=True)
-class _Weighed(SiteLoss):
+class _PreconditionedLoss(PositionLoss):
     divergence: Bregman
     gamma: float
 
-    def __call__(self, log_q: Float[Tensor, "n V"], sites: Sites) -> Float[Tensor, "n"]:
-        u = log_q - log_q.gather(-1, sites.x_1[:, None])
+    def __call__(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "n"]:
+        u = log_q - log_q.gather(-1, positions.x_1[:, None])
         slope, value = self._slope(u.detach()), self.divergence.pair(u.detach())
         natural = log_q.detach().exp() * log_q.shape[-1] / slope
         least = torch.finfo(natural.dtype).tiny

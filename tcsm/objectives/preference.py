@@ -7,9 +7,10 @@ ref(b) σ((R(a) − R(b))/τ), each of three losses has an optimum of its own (1
     Unpaired: softplus(−l(w)) + softplus(l(l))    r = p_w/p_l, as a model q ∝ ref p_w/p_l
     Winners:  w against draws of the reference    q = p_w   (`tcsm.objectives.winners`)
 
-l(x) = log r(x | x_t) at one x_t for both (10.7), over its open sites. A factorized posterior has
-the sum of its sites' ratios; a joint one has −E, up to what cancels in the paired loss. Of texts
-of two lengths each has the sum over its own positions, the factorized law's marginal there.
+l(x) = log r(x | x_t) at one x_t for both (10.7), over its noised positions. A factorized posterior
+has the sum of its positions' ratios; a joint one has −E, up to what cancels in the paired loss. Of
+texts of two lengths each has the sum over its own positions, the factorized distribution's
+marginal there.
 """
 
 import math
@@ -23,21 +24,22 @@ from torch.nn.functional import softplus
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise
-from tcsm.objectives.base import Referenced, Terms, as_posterior
+from tcsm.objectives.base import ReferenceObjective, Terms, as_posterior
 from tcsm.posteriors.joint import Joint
 from tcsm.process.corruption import Corrupted
 from tcsm.process.pairs import SharedCorruption, halves
 
 
 @dataclass(frozen=True)
-class Preference(Referenced):
+class Preference(ReferenceObjective):
     """A loss of both sequences of a pair at one x_t, and a share of the winner's likelihood.
 
     Attributes:
-        corruption: law of (t, x_t) given the pair.
+        corruption: distribution of (t, x_t) given the pair.
         length: tokens of one sequence, L.
-        likelihood: λ ≥ 0, the weight of the winner's cross-entropy at an open site, which keeps
-            both sequences from becoming unlikely together (10.8); factorized posteriors alone.
+        likelihood: λ ≥ 0, the weight of the winner's cross-entropy at a noised position, which
+            keeps both sequences from becoming unlikely together (10.8); factorized posteriors
+            alone.
 
     Raises:
         InputError: λ is no such number.
@@ -78,16 +80,17 @@ class Preference(Referenced):
             "margin": margin.mean(),
             "agreement": (margin > 0).double().mean(),
             "cross_entropy": nats.detach().mean(),
-            "open": winner.open_share(),
+            "open": winner.noised_share(),
         }
 
     def _log_ratios(
         self, model: nn.Module, winner: Corrupted, loser: Corrupted
     ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"], Float[Tensor, "B"]]:
-        """L of winners and losers, and nats of a winner's open site.
+        """L of winners and losers, and nats of a winner's noised position.
 
         Raises:
-            InputError: a joint model, which has no law of a part of a text, and two lengths.
+            InputError: a joint model, which has no distribution of a part of a text, and two
+                lengths.
         """
         if isinstance(model, Joint):
             if not winner.lengths().equal(loser.lengths()):
@@ -98,11 +101,11 @@ class Preference(Referenced):
             guesses = torch.stack([winner.x_1, loser.x_1], 1)
             log_r = -model.net(guesses, winner.x_t, winner.t)
             return log_r[:, 0], log_r[:, 1], torch.zeros_like(log_r[:, 0])
-        both = replace(winner, open=winner.open | loser.open)
-        log_q = as_posterior(model, self).log_conditionals(both.x_t, both.t, both.open)
+        both = replace(winner, noised=winner.noised | loser.noised)
+        log_q = as_posterior(model, self).log_conditionals(both.x_t, both.t, both.noised)
         log_r = log_q - self.log_reference(both)
-        per_site = _summed(winner, both, -log_q) / winner.open.sum(-1).clamp(min=1)
-        return _summed(winner, both, log_r), _summed(loser, both, log_r), per_site
+        per_position = _summed(winner, both, -log_q) / winner.noised.sum(-1).clamp(min=1)
+        return _summed(winner, both, log_r), _summed(loser, both, log_r), per_position
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ class Paired(Preference):
     beta: float = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse what has no law."""
+        """Refuse what has no distribution."""
         super().__post_init__()
         if not 0 < self.beta < math.inf:
             raise InputError(f"objective.beta must be a positive number, found {self.beta}")
@@ -146,14 +149,14 @@ class Unpaired(Preference):
 
 
 def _summed(drawn: Corrupted, both: Corrupted, values: Float[Tensor, "n V"]) -> Float[Tensor, "B"]:
-    """Values of a sequence's own tokens, summed over its open sites.
+    """Values of a sequence's own tokens, summed over its noised positions.
 
     Args:
         drawn: the sequences.
-        both: the open sites of the pairs.
+        both: the noised positions of the pairs.
         values: at these, in row-major order.
     """
-    row, column = both.open.nonzero(as_tuple=True)
+    row, column = both.noised.nonzero(as_tuple=True)
     at_token = values.gather(-1, drawn.x_1[row, column][:, None]).squeeze(-1)
     if drawn.real is not None:
         at_token = at_token.masked_fill(~drawn.real[row, column], 0)

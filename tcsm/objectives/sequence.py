@@ -1,8 +1,9 @@
-"""Objectives with one value a sequence, which no per-site function gives.
+"""Objectives with one value a sequence, which no per-position function gives.
 
     loss = (1/B) Σ_b W_b w_b n_b ℓ_b
 
-ℓ_b stands in the place of a mean over the n_b open sites, so that w weighs it as in `Denoising`.
+ℓ_b stands in the place of a mean over the n_b noised positions, so that w weighs it as in
+`DenoisingObjective`.
 """
 
 import warnings
@@ -23,8 +24,8 @@ class SequenceObjective(Objective):
     """An objective that corrupts a batch and takes the mean of a loss over its sequences.
 
     Attributes:
-        corruption: law of (t, x_t) given x₁.
-        weighting: weight of an open site; a sequence has that of all its open sites.
+        corruption: distribution of (t, x_t) given x₁.
+        weighting: weight of a noised position; a sequence has that of all its noised positions.
     """
 
     corruption: Corruption
@@ -46,15 +47,15 @@ class SequenceObjective(Objective):
     ) -> Terms:
         """Corrupt, weigh, report."""
         drawn = self.corruption(x_1, noise, real)
-        share = self.weighting(drawn) * drawn.open.sum(-1) * (1 if weight is None else weight)
+        share = self.weighting(drawn) * drawn.noised.sum(-1) * (1 if weight is None else weight)
         losses, terms = self.losses(model, drawn, noise)
         loss = (share.to(losses.dtype) * losses).sum() / len(x_1)
-        return {"loss": loss, **terms, "open": drawn.open_share()}
+        return {"loss": loss, **terms, "open": drawn.noised_share()}
 
 
 def warn_off_marginals(neighborhood: Neighborhood) -> None:
     """Say once that the optimum of a factorized posterior will not be the marginals (2.5)."""
-    if not neighborhood.one_site:
+    if not neighborhood.one_position:
         warnings.warn(
             f"score matching over {type(neighborhood).__name__} moves a factorized posterior off "
             "the marginals, and with it samples and likelihood off the data (2.5); use a joint "

@@ -1,9 +1,9 @@
-"""TCSM with a parametric p₁: a divergence from the target's conditional at every open site (7.1).
+"""TCSM with a parametric p₁: a divergence from the target's conditional (7.1).
 
     ℓ^i = (1 − h) D(p^i, q^i) + h ℓ(x₁^i; q^i),        p^i(y) = p(y | x₁^{≠i}, x_t)
 
-The target of a site averages over all labels that fit its context, where data shows one: the same
-optimum for a divergence that is linear in p, with less variance (5.2).
+The target of a position averages over all labels that fit its context, where data shows one: the
+same optimum for a divergence that is linear in p, with less variance (5.2).
 """
 
 import warnings
@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise
-from tcsm.objectives.base import Objective, Terms, Weighting, diagnostics, site_weights
+from tcsm.objectives.base import Objective, Terms, Weighting, diagnostics, position_weights
 from tcsm.posteriors.base import Posterior
 from tcsm.posteriors.bayes import Bayes
-from tcsm.posteriors.site import SiteLoss
-from tcsm.process.corruption import Corrupted, Corruption, Sites
+from tcsm.posteriors.losses import PositionLoss
+from tcsm.process.corruption import Corrupted, Corruption, Positions
 from tcsm.scoring import KL, ScoringRule
 from tcsm.soft import SoftDivergence
 from tcsm.teachers.base import Teacher
@@ -27,11 +27,11 @@ from tcsm.teachers.base import Teacher
 
 @dataclass(frozen=True)
 class SoftDistributionMatching(Objective):
-    """Σ over open sites of a soft divergence, mixed with a scoring rule at the label.
+    """Σ over noised positions of a soft divergence, mixed with a scoring rule at the label.
 
     Attributes:
-        corruption: law of (t, x_t) given x₁.
-        weighting: how open sites share a sequence's weight.
+        corruption: distribution of (t, x_t) given x₁.
+        weighting: how noised positions share a sequence's weight.
         divergence: D.
         target: a teacher and the path.
         hard: h, the share of the data's own labels.
@@ -53,13 +53,13 @@ class SoftDistributionMatching(Objective):
         if not 0 <= self.hard < 1:
             raise InputError(f"objective.hard must lie in [0, 1), found {self.hard}")
 
-    def taught_by(self, teacher: Teacher) -> "SoftDistributionMatching":
+    def with_teacher(self, teacher: Teacher) -> "SoftDistributionMatching":
         """The same with the teacher that its configuration could only say how to ask."""
         return replace(self, target=replace(self.target, teacher=teacher))
 
-    def site_loss(self, drawn: Corrupted) -> "Mixed":
+    def position_loss(self, drawn: Corrupted) -> "SoftTargetLoss":
         """ℓ^i, its targets computed."""
-        return Mixed(self, self.target(drawn), drawn)
+        return SoftTargetLoss(self, self.target(drawn), drawn)
 
     def __call__(
         self,
@@ -76,18 +76,18 @@ class SoftDistributionMatching(Objective):
             name = type(self.divergence).__name__
             warnings.warn(f"{name} moves a factorized model off the marginals (2.5)", stacklevel=2)
         drawn = self.corruption(x_1, noise, real)
-        share = site_weights(self.weighting, drawn, weight)
-        result = model.sum_over_open(drawn, self.site_loss(drawn), share)
+        share = position_weights(self.weighting, drawn, weight)
+        result = model.weighted_loss(drawn, self.position_loss(drawn), share)
         return {"loss": result.total, **diagnostics(drawn, result)}
 
 
 @dataclass(frozen=True)
-class Mixed(SiteLoss):
-    """(1 − h) D(p, q) + h ℓ(x₁; q), p being known at every open site of one batch.
+class SoftTargetLoss(PositionLoss):
+    """(1 − h) D(p, q) + h ℓ(x₁; q), p being known at every noised position of one batch.
 
     Attributes:
         objective: D, ℓ and h.
-        log_p: targets of all open sites, in row-major order.
+        log_p: targets of all noised positions, in row-major order.
         drawn: the batch.
     """
 
@@ -95,21 +95,21 @@ class Mixed(SiteLoss):
     log_p: Float[Tensor, "n V"]
     drawn: Corrupted
 
-    def _targets(self, sites: Sites, like: Tensor) -> Float[Tensor, "m V"]:
-        return self.log_p[self.drawn.places(sites)].to(like.dtype)
+    def _targets(self, positions: Positions, like: Tensor) -> Float[Tensor, "m V"]:
+        return self.log_p[self.drawn.places(positions)].to(like.dtype)
 
-    def __call__(self, log_q: Float[Tensor, "m V"], sites: Sites) -> Float[Tensor, "m"]:
-        """The mixture, at some of the open sites."""
-        soft = self.objective.divergence(self._targets(sites, log_q), log_q)
+    def __call__(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Float[Tensor, "m"]:
+        """The mixture, at some of the noised positions."""
+        soft = self.objective.divergence(self._targets(positions, log_q), log_q)
         if not self.objective.hard:
             return soft
-        at_label = self.objective.scoring(log_q, sites.x_1)
+        at_label = self.objective.scoring(log_q, positions.x_1)
         return torch.lerp(soft, at_label, self.objective.hard)
 
-    def gradient(self, log_q: Float[Tensor, "m V"], sites: Sites) -> Tensor | None:
+    def gradient(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Tensor | None:
         """By the logits, where both parts know theirs."""
-        soft = self.objective.divergence.gradient(self._targets(sites, log_q), log_q)
+        soft = self.objective.divergence.gradient(self._targets(positions, log_q), log_q)
         if not self.objective.hard or soft is None:
             return soft
-        at_label = self.objective.scoring.gradient(log_q, sites.x_1)
+        at_label = self.objective.scoring.gradient(log_q, positions.x_1)
         return None if at_label is None else torch.lerp(soft, at_label, self.objective.hard)

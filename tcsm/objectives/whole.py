@@ -3,8 +3,9 @@
     ℓ(x₁) = Σ_{y ∈ N(x₁)} c ψ(Σᵢ log q^i(y^i) − log q^i(x₁^i))                     (2.3, 6.1)
 
 For the k-Hamming ball this is a closed form over all blocks (6.3). Where neighbors differ at more
-than one site the optimum is *not* the marginals (2.5): the objective warns, and is for experiments
-with that. For neighbors at one site `ScoreMatching` is the same loss in less memory.
+than one position the optimum is *not* the marginals (2.5): the objective warns, and is for
+experiments with that. For neighbors at one position `ScoreMatching` is the same loss in less
+memory.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from tcsm.process.corruption import Corrupted
 
 
 @dataclass(frozen=True)
-class WholeScoreMatching(SequenceObjective):
+class FullScoreMatching(SequenceObjective):
     """Sample-form score matching of all neighbors at once.
 
     Attributes:
@@ -43,12 +44,12 @@ class WholeScoreMatching(SequenceObjective):
     def losses(
         self, model: nn.Module, drawn: Corrupted, noise: Noise
     ) -> tuple[Float[Tensor, "B"], Terms]:
-        """As the neighborhood says, from the log-conditionals of the open sites."""
+        """As the neighborhood says, from the log-conditionals of the noised positions."""
         posterior = as_posterior(model, self)
-        log_q = posterior.log_conditionals(drawn.x_t, drawn.t, drawn.open)
+        log_q = posterior.log_conditionals(drawn.x_t, drawn.t, drawn.noised)
         values = self.neighborhood.sequence_loss(
-            self.divergence, log_q, drawn.x_1, drawn.open, noise
+            self.divergence, log_q, drawn.x_1, drawn.noised, noise
         )
-        at_label = log_q.detach().gather(-1, drawn.x_1[drawn.open][:, None])
+        at_label = log_q.detach().gather(-1, drawn.x_1[drawn.noised][:, None])
         cross_entropy = -at_label.sum() / max(1, len(at_label))
         return values, {"cross_entropy": cross_entropy}

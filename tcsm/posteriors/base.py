@@ -2,8 +2,8 @@
 
 Objectives meet a posterior in two ways that give the same numbers where both apply:
 
-* ``sum_over_open``: a per-site function of the log-conditionals of the open sites, evaluated
-  chunk by chunk; the whole 1-ball of a factorized posterior is such a function (3.1);
+* ``weighted_loss``: a per-position function of the log-conditionals of the noised positions,
+  evaluated chunk by chunk; the whole 1-ball of a factorized posterior is such a function (3.1);
 * ``log_ratio`` over listed neighbors, the concrete score itself: the general contract.
 """
 
@@ -14,9 +14,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.neighborhoods.base import Neighbors
-from tcsm.nets.base import SiteSum
+from tcsm.nets.base import WeightedLoss
 from tcsm.noise import Noise, categorical
-from tcsm.posteriors.site import Implicit, RatioLoss, SiteLoss
+from tcsm.posteriors.losses import PositionLoss, RatioLoss, ReferenceRatioLoss
 from tcsm.process.corruption import Corrupted
 
 
@@ -29,19 +29,19 @@ class ConcreteScore(nn.Module, ABC):
 
 
 class Posterior(ConcreteScore):
-    """p(x₁ | x_t) with tractable marginals q^i(y | x_t), given which its sites are independent."""
+    """p(x₁ | x_t) with tractable marginals q^i(y | x_t) and independent positions."""
 
     @abstractmethod
-    def sum_over_open(
-        self, drawn: Corrupted, loss: SiteLoss, weight: Float[Tensor, "n"]
-    ) -> SiteSum:
-        """Σ over open sites of weight · loss."""
+    def weighted_loss(
+        self, drawn: Corrupted, loss: PositionLoss, weight: Float[Tensor, "n"]
+    ) -> WeightedLoss:
+        """Σ over noised positions of weight · loss."""
 
     @abstractmethod
     def log_conditionals(
-        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], sites: Bool[Tensor, "B L"]
+        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """Log q^i(· | x_t) at the chosen open sites, in row-major order."""
+        """Log q^i(· | x_t) at the chosen noised positions, in row-major order."""
 
     def sum_of_ratios(
         self,
@@ -49,13 +49,13 @@ class Posterior(ConcreteScore):
         loss: RatioLoss,
         weight: Float[Tensor, "n"],
         log_reference: Float[Tensor, "n V"],
-    ) -> SiteSum:
-        """Σ over open sites of weight · loss, of r = q/q_ref (9.2)."""
-        return self.sum_over_open(drawn, Implicit(loss, log_reference, drawn), weight)
+    ) -> WeightedLoss:
+        """Σ over noised positions of weight · loss, of r = q/q_ref (9.2)."""
+        return self.weighted_loss(drawn, ReferenceRatioLoss(loss, log_reference, drawn), weight)
 
     def log_ratio(self, drawn: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
         """Sums of differences of marginals; −∞ where a neighbor leaves the support."""
-        log_q = self.log_marginals(drawn.x_t, drawn.t, drawn.open)
+        log_q = self.log_marginals(drawn.x_t, drawn.t, drawn.noised)
         return near.log_ratio(log_q, drawn.x_1)
 
     @torch.no_grad()
@@ -63,32 +63,32 @@ class Posterior(ConcreteScore):
         self,
         x_t: Int[Tensor, "B L"],
         t: Float[Tensor, "B"],
-        open: Bool[Tensor, "B L"],
+        noised: Bool[Tensor, "B L"],
         count: int,
         noise: Noise,
     ) -> Int[Tensor, "B K L"]:
-        """K draws of x₁; closed sites carry x_t over."""
-        return draws(self.log_conditionals(x_t, t, open), x_t, open, count, noise)
+        """K draws of x₁; visible positions carry x_t over."""
+        return draws(self.log_conditionals(x_t, t, noised), x_t, noised, count, noise)
 
     def log_marginals(
-        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], open: Bool[Tensor, "B L"]
+        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], noised: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "B L V"]:
-        """Log q^i(· | x_t) everywhere: closed sites carry x_t over, −∞ elsewhere (1.3)."""
-        at_open = self.log_conditionals(x_t, t, open)
+        """Log q^i(· | x_t) everywhere: visible positions carry x_t over, −∞ elsewhere (1.3)."""
+        at_open = self.log_conditionals(x_t, t, noised)
         tokens = torch.arange(at_open.shape[-1], device=x_t.device)
         carried = torch.zeros(*x_t.shape, len(tokens), dtype=at_open.dtype, device=x_t.device)
         carried = carried.masked_fill(x_t[..., None] != tokens, -torch.inf)
-        return carried.masked_scatter(open[..., None], at_open)
+        return carried.masked_scatter(noised[..., None], at_open)
 
 
 def draws(
     log_q: Float[Tensor, "n V"],
     x_t: Int[Tensor, "B L"],
-    open: Bool[Tensor, "B L"],
+    noised: Bool[Tensor, "B L"],
     count: int,
     noise: Noise,
 ) -> Int[Tensor, "B K L"]:
-    """K sequences whose open sites are drawn, each by its own law; the others carry x_t over."""
+    """Draw the noised positions of K sequences independently; the others carry x_t over."""
     u = noise.uniform("candidates", count, x_t.shape[1])
-    drawn = [x_t.masked_scatter(open, categorical(log_q, u[:, k][open])) for k in range(count)]
+    drawn = [x_t.masked_scatter(noised, categorical(log_q, u[:, k][noised])) for k in range(count)]
     return torch.stack(drawn, 1)

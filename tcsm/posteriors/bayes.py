@@ -15,8 +15,8 @@ from torch import Tensor
 from tcsm.errors import InputError
 from tcsm.process.corruption import Corrupted
 from tcsm.process.paths import Path, add_at
+from tcsm.teachers.adapters import TeacherAdapter
 from tcsm.teachers.base import Teacher
-from tcsm.teachers.ways import Way
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,19 @@ class Bayes:
         path: p_{t|1}.
     """
 
-    teacher: Teacher | Way
+    teacher: Teacher | TeacherAdapter
     path: Path
 
     @torch.no_grad()
     def __call__(self, drawn: Corrupted) -> Float[Tensor, "n V"]:
-        """Log p^i at the open sites, in row-major order.
+        """Log p^i at the noised positions, in row-major order.
 
         Raises:
             InputError: nobody was there to teach.
         """
-        if isinstance(self.teacher, Way):
+        if isinstance(self.teacher, TeacherAdapter):
             raise InputError("teacher_run: found null; objective=soft needs a teacher's folder")
-        log_p = self.teacher.log_conditionals(drawn.x_1, drawn.open)
-        sites = drawn.sites()
-        evidence = self.path.source.evidence(self.path.alpha(sites.t))
-        return torch.log_softmax(add_at(log_p, sites.x_t, evidence.to(log_p.dtype)), -1)
+        log_p = self.teacher.log_conditionals(drawn.x_1, drawn.noised)
+        positions = drawn.positions()
+        evidence = self.path.source.evidence(self.path.alpha(positions.t))
+        return torch.log_softmax(add_at(log_p, positions.x_t, evidence.to(log_p.dtype)), -1)

@@ -14,11 +14,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
-from tcsm.nets.base import Net, Reading, SiteSum
+from tcsm.nets.base import LossValues, Net, WeightedLoss
 from tcsm.posteriors.base import Posterior
 from tcsm.posteriors.factorized import Factorized, at_least_float
-from tcsm.posteriors.site import RatioLoss, Renormalized, SiteLoss
-from tcsm.process.corruption import Corrupted, Sites
+from tcsm.posteriors.losses import NormalizedRatioLoss, PositionLoss, RatioLoss
+from tcsm.process.corruption import Corrupted, Positions
 from tcsm.process.paths import Path
 
 
@@ -67,49 +67,49 @@ class Explicit(Posterior):
         loss: RatioLoss,
         weight: Float[Tensor, "n"],
         log_reference: Float[Tensor, "n V"],
-    ) -> SiteSum:
+    ) -> WeightedLoss:
         """Of r as the network gives it."""
-        read = _Read(self, loss, log_reference, drawn.sites())
-        result: SiteSum = self.net(drawn.x_t, drawn.t, drawn.open, read, weight)
+        logit_loss = _LogitLoss(self, loss, log_reference, drawn.positions())
+        result: WeightedLoss = self.net(drawn.x_t, drawn.t, drawn.noised, logit_loss, weight)
         return result
 
-    def sum_over_open(
-        self, drawn: Corrupted, loss: SiteLoss, weight: Float[Tensor, "n"]
-    ) -> SiteSum:
+    def weighted_loss(
+        self, drawn: Corrupted, loss: PositionLoss, weight: Float[Tensor, "n"]
+    ) -> WeightedLoss:
         """Of q, normalized."""
-        log_reference = self.reference.log_conditionals(drawn.x_t, drawn.t, drawn.open)
-        return self.sum_of_ratios(drawn, Renormalized(loss), weight, log_reference)
+        log_reference = self.reference.log_conditionals(drawn.x_t, drawn.t, drawn.noised)
+        return self.sum_of_ratios(drawn, NormalizedRatioLoss(loss), weight, log_reference)
 
     def log_conditionals(
-        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], sites: Bool[Tensor, "B L"]
+        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """Log softmax(log q_ref + log r) at the chosen open sites."""
-        log_reference = self.reference.log_conditionals(x_t, t, sites)
-        return torch.log_softmax(log_reference + self.ratios(self.net(x_t, t, sites)), -1)
+        """Log softmax(log q_ref + log r) at the chosen noised positions."""
+        log_reference = self.reference.log_conditionals(x_t, t, positions)
+        return torch.log_softmax(log_reference + self.ratios(self.net(x_t, t, positions)), -1)
 
 
 @dataclass(frozen=True)
-class _Read:
+class _LogitLoss:
     """Logits of a chunk → what the loss makes of log r."""
 
     model: Explicit
     loss: RatioLoss
     log_reference: Float[Tensor, "n V"]
-    sites: Sites
+    positions: Positions
 
-    def __call__(self, logits: Float[Tensor, "m V"], chunk: slice) -> Reading:
-        log_r, log_reference, sites = self._at(logits, chunk)
+    def __call__(self, logits: Float[Tensor, "m V"], chunk: slice) -> LossValues:
+        log_r, log_reference, positions = self._at(logits, chunk)
         log_q = torch.log_softmax(log_reference + log_r.detach(), -1)
-        cross_entropy = -log_q.gather(-1, sites.x_1[:, None]).squeeze(-1)
-        return Reading(self.loss(log_r, log_reference, sites), cross_entropy)
+        cross_entropy = -log_q.gather(-1, positions.x_1[:, None]).squeeze(-1)
+        return LossValues(self.loss(log_r, log_reference, positions), cross_entropy)
 
     def gradient(self, logits: Float[Tensor, "m V"], chunk: slice) -> Tensor | None:
-        log_r, log_reference, sites = self._at(logits, chunk)
-        by_ratio = self.loss.gradient(log_r, log_reference, sites)
+        log_r, log_reference, positions = self._at(logits, chunk)
+        by_ratio = self.loss.gradient(log_r, log_reference, positions)
         if by_ratio is None or self.model.clamp is None:
             return by_ratio
         return by_ratio * (1 - (log_r / self.model.clamp) ** 2)  # 1 − tanh²
 
-    def _at(self, logits: Float[Tensor, "m V"], chunk: slice) -> tuple[Tensor, Tensor, Sites]:
+    def _at(self, logits: Float[Tensor, "m V"], chunk: slice) -> tuple[Tensor, Tensor, Positions]:
         log_r = self.model.ratios(logits)
-        return log_r, self.log_reference[chunk].to(log_r.dtype), self.sites[chunk]
+        return log_r, self.log_reference[chunk].to(log_r.dtype), self.positions[chunk]

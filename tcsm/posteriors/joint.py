@@ -48,24 +48,24 @@ class Joint(ConcreteScore):
         self,
         x_t: Int[Tensor, "B L"],
         t: Float[Tensor, "B"],
-        open: Bool[Tensor, "B L"],
+        noised: Bool[Tensor, "B L"],
         count: int,
         noise: Noise,
     ) -> Int[Tensor, "B K L"]:
-        """K draws of q_ref(· | x_t); closed sites carry x_t over."""
-        return self.reference.candidates(x_t, t, open, count, noise)
+        """K draws of q_ref(· | x_t); visible positions carry x_t over."""
+        return self.reference.candidates(x_t, t, noised, count, noise)
 
     @torch.no_grad()
     def resample(
         self,
         x_t: Int[Tensor, "B L"],
         t: Float[Tensor, "B"],
-        open: Bool[Tensor, "B L"],
+        noised: Bool[Tensor, "B L"],
         count: int,
         noise: Noise,
     ) -> Int[Tensor, "B L"]:
         """One of K candidates by the weights softmax(−E) (9.6); tends to q like 1/K."""
-        guesses = self.candidates(x_t, t, open, count, noise)
+        guesses = self.candidates(x_t, t, noised, count, noise)
         log_weight = torch.log_softmax(-self.net(guesses, x_t, t).double(), -1)
         pick = categorical(log_weight, noise.uniform("pick"))
         return guesses[torch.arange(len(pick), device=x_t.device), pick]
@@ -74,22 +74,22 @@ class Joint(ConcreteScore):
     def log_marginal(
         self,
         drawn: Corrupted,
-        site: Int[Tensor, "B"],
+        position: Int[Tensor, "B"],
         count: int,
         noise: Noise,
     ) -> Float[Tensor, "B V"]:
-        """Log q̂^i(· | x_t) at one open site i a sequence, from K candidates elsewhere (11.5).
+        """Return log q̂^i(· | x_t) at one noised position i a sequence, by K candidates (11.5).
 
-        q̂^i(y) ∝ Σ_k q_ref^i(y) e^{−E(x_k^{i←y})} is a normalized law for every K, that of a
-        sampler which opens site i by drawing candidates, then y. It tends to q^i.
+        q̂^i(y) ∝ Σ_k q_ref^i(y) e^{−E(x_k^{i←y})} is a normalized distribution for every K, that
+        of a sampler which opens position i by drawing candidates, then y. It tends to q^i.
         """
-        guesses = self.candidates(drawn.x_t, drawn.t, drawn.open, count, noise)
-        here = torch.zeros_like(drawn.open).scatter(1, site[:, None], True)
+        guesses = self.candidates(drawn.x_t, drawn.t, drawn.noised, count, noise)
+        here = torch.zeros_like(drawn.noised).scatter(1, position[:, None], True)
         reference = self.reference.log_conditionals(drawn.x_t, drawn.t, here)
         batch, vocabulary = reference.shape
-        tokens = torch.arange(vocabulary, device=site.device)
+        tokens = torch.arange(vocabulary, device=position.device)
         every = guesses[:, :, None].repeat(1, 1, vocabulary, 1)
-        place = site[:, None, None, None].expand(-1, count, vocabulary, 1)
+        place = position[:, None, None, None].expand(-1, count, vocabulary, 1)
         every = every.scatter(-1, place, tokens[:, None].expand_as(place))
         energy = self.net(every.flatten(1, 2), drawn.x_t, drawn.t).view(batch, count, vocabulary)
         return torch.log_softmax(reference.double() + torch.logsumexp(-energy.double(), 1), -1)

@@ -1,7 +1,7 @@
 """How a batch is corrupted: by time, or for the mask source by count.
 
-Both give x_t ∼ p_{t|1}(· | x₁) and ω, the weight of an open site under which masked cross-entropy
-is a bound on −log p(x₁) in nats a sequence: κ(t) by time, L/n by count (11.3, 11.6).
+Both give x_t ∼ p_{t|1}(· | x₁) and ω, the weight of a noised position under which masked
+cross-entropy is a bound on −log p(x₁) in nats a sequence: κ(t) by time, L/n by count (11.3, 11.6).
 
 Padding is no text: it stays as it is in x_t, is never open, and L counts the positions of text
 of each sequence alone. A network sees it as the separators that it consists of.
@@ -21,8 +21,8 @@ from tcsm.process.sources import Mask
 
 
 @dataclass(frozen=True)
-class Sites:
-    """The n open sites of a batch, in row-major order: what a per-site function may look at.
+class Positions:
+    """The n noised positions of a batch, in row-major order.
 
     Attributes:
         x_1: data tokens.
@@ -38,8 +38,8 @@ class Sites:
     row: Int[Tensor, "n"]
     column: Int[Tensor, "n"]
 
-    def __getitem__(self, chunk: slice) -> "Sites":
-        return Sites(
+    def __getitem__(self, chunk: slice) -> "Positions":
+        return Positions(
             self.x_1[chunk], self.x_t[chunk], self.t[chunk], self.row[chunk], self.column[chunk]
         )
 
@@ -52,15 +52,15 @@ class Corrupted:
         x_1: data.
         x_t: noised data.
         t: time of each sequence.
-        open: sites that x_t leaves unknown.
-        omega: likelihood weight of an open site, a sequence.
+        open: positions that x_t leaves unknown.
+        omega: likelihood weight of a noised position, a sequence.
         real: positions of text, the others being padding; None if all are text.
     """
 
     x_1: Int[Tensor, "B L"]
     x_t: Int[Tensor, "B L"]
     t: Float64[Tensor, "B"]
-    open: Bool[Tensor, "B L"]
+    noised: Bool[Tensor, "B L"]
     omega: Float64[Tensor, "B"]
     real: Bool[Tensor, "B L"] | None = None
 
@@ -70,24 +70,24 @@ class Corrupted:
             return torch.full_like(self.omega, self.x_1.shape[1], dtype=torch.float64)
         return self.real.sum(-1).double()
 
-    def open_share(self) -> Float64[Tensor, ""]:
-        """Open sites over positions of text, in the whole batch."""
-        return self.open.sum().double() / self.lengths().sum()
+    def noised_share(self) -> Float64[Tensor, ""]:
+        """Noised positions over positions of text, in the whole batch."""
+        return self.noised.sum().double() / self.lengths().sum()
 
-    def sites(self) -> Sites:
-        """The open sites."""
-        row, column = self.open.nonzero(as_tuple=True)
-        return Sites(self.x_1[row, column], self.x_t[row, column], self.t[row], row, column)
+    def positions(self) -> Positions:
+        """The noised positions."""
+        row, column = self.noised.nonzero(as_tuple=True)
+        return Positions(self.x_1[row, column], self.x_t[row, column], self.t[row], row, column)
 
-    def places(self, sites: Sites) -> Int[Tensor, "n"]:
-        """Where some sites stand among all open ones, in row-major order."""
-        place = self.open.flatten().cumsum(0) - 1
-        return place[sites.row * self.open.shape[1] + sites.column]
+    def places(self, positions: Positions) -> Int[Tensor, "n"]:
+        """Where some positions stand among all open ones, in row-major order."""
+        place = self.noised.flatten().cumsum(0) - 1
+        return place[positions.row * self.noised.shape[1] + positions.column]
 
 
 @dataclass(frozen=True)
 class Corruption(ABC):
-    """A law of (t, x_t) given x₁."""
+    """A distribution of (t, x_t) given x₁."""
 
     path: Path
 
@@ -108,12 +108,12 @@ class Corruption(ABC):
         if real is None:
             return drawn
         x_t = torch.where(real, drawn.x_t, drawn.x_1)
-        return replace(drawn, x_t=x_t, open=drawn.open & real, real=real)
+        return replace(drawn, x_t=x_t, noised=drawn.noised & real, real=real)
 
 
 @dataclass(frozen=True)
 class TimeSampling(Corruption):
-    """T stratified over the global batch on [0, 1 − ε], then every site by itself; ω = κ(t).
+    """T stratified over the global batch on [0, 1 − ε], then every position by itself; ω = κ(t).
 
     The clamp ε keeps κ finite; it drops the bound's last ∫₁₋ε¹, a relative error of about ε.
 
@@ -134,13 +134,13 @@ class TimeSampling(Corruption):
         """Corrupt a batch."""
         t = noise.stratified("time") * (1 - self.epsilon)
         x_t = self.path.sample(x_1, t, noise)
-        drawn = Corrupted(x_1, x_t, t, self.path.source.open(x_t), self.path.schedule.kappa(t))
+        drawn = Corrupted(x_1, x_t, t, self.path.source.noised(x_t), self.path.schedule.kappa(t))
         return self.keep_padding(drawn, real)
 
 
 @dataclass(frozen=True)
 class CountSampling(Corruption):
-    """N stratified on {1 … L} masked sites, a uniform subset of that size; ω = L/n (11.6).
+    """N stratified on {1 … L} masked positions, a uniform subset of that size; ω = L/n (11.6).
 
     Exactly the bound of every schedule for a time-free network, with bounded weights and much
     less variance than by time. Carries t with α(t) = 1 − n/L for networks that want one.

@@ -1,4 +1,4 @@
-"""One noised state for two sequences, whose law is symmetric in them (10.7).
+"""One noised state for two sequences, whose distribution is symmetric in them (10.7).
 
 A preference compares log p(x | x_t) of a winner and a loser. The normalizer Z_t(x_t) cancels only
 at one x_t for both, and x_t must not tell which of them it was made of:
@@ -6,8 +6,8 @@ at one x_t for both, and x_t must not tell which of them it was made of:
     anchor ∼ fair coin on {winner, loser},    x_t ∼ p_{t|1}(· | anchor),
     afresh from the source where x_t is closed though the two differ
 
-Uniform noise closes no site, so this is noise on one of both. With masks, a random part of where
-the two agree is revealed, and all that differs is hidden.
+Uniform noise closes no position, so this is noise on one of both. With masks, a random part of
+where the two agree is revealed, and all that differs is hidden.
 """
 
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ from tcsm.process.corruption import Corrupted, Corruption
 
 @dataclass(frozen=True)
 class SharedCorruption:
-    """A law of (t, x_t) given a winner and a loser.
+    """A distribution of (t, x_t) given a winner and a loser.
 
     The time is that of the anchor. With masks no posterior depends on it, but a network that
     takes it sees more masks than it is used to at that time.
 
     Attributes:
-        corruption: law of (t, x_t) given one sequence.
+        corruption: distribution of (t, x_t) given one sequence.
     """
 
     corruption: Corruption
@@ -41,7 +41,7 @@ class SharedCorruption:
         noise: Noise,
         real: tuple[Bool[Tensor, "B L"], Bool[Tensor, "B L"]] | None = None,
     ) -> tuple[Corrupted, Corrupted]:
-        """Both as data, with the same x_t, t and, at positions of its text, open sites.
+        """Both as data, with the same x_t, t and, at positions of its text, noised positions.
 
         A position that is padding of both is no text. One that is padding of the shorter alone is
         noised as the longer's, or x_t would tell their lengths, and is closed in the shorter.
@@ -50,15 +50,15 @@ class SharedCorruption:
         coin = noise.uniform("anchor")[:, None] < 1 / 2
         drawn = self.corruption(torch.where(coin, winner, loser), noise, either)
         source = self.corruption.path.source
-        told = (winner != loser) & ~drawn.open
+        told = (winner != loser) & ~drawn.noised
         fresh = source.draw(noise.uniform("afresh", winner.shape[1]))
         x_t = torch.where(told, fresh, drawn.x_t)
-        open = source.open(x_t)
+        noised = source.noised(x_t)
         if real is None:
-            shared = (x_t, drawn.t, open, drawn.omega)
+            shared = (x_t, drawn.t, noised, drawn.omega)
             return Corrupted(winner, *shared), Corrupted(loser, *shared)
         first, second = (
-            Corrupted(x_1, x_t, drawn.t, open & text, drawn.omega, text)
+            Corrupted(x_1, x_t, drawn.t, noised & text, drawn.omega, text)
             for x_1, text in zip((winner, loser), real, strict=True)
         )
         return first, second

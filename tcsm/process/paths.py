@@ -1,10 +1,10 @@
-"""The path p_{t|1} from a source to the data, site by site independent (1.1).
+"""The path p_{t|1} from a source to the data, position by position independent (1.1).
 
     p_{t|1}(a | x) = α 1[a = x] + (1 − α) p₀(a)
 
-Every kernel between two times is, given x₁ and x_t, a mixture of three laws: take the data value,
-stay, or draw afresh from the source. `Mixture` holds the weights, so that what is sampled and
-what is enumerated in the tests is the same object.
+Every kernel between two times is, given x₁ and x_t, a mixture of three distributions: take the
+data value, stay, or draw afresh from the source. `Mixture` holds the weights, so that what is
+sampled and what is enumerated in the tests is the same object.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from tcsm.process.sources import Source
 
 @dataclass(frozen=True)
 class Mixture:
-    """A kernel's weights at each site: to the data value, stay, afresh from the source.
+    """A kernel's weights at each position: to the data value, stay, afresh from the source.
 
     They need not be normalized. All float64, of one shape.
     """
@@ -30,15 +30,17 @@ class Mixture:
     stay: Float[Tensor, "*s"]
     afresh: Float[Tensor, "*s"]
 
-    def law(self, x_t: Int[Tensor, "*s"], x_1: Int[Tensor, "*s"], source: Source) -> Tensor:
+    def distribution(
+        self, x_t: Int[Tensor, "*s"], x_1: Int[Tensor, "*s"], source: Source
+    ) -> Tensor:
         """Probabilities of each state, shape (*s, states)."""
         states = torch.arange(source.states, device=x_t.device)
-        law = (
+        distribution = (
             self.to_data[..., None] * one_hot(x_1, source.states)
             + self.stay[..., None] * one_hot(x_t, source.states)
             + self.afresh[..., None] * source.probability(states)
         )
-        return law / law.sum(-1, keepdim=True)
+        return distribution / distribution.sum(-1, keepdim=True)
 
     def draw(
         self, x_t: Int[Tensor, "*s"], x_1: Int[Tensor, "*s"], source: Source, u: Tensor
@@ -120,7 +122,7 @@ class Path:
     def leave_one_out(
         self, log_q: Float[Tensor, "n V"], x_t: Int[Tensor, "n"], alpha: Float[Tensor, "n"]
     ) -> Float[Tensor, "n V"]:
-        """Log π of log q: the posterior with its own site's evidence taken back (1.5)."""
+        """Log π of log q: the posterior with its own position's evidence taken back (1.5)."""
         evidence = self.source.evidence(alpha).to(log_q.dtype)
         return torch.log_softmax(add_at(log_q, x_t, -evidence), -1)
 
@@ -131,7 +133,7 @@ class Path:
         x_t: Int[Tensor, "n"],
         t: Float[Tensor, "n"],
     ) -> Float[Tensor, "n"]:
-        """Integrand over t of the bound on −log p(x₁), at open sites, nats (11.3, 11.4)."""
+        """Integrand over t of the bound on −log p(x₁), at noised positions, nats (11.3, 11.4)."""
         alpha = self.schedule.alpha(t.double())
         log_pi = self.leave_one_out(log_q.double(), x_t, alpha)
         return self.schedule.alpha_dot(t.double()) * self.source.nelbo(log_pi, x_1, x_t, alpha)

@@ -1,7 +1,7 @@
 """Noise schedules: α(t) rises from 0 (noise, t = 0) to 1 (data, t = 1).
 
-κ(t) = α̇/(1 − α) is the rate at which sites reach their data value, and the weight that makes the
-masked cross-entropy a likelihood bound (11.3).
+κ(t) = α̇/(1 − α) is the rate at which positions reach their data value, and the weight that makes
+the masked cross-entropy a likelihood bound (11.3).
 """
 
 import math
@@ -20,7 +20,7 @@ class Schedule(ABC):
 
     @abstractmethod
     def alpha(self, t: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """Probability that a site already holds its data value at time t."""
+        """Probability that a position already holds its data value at time t."""
 
     @abstractmethod
     def alpha_dot(self, t: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:

@@ -1,4 +1,4 @@
-"""Sources: the law p₀ of pure noise at one site, and what the likelihood bound makes of it.
+"""Sources: the distribution p₀ of pure noise at one position, and its likelihood bound.
 
 V clean tokens 0 … V − 1. The mask source adds the state M = V, which data never holds.
 """
@@ -16,7 +16,7 @@ from tcsm.errors import InputError
 
 @dataclass(frozen=True)
 class Source(ABC):
-    """p₀ over the states of one site.
+    """p₀ over the states of one position.
 
     Attributes:
         vocabulary: V, the number of clean tokens that data can hold.
@@ -35,7 +35,7 @@ class Source(ABC):
     @property
     @abstractmethod
     def states(self) -> int:
-        """How many states a noised site can be in."""
+        """How many states a noised position can be in."""
 
     @abstractmethod
     def draw(self, u: Float[Tensor, "*s"]) -> Int[Tensor, "*s"]:
@@ -46,8 +46,8 @@ class Source(ABC):
         """p₀(x), float64."""
 
     @abstractmethod
-    def open(self, x_t: Int[Tensor, "*s"]) -> Bool[Tensor, "*s"]:
-        """Sites whose data value x_t leaves unknown; a loss lives there alone."""
+    def noised(self, x_t: Int[Tensor, "*s"]) -> Bool[Tensor, "*s"]:
+        """Positions whose data value x_t leaves unknown; a loss lives there alone."""
 
     @abstractmethod
     def evidence(self, alpha: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
@@ -61,9 +61,9 @@ class Source(ABC):
         x_t: Int[Tensor, "n"],
         alpha: Float[Tensor, "n"],
     ) -> Float[Tensor, "n"]:
-        """Integrand of the reverse-process bound at open sites, in units of α̇ dt (11.3, 11.4).
+        """Return the integrand of the reverse-process bound, in units of α̇ dt (11.3, 11.4).
 
-        ``log_pi`` is the leave-one-out law log p(x₁^i | x_t^{≠i}) (1.5).
+        ``log_pi`` is the leave-one-out distribution log p(x₁^i | x_t^{≠i}) (1.5).
         """
 
 
@@ -83,8 +83,8 @@ class Mask(Source):
         """1 at M, 0 elsewhere."""
         return (x == self.vocabulary).double()
 
-    def open(self, x_t: Int[Tensor, "*s"]) -> Bool[Tensor, "*s"]:
-        """The masked sites."""
+    def noised(self, x_t: Int[Tensor, "*s"]) -> Bool[Tensor, "*s"]:
+        """The masked positions."""
         return x_t == self.vocabulary
 
     def evidence(self, alpha: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
@@ -118,8 +118,8 @@ class Uniform(Source):
         """1/V."""
         return torch.full_like(x, 1 / self.vocabulary, dtype=torch.float64)
 
-    def open(self, x_t: Int[Tensor, "*s"]) -> Bool[Tensor, "*s"]:
-        """All sites."""
+    def noised(self, x_t: Int[Tensor, "*s"]) -> Bool[Tensor, "*s"]:
+        """All positions."""
         return torch.ones_like(x_t, dtype=torch.bool)
 
     def evidence(self, alpha: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:

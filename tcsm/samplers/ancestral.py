@@ -1,6 +1,6 @@
 """Ancestral sampling: x₁ ∼ q(· | x_t), then x_s ∼ p_{s|t,1}(· | x_t, x₁) (12.1, 8.3).
 
-Exact for one site; for several, TV to the model's law falls like 1/N (12.3).
+Exact for one position; for several, TV to the model's distribution falls like 1/N (12.3).
 """
 
 from dataclasses import dataclass
@@ -10,22 +10,24 @@ from torch import Tensor
 
 from tcsm.noise import categorical
 from tcsm.posteriors.base import Posterior
-from tcsm.samplers.base import GridSampler, Leg
+from tcsm.samplers.base import GridSampler, SamplerStep
 
 
 @dataclass(frozen=True)
 class Ancestral(GridSampler):
     """The reverse kernel of the noising process, any source."""
 
-    def step(self, posterior: Posterior, leg: Leg) -> Int[Tensor, "B L"]:
-        """Draw x₁ at open sites, then cross the bridge; the others hold x₁ already."""
-        x_t, open, times = leg.x_t, leg.open, (leg.t, leg.s)
+    def step(self, posterior: Posterior, leg: SamplerStep) -> Int[Tensor, "B L"]:
+        """Draw x₁ at noised positions, then cross the bridge; the others hold x₁ already."""
+        x_t, noised, times = leg.x_t, leg.noised, (leg.t, leg.s)
         u = leg.noise.uniform("step", x_t.shape[1], 3)
         x_1 = x_t.clone()
-        x_1[open] = categorical(posterior.log_conditionals(x_t, leg.t, open), u[..., 0][open])
-        here = x_t[open]
+        x_1[noised] = categorical(
+            posterior.log_conditionals(x_t, leg.t, noised), u[..., 0][noised]
+        )
+        here = x_t[noised]
         alpha_t, alpha_s = (self.path.alpha(time)[:, None].expand(x_t.shape) for time in times)
-        bridge = self.path.bridge(here, x_1[open], alpha_t[open], alpha_s[open])
+        bridge = self.path.bridge(here, x_1[noised], alpha_t[noised], alpha_s[noised])
         x_s = x_t.clone()
-        x_s[open] = bridge.draw(here, x_1[open], self.path.source, u[..., 1:][open])
+        x_s[noised] = bridge.draw(here, x_1[noised], self.path.source, u[..., 1:][noised])
         return x_s

@@ -17,7 +17,7 @@ from tcsm.errors import InputError
 from tcsm.noise import Noise
 from tcsm.posteriors.base import Posterior
 from tcsm.process.paths import Path
-from tcsm.samplers.given import Given, settled
+from tcsm.samplers.conditioning import Conditioning, resolve_conditioning
 
 
 @dataclass(frozen=True)
@@ -53,25 +53,30 @@ class Sampler(ABC):
 
     @abstractmethod
     def __call__(
-        self, model: nn.Module, count: int, length: int, seed: int, given: Given | None = None
+        self,
+        model: nn.Module,
+        count: int,
+        length: int,
+        seed: int,
+        conditioning: Conditioning | None = None,
     ) -> Sampled:
         """Draw ``count`` sequences; a pure function of the seed and of what is given."""
 
 
 @dataclass(frozen=True)
-class Leg:
+class SamplerStep:
     """One step of a walk.
 
     Attributes:
         x_t: where it begins.
-        open: the sites that it may change.
+        open: the positions that it may change.
         t: when it begins.
         s: when it ends, s > t.
         noise: its randomness.
     """
 
     x_t: Int[Tensor, "B L"]
-    open: Bool[Tensor, "B L"]
+    noised: Bool[Tensor, "B L"]
     t: Float[Tensor, "B"]
     s: Float[Tensor, "B"]
     noise: Noise
@@ -101,26 +106,36 @@ class PathSampler(Sampler):
             )
         return model
 
-    def given(self, given: Given | None, length: int, model: nn.Module) -> Given:
+    def conditioning(
+        self, conditioning: Conditioning | None, length: int, model: nn.Module
+    ) -> Conditioning:
         """What is given, or nothing, where the model lives."""
-        return settled(given, length, self.path.source.vocabulary, device_of(model))
+        return resolve_conditioning(
+            conditioning, length, self.path.source.vocabulary, device_of(model)
+        )
 
-    def start(self, count: int, seed: int, given: Given) -> Int[Tensor, "B L"]:
-        """x₀ ∼ p₀, with the known sites in their places."""
-        device = given.tokens.device
+    def start(self, count: int, seed: int, conditioning: Conditioning) -> Int[Tensor, "B L"]:
+        """x₀ ∼ p₀, with the known positions in their places."""
+        device = conditioning.tokens.device
         noise = Noise(seed, -1, torch.arange(count, device=device), count)
-        return given.hold(self.path.source.draw(noise.uniform("start", len(given.tokens))))
+        return conditioning.hold(
+            self.path.source.draw(noise.uniform("start", len(conditioning.tokens)))
+        )
 
     def walk(
-        self, step: Callable[[Leg], Tensor], x_t: Int[Tensor, "B L"], seed: int, given: Given
+        self,
+        step: Callable[[SamplerStep], Tensor],
+        x_t: Int[Tensor, "B L"],
+        seed: int,
+        conditioning: Conditioning,
     ) -> Int[Tensor, "B L"]:
-        """Takes a step for each interval of the grid; none changes a known site."""
+        """Takes a step for each interval of the grid; none changes a known position."""
         ids = torch.arange(len(x_t), device=x_t.device)
         grid = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64, device=x_t.device)
         for index in range(self.steps):
             t, s = (grid[at].expand(len(x_t)) for at in (index, index + 1))
-            open = self.path.source.open(x_t) & ~given.fixed
-            x_t = step(Leg(x_t, open, t, s, Noise(seed, index, ids, len(x_t))))
+            noised = self.path.source.noised(x_t) & ~conditioning.fixed
+            x_t = step(SamplerStep(x_t, noised, t, s, Noise(seed, index, ids, len(x_t))))
         return x_t
 
 
@@ -129,15 +144,20 @@ class GridSampler(PathSampler):
     """A sampler that steps along the grid, one network call a step."""
 
     @abstractmethod
-    def step(self, posterior: Posterior, leg: Leg) -> Int[Tensor, "B L"]:
+    def step(self, posterior: Posterior, leg: SamplerStep) -> Int[Tensor, "B L"]:
         """The state at the leg's end."""
 
     @torch.no_grad()
     def __call__(
-        self, model: nn.Module, count: int, length: int, seed: int, given: Given | None = None
+        self,
+        model: nn.Module,
+        count: int,
+        length: int,
+        seed: int,
+        conditioning: Conditioning | None = None,
     ) -> Sampled:
         """Walk the grid."""
-        posterior, known = self.posterior(model), self.given(given, length, model)
+        posterior, known = self.posterior(model), self.conditioning(conditioning, length, model)
         x_t = self.start(count, seed, known)
         return Sampled(self.walk(partial(self.step, posterior), x_t, seed, known), self.steps)
 

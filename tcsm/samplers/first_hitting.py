@@ -1,8 +1,8 @@
-"""First-hitting: masked sites open one after the other, at times drawn beforehand (12.4).
+"""First-hitting: masked positions open one after the other, at times drawn beforehand (12.4).
 
-A site is open by time t with probability α(t), whatever the model says: its opening level α is
+A position is open by time t with probability α(t), whatever the model says: its opening level α is
 uniform. So the order and the times are drawn first, and the network runs only when something
-happens: L calls for one site a call, exact for a network that gives the true conditionals.
+happens: L calls for one position a call, exact for a network that gives the true conditionals.
 """
 
 import math
@@ -16,15 +16,15 @@ from tcsm.errors import InputError
 from tcsm.noise import Noise, categorical
 from tcsm.process.sources import Mask
 from tcsm.samplers.base import PathSampler, Sampled
-from tcsm.samplers.given import Given
+from tcsm.samplers.conditioning import Conditioning
 
 
 @dataclass(frozen=True)
 class Opening:
-    """When the sites of each sequence open, which no model has a say in.
+    """When the positions of each sequence open, which no model has a say in.
 
     Attributes:
-        order: sites, the first to open first.
+        order: positions, the first to open first.
         level: α at which they do, rising.
         at_once: how many of them open at one call.
     """
@@ -33,16 +33,16 @@ class Opening:
     level: Float64[Tensor, "B L"]
     at_once: int
 
-    def among(self, open: Bool[Tensor, "L"], steps: int) -> "Opening":
-        """The same order of some sites alone, in ``steps`` calls at most."""
-        kept, count = open[self.order], int(open.sum())
+    def among(self, noised: Bool[Tensor, "L"], steps: int) -> "Opening":
+        """The same order of some positions alone, in ``steps`` calls at most."""
+        kept, count = noised[self.order], int(noised.sum())
         order, level = (part[kept].view(len(part), count) for part in (self.order, self.level))
         return Opening(order, level, max(1, math.ceil(count / steps)))
 
 
 @dataclass(frozen=True)
 class FirstHitting(PathSampler):
-    """At most ``steps`` network calls, each opening ⌈n/steps⌉ of n sites; exact for steps ≥ n.
+    """At most ``steps`` network calls, each opening ⌈n/steps⌉ of n positions; exact for steps ≥ n.
 
     A time-conditioned network is given the time of the first of them.
 
@@ -62,23 +62,30 @@ class FirstHitting(PathSampler):
 
     @torch.no_grad()
     def __call__(
-        self, model: nn.Module, count: int, length: int, seed: int, given: Given | None = None
+        self,
+        model: nn.Module,
+        count: int,
+        length: int,
+        seed: int,
+        conditioning: Conditioning | None = None,
     ) -> Sampled:
-        """Open groups of sites in the order of their levels."""
-        posterior, known = self.posterior(model), self.given(given, length, model)
+        """Open groups of positions in the order of their levels."""
+        posterior, known = self.posterior(model), self.conditioning(conditioning, length, model)
         x_t = self.start(count, seed, known)
         opening = self.opening(count, length, seed, x_t.device).among(~known.fixed, self.steps)
         u = self._noise(count, seed, x_t.device).uniform("token", length)
         groups = range(0, opening.order.shape[1], opening.at_once)
         for first in groups:
             now = opening.order[:, first : first + opening.at_once]
-            sites = torch.zeros_like(x_t, dtype=torch.bool).scatter(1, now, True)
+            positions = torch.zeros_like(x_t, dtype=torch.bool).scatter(1, now, True)
             t = self.path.schedule.inverse(opening.level[:, first])
-            x_t[sites] = categorical(posterior.log_conditionals(x_t, t, sites), u[sites])
+            x_t[positions] = categorical(
+                posterior.log_conditionals(x_t, t, positions), u[positions]
+            )
         return Sampled(x_t, len(groups))
 
     def opening(self, count: int, length: int, seed: int, device: torch.device) -> Opening:
-        """The order in which a call with the same numbers opens its sites."""
+        """The order in which a call with the same numbers opens its positions."""
         level, order = self._noise(count, seed, device).uniform("level", length).sort(-1)
         return Opening(order, level, math.ceil(length / self.steps))
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.posteriors.joint import Joint
-from tcsm.samplers.base import Leg, PathSampler, Sampled
-from tcsm.samplers.given import Given
+from tcsm.samplers.base import PathSampler, Sampled, SamplerStep
+from tcsm.samplers.conditioning import Conditioning
 
 
 @dataclass(frozen=True)
@@ -38,22 +38,27 @@ class Importance(PathSampler):
 
     @torch.no_grad()
     def __call__(
-        self, model: nn.Module, count: int, length: int, seed: int, given: Given | None = None
+        self,
+        model: nn.Module,
+        count: int,
+        length: int,
+        seed: int,
+        conditioning: Conditioning | None = None,
     ) -> Sampled:
         """Walk the grid; a step costs one pass of the reference and K energies."""
         if not isinstance(model, Joint):
             raise InputError(f"sampler=importance needs model=joint, found {type(model).__name__}")
-        known = self.given(given, length, model)
+        known = self.conditioning(conditioning, length, model)
         x_t = self.start(count, seed, known)
         x_t = self.walk(partial(self.step, model), x_t, seed, known)
         return Sampled(x_t, self.steps * (1 + self.candidates))
 
-    def step(self, joint: Joint, leg: Leg) -> Int[Tensor, "B L"]:
-        """The state at the leg's end; candidates agree on the known sites."""
-        x_t, open, times = leg.x_t, leg.open, (leg.t, leg.s)
-        x_1 = joint.resample(x_t, leg.t, open, self.candidates, leg.noise)
+    def step(self, joint: Joint, leg: SamplerStep) -> Int[Tensor, "B L"]:
+        """The state at the leg's end; candidates agree on the known positions."""
+        x_t, noised, times = leg.x_t, leg.noised, (leg.t, leg.s)
+        x_1 = joint.resample(x_t, leg.t, noised, self.candidates, leg.noise)
         alpha_t, alpha_s = (self.path.alpha(time)[:, None].expand(x_t.shape) for time in times)
         u = leg.noise.uniform("step", x_t.shape[1], 2)
-        bridge = self.path.bridge(x_t[open], x_1[open], alpha_t[open], alpha_s[open])
-        crossed = bridge.draw(x_t[open], x_1[open], self.path.source, u[open])
-        return x_t.masked_scatter(open, crossed)
+        bridge = self.path.bridge(x_t[noised], x_1[noised], alpha_t[noised], alpha_s[noised])
+        crossed = bridge.draw(x_t[noised], x_1[noised], self.path.source, u[noised])
+        return x_t.masked_scatter(noised, crossed)

@@ -1,7 +1,7 @@
-"""τ-leaping along the flow's rates: an open site jumps to x₁ ∼ q with its exact probability.
+"""τ-leaping along the flow's rates: a noised position jumps to x₁ ∼ q with its exact probability.
 
 The jump does not depend on x₁ (12.1, 12.2), so it is drawn first and the head runs on jumping
-sites alone. For the mask source the law is `Ancestral`'s, at less cost.
+positions alone. For the mask source the distribution is `Ancestral`'s, at less cost.
 """
 
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from torch import Tensor
 
 from tcsm.noise import categorical
 from tcsm.posteriors.base import Posterior
-from tcsm.samplers.base import GridSampler, Leg
+from tcsm.samplers.base import GridSampler, SamplerStep
 
 
 @dataclass(frozen=True)
 class TauLeaping(GridSampler):
     """Jump with probability (α_s − α_t)/(1 − α_t), 1 on the last step."""
 
-    def step(self, posterior: Posterior, leg: Leg) -> Int[Tensor, "B L"]:
-        """Choose the sites that jump, then their tokens."""
+    def step(self, posterior: Posterior, leg: SamplerStep) -> Int[Tensor, "B L"]:
+        """Choose the positions that jump, then their tokens."""
         alpha_t, alpha_s = (self.path.alpha(time)[:, None] for time in (leg.t, leg.s))
         leap = self.path.leap(leg.x_t, alpha_t, alpha_s)
         u = leg.noise.uniform("step", leg.x_t.shape[1], 2)
-        jumps = leg.open & (u[..., 0] < leap.to_data)
+        jumps = leg.noised & (u[..., 0] < leap.to_data)
         x_s = leg.x_t.clone()
         if torch.any(jumps):
             log_q = posterior.log_conditionals(leg.x_t, leg.t, jumps)

@@ -8,23 +8,28 @@ from torch import nn
 from tcsm.errors import InputError
 from tcsm.noise import batch_noise, categorical
 from tcsm.samplers.base import Sampled, Sampler, device_of
-from tcsm.samplers.given import Given, settled
+from tcsm.samplers.conditioning import Conditioning, resolve_conditioning
 from tcsm.teachers.autoregressive import Autoregressive
 
 
 @dataclass(frozen=True)
 class NextToken(Sampler):
-    """x^i ∼ p(· | x^{<i}); needs a call for each open site whatever ``steps`` says."""
+    """x^i ∼ p(· | x^{<i}); needs a call for each noised position whatever ``steps`` says."""
 
     @torch.no_grad()
     def __call__(
-        self, model: nn.Module, count: int, length: int, seed: int, given: Given | None = None
+        self,
+        model: nn.Module,
+        count: int,
+        length: int,
+        seed: int,
+        conditioning: Conditioning | None = None,
     ) -> Sampled:
         """Draw ``count`` sequences after a prefix; a pure function of the seed."""
         if not isinstance(model, Autoregressive):
             found = type(model).__name__
             raise InputError(f"sampler=next_token needs model=autoregressive, found {found}")
-        known = settled(given, length, model.net.vocabulary, device_of(model))
+        known = resolve_conditioning(conditioning, length, model.net.vocabulary, device_of(model))
         u = batch_noise(seed, 0, count).uniform("token", length).to(device_of(model))
         first = known.prefix()
         x = known.tokens[:first].expand(count, first)

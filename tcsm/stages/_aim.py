@@ -12,7 +12,7 @@ from tcsm.worlds.base import World, every
 from tcsm.worlds.tilting import Tilting, best_of, relative_ess, tilted, total_variation
 
 SHADES = 999  # of a picture, from nothing to its own likeliest cell
-Law = Float64[Tensor, "N"]
+Distribution = Float64[Tensor, "N"]
 
 
 @dataclass(frozen=True)
@@ -27,30 +27,30 @@ class Aim:
 
     world: World
     tilting: Tilting
-    base: Law
+    base: Distribution
 
     @property
-    def reward(self) -> Law:
+    def reward(self) -> Distribution:
         """R of every sequence."""
         return self.tilting.reward(every(self.world.vocabulary, self.world.length))
 
-    def tilt(self, law: Law) -> Law:
+    def tilt(self, distribution: Distribution) -> Distribution:
         """Log of law · e^{R/β}/Z."""
-        return tilted(law, self.reward, self.tilting.beta)
+        return tilted(distribution, self.reward, self.tilting.beta)
 
-    def outcome(self, law: Law) -> Law:
+    def outcome(self, distribution: Distribution) -> Distribution:
         """Of a model's law: that of the best of its draws."""
-        return best_of(law, self.reward, self.tilting.best_of)
+        return best_of(distribution, self.reward, self.tilting.best_of)
 
-    def judge(self, law: Law) -> dict[str, Any]:
+    def judge(self, distribution: Distribution) -> dict[str, Any]:
         """A point of the curve."""
-        return distance(self.tilt(self.base), self.outcome(law))
+        return distance(self.tilt(self.base), self.outcome(distribution))
 
-    def report(self, law: Law) -> dict[str, Any]:
+    def report(self, distribution: Distribution) -> dict[str, Any]:
         """All numbers of a law, and all pictures."""
-        true, found = self.tilt(self.base), self.outcome(law)
+        true, found = self.tilt(self.base), self.outcome(distribution)
         mean = {"mean": found, "aim": true, "pretrained": self.base}
-        shown = {"world": self.world.log_law, "pretrained": self.base, "aim": true, "found": found}
+        shown = {"world": self.world.log_p, "pretrained": self.base, "aim": true, "found": found}
         side = self.world.vocabulary
         return {
             "beta": self.tilting.beta,
@@ -58,14 +58,19 @@ class Aim:
             "ess": relative_ess(self.base, self.reward, self.tilting.beta),
             **distance(true, found),
             "kl_to_pretrained": _known(enumeration.kl(found, self.base)),
-            "world": distance(self.tilt(self.world.log_law), found),
-            "pretrained": distance(self.world.log_law, self.base),
-            "reward": {key: float((law.exp() * self.reward).sum()) for key, law in mean.items()},
-            "pictures": {key: picture(law.view(side, -1)) for key, law in shown.items()},
+            "world": distance(self.tilt(self.world.log_p), found),
+            "pretrained": distance(self.world.log_p, self.base),
+            "reward": {
+                key: float((distribution.exp() * self.reward).sum())
+                for key, distribution in mean.items()
+            },
+            "pictures": {
+                key: picture(distribution.view(side, -1)) for key, distribution in shown.items()
+            },
         }
 
 
-def distance(true: Law, found: Law) -> dict[str, float | None]:
+def distance(true: Distribution, found: Distribution) -> dict[str, float | None]:
     """TV, and KL(true ‖ found) in nats."""
     return {
         "tv": _known(total_variation(true, found)),
@@ -73,9 +78,9 @@ def distance(true: Law, found: Law) -> dict[str, float | None]:
     }
 
 
-def picture(law: Float64[Tensor, "U V"]) -> dict[str, Any]:
+def picture(distribution: Float64[Tensor, "U V"]) -> dict[str, Any]:
     """A law as whole numbers, and the chance of a cell of the highest."""
-    p = law.exp()
+    p = distribution.exp()
     return {"most": float(p.max()), "rows": (p / p.max() * SHADES).round().int().tolist()}
 
 

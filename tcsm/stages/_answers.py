@@ -64,25 +64,27 @@ class Answers(Teacher):
         self.spared = last.get("targets_spared_cpu_seconds", 0.0)
 
     def log_conditionals(
-        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
         """The teacher's, or what it said before."""
         if self.folder is None:
-            return self._ask(x_1, sites)[0]
-        path = self.folder / f"{_name(x_1, sites)}.safetensors"
+            return self._ask(x_1, positions)[0]
+        path = self.folder / f"{_name(x_1, positions)}.safetensors"
         answer = self._recall(path) if path.exists() else None
-        return (self._make(path, x_1, sites) if answer is None else answer).to(x_1.device).float()
+        return (
+            (self._make(path, x_1, positions) if answer is None else answer).to(x_1.device).float()
+        )
 
-    def _ask(self, x_1: Tensor, sites: Tensor) -> tuple[Tensor, float]:
+    def _ask(self, x_1: Tensor, positions: Tensor) -> tuple[Tensor, float]:
         assert self.teacher is not None
         began = time.process_time()
-        answer = self.teacher.log_conditionals(x_1, sites)
+        answer = self.teacher.log_conditionals(x_1, positions)
         spent = time.process_time() - began
         self.made += spent
         return answer, spent
 
-    def _make(self, path: Path, x_1: Tensor, sites: Tensor) -> Tensor:
-        answer, spent = self._ask(x_1, sites)
+    def _make(self, path: Path, x_1: Tensor, positions: Tensor) -> Tensor:
+        answer, spent = self._ask(x_1, positions)
         rounded = answer.to(self.precision)
         own = path.with_name(f"{os.getpid()}-{path.name}")  # others may make the same one now
         save(own, {"log_p": rounded}, {"cpu_seconds": spent})
@@ -99,10 +101,10 @@ class Answers(Teacher):
         return tensors["log_p"]
 
 
-def _name(x_1: Tensor, sites: Tensor) -> str:
+def _name(x_1: Tensor, positions: Tensor) -> str:
     """Of a batch and the sites that are asked for."""
     total = hashlib.sha256(f"{tuple(x_1.shape)}".encode())
-    for part in (x_1, sites):
+    for part in (x_1, positions):
         total.update(part.cpu().contiguous().numpy().data)
     return total.hexdigest()[:32]
 

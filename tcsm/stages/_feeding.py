@@ -12,7 +12,7 @@ from tcsm.data.buffer import read_buffer
 from tcsm.data.pairs import PairFile, Pairs
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
-from tcsm.objectives.base import Objective, Referenced
+from tcsm.objectives.base import Objective, ReferenceObjective
 from tcsm.posteriors.explicit import Explicit
 from tcsm.stages._shared import open_run, take_over
 from tcsm.training.checkpoint import digest
@@ -69,6 +69,6 @@ def feed(
 def weights_named(model: nn.Module, objective: Objective) -> dict[str, str]:
     """Key → digest of the weights that a run starts from, and of those that it compares with."""
     found = {"initial": digest(named_tensors(model))}
-    if isinstance(objective, Referenced):
+    if isinstance(objective, ReferenceObjective):
         found["reference"] = digest(named_tensors(objective.frozen()))
     return found

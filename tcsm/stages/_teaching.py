@@ -12,12 +12,12 @@ from tcsm.data.source import difference, source_of
 from tcsm.data.tokenizers import HuggingFace, Tokenizer
 from tcsm.errors import InputError
 from tcsm.huggingface import one_line, quiet
-from tcsm.objectives.base import Objective, Referenced, as_posterior
+from tcsm.objectives.base import Objective, ReferenceObjective, as_posterior
 from tcsm.objectives.soft import SoftDistributionMatching
 from tcsm.process.sources import Mask
 from tcsm.stages._answers import Answers, make_room
 from tcsm.stages._shared import build_model, load_model, open_run, unwrap
-from tcsm.teachers.ways import Together, Way
+from tcsm.teachers.adapters import JointlyMasked, TeacherAdapter
 from tcsm.trained import Trained, hashes
 from tcsm.training.checkpoint import digest
 from tcsm.training.devices import Devices
@@ -35,12 +35,12 @@ def taught(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> tuple[Obj
         _same_corpus(cfg)
     if isinstance(objective, SoftDistributionMatching):
         way = objective.target.teacher
-        assert isinstance(way, Way)
-        if isinstance(way, Together) and not isinstance(objective.target.path.source, Mask):
+        assert isinstance(way, TeacherAdapter)
+        if isinstance(way, JointlyMasked) and not isinstance(objective.target.path.source, Mask):
             raise InputError("teacher=together hides sites, which needs path=mask")
         answers = ask(cfg, way, lent(cfg, tokenizer, devices), devices)
-        return objective.taught_by(answers), answers
-    if isinstance(objective, Referenced):
+        return objective.with_teacher(answers), answers
+    if isinstance(objective, ReferenceObjective):
         objective = _compared(cfg, objective, tokenizer, devices)
     if cfg.teacher_run is not None or cfg.pretrained is not None:
         name = type(objective).__name__
@@ -49,8 +49,8 @@ def taught(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> tuple[Obj
 
 
 def _compared(
-    cfg: DictConfig, objective: Referenced, tokenizer: Tokenizer, devices: Devices
-) -> Referenced:
+    cfg: DictConfig, objective: ReferenceObjective, tokenizer: Tokenizer, devices: Devices
+) -> ReferenceObjective:
     """The objective with the frozen posterior that the key ``reference`` names.
 
     Raises:
@@ -58,7 +58,7 @@ def _compared(
     """
     if cfg.reference is not None:
         frozen = of_run("reference", cfg, tokenizer, devices)
-        objective = objective.against(as_posterior(frozen, objective))
+        objective = objective.with_reference(as_posterior(frozen, objective))
     objective.frozen()
     return objective
 
@@ -81,7 +81,7 @@ def _same_corpus(cfg: DictConfig) -> None:
 
 def ask(
     cfg: DictConfig,
-    way: Way,
+    way: TeacherAdapter,
     model: nn.Module,
     devices: Devices,
     precision: torch.dtype = torch.float16,

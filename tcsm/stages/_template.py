@@ -7,12 +7,12 @@ import torch
 from tcsm.data.encoding import check_text
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
-from tcsm.samplers.given import Given
+from tcsm.samplers.conditioning import Conditioning
 
 BLANK = "_"
 
 
-def known(template: str | None, tokenizer: Tokenizer, length: int) -> Given | None:
+def known(template: str | None, tokenizer: Tokenizer, length: int) -> Conditioning | None:
     """The tokens of a template, each blank an open site, and open sites behind it.
 
     Text between blanks is tokenized by itself.
@@ -35,7 +35,7 @@ def known(template: str | None, tokenizer: Tokenizer, length: int) -> Given | No
         if not part.startswith(BLANK):
             tokens[at : at + len(here)], fixed[at : at + len(here)] = here, True
         at += len(here)
-    return Given(tokens, fixed)
+    return Conditioning(tokens, fixed)
 
 
 def _ids(part: str, tokenizer: Tokenizer) -> torch.Tensor:

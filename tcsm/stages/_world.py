@@ -69,14 +69,14 @@ class Truth:
     judge: Callable[[Tensor], dict[str, Any]]
     curve: list[dict[str, Any]] = field(default_factory=list)
 
-    def law(self) -> Float64[Tensor, "N"]:
+    def distribution(self) -> Float64[Tensor, "N"]:
         """Log of the exact law, with the weights that the run would end with."""
         assign(named_tensors(unwrap(self.model)), self.state.weights())
-        return enumeration.log_law(self.model.eval(), self.length)
+        return enumeration.log_distribution(self.model.eval(), self.length)
 
     def __call__(self, row: object = None) -> None:
         """One more point of the curve."""
-        self.curve.append({"step": self.state.step, **self.judge(self.law())})
+        self.curve.append({"step": self.state.step, **self.judge(self.distribution())})
 
 
 def descend(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tcsm.config import build
 from tcsm.data.batches import Batch
 from tcsm.evaluation import enumeration
-from tcsm.evaluation.curvature import Bend, condition
+from tcsm.evaluation.curvature import LossHessian, condition
 from tcsm.posteriors.joint import Joint
 from tcsm.reporting.records import write_json
 from tcsm.stages._account import account
@@ -66,7 +66,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         truth = Truth(world.length, copy.deepcopy(model), state, partial(_judge, world))
         loss = Loss(model, build(cfg.objective), cfg.seed)
         batches = Fresh(world, cfg.data.batch, cfg.seed)
-        bend = Bend(world, build(cfg.neighborhood), build(cfg.divergence))
+        hessian = LossHessian(world, build(cfg.neighborhood), build(cfg.divergence))
         counter = Counter()
         counting = unwrap(model).register_forward_pre_hook(counter)
         finite = descend(state, loss, batches, devices, truth, out)
@@ -79,7 +79,7 @@ def main(cfg: DictConfig, out: Path) -> None:
             "seed": cfg.seed,
             "steps": state.step,
             "evaluations": counter.seen,
-            "condition": condition(bend) if joint else None,
+            "condition": condition(hessian) if joint else None,
             "gradient_variance": variance,
             "parameters": sum(p.numel() for p in unwrap(model).parameters()),
             "weights_sha256": digest(weights),
@@ -92,8 +92,8 @@ def main(cfg: DictConfig, out: Path) -> None:
         account(cfg, out, "exact", telemetry)
 
 
-def _judge(world: World, law: Tensor) -> dict[str, float | None]:
-    value = enumeration.kl(world.log_law, law)
+def _judge(world: World, distribution: Tensor) -> dict[str, float | None]:
+    value = enumeration.kl(world.log_p, distribution)
     return {"kl": value if math.isfinite(value) else None}
 
 

@@ -22,7 +22,7 @@ from tcsm.noise import batch_noise, fold
 from tcsm.reporting.records import write_json, write_text
 from tcsm.rewards.base import Reward
 from tcsm.samplers.base import Sampler
-from tcsm.samplers.guided import BestOf, Guide
+from tcsm.samplers.guidance import BestOfN, Guidance
 from tcsm.stages._drafts import Tensors, draft, of_model, remove
 from tcsm.stages._drawing import sampler_of
 from tcsm.stages._judging import judge_rate, open_judge, open_reward, variety
@@ -131,7 +131,7 @@ def _draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices, reward: Rewar
     """As many texts as each candidate of the guide has, and one of them for every text."""
     model = _model(cfg, tokenizer, devices)
     sampler = sampler_of(cfg, model, cfg.grading.steps)
-    guide: Guide = BestOf(1) if cfg.guide is None else build(cfg.guide)
+    guide: Guidance = BestOfN(1) if cfg.guide is None else build(cfg.guide)
     keys = ("sampler", "grading.count", "grading.steps")
     kept = draft(cfg, "grade", keys, str(guide.count), of_model(model, devices))
 

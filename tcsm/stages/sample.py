@@ -14,7 +14,7 @@ from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.reporting.records import write_json
 from tcsm.samplers.base import Sampled, Sampler
-from tcsm.samplers.given import Given
+from tcsm.samplers.conditioning import Conditioning
 from tcsm.stages._drafts import Tensors, draft, of_model, remove
 from tcsm.stages._judging import judge_rate, open_judge, variety
 from tcsm.stages._shared import load_model
@@ -82,7 +82,7 @@ def main(cfg: DictConfig, out: Path) -> None:
 
 
 def _draw(
-    cfg: DictConfig, walks: Sequence[Sampler], model: nn.Module, given: Given | None
+    cfg: DictConfig, walks: Sequence[Sampler], model: nn.Module, given: Conditioning | None
 ) -> Tensors:
     """Tokens and calls of the network of every walk, by its place."""
     drawn: Tensors = {}

@@ -23,7 +23,7 @@ from tcsm.stages._account import account
 from tcsm.stages._answers import Answers
 from tcsm.stages._shared import open_split
 from tcsm.stages._teaching import ask, lent, of_run
-from tcsm.teachers.ways import Exact, Way
+from tcsm.teachers.adapters import Exact, TeacherAdapter
 from tcsm.trained import Trained
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
@@ -47,7 +47,7 @@ READS = (
 )
 WRITES = ("out", "targets.cache")
 OF = ("reference",)
-Laws = Float[Tensor, "N L V"]
+Distributions = Float[Tensor, "N L V"]
 
 
 @torch.no_grad()
@@ -59,7 +59,7 @@ def main(cfg: DictConfig, out: Path) -> None:
     """
     tokenizer = build(cfg.tokenizer)
     devices: Devices = build(cfg.devices)
-    way: Way = build(cfg.teacher)
+    way: TeacherAdapter = build(cfg.teacher)
     if cfg.reference is None:
         raise InputError("reference: found null; stage targets needs an autoregressive run there")
     watch = Stopwatch()
@@ -71,7 +71,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         reference = of_run("reference", cfg, tokenizer, devices)
         exactly = Exact(temperature=way.temperature)
         exact = ask(cfg, exactly, reference, devices, full)
-        record = compare(_laws(teacher, windows), _laws(exact, windows))
+        record = compare(_distributions(teacher, windows), _distributions(exact, windows))
         owner = {"stage": "targets", "experiment": cfg.experiment, "seed": cfg.seed}
         owner |= {"data_sha256": data.header.sha256, "length": cfg.data.length}
         owner |= {"weights_sha256": Trained(Path(cfg.reference)).weights}
@@ -81,7 +81,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         account(cfg, out, "targets", telemetry)
 
 
-def compare(log_p: Laws, exact: Laws) -> dict[str, Any]:
+def compare(log_p: Distributions, exact: Distributions) -> dict[str, Any]:
     """Errors of targets: means over sequences, and the standard error of their mean.
 
     ``entropy`` is that of the exact targets, in nats; ``missing`` their mass where the others
@@ -112,7 +112,7 @@ def _windows(cfg: DictConfig, data: TokenFile) -> Int[Tensor, "N L"]:
     return drawn.at(0).tokens
 
 
-def _laws(teacher: Answers, windows: Int[Tensor, "N L"]) -> Laws:
+def _distributions(teacher: Answers, windows: Int[Tensor, "N L"]) -> Distributions:
     """Log-conditionals at every site."""
     everywhere = torch.ones_like(windows, dtype=torch.bool)
     return teacher.log_conditionals(windows, everywhere).double().view(*windows.shape, -1)

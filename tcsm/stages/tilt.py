@@ -18,12 +18,12 @@ from tcsm.config import build
 from tcsm.data.batch_sources import BatchSource
 from tcsm.errors import InputError
 from tcsm.evaluation import enumeration
-from tcsm.objectives.base import Objective, Referenced
+from tcsm.objectives.base import Objective, ReferenceObjective
 from tcsm.objectives.soft import SoftDistributionMatching
 from tcsm.posteriors.base import Posterior
 from tcsm.reporting.records import write_json
 from tcsm.stages._account import account
-from tcsm.stages._aim import Aim, Law
+from tcsm.stages._aim import Aim, Distribution
 from tcsm.stages._explore import Asked, Explored
 from tcsm.stages._glue import Loss
 from tcsm.stages._shared import open_run, take_over, unwrap
@@ -68,8 +68,8 @@ def main(cfg: DictConfig, out: Path) -> None:
         model: nn.Module = build(cfg.model)
         begin(cfg, model)
         base = copy.deepcopy(model).eval().requires_grad_(False)
-        law = torch.log_softmax(enumeration.log_law(base, world.length), 0)
-        aim = Aim(world, asked.tilting, law)
+        distribution = torch.log_softmax(enumeration.log_distribution(base, world.length), 0)
+        aim = Aim(world, asked.tilting, distribution)
         objective = taught(build(cfg.objective), base, aim, asked)
         state = TrainState(unwrap(model), build(cfg.trainer), cfg.seed)
         truth = Truth(world.length, copy.deepcopy(base), state, aim.judge)
@@ -88,7 +88,7 @@ def main(cfg: DictConfig, out: Path) -> None:
             "reward_calls": asked.calls,
             "finite": finite,
             "curve": truth.curve,
-            **aim.report(truth.law() if finite else aim.base),
+            **aim.report(truth.distribution() if finite else aim.base),
         }
         record = record if finite else _lost(record)
         write_json(out / "tilt.json", record, ("metrics.jsonl",))
@@ -120,15 +120,15 @@ def taught(objective: Objective, base: nn.Module, aim: Aim, asked: Asked) -> Obj
     """The objective with what it compares with: p_pre, or the true tilted law as a teacher."""
     if isinstance(objective, SoftDistributionMatching):
         asked(every(aim.world.vocabulary, aim.world.length))
-        law = aim.tilt(aim.base).view([aim.world.vocabulary] * aim.world.length)
-        return objective.taught_by(Tabulated(law))
-    if isinstance(objective, Referenced):
+        distribution = aim.tilt(aim.base).view([aim.world.vocabulary] * aim.world.length)
+        return objective.with_teacher(Tabulated(distribution))
+    if isinstance(objective, ReferenceObjective):
         assert isinstance(base, Posterior)
-        return objective.against(base)
+        return objective.with_reference(base)
     return objective
 
 
-def feed(cfg: DictConfig, world: World, model: nn.Module, asked: Asked, base: Law) -> Any:  # noqa: ANN401
+def feed(cfg: DictConfig, world: World, model: nn.Module, asked: Asked, base: Distribution) -> Any:  # noqa: ANN401
     """The batches of a run."""
     way: BatchSource = build(cfg.feed)
     size, seed = cfg.data.batch, cfg.seed

@@ -5,12 +5,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
-from tcsm.nets.base import Net, SiteSum
-from tcsm.teachers.base import AtLabel
+from tcsm.nets.base import Net, WeightedLoss
+from tcsm.teachers.base import LabelCrossEntropy
 
 
 class Autoregressive(nn.Module):
-    """A causal network read one site ahead; its state V is the start symbol.
+    """A causal network read one position ahead; its state V is the start symbol.
 
     Args:
         net: a causal network with one extra state.
@@ -30,11 +30,11 @@ class Autoregressive(nn.Module):
         start = torch.full_like(x[:, :1], self.net.vocabulary)
         return torch.cat([start, x[:, :-1]], 1)
 
-    def cross_entropy(self, x: Int[Tensor, "B L"], weight: Float[Tensor, "n"]) -> SiteSum:
-        """Σ weight · (−log p(x^i | x^{<i})) over all sites, row-major."""
+    def cross_entropy(self, x: Int[Tensor, "B L"], weight: Float[Tensor, "n"]) -> WeightedLoss:
+        """Σ weight · (−log p(x^i | x^{<i})) over all positions, row-major."""
         everywhere = torch.ones_like(x, dtype=torch.bool)
-        read = AtLabel(x.flatten())
-        result: SiteSum = self.net(self.shifted(x), None, everywhere, read, weight)
+        logit_loss = LabelCrossEntropy(x.flatten())
+        result: WeightedLoss = self.net(self.shifted(x), None, everywhere, logit_loss, weight)
         return result
 
     def log_prob(self, x: Int[Tensor, "B L"]) -> Float[Tensor, "B"]:

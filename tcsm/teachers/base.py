@@ -10,46 +10,46 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from tcsm.nets.base import Reading
+from tcsm.nets.base import LossValues
 
 
 class Teacher(nn.Module, ABC):
-    """p₁ as a source of targets; which x^i stands at the asked site itself must not matter.
+    """p₁ as a source of targets; which x^i stands at the asked position itself must not matter.
 
     Approximate teachers may break that; each says so.
     """
 
     @abstractmethod
     def log_conditionals(
-        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """Log p₁(y | x₁^{≠i}) at the chosen sites, in row-major order; normalized."""
+        """Log p₁(y | x₁^{≠i}) at the chosen positions, in row-major order; normalized."""
 
 
 class Tabulated(Teacher):
-    """A law of few short sequences as a table: exact, for worlds that can be enumerated.
+    """A distribution of few short sequences as a table: exact, for worlds that can be enumerated.
 
     Args:
         log_law: log p₁, shape (V,) * L; need not be normalized.
     """
 
-    log_law: Tensor
+    log_p: Tensor
 
-    def __init__(self, log_law: Tensor) -> None:
+    def __init__(self, log_p: Tensor) -> None:
         super().__init__()
-        self.register_buffer("log_law", log_law)
+        self.register_buffer("log_p", log_p)
 
     def log_conditionals(
-        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
         """Rows of the table."""
-        row, column = sites.nonzero(as_tuple=True)
-        tokens = torch.arange(self.log_law.shape[0], device=x_1.device)
+        row, column = positions.nonzero(as_tuple=True)
+        tokens = torch.arange(self.log_p.shape[0], device=x_1.device)
         whole = substitute(x_1[row], column, tokens.expand(len(row), -1))
-        return torch.log_softmax(self.log_law[whole.unbind(-1)], -1)
+        return torch.log_softmax(self.log_p[whole.unbind(-1)], -1)
 
 
-class Flattened(Teacher):
+class Tempered(Teacher):
     """Conditionals of p₁^{1/T}: log p₁(y | x^{≠i})/T, normalized.
 
     Args:
@@ -62,34 +62,36 @@ class Flattened(Teacher):
         self.teacher, self.temperature = teacher, temperature
 
     def log_conditionals(
-        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
         """The teacher's, divided."""
-        return torch.log_softmax(self.teacher.log_conditionals(x_1, sites) / self.temperature, -1)
+        return torch.log_softmax(
+            self.teacher.log_conditionals(x_1, positions) / self.temperature, -1
+        )
 
 
 def substitute(
     x: Int[Tensor, "n L"], column: Int[Tensor, "n"], tokens: Int[Tensor, "n K"]
 ) -> Int[Tensor, "n K L"]:
-    """x^{i←y} for one site i of each sequence and K tokens y."""
+    """x^{i←y} for one position i of each sequence and K tokens y."""
     spread = x[:, None].repeat(1, tokens.shape[1], 1)
     return spread.scatter_(-1, column[:, None, None].expand(*tokens.shape, 1), tokens[..., None])
 
 
 @dataclass(frozen=True)
-class AtLabel:
+class LabelCrossEntropy:
     """Cross-entropy at known labels, to read off logits chunk by chunk.
 
     Attributes:
-        labels: one a site.
+        labels: one a position.
     """
 
     labels: Int[Tensor, "n"]
 
-    def __call__(self, logits: Float[Tensor, "m V"], chunk: slice) -> Reading:
+    def __call__(self, logits: Float[Tensor, "m V"], chunk: slice) -> LossValues:
         """−log p(label)."""
         loss = nn.functional.cross_entropy(logits.float(), self.labels[chunk], reduction="none")
-        return Reading(loss, loss.detach())
+        return LossValues(loss, loss.detach())
 
     def gradient(self, logits: Float[Tensor, "m V"], chunk: slice) -> Tensor | None:
         """Softmax − label."""

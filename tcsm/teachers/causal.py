@@ -1,9 +1,9 @@
 """Conditionals p₁(y | x^{≠i}) of an autoregressive p₁, exactly and by approximations (7.3–7.5).
 
 OneSided   log p(y | x^{<i})                                          no look at the future
-Exact      log p₁(x^{i←y}), all y                                     V sequences a site
-Taylor     log p₁ to first order in the one-hot of x^i                one backward for all sites
-TopK       the K best by one teacher exactly, the tail by another     K sequences a site
+Exact      log p₁(x^{i←y}), all y                                     V sequences a position
+Taylor     log p₁ to first order in the one-hot of x^i               one backward for all positions
+TopK       the K best by one teacher exactly, the tail by another     K sequences a position
 """
 
 import torch
@@ -24,10 +24,10 @@ class OneSided(Teacher):
         self.model = model
 
     def log_conditionals(
-        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """The next-token law."""
-        return self.model.log_next(x_1, sites)
+        """The next-token distribution."""
+        return self.model.log_next(x_1, positions)
 
 
 class Exact(Teacher):
@@ -45,10 +45,10 @@ class Exact(Teacher):
         self.model, self.batch = model, batch
 
     def log_conditionals(
-        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
         """All V substitutions."""
-        row, column = sites.nonzero(as_tuple=True)
+        row, column = positions.nonzero(as_tuple=True)
         tokens = torch.arange(len(self.model.embedding), device=x_1.device)
         scores = self.log_suffix(x_1, (row, column), tokens.expand(len(row), -1))
         return torch.log_softmax(scores, -1)
@@ -60,7 +60,7 @@ class Exact(Teacher):
 
         Args:
             x: sequences.
-            place: row and column of each site.
+            place: row and column of each position.
             tokens: what is put there.
         """
         if isinstance(self.model.model.net, Transformer):
@@ -74,9 +74,9 @@ class Exact(Teacher):
         sums = [self._sum(whole[part], after[part]) for part in parts]
         return torch.cat(sums).view(tokens.shape) if sums else tokens.double()
 
-    def _sum(self, x: Int[Tensor, "m L"], sites: Bool[Tensor, "m L"]) -> Float[Tensor, "m"]:
-        label = self.model.log_next(x, sites).gather(-1, x[sites][:, None]).squeeze(-1)
-        return label.new_zeros(len(x)).index_add(0, sites.nonzero()[:, 0], label)
+    def _sum(self, x: Int[Tensor, "m L"], positions: Bool[Tensor, "m L"]) -> Float[Tensor, "m"]:
+        label = self.model.log_next(x, positions).gather(-1, x[positions][:, None]).squeeze(-1)
+        return label.new_zeros(len(x)).index_add(0, positions.nonzero()[:, 0], label)
 
 
 class Taylor(Teacher):
@@ -110,16 +110,16 @@ class Taylor(Teacher):
             )
 
     def log_conditionals(
-        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """One forward and one backward for all sites and tokens."""
+        """One forward and one backward for all positions and tokens."""
         table = self.model.embedding
         with torch.enable_grad():
             embedded = table[x_1].requires_grad_()
             log_next = self.model.log_next_of(embedded)
             log_p = log_next.gather(-1, x_1[..., None]).sum()
             (slope,) = torch.autograd.grad(log_p, embedded)
-        return torch.log_softmax((slope @ table.T + log_next.detach())[sites], -1)
+        return torch.log_softmax((slope @ table.T + log_next.detach())[positions], -1)
 
 
 class TopK(Teacher):
@@ -143,17 +143,17 @@ class TopK(Teacher):
         self.exact, self.k, self.ranking, self.tail = exact, k, ranking, tail
 
     def log_conditionals(
-        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
         """Rank, score, fill."""
-        row, column = sites.nonzero(as_tuple=True)
+        row, column = positions.nonzero(as_tuple=True)
         label = x_1[row, column][:, None]
-        rank = self.ranking.log_conditionals(x_1, sites)
+        rank = self.ranking.log_conditionals(x_1, positions)
         best = rank.scatter(-1, label, torch.inf).topk(self.k).indices  # the label comes first
         scores = self.exact.log_suffix(x_1, (row, column), best).to(rank.dtype)
         others = torch.full_like(rank, -torch.inf)
         if self.tail is not None:
             same = self.tail is self.ranking  # a backward spared where Taylor is both
-            others = rank if same else self.tail.log_conditionals(x_1, sites)
+            others = rank if same else self.tail.log_conditionals(x_1, positions)
             others = others - others.gather(-1, label) + scores[:, :1]
         return torch.log_softmax(others.scatter(-1, best, scores), -1)

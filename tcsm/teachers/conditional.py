@@ -1,7 +1,7 @@
-"""Teachers that are networks of conditionals: hollow, one pass for all; masked, one pass a site.
+"""Networks that give conditionals: hollow, one pass for all; masked, one pass a position.
 
-Both see the *clean* context x^{≠i}. Hiding several sites at once would give p(· | x_t), the law of
-another denoiser (7.2).
+Both see the *clean* context x^{≠i}. Hiding several positions at once would give p(· | x_t), the
+distribution of another denoiser (7.2).
 """
 
 from abc import abstractmethod
@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tcsm.errors import InputError
-from tcsm.nets.base import Net, SiteSum
+from tcsm.nets.base import Net, WeightedLoss
 from tcsm.nets.hollow import Hollow
-from tcsm.teachers.base import AtLabel, Teacher
+from tcsm.teachers.base import LabelCrossEntropy, Teacher
 
 
 class Conditional(Teacher):
@@ -21,13 +21,13 @@ class Conditional(Teacher):
 
     @abstractmethod
     def cross_entropy(
-        self, x: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"], weight: Float[Tensor, "n"]
-    ) -> SiteSum:
-        """Σ weight · (−log p(x^i | what it sees)) over the chosen sites, row-major."""
+        self, x: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"], weight: Float[Tensor, "n"]
+    ) -> WeightedLoss:
+        """Σ weight · (−log p(x^i | what it sees)) over the chosen positions, row-major."""
 
 
-class Blind(Conditional):
-    """All conditionals in one pass of a network that is blind to each site itself.
+class HollowLM(Conditional):
+    """All conditionals in one pass of a network that is blind to each position itself.
 
     Args:
         net: a hollow network.
@@ -43,21 +43,26 @@ class Blind(Conditional):
         self.net = net
 
     def log_conditionals(
-        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
         """One pass."""
-        return _log_softmax(self.net(x_1, None, sites))
+        return _log_softmax(self.net(x_1, None, positions))
 
     def cross_entropy(
-        self, x: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"], weight: Float[Tensor, "n"]
-    ) -> SiteSum:
-        """At sites that see all others: the pseudo-likelihood."""
-        result: SiteSum = self.net(x, None, sites, AtLabel(x[sites]), weight)
+        self, x: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"], weight: Float[Tensor, "n"]
+    ) -> WeightedLoss:
+        """At positions that see all others: the pseudo-likelihood."""
+        result: WeightedLoss = self.net(
+            x, None, positions, LabelCrossEntropy(x[positions]), weight
+        )
         return result
 
 
+Blind = HollowLM  # the name in the configuration of runs by earlier versions
+
+
 class MaskedLM(Conditional):
-    """A masked language model, asked with one site masked at a time.
+    """A masked language model, asked with one position masked at a time.
 
     Args:
         net: a bidirectional network without t, whose state V is the mask.
@@ -76,10 +81,10 @@ class MaskedLM(Conditional):
         self.net, self.batch = net, batch
 
     def log_conditionals(
-        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """One pass a site, ``batch`` of them together."""
-        row, column = sites.nonzero(as_tuple=True)
+        """One pass a position, ``batch`` of them together."""
+        row, column = positions.nonzero(as_tuple=True)
         hidden = torch.arange(x_1.shape[1], device=x_1.device) == column[:, None]
         whole = x_1[row].masked_fill(hidden, self.net.vocabulary)
         starts = range(0, max(1, len(whole)), self.batch)
@@ -87,19 +92,21 @@ class MaskedLM(Conditional):
         return torch.cat([_log_softmax(self.net(whole[p], None, hidden[p])) for p in parts])
 
     def cross_entropy(
-        self, x: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"], weight: Float[Tensor, "n"]
-    ) -> SiteSum:
-        """The chosen sites masked together, BERT's way of learning many at once."""
-        seen = x.masked_fill(sites, self.net.vocabulary)
-        result: SiteSum = self.net(seen, None, sites, AtLabel(x[sites]), weight)
+        self, x: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"], weight: Float[Tensor, "n"]
+    ) -> WeightedLoss:
+        """The chosen positions masked together, BERT's way of learning many at once."""
+        seen = x.masked_fill(positions, self.net.vocabulary)
+        result: WeightedLoss = self.net(
+            seen, None, positions, LabelCrossEntropy(x[positions]), weight
+        )
         return result
 
 
 class Denoiser(Teacher):
-    """A masked network, asked once with all chosen sites hidden together: p(y | x₁ elsewhere).
+    """A masked network, asked once with all chosen positions hidden together: p(y | x₁ elsewhere).
 
     With the mask source that is the marginal of the posterior itself, what students are after:
-    plain distillation (7.2). It has no label noise left, and is no law of clean contexts.
+    plain distillation (7.2). It has no label noise left, and is no distribution of clean contexts.
 
     Args:
         net: as for `MaskedLM`.
@@ -110,10 +117,12 @@ class Denoiser(Teacher):
         self.net = MaskedLM(net).net
 
     def log_conditionals(
-        self, x_1: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
         """One pass."""
-        return _log_softmax(self.net(x_1.masked_fill(sites, self.net.vocabulary), None, sites))
+        return _log_softmax(
+            self.net(x_1.masked_fill(positions, self.net.vocabulary), None, positions)
+        )
 
 
 def _log_softmax(logits: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from tcsm.nets.suffix import Remembered
+from tcsm.nets.suffix import PrefixCache
 from tcsm.nets.transformer import Transformer
 from tcsm.teachers.autoregressive import Autoregressive
 
@@ -26,13 +26,15 @@ class LeftToRight(nn.Module):
         table: Tensor = self.model.net.embedding  # type: ignore[assignment]
         return table[: self.model.net.vocabulary].detach()
 
-    def log_next(self, x: Int[Tensor, "B L"], sites: Bool[Tensor, "B L"]) -> Float[Tensor, "n V"]:
-        """Log p(· | x^{<i}) at the chosen sites, float64."""
-        logits: Tensor = self.model.net(self.model.shifted(x), None, sites)
+    def log_next(
+        self, x: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """Log p(· | x^{<i}) at the chosen positions, float64."""
+        logits: Tensor = self.model.net(self.model.shifted(x), None, positions)
         return torch.log_softmax(logits.double(), -1)
 
     def log_next_of(self, embedded: Float[Tensor, "B L D"]) -> Float[Tensor, "B L V"]:
-        """The same at every site, as a function of the embeddings of x.
+        """The same at every position, as a function of the embeddings of x.
 
         Every input gets an embedding of its own: number 0 is the start's, then those of x.
         """
@@ -55,23 +57,23 @@ class LeftToRight(nn.Module):
 
         Args:
             x: sequences.
-            place: row and column of each site.
+            place: row and column of each position.
             tokens: what is put there.
             batch: suffixes that the network sees at once.
         """
         net, (row, column), many = self.model.net, place, tokens.shape[1]
         assert isinstance(net, Transformer)
-        read = self.model.shifted(x)
-        remembered = Remembered(net, read)
-        log_next = torch.log_softmax(remembered.logits[row, column].double(), -1)
+        logit_loss = self.model.shifted(x)
+        cache = PrefixCache(net, logit_loss)
+        log_next = torch.log_softmax(cache.logits[row, column].double(), -1)
         scores = log_next.gather(-1, tokens)
         for first in range(1, x.shape[1]):
             here = (column == first - 1).nonzero()[:, 0]
             for start in range(0, len(here), max(1, batch // many)):
                 part = here[start : start + max(1, batch // many)]
-                tails = read[row[part], None, first:].repeat(1, many, 1)
+                tails = logit_loss[row[part], None, first:].repeat(1, many, 1)
                 tails[:, :, 0] = tokens[part]
-                log_p = torch.log_softmax(remembered.logits_after(row[part], tails).double(), -1)
+                log_p = torch.log_softmax(cache.logits_after(row[part], tails).double(), -1)
                 label = x[row[part], None, first:, None].expand(-1, many, -1, 1)
                 scores[part] += log_p.gather(-1, label).sum((-1, -2))
         return scores

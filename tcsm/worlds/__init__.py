@@ -1,1 +1,1 @@
-"""Laws of data that are known: small enough to list, so that a model is held against the truth."""
+"""Toy distributions that are small enough to list, for exact evaluation of a model."""

@@ -1,4 +1,4 @@
-"""The contract of a world: its law as a table, and fresh samples for ever.
+"""The contract of a world: its distribution as a table, and fresh samples for ever.
 
 p₁ is listed over all V^L sequences in lexicographic order, in float64.
 """
@@ -19,14 +19,14 @@ MOST = 2**16  # sequences that may be listed
 
 @dataclass(frozen=True)
 class World(ABC):
-    """A law of sequences that can be listed.
+    """A distribution of sequences that can be listed.
 
     Attributes:
         vocabulary: V.
         length: L.
 
     Raises:
-        InputError: fewer than two tokens, no site, or too many sequences to list.
+        InputError: fewer than two tokens, no position, or too many sequences to list.
     """
 
     vocabulary: int
@@ -49,18 +49,18 @@ class World(ABC):
         """Log p₁ of all sequences, up to a constant."""
 
     @cached_property
-    def log_law(self) -> Float64[Tensor, "N"]:
+    def log_p(self) -> Float64[Tensor, "N"]:
         """Log p₁ of all sequences."""
         return torch.log_softmax(self.log_weights(), 0)
 
     def sample(self, noise: Noise) -> Int[Tensor, "B L"]:
         """x₁ ∼ p₁, a pure function of the noise."""
-        return every(self.vocabulary, self.length)[draw(self.log_law, noise.uniform("world"))]
+        return every(self.vocabulary, self.length)[draw(self.log_p, noise.uniform("world"))]
 
 
-def draw(log_law: Float64[Tensor, "N"], u: Float64[Tensor, "B"]) -> Int[Tensor, "B"]:
-    """Numbers of sequences: the inverse of the law's distribution function at u of [0, 1)."""
-    cumulated = log_law.exp().cumsum(0)
+def draw(log_p: Float64[Tensor, "N"], u: Float64[Tensor, "B"]) -> Int[Tensor, "B"]:
+    """Return indices of sequences: the inverse of the cumulative distribution at u in [0, 1)."""
+    cumulated = log_p.exp().cumsum(0)
     return torch.searchsorted(cumulated, u * cumulated[-1], right=True)
 
 

@@ -1,4 +1,4 @@
-"""Densities of the plane on a grid: two sites, one a coordinate, and pictures of their law.
+"""Densities of the plane on a grid: sequences of two positions, one for each coordinate.
 
 Cell i of V lies at u_i = (2i + 1)/V − 1 of (−1, 1); p₁(i, j) ∝ the density at (u_i, u_j):
 
@@ -32,7 +32,7 @@ class Grid(World):
     """A density on V × V cells.
 
     Raises:
-        InputError: not two sites.
+        InputError: not two positions.
     """
 
     vocabulary: int = 91

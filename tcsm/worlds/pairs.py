@@ -1,10 +1,11 @@
-"""A planted law that single steps hardly cross: pairs of sites that agree, but for a leak.
+"""A toy distribution: pairs of positions that agree, but for a leak.
 
     p₁(x) = p(a₁) ∏_j p(a_j | a_{j−1}) · ∏_j ℓ(b_j | a_j),      (a_j, b_j) = (x^{2j−1}, x^{2j})
     ℓ(b | a) = (1 − leak) 1[b = a] + leak/(V − 1) 1[b ≠ a]
 
-With V = L = 2 and no leak it is the law on {00, 11} whose odds no 1-Hamming ball can tell (2.2).
-The modes a_j are a Markov chain, so that there are odds to learn within pairs and between them.
+With V = L = 2 and no leak it is the distribution on {00, 11} whose odds no 1-Hamming ball can tell
+(2.2). The modes a_j are a Markov chain, so that there are odds to learn within pairs and between
+them.
 """
 
 import zlib
@@ -27,7 +28,7 @@ class Pairs(World):
         leak: chance that a pair does not agree.
         spread: the chain's log-probabilities are uniform on an interval of this width, up to
             their normalizer.
-        seed: of the chain; no run's own seed, so that all runs see one law.
+        seed: of the chain; no run's own seed, so that all runs see one distribution.
 
     Raises:
         InputError: an odd length, a leak outside (0, 1), or a negative spread.

@@ -1,4 +1,4 @@
-"""What post-training in a world asks for, and the laws that answer, exactly.
+"""What post-training in a world asks for, and the distributions that answer, exactly.
 
 tilted    p(x) e^{R(x)/β}/Z                                                       (10.1)
 best of n draws, ties broken by chance
@@ -15,7 +15,7 @@ from torch import Tensor
 from tcsm.errors import InputError
 from tcsm.worlds.rewards import Reward
 
-Law = Float64[Tensor, "N"]
+Distribution = Float64[Tensor, "N"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Tilting:
     best_of: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse a temperature without a law, and no calls."""
+        """Refuse a temperature without a distribution, and no calls."""
         if not 0 < self.beta < math.inf:
             raise InputError(f"tilting.beta must be a positive number, found {self.beta}")
         for key in ("calls", "best_of"):
@@ -46,20 +46,20 @@ class Tilting:
                 raise InputError(f"tilting.{key} must be at least 1, found {getattr(self, key)}")
 
 
-def tilted(log_p: Law, reward: Law, beta: float) -> Law:
+def tilted(log_p: Distribution, reward: Distribution, beta: float) -> Distribution:
     """Log of p e^{R/β}/Z (10.1)."""
     return torch.log_softmax(log_p + reward / beta, 0)
 
 
-def relative_ess(log_p: Law, reward: Law, beta: float) -> float:
+def relative_ess(log_p: Distribution, reward: Distribution, beta: float) -> float:
     """(E W)²/E W² under p, W = e^{R/β}: the share of draws that weights leave in use (10.5)."""
     log_w = reward / beta
     first, second = (torch.logsumexp(log_p + k * log_w, 0) for k in (1, 2))
     return float(torch.exp(2 * first - second))
 
 
-def best_of(log_p: Law, reward: Law, count: int) -> Law:
-    """Log of the law of the best of ``count`` independent draws."""
+def best_of(log_p: Distribution, reward: Distribution, count: int) -> Distribution:
+    """Log of the distribution of the best of ``count`` independent draws."""
     _, level = torch.unique(reward, return_inverse=True)
     mass = torch.zeros_like(log_p).index_add(0, level, log_p.exp())
     up_to = mass.cumsum(0)
@@ -69,6 +69,6 @@ def best_of(log_p: Law, reward: Law, count: int) -> Law:
     return torch.log_softmax(log_p + torch.log(factor)[level], 0)
 
 
-def total_variation(log_p: Law, log_q: Law) -> float:
+def total_variation(log_p: Distribution, log_q: Distribution) -> float:
     """½ Σ |p − q|."""
     return float((log_p.exp() - log_q.exp()).abs().sum() / 2)

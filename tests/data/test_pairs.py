@@ -63,7 +63,7 @@ def test_the_winner_stands_first():
     assert (found[:, 0] > found[:, L]).all()
 
 
-def test_winners_follow_the_law_of_bradley_and_terry():
+def test_winners_follow_the_distribution_of_bradley_and_terry():
     pairs, reward = Pairs(0.7), torch.tensor([0.0, 1.0]).double()
     found = rows(pairs, unweighted(TOKENS[:2], reward), 8000)
     expected = torch.sigmoid(torch.tensor(1 / 0.7).double())
@@ -104,7 +104,7 @@ def test_a_file_of_pairs_is_read_whole_every_epoch():
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_temperature_without_a_law_is_refused(temperature):
+def test_a_temperature_without_a_distribution_is_refused(temperature):
     with pytest.raises(InputError, match=r"feed\.temperature must be a positive number or null"):
         Pairs(temperature)
 

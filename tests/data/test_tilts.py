@@ -95,7 +95,7 @@ def test_for_a_normal_reward_the_sample_size_falls_as_theory_says():
         assert relative_ess(reward / beta) == pytest.approx(math.exp(-(beta**-2)), rel=0.05)
 
 
-def test_divergence_is_that_of_the_weighted_laws():
+def test_divergence_is_that_of_the_weighted_distributions():
     log_w, log_base = vector(0.3, -0.4, 1.0), vector(0.0, 1.0, -1.0)
     p, q = log_w.softmax(0), log_base.softmax(0)
     assert kl_of_weights(log_w, log_base) == pytest.approx(float((p * (p / q).log()).sum()))
@@ -104,7 +104,7 @@ def test_divergence_is_that_of_the_weighted_laws():
     assert kl_of_weights(log_w + 9, log_w - 9) == pytest.approx(0)
 
 
-def test_divergence_of_a_weighed_buffer_estimates_that_of_the_tilted_law():
+def test_divergence_of_a_weighed_buffer_estimates_that_of_the_tilted_distribution():
     """All sequences of a space as the buffer, their law as importance."""
     p = torch.rand(16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     reward = torch.arange(16).double() / 4
@@ -117,9 +117,9 @@ def test_divergence_of_a_weighed_buffer_estimates_that_of_the_tilted_law():
 
 def test_stages_tilt_as_far_as_the_sum_of_their_inverse_betas():
     """(10.5): p e^{R/β₁} drawn anew and tilted by e^{R/β₂} is p e^{R/β}, 1/β = 1/β₁ + 1/β₂."""
-    reward, law = [0.3, -1.0, 2.0, 0.5], [0.1, -0.4, 0.0, 0.7]
-    stage = Boltzmann(2.0).log_weights(buffer(reward, law))
+    reward, distribution = [0.3, -1.0, 2.0, 0.5], [0.1, -0.4, 0.0, 0.7]
+    stage = Boltzmann(2.0).log_weights(buffer(reward, distribution))
     twice = Boltzmann(3.0).log_weights(buffer(reward, stage.tolist()))
     assert twice.tolist() == pytest.approx(
-        Boltzmann(1.2).log_weights(buffer(reward, law)).tolist()
+        Boltzmann(1.2).log_weights(buffer(reward, distribution)).tolist()
     )

@@ -20,15 +20,15 @@ from tests.enumeration import (
     kernel,
     logit_quadrature,
     posterior_table,
-    random_law,
+    random_distribution,
     sequences,
 )
-from tests.golden.bounds import order_law, subset_bound, time_bound
+from tests.golden.bounds import order_distribution, subset_bound, time_bound
 from tests.golden.processes import one_way
 from tests.tables import Oracle, Table, number
 
 V = L = 3
-P_1 = random_law(V, L, 3)
+P_1 = random_distribution(V, L, 3)
 ALL = torch.from_numpy(sequences(V, L))
 CLAMP = config.build(config.compose(["bound=time"]).bound).epsilon
 MASKED, NOISED = Path(Mask(V), Linear()), Path(Uniform(V), Linear())
@@ -75,7 +75,7 @@ def repeated(x_1, times):
 
 def test_masked_bound_is_minus_log_p_at_the_exact_posterior_sequence_by_sequence():
     assert_close(subset_bound(true_masked(), ALL), NATS)
-    assert_close(order_law(true_masked(), ALL).log(), -NATS)
+    assert_close(order_distribution(true_masked(), ALL).log(), -NATS)
 
 
 def test_uniform_reverse_bound_is_tight_and_the_one_way_bound_is_not():
@@ -89,9 +89,9 @@ def test_uniform_reverse_bound_is_tight_and_the_one_way_bound_is_not():
 
 def test_any_masked_model_is_bounded_from_above():
     model = tabular(MASKED)
-    gap = subset_bound(model, ALL) + order_law(model, ALL).log()
+    gap = subset_bound(model, ALL) + order_distribution(model, ALL).log()
     assert (gap > 0).all()
-    assert_close(order_law(model, ALL).sum(), torch.ones((), dtype=torch.float64))
+    assert_close(order_distribution(model, ALL).sum(), torch.ones((), dtype=torch.float64))
 
 
 @pytest.mark.parametrize("multiple", [1, 2])
@@ -147,7 +147,7 @@ def test_estimates_of_uniform_noise_lie_within_their_error_bars():
 
 
 def test_the_clamp_drops_the_end_of_time_and_nothing_else():
-    """∫₀^{1−ε}, not rescaled: low by the clean end, where κ is large but few sites are open."""
+    """∫₀^{1−ε}, not rescaled: low by the clean end, where κ is large but few are noised."""
     epsilon = 0.3
     model = tabular(MASKED)
     x_1, ids = repeated(ALL[[7]], 2000)
@@ -161,7 +161,7 @@ def test_the_clamp_drops_the_end_of_time_and_nothing_else():
         hidden = torch.tensor([bool(flags >> i & 1) for i in range(L)])
         n = int(hidden.sum())
         x_t = torch.where(hidden, V, ALL[[7]])
-        log_q = model.log_marginals(x_t, torch.zeros(1).double(), MASKED.source.open(x_t))
+        log_q = model.log_marginals(x_t, torch.zeros(1).double(), MASKED.source.noised(x_t))
         nats = -log_q[0, torch.arange(L), ALL[7]].sum()
         truth += nats * (weight * t ** (L - n) * (1 - t) ** (n - 1)).sum()
     estimate = draws.nats.mean(-1)
@@ -172,7 +172,7 @@ def test_the_clamp_drops_the_end_of_time_and_nothing_else():
 
 @pytest.mark.parametrize("schedule", [Linear(), Cosine()], ids=str)
 def test_the_clamp_of_uniform_noise_drops_less_than_is_read_of_a_bound(schedule):
-    """One letter by Zipf's law: no other site tells of it, and the whole is the entropy (11.4)."""
+    """One Zipf-distributed letter: no other position informs it; the sum is the entropy (11.4)."""
     source, size = Uniform(27), 27
     log_p = -torch.arange(1, size + 1).double().log()
     log_p -= log_p.logsumexp(0)
@@ -212,16 +212,16 @@ def test_draws_belong_to_a_sequence_whatever_the_batch_or_model(kind):
     assert not torch.equal(bound(model, ALL, ids + 1, seed=9).nats, whole.nats)
 
 
-def test_open_sites_are_reported_by_their_mean():
+def test_noised_positions_are_reported_by_their_mean():
     uniform = Factorized(Table(torch.zeros(L, V)), MASKED)
     draws = Count(path=MASKED)(uniform, ALL, torch.arange(27), seed=0, draws=5)
     log_3 = torch.full((27, 5), math.log(3), dtype=torch.float64)
-    assert_close(draws.open_nats, log_3)
+    assert_close(draws.noised_nats, log_3)
     assert_close(draws.nats, L * log_3)
     closed = Time(path=MASKED)(uniform, ALL[:1], torch.arange(1), seed=0, draws=64)
     empty = closed.nats == 0
     assert empty.any()
-    assert torch.equal(closed.open_nats.isnan(), empty)
+    assert torch.equal(closed.noised_nats.isnan(), empty)
 
 
 def test_exact_is_the_models_own_likelihood():
@@ -232,7 +232,7 @@ def test_exact_is_the_models_own_likelihood():
         draws = Exact()(model, ALL, torch.arange(27), seed=0)
         assert_close(draws.nats[:, 0], -model.log_prob(ALL))
     assert_close((-draws.nats).exp().sum().item(), 1.0, atol=1e-6, rtol=0)
-    assert_close(draws.open_nats, draws.nats / L)
+    assert_close(draws.noised_nats, draws.nats / L)
     assert draws.level.isnan().all()
 
 

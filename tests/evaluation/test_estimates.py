@@ -76,16 +76,16 @@ def test_bits_per_character_by_definition():
 
 
 def test_perplexity_by_definition():
-    """A uniform law over 27 tokens has perplexity 27."""
+    """A uniform distribution over 27 tokens has perplexity 27."""
     nats = torch.full((5,), 16 * math.log(27), dtype=torch.float64)
     assert perplexity(nats, 16) == pytest.approx(27)
     mixed = torch.tensor([4 * math.log(2), 4 * math.log(8)], dtype=torch.float64)
     assert perplexity(mixed, 4) == pytest.approx(4)
 
 
-def draws(level, open_nats):
-    level, open_nats = (torch.tensor([row], dtype=torch.float64) for row in (level, open_nats))
-    return Draws(nats=torch.zeros_like(level), level=level, open_nats=open_nats)
+def draws(level, noised_nats):
+    level, noised_nats = (torch.tensor([row], dtype=torch.float64) for row in (level, noised_nats))
+    return Draws(nats=torch.zeros_like(level), level=level, noised_nats=noised_nats)
 
 
 def test_levels_by_hand():
@@ -104,7 +104,7 @@ def test_a_range_with_less_than_two_draws_is_left_out():
     ]
 
 
-def test_draws_without_noise_or_open_sites_have_no_level():
+def test_draws_without_noise_or_noised_positions_have_no_level():
     assert by_level(draws([math.nan, math.nan], [1.0, 2.0])) == []
     assert by_level(draws([0.5, 0.5, 0.5], [math.nan, math.nan, 1.0])) == []
 

@@ -13,35 +13,35 @@ from tcsm.posteriors.joint import Joint
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
-from tests.enumeration import random_law, sequences
+from tests.enumeration import random_distribution, sequences
 from tests.tables import Table, TableEnergy
 
 V, L = 3, 2
 PATH = Path(Mask(V), Linear())
 ALL = torch.from_numpy(sequences(V, L))
-P_1 = torch.from_numpy(random_law(V, L, 0))
+P_1 = torch.from_numpy(random_distribution(V, L, 0))
 DRAWS = 400
 
 
 class OfTheData(torch.nn.Module):
     """E(x, x_t) = −log p₁(x), exact at every x_t for a uniform reference."""
 
-    def __init__(self, law):
+    def __init__(self, distribution):
         super().__init__()
-        self.law = law
+        self.distribution = distribution
 
     def forward(self, x, x_t, t):
-        return -self.law[x.unbind(-1)].log()
+        return -self.distribution[x.unbind(-1)].log()
 
 
-def ideal(law=P_1):
-    return Joint(OfTheData(law), Factorized(Table(torch.zeros(L, V)), PATH))
+def ideal(distribution=P_1):
+    return Joint(OfTheData(distribution), Factorized(Table(torch.zeros(L, V)), PATH))
 
 
-def total(model, candidates, law=P_1):
+def total(model, candidates, distribution=P_1):
     """Bound averaged over p₁, and its Monte-Carlo error."""
     draws = JointCount(PATH, candidates)(model, ALL, torch.arange(len(ALL)), 0, DRAWS)
-    weight = law.flatten()
+    weight = distribution.flatten()
     error = ((weight**2 * draws.nats.var(1)).sum() / DRAWS).sqrt()
     return (weight * draws.nats.mean(1)).sum().item(), error.item()
 
@@ -59,23 +59,23 @@ def test_it_is_a_bound_for_any_number_of_candidates_and_more_of_them_tighten_it(
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-def test_every_open_site_is_asked_as_often(axis):
-    """Of one site that says little and one that says much; the first alone misses by 0.3 nats."""
+def test_every_noised_position_is_asked_as_often(axis):
+    """One position is uninformative and one informative; the first alone misses by 0.3 nats."""
     skewed = torch.tensor([[0.30, 0.25, 0.35], [0.02, 0.05, 0.005], [0.01, 0.005, 0.01]]).double()
-    law = skewed if axis == 0 else skewed.T
-    value, error = total(ideal(law), 200, law)
+    distribution = skewed if axis == 0 else skewed.T
+    value, error = total(ideal(distribution), 200, distribution)
     assert error < 0.04
-    assert abs(value + (law * law.log()).sum().item()) < 4 * error + 0.01
+    assert abs(value + (distribution * distribution.log()).sum().item()) < 4 * error + 0.01
 
 
 def test_what_it_bounds_has_total_mass_one():
-    """The chain of one candidate a site, by enumeration: Σ e^{−bound} ≤ 1 over all sequences."""
+    """One candidate a position, by enumeration: Σ e^{−bound} ≤ 1 over all sequences."""
     model = Joint(TableEnergy(torch.randn(V, V)), Factorized(Table(torch.randn(L, V)), PATH))
     draws = JointCount(PATH, 1)(model, ALL, torch.arange(len(ALL)), 0, 4000)
     assert (-draws.nats.mean(1)).exp().sum() < 1.02
 
 
-def test_minus_log_of_the_joint_law_is_below_the_entropy():
+def test_minus_log_of_the_joint_distribution_is_below_the_entropy():
     """Why other bounds refuse: (L/n) · (−log q(x₁ | x_t))/L is too good to be true."""
     hidden = -P_1.log()
     one = [-(P_1 / P_1.sum(axis, keepdim=True)).log() for axis in (0, 1)]

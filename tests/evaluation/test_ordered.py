@@ -1,11 +1,11 @@
-"""Sequences along a known order: their law, and weights that lead from one model to another."""
+"""Sequences along a known order: their distribution, and importance weights between models."""
 
 import itertools
 
 import pytest
 import torch
 
-from tcsm.evaluation.enumeration import chain_law
+from tcsm.evaluation.enumeration import chain_distribution
 from tcsm.evaluation.ordered import log_along
 from tcsm.posteriors.factorized import Factorized
 from tcsm.process.paths import Path
@@ -35,7 +35,7 @@ def along(posterior, order, at_once=1):
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("at_once", [1, 2, 3])
-def test_a_law_along_an_order_is_a_product_of_conditionals(order, at_once):
+def test_a_distribution_along_an_order_is_a_product_of_conditionals(order, at_once):
     table = model(0).net.logits.detach().softmax(-1)
     found = along(model(0), order, at_once).exp()
     assert float(found.sum()) == pytest.approx(1)
@@ -43,15 +43,15 @@ def test_a_law_along_an_order_is_a_product_of_conditionals(order, at_once):
         x_t, p = torch.full((L,), V), 1.0
         for first in range(0, L, at_once):
             q = table[number(x_t[None], V + 1)[0]]
-            for site in order[first : first + at_once]:
-                p *= float(q[site, x[site]])
-                x_t[site] = x[site]
+            for position in order[first : first + at_once]:
+                p *= float(q[position, x[position]])
+                x_t[position] = x[position]
         assert float(chance) == pytest.approx(p)
 
 
-def test_the_mean_over_orders_is_the_law_of_the_chain():
+def test_the_mean_over_orders_is_the_distribution_of_the_chain():
     found = torch.stack([along(model(0), order).exp() for order in ORDERS]).mean(0)
-    torch.testing.assert_close(found, chain_law(model(0), L))
+    torch.testing.assert_close(found, chain_distribution(model(0), L))
 
 
 def test_weights_along_the_order_are_unbiased_for_the_other_model():
@@ -61,7 +61,7 @@ def test_weights_along_the_order_are_unbiased_for_the_other_model():
     weight = torch.stack([along(base, order) for order in ORDERS]) - drawn
     weighed = (drawn + weight).exp()
     torch.testing.assert_close(weighed.sum(1), torch.ones(len(ORDERS)).double())
-    torch.testing.assert_close(weighed.mean(0), chain_law(base, L))
+    torch.testing.assert_close(weighed.mean(0), chain_distribution(base, L))
 
 
 @pytest.mark.parametrize("steps", [2, 3])
@@ -74,13 +74,13 @@ def test_draws_are_weighed_back_to_the_base(steps):
     t = PATH.schedule.inverse(opening.level)
     theirs, wanted = (log_along(m, x, opening.order, t, opening.at_once) for m in (theta, base))
     weight = (wanted - theirs).exp()
-    law = torch.zeros(V**L).double().index_add(0, number(x, V), weight / count)
+    distribution = torch.zeros(V**L).double().index_add(0, number(x, V), weight / count)
     mean_square = torch.zeros(V**L).double().index_add(0, number(x, V), weight**2 / count)
     orders = [along(base, order, opening.at_once).exp() for order in ORDERS]
     error = (mean_square / count).sqrt()
-    assert ((law - torch.stack(orders).mean(0)).abs() < 5 * error + 1e-12).all()
+    assert ((distribution - torch.stack(orders).mean(0)).abs() < 5 * error + 1e-12).all()
     plain = number(x, V).bincount(minlength=V**L) / count
-    assert (plain - law).abs().sum() > 0.2  # the models differ indeed
+    assert (plain - distribution).abs().sum() > 0.2  # the models differ indeed
 
 
 def test_a_timed_network_is_asked_at_the_times_of_the_draw():

@@ -7,23 +7,29 @@ from tcsm.evaluation.pseudo import Pseudo
 from tcsm.nets.transformer import Transformer
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.teachers.base import Tabulated
-from tests.enumeration import random_law, sequences
+from tests.enumeration import random_distribution, sequences
 
 V, L = 3, 3
 
 
 def test_it_sums_the_conditionals_of_a_table():
-    law = torch.from_numpy(random_law(V, L, 0))
+    distribution = torch.from_numpy(random_distribution(V, L, 0))
     x = torch.from_numpy(sequences(V, L))
-    found = Pseudo()(Tabulated(law.log()), x, torch.arange(len(x)), 0)
+    found = Pseudo()(Tabulated(distribution.log()), x, torch.arange(len(x)), 0)
     by_hand = sum(
-        (law.sum(site, keepdim=True) / law).log().expand(law.shape).flatten() for site in range(L)
+        (distribution.sum(position, keepdim=True) / distribution)
+        .log()
+        .expand(distribution.shape)
+        .flatten()
+        for position in range(L)
     )
     assert_close(found.nats[:, 0], by_hand)
-    assert_close(found.open_nats, found.nats / L)
+    assert_close(found.noised_nats, found.nats / L)
     assert found.level.isnan().all()
-    total = (law.flatten() * found.nats[:, 0]).sum()
-    assert total < -(law * law.log()).sum()  # Σ H(x^i | x^{≠i}) is at most the entropy
+    total = (distribution.flatten() * found.nats[:, 0]).sum()
+    assert (
+        total < -(distribution * distribution.log()).sum()
+    )  # Σ H(x^i | x^{≠i}) is at most the entropy
 
 
 def test_another_model_is_refused():

@@ -8,7 +8,7 @@ from torch import Tensor
 from tcsm.bregman import bce
 from tcsm.neighborhoods.hamming_k import HammingK
 from tcsm.objectives.base import OpenMean
-from tcsm.objectives.drawn import DrawnScoreMatching
+from tcsm.objectives.drawn import SampledScoreMatching
 from tcsm.objectives.noise_contrastive import NoiseContrastive
 from tcsm.posteriors.factorized import Factorized
 from tcsm.posteriors.joint import Joint
@@ -31,7 +31,7 @@ def energy(case: Case) -> Iterator[Comparison]:
 
 
 def blocks(case: Case, table: TableEnergy) -> Tensor:
-    """All blocks of k sites, every site masked."""
+    """All blocks of k positions, every position masked."""
     logits = torch.tensor(case["ref_logits"], dtype=torch.float64)
     vocabulary = logits.shape[-1]
     path = Path(Mask(vocabulary), Linear())
@@ -43,7 +43,7 @@ def blocks(case: Case, table: TableEnergy) -> Tensor:
         "weighting": OpenMean(),
     }
     model = Joint(table, Factorized(Table(logits), path))
-    return loss_at(DrawnScoreMatching, model, drawn, **fields)
+    return loss_at(SampledScoreMatching, model, drawn, **fields)
 
 
 def contrast(case: Case, table: TableEnergy) -> Tensor:

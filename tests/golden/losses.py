@@ -14,7 +14,7 @@ from tcsm.objectives.base import OpenMean
 from tcsm.objectives.distribution import DistributionMatching
 from tcsm.objectives.score import ScoreMatching
 from tcsm.objectives.soft import SoftDistributionMatching
-from tcsm.objectives.whole import WholeScoreMatching
+from tcsm.objectives.whole import FullScoreMatching
 from tcsm.posteriors.bayes import Bayes
 from tcsm.posteriors.factorized import Factorized, LeaveOneOut
 from tcsm.process.corruption import Corrupted
@@ -102,7 +102,7 @@ def model(case: Case) -> Factorized:
 
 
 def score(case: Case) -> Iterator[Comparison]:
-    """Score level over 1-balls site by site, raw or with matched smoothing."""
+    """Score level over 1-balls position by position, raw or with matched smoothing."""
     fields = {
         "divergence": divergence(case["divergence"]),
         "neighborhood": Hamming(case["V"]),
@@ -112,13 +112,13 @@ def score(case: Case) -> Iterator[Comparison]:
 
 
 def blocks(case: Case) -> Iterator[Comparison]:
-    """Score level over blocks of k sites, all at once."""
+    """Score level over blocks of k positions, all at once."""
     fields = {
         "divergence": divergence(case["divergence"]),
         "neighborhood": HammingK(case["V"], case["k"]),
     }
     with warnings.catch_warnings(action="ignore"):
-        yield from compare(case, WholeScoreMatching, fields)
+        yield from compare(case, FullScoreMatching, fields)
 
 
 def both(case: Case) -> Iterator[Comparison]:
@@ -133,7 +133,7 @@ def distribution(case: Case) -> Iterator[Comparison]:
 
 
 def parametric(case: Case) -> Iterator[Comparison]:
-    """Targets of a tabulated law of the data, and the divergence from them."""
+    """Targets of a tabulated distribution of the data, and the divergence from them."""
     path = model(case).path
     target = Bayes(Tabulated(torch.tensor(case["p1"], dtype=torch.float64).log()), path)
     fields = {"divergence": soft_divergence(case["divergence"]), "target": target}
@@ -152,10 +152,10 @@ def instant(case: Case, path: Path) -> Corrupted:
 
 
 def compare(case: Case, objective: type, fields: dict[str, object]) -> Iterator[Comparison]:
-    """Open sites, value and gradient of one case."""
+    """Noised positions, value and gradient of one case."""
     posterior = model(case)
     drawn = instant(case, posterior.path)
-    yield Comparison("active", drawn.open[0].nonzero().flatten(), case["active"])
+    yield Comparison("active", drawn.noised[0].nonzero().flatten(), case["active"])
     loss = loss_at(objective, posterior, drawn, weighting=OpenMean(), **fields)
     loss.backward()
     yield Comparison("value", loss.item(), case["value"])

@@ -1,4 +1,4 @@
-"""Preferences: losses of a pair with their gradients, and the law of Bradley and Terry (10.6)."""
+"""Preferences: losses of a pair with their gradients, and Bradley-Terry's distribution (10.6)."""
 
 from collections.abc import Iterator
 
@@ -13,14 +13,14 @@ from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
 from tests.golden.verdict import Case, Comparison, UnknownKindError
-from tests.tables import Given, Table, corrupted
+from tests.tables import FixedCorruption, Table, corrupted
 
 
 def preference(case: Case) -> Iterator[Comparison]:
-    """A pair, or a law of pairs."""
+    """A pair, or a distribution of pairs."""
     kind = case.get("kind", "pair")
     if kind == "bradley_terry_law":
-        yield from law(case)
+        yield from distribution(case)
     elif kind == "pair":
         yield from losses(case)
     else:
@@ -31,7 +31,9 @@ def losses(case: Case) -> Iterator[Comparison]:
     """Value and gradient of both losses at a shared x_t."""
     path = Path(Mask(len(case["logits"][0])), Linear())
     winner, loser, x_t = (torch.tensor([case[name]]) for name in ("x_w", "x_l", "xt"))
-    shared = SharedCorruption(Given(path, corrupted(path, winner, x_t, torch.tensor([0.5]))))
+    shared = SharedCorruption(
+        FixedCorruption(path, corrupted(path, winner, x_t, torch.tensor([0.5])))
+    )
     row = torch.cat([winner, loser], 1)
     length = winner.shape[1]
     kinds: dict[str, Preference] = {
@@ -43,7 +45,7 @@ def losses(case: Case) -> Iterator[Comparison]:
             Factorized(Table(torch.tensor(case[key], dtype=torch.float64)), path)
             for key in ("logits", "ref_logits")
         )
-        compared = objective.against(reference)
+        compared = objective.with_reference(reference)
         assert isinstance(compared, Preference)
         loss = compared(model, row, batch_noise(0, 0, 1))["loss"]
         loss.backward()  # type: ignore[no-untyped-call]
@@ -52,7 +54,7 @@ def losses(case: Case) -> Iterator[Comparison]:
         yield Comparison(f"{name}_grad", logits.grad, case[f"{name}_grad"])
 
 
-def law(case: Case) -> Iterator[Comparison]:
+def distribution(case: Case) -> Iterator[Comparison]:
     """Of (winner, loser) with two draws of the reference, and of each of both."""
     ref, reward = (torch.tensor(case[name], dtype=torch.float64) for name in ("ref", "R"))
     chance = Pairs(1.0).chance(reward[:, None] - reward[None])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tcsm.posteriors.factorized import LeaveOneOut
-from tcsm.process.corruption import Sites
+from tcsm.process.corruption import Positions
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear, Polynomial, Schedule
 from tcsm.process.sources import Uniform
@@ -59,8 +59,8 @@ def posterior(case: Case) -> Iterator[Comparison]:
     path = Path(source(case["source"], len(p_1)), Linear())
     log_evidence = path.log_likelihood(x_t, alpha.expand(x_t.shape))
     joint = p_1.log()
-    for site, row in enumerate(log_evidence):
-        joint = joint + row.view([-1 if axis == site else 1 for axis in range(p_1.dim())])
+    for position, row in enumerate(log_evidence):
+        joint = joint + row.view([-1 if axis == position else 1 for axis in range(p_1.dim())])
     yield Comparison("p_t", joint.exp().sum(), case["p_t"])
     joint = joint.exp() / joint.exp().sum()
     yield Comparison("joint", joint, case["joint"])
@@ -70,13 +70,15 @@ def posterior(case: Case) -> Iterator[Comparison]:
 
 
 def integrands(case: Case) -> Iterator[Comparison]:
-    """One site of the uniform source, from its leave-one-out logits (11.2, 11.4)."""
+    """One position of the uniform source, from its leave-one-out logits (11.2, 11.4)."""
     path = Path(Uniform(case["V"]), Instant(case["alpha"], case["alpha_dot"]))
     x_t, x_1, t = torch.tensor([case["xt"]]), torch.tensor([case["x1"]]), torch.full((1,), 0.5)
     t = t.double()
     logits = torch.tensor([case["pi_logits"]], dtype=torch.float64)
     zero = torch.zeros_like(x_t)
-    log_q = LeaveOneOut(Table(logits), path).conditionals(logits, Sites(x_1, x_t, t, zero, zero))
+    log_q = LeaveOneOut(Table(logits), path).conditionals(
+        logits, Positions(x_1, x_t, t, zero, zero)
+    )
     yield Comparison("q", log_q[0].exp(), case["q"])
     yield Comparison("score", scores(path, log_q, x_t, t), case["score"])
     yield Comparison("reverse", path.nelbo(log_q, x_1, x_t, t)[0], case["reverse_integrand"])

@@ -1,4 +1,4 @@
-"""Density ratios: implicit and explicit at one site, and of whole sequences (9.1-9.5)."""
+"""Density ratios: implicit and explicit at one position, and of whole sequences (9.1-9.5)."""
 
 from collections.abc import Iterator
 
@@ -20,14 +20,14 @@ from tests.tables import Table, corrupted, loss_at
 
 
 def ratio(case: Case) -> Iterator[Comparison]:
-    """Of one site, or of sequences."""
+    """Of one position, or of sequences."""
     if case.get("level") == "sequence":
         yield from sequence(case)
         return
     reference = factorized([case["ref_logits"]])
     label = torch.tensor([[case["x"]]])
     model = factorized([case["logits"]])
-    loss = at_site(case, model, reference, label)
+    loss = at_position(case, model, reference, label)
     loss.backward()
     yield Comparison("value", loss.item(), case["value"])
     yield Comparison("grad", model.net.logits.grad[0], case["grad"])
@@ -41,21 +41,21 @@ def explicit(case: Case, free: Case, reference: Factorized) -> Iterator[Comparis
     table = Table(torch.tensor([free["log_r"]], dtype=torch.float64))
     model = Explicit(table, reference, clamp=None)
     labels = torch.arange(len(p))[:, None]
-    loss = at_site(case, model, reference, labels, p * len(p))
+    loss = at_position(case, model, reference, labels, p * len(p))
     loss.backward()
     yield Comparison("explicit value", loss.item(), free["value"])
     yield Comparison("explicit grad", table.logits.grad[0], free["grad"])
     log_reference = reference.net.logits[0].log_softmax(-1)
-    law = divergence(case["divergence"])
+    distribution = divergence(case["divergence"])
     log_true = p.log() - log_reference
-    between = (log_reference.exp() * law.between(log_true, table.logits[0])).sum()
-    constant = (log_reference.exp() * law.generator(log_true)).sum()
+    between = (log_reference.exp() * distribution.between(log_true, table.logits[0])).sum()
+    constant = (log_reference.exp() * distribution.generator(log_true)).sum()
     yield Comparison("bregman", between.item(), free["bregman"])
     yield Comparison("bregman of the loss", (loss + constant).item(), free["bregman"])
 
 
 def sequence(case: Case) -> Iterator[Comparison]:
-    """Every positive beside all negatives, every site masked."""
+    """Every positive beside all negatives, every position masked."""
     model, reference = factorized(case["logits"]), factorized(case["ref_logits"])
     objective = SequenceDensityRatio(
         CountSampling(model.path), OpenMean(), divergence(case["divergence"])
@@ -63,7 +63,7 @@ def sequence(case: Case) -> Iterator[Comparison]:
     positive, negative = (torch.tensor(case[name]) for name in ("x_pos", "x_neg"))
     drawn = masked(model.path, positive)
     log_q, log_reference = (
-        each.log_conditionals(drawn.x_t, drawn.t, drawn.open) for each in (model, reference)
+        each.log_conditionals(drawn.x_t, drawn.t, drawn.noised) for each in (model, reference)
     )
     x = torch.cat([positive[:, None], negative.expand(len(positive), -1, -1)], 1)
     log_r = at_sequences(log_q - log_reference, x, drawn)
@@ -73,14 +73,14 @@ def sequence(case: Case) -> Iterator[Comparison]:
     yield Comparison("grad", model.net.logits.grad, case["grad"])
 
 
-def at_site(
+def at_position(
     case: Case,
     model: Factorized | Explicit,
     reference: Factorized,
     labels: Tensor,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """The loss of sequences of one masked site."""
+    """The loss of sequences of one masked position."""
     fields = {"divergence": divergence(case["divergence"]), "reference": reference}
     drawn = masked(model.path, labels)
     return loss_at(DensityRatio, model, drawn, weight, weighting=OpenMean(), **fields)

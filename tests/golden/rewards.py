@@ -1,4 +1,4 @@
-"""Tilted laws by enumeration, and a batch of weighed cross-entropies (10.1, 10.2)."""
+"""Tilted distributions by enumeration, and a batch of weighed cross-entropies (10.1, 10.2)."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ from tests.tables import Table, corrupted, loss_at
 
 
 def reward(case: Case) -> Iterator[Comparison]:
-    """A law and its posterior, or a batch."""
+    """A distribution and its posterior, or a batch."""
     kinds = {"posterior": tilted, "snis_batch": batch}
     if (kind := case.get("kind", "posterior")) not in kinds:
         raise UnknownKindError(f"reward {kind}")

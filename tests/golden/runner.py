@@ -3,7 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from tests.golden import bounds, joint, laws, losses, preferences, processes, ratios, rewards
+from tests.golden import (
+    bounds,
+    distributions,
+    joint,
+    losses,
+    preferences,
+    processes,
+    ratios,
+    rewards,
+)
 from tests.golden.verdict import Case, Comparison, UnknownKindError, Verdict
 
 CHECKS: dict[str, Callable[[Case], Iterable[Comparison]]] = {
@@ -20,7 +29,7 @@ CHECKS: dict[str, Callable[[Case], Iterable[Comparison]]] = {
     "posterior": processes.posterior,
     "uniform_integrands": processes.integrands,
     "elbo": bounds.elbo,
-    "samplers": laws.sampler,
+    "samplers": distributions.sampler,
 }
 LATER: set[str] = set()
 
@@ -52,7 +61,7 @@ def cases(document: dict[str, Any]) -> Iterator[tuple[str, str, Case]]:
 
 
 def loss_kind(case: Case) -> str:
-    """Level, and whether blocks have several sites; none is larger than what is open."""
+    """Level, and whether blocks have several positions; none is larger than what is open."""
     k = case.get("k", 1)
     size = min(k, max(1, len(case.get("active", range(k)))))
     return f"{case.get('level')} k{'=1' if size == 1 else '>1'}"

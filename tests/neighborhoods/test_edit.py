@@ -38,8 +38,8 @@ def listed(near, x, row):
 
 @spans
 def test_operations_are_insertions_and_deletions_inside_a_span(span):
-    open = torch.tensor(span).bool().expand(len(ALL), -1)
-    near = Edit(V).enumerate(ALL, open)
+    noised = torch.tensor(span).bool().expand(len(ALL), -1)
+    near = Edit(V).enumerate(ALL, noised)
     for row in range(0, len(ALL), 7):
         assert listed(near, ALL, row) == by_hand(tuple(ALL[row].tolist()), span)
     assert_close(near.weight.sum(-1), torch.ones(len(ALL)).double())
@@ -48,8 +48,8 @@ def test_operations_are_insertions_and_deletions_inside_a_span(span):
 @spans
 def test_multiplicities_are_symmetric(span):
     """(6.7): insert(i, v) is undone by delete(i, x^e)."""
-    open = torch.tensor(span).bool().expand(len(ALL), -1)
-    near, matrix = Edit(V).enumerate(ALL, open), torch.zeros(len(ALL), len(ALL))
+    noised = torch.tensor(span).bool().expand(len(ALL), -1)
+    near, matrix = Edit(V).enumerate(ALL, noised), torch.zeros(len(ALL), len(ALL))
     place = (near.apply(ALL) * V ** torch.arange(L - 1, -1, -1)).sum(-1)
     matrix.scatter_add_(1, place, (near.weight > 0).float())
     assert torch.equal(matrix, matrix.T)
@@ -60,23 +60,23 @@ def test_multiplicities_are_symmetric(span):
 
 
 def test_draws_are_operations_drawn_uniformly():
-    x, open = torch.tensor([[0, 2, 1, 1]]), torch.tensor([[True, True, False, True]])
-    expected = by_hand((0, 2, 1, 1), open[0].tolist())
-    found = listed(Edit(V).draw(x, open, 9000, batch_noise(0, 0, 1)), x, 0)
+    x, noised = torch.tensor([[0, 2, 1, 1]]), torch.tensor([[True, True, False, True]])
+    expected = by_hand((0, 2, 1, 1), noised[0].tolist())
+    found = listed(Edit(V).draw(x, noised, 9000, batch_noise(0, 0, 1)), x, 0)
     assert set(found) == set(expected)
     for y, count in expected.items():
         assert abs(found[y] / 9000 - count / 18) < 0.015
 
 
 def test_sequence_loss_is_the_weighted_sum_over_operations():
-    x, open = torch.tensor([[0, 2, 1, 1]]), torch.tensor([[True, True, False, True]])
+    x, noised = torch.tensor([[0, 2, 1, 1]]), torch.tensor([[True, True, False, True]])
     log_q = torch.randn(3, V).double().log_softmax(-1)
-    law = dict(zip((0, 1, 3), log_q, strict=True))
+    distribution = dict(zip((0, 1, 3), log_q, strict=True))
     expected = sum(
-        count * bce.pair(sum(q[y[i]] - q[x[0, i]] for i, q in law.items()))
-        for y, count in by_hand((0, 2, 1, 1), open[0].tolist()).items()
+        count * bce.pair(sum(q[y[i]] - q[x[0, i]] for i, q in distribution.items()))
+        for y, count in by_hand((0, 2, 1, 1), noised[0].tolist()).items()
     )
-    found = Edit(V).sequence_loss(bce, log_q, x, open, batch_noise(0, 0, 1))
+    found = Edit(V).sequence_loss(bce, log_q, x, noised, batch_noise(0, 0, 1))
     assert_close(found[0], expected / 18)
 
 

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from tcsm.bregman import bce, generalized_kl, hellinger
 from tcsm.errors import InputError
-from tcsm.neighborhoods.base import Neighbors, PerSite
+from tcsm.neighborhoods.base import Neighbors, PerPosition
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.noise import batch_noise
 
@@ -25,7 +25,7 @@ def listed(near, x, row):
     ]
 
 
-def test_ball_is_every_sequence_at_distance_one_on_open_sites():
+def test_ball_is_every_sequence_at_distance_one_on_noised_positions():
     near = Hamming(V).enumerate(X, OPEN)
     for row in range(2):
         ball = listed(near, X, row)
@@ -54,7 +54,7 @@ def test_ball_is_symmetric_and_holds_not_its_center(number):
         assert tuple(x[0].tolist()) in listed(ball.enumerate(back, everywhere), back, 0)
 
 
-def test_log_ratio_under_a_product_law_is_a_difference_of_log_probabilities():
+def test_log_ratio_under_a_product_distribution_is_a_difference_of_log_probabilities():
     log_q = torch.randn(2, L, V, dtype=torch.float64).log_softmax(-1)
     near = Hamming(V).enumerate(X, OPEN)
 
@@ -66,9 +66,9 @@ def test_log_ratio_under_a_product_law_is_a_difference_of_log_probabilities():
         assert_close(ratios[:, j], log_prob(y) - log_prob(X))
 
 
-def test_neighbors_may_rewrite_several_sites():
+def test_neighbors_may_rewrite_several_positions():
     near = Neighbors(
-        sites=torch.tensor([[[0, 3]], [[1, 2]]]),
+        positions=torch.tensor([[[0, 3]], [[1, 2]]]),
         tokens=torch.tensor([[[2, 1]], [[0, 0]]]),
         weight=torch.ones(2, 1, dtype=torch.float64),
     )
@@ -79,14 +79,14 @@ def test_neighbors_may_rewrite_several_sites():
 
 
 @pytest.mark.parametrize("divergence", [generalized_kl, bce, hellinger])
-def test_sum_over_listed_neighbors_is_the_closed_form_of_the_sites(divergence):
+def test_sum_over_listed_neighbors_is_the_closed_form_of_the_positions(divergence):
     log_q = torch.randn(2, L, V, dtype=torch.float64).log_softmax(-1)
     ball = Hamming(V)
     near = ball.enumerate(X, OPEN)
     listed = near.sum(divergence.pair(near.log_ratio(log_q, X)))
     for row in range(2):
-        sites = ball.site_loss(divergence, log_q[row, OPEN[row]], X[row, OPEN[row]])
-        assert_close(listed[row], sites.mean())
+        positions = ball.position_loss(divergence, log_q[row, OPEN[row]], X[row, OPEN[row]])
+        assert_close(listed[row], positions.mean())
     whole = ball.sequence_loss(divergence, log_q[OPEN], X, OPEN, batch_noise(0, 0, 2))
     assert_close(whole, listed)
 
@@ -107,7 +107,7 @@ def test_any_label_is_the_mean_over_labels():
     log_q = torch.randn(4, V, dtype=torch.float64).log_softmax(-1)
     ball = Hamming(V)
     assert_close(
-        ball.any_label_loss(hellinger, log_q), PerSite.any_label_loss(ball, hellinger, log_q)
+        ball.any_label_loss(hellinger, log_q), PerPosition.any_label_loss(ball, hellinger, log_q)
     )
 
 

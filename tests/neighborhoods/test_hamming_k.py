@@ -43,8 +43,8 @@ sizes = pytest.mark.parametrize("size", [1, 2, 3])
 def brute_force(divergence, log_q, size):
     """(6.1) word by word."""
     rows, start, result = log_q, 0, []
-    for x, open in zip(X, OPEN, strict=True):
-        labels = x[open].tolist()
+    for x, noised in zip(X, OPEN, strict=True):
+        labels = x[noised].tolist()
         here, start = rows[start : start + len(labels)], start + len(labels)
         k = min(size, len(labels))
         total, blocks = torch.zeros(()).double(), 0
@@ -61,7 +61,7 @@ def brute_force(divergence, log_q, size):
 @every
 @sizes
 def test_closed_form_is_the_mean_over_all_blocks(name, size):
-    """Value and gradient, also where fewer sites are open than a block has, or none."""
+    """Value and gradient, also where fewer positions are open than a block has, or none."""
     found, expected = (LOG_Q.clone().requires_grad_() for _ in range(2))
     ball = HammingK(V, size)
     values = ball.sequence_loss(DIVERGENCES[name], found, X, OPEN, NOISE)
@@ -76,17 +76,17 @@ def test_closed_form_is_the_mean_over_all_blocks(name, size):
 @every
 @sizes
 def test_the_list_is_the_closed_form(name, size):
-    ball, law = HammingK(V, size), torch.zeros(3, L, V).double()
-    law[OPEN] = LOG_Q
+    ball, distribution = HammingK(V, size), torch.zeros(3, L, V).double()
+    distribution[OPEN] = LOG_Q
     near = ball.enumerate(X, OPEN)
-    listed = near.sum(DIVERGENCES[name].pair(near.log_ratio(law, X)))
+    listed = near.sum(DIVERGENCES[name].pair(near.log_ratio(distribution, X)))
     assert_close(listed, ball.sequence_loss(DIVERGENCES[name], LOG_Q, X, OPEN, NOISE))
     moved = near.apply(X) != X[:, None]
     assert not (moved & ~OPEN[:, None]).any()
 
 
 @every
-def test_one_site_a_block_is_the_ball(name):
+def test_one_position_a_block_is_the_ball(name):
     found, expected = (
         ball.sequence_loss(DIVERGENCES[name], LOG_Q, X, OPEN, NOISE)
         for ball in (HammingK(V, 1), Hamming(V))
@@ -97,9 +97,9 @@ def test_one_site_a_block_is_the_ball(name):
 def estimates(ball, divergence, runs, log_q):
     """Many independent estimates of one value, and its gradient."""
     log_q = log_q.clone().requires_grad_()
-    x, open = X[:1].expand(runs, -1), OPEN[:1].expand(runs, -1)
+    x, noised = X[:1].expand(runs, -1), OPEN[:1].expand(runs, -1)
     rows = log_q[: int(OPEN[0].sum())].repeat(runs, 1)
-    values = ball.sequence_loss(divergence, rows, x, open, batch_noise(1, 0, runs))
+    values = ball.sequence_loss(divergence, rows, x, noised, batch_noise(1, 0, runs))
     values.mean().backward()
     return values.detach(), log_q.grad
 
@@ -127,21 +127,21 @@ def test_importance_weights_are_unbiased_in_value_and_gradient(name, size):
 @pytest.mark.parametrize("name", ["bce", "hellinger", "gkl"])
 @sizes
 def test_drawn_blocks_are_unbiased_in_value_and_gradient(name, size):
-    runs, law = 20000, torch.zeros(1, L, V).double()
-    law[:, OPEN[0]] = LOG_Q[:4]
-    law.requires_grad_()
+    runs, distribution = 20000, torch.zeros(1, L, V).double()
+    distribution[:, OPEN[0]] = LOG_Q[:4]
+    distribution.requires_grad_()
     near = HammingK(V, size).draw(X[:1], OPEN[:1], runs, batch_noise(2, 0, 1))
-    each = DIVERGENCES[name].pair(near.log_ratio(law, X[:1]))
+    each = DIVERGENCES[name].pair(near.log_ratio(distribution, X[:1]))
     near.sum(each).sum().backward()
     value, expected = exact(DIVERGENCES[name], size)
     error = (each.std() / size / runs**0.5).item()
     assert abs(near.sum(each)[0] - value) < 4 * error
-    assert_close(law.grad[0, OPEN[0]], expected[:4], atol=8 * error, rtol=0)
+    assert_close(distribution.grad[0, OPEN[0]], expected[:4], atol=8 * error, rtol=0)
 
 
 def test_blocks_are_drawn_uniformly_and_whole():
     near = HammingK(V, 2).draw(X, OPEN, 3000, NOISE)
-    pairs = near.sites[0].sort(-1).values
+    pairs = near.positions[0].sort(-1).values
     counts = pairs.unique(dim=0, return_counts=True)
     assert counts[0].tolist() == [list(b) for b in itertools.combinations([0, 2, 3, 4], 2)]
     assert (counts[1] / 500 - 1).abs().max() < 0.2
@@ -150,13 +150,16 @@ def test_blocks_are_drawn_uniformly_and_whole():
 
 
 def test_weights_tame_the_variance_of_bce():
-    """(6.2): √q beats uniform rewritings under peaked laws, labels being likely ones."""
-    law = (4 * torch.randn(1, L, 20).double()).log_softmax(-1)
-    x, open = law.argmax(-1), torch.ones(1, L).bool()
+    """(6.2): √q beats uniform rewritings under peaked distributions, labels being likely ones."""
+    distribution = (4 * torch.randn(1, L, 20).double()).log_softmax(-1)
+    x, noised = distribution.argmax(-1), torch.ones(1, L).bool()
     sampled, noise = SampledHammingK(20, 2, draws=5000), batch_noise(0, 0, 1)
     spread = [
-        (5000 * near.weight * torch.nn.functional.softplus(near.log_ratio(law, x))).std()
-        for near in (sampled.propose(law, x, open, noise), sampled.draw(x, open, 5000, noise))
+        (5000 * near.weight * torch.nn.functional.softplus(near.log_ratio(distribution, x))).std()
+        for near in (
+            sampled.propose(distribution, x, noised, noise),
+            sampled.draw(x, noised, 5000, noise),
+        )
     ]
     assert 2 * spread[0] < spread[1]
 
@@ -164,19 +167,19 @@ def test_weights_tame_the_variance_of_bce():
 @sizes
 def test_tokens_are_drawn_by_the_root_of_q_and_weighed_by_what_they_were_drawn_by(size):
     """(6.2): g = ∏ √q/Z and 1/(V^k g), against both by hand."""
-    draws, law = 20000, torch.zeros(1, L, V).double()
-    law[:, OPEN[0]] = LOG_Q[:4]
+    draws, distribution = 20000, torch.zeros(1, L, V).double()
+    distribution[:, OPEN[0]] = LOG_Q[:4]
     ball = SampledHammingK(V, size, draws)
-    near = ball.propose(law, X[:1], OPEN[:1], batch_noise(3, 0, 1))
-    root = law[0].exp().sqrt()
+    near = ball.propose(distribution, X[:1], OPEN[:1], batch_noise(3, 0, 1))
+    root = distribution[0].exp().sqrt()
     g = root / root.sum(-1, keepdim=True)
-    sites, tokens = near.sites[0], near.tokens[0]
-    chance = g[sites, tokens].prod(-1)
+    positions, tokens = near.positions[0], near.tokens[0]
+    chance = g[positions, tokens].prod(-1)
     assert_close(near.weight[0], 1 / (draws * size * V**size * chance))
-    for site in OPEN[0].nonzero().flatten():
-        drawn = tokens[sites == site]
+    for position in OPEN[0].nonzero().flatten():
+        drawn = tokens[positions == position]
         share = torch.bincount(drawn, minlength=V) / len(drawn)
-        assert ((share - g[site]).abs() < 4 * (g[site] / len(drawn)).sqrt()).all()
+        assert ((share - g[position]).abs() < 4 * (g[position] / len(drawn)).sqrt()).all()
 
 
 def test_refusals():

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from tcsm.bregman import bce, generalized_kl, hellinger
 from tcsm.errors import InputError
-from tcsm.neighborhoods.base import PerSite, require_symmetric
+from tcsm.neighborhoods.base import PerPosition, require_symmetric
 from tcsm.neighborhoods.semantic import Semantic, nearest, require_connected, scattered
 from tcsm.noise import batch_noise
 
@@ -26,12 +26,12 @@ CONNECTED = Semantic(clusters, near=1, random=1)
 
 
 @dataclasses.dataclass(frozen=True)
-class Parts(PerSite):
+class Parts(PerPosition):
     """Two clusters that nothing joins: what `Semantic` refuses."""
 
     symmetric = True
     enumerate = Semantic.enumerate
-    site_loss = Semantic.site_loss
+    position_loss = Semantic.position_loss
     neighbors = torch.tensor([[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [3, 4]])
 
 
@@ -85,13 +85,13 @@ def test_a_directed_neighborhood_is_refused_with_the_reason():
 
 
 @pytest.mark.parametrize("divergence", [generalized_kl, bce, hellinger])
-def test_sites_list_and_sequences_agree(divergence):
+def test_positions_list_and_sequences_agree(divergence):
     log_q = torch.randn(2, L, V).double().log_softmax(-1)
     near = CONNECTED.enumerate(X, OPEN)
     listed = near.sum(divergence.pair(near.log_ratio(log_q, X)))
     for row in range(2):
-        sites = CONNECTED.site_loss(divergence, log_q[row, OPEN[row]], X[row, OPEN[row]])
-        assert_close(listed[row], sites.mean())
+        positions = CONNECTED.position_loss(divergence, log_q[row, OPEN[row]], X[row, OPEN[row]])
+        assert_close(listed[row], positions.mean())
     whole = CONNECTED.sequence_loss(divergence, log_q[OPEN], X, OPEN, batch_noise(0, 0, 2))
     assert_close(whole, listed)
 
@@ -105,13 +105,13 @@ def test_weights_are_symmetric_though_degrees_differ():
 
 
 def expected(ball, p, logits, divergence):
-    """E_{x ∼ p} of the loss of one site."""
+    """E_{x ∼ p} of the loss of one position."""
     log_q = logits.log_softmax(-1).expand(V, -1)
-    return (p * ball.site_loss(divergence, log_q, torch.arange(V))).sum()
+    return (p * ball.position_loss(divergence, log_q, torch.arange(V))).sum()
 
 
 @pytest.mark.parametrize("divergence", [generalized_kl, bce, hellinger])
-def test_a_law_is_identified_if_and_only_if_the_graph_is_connected(divergence):
+def test_a_distribution_is_identified_if_and_only_if_the_graph_is_connected(divergence):
     """(6.8): p is stationary for both; odds between clusters matter to the connected one only."""
     p = torch.tensor([0.3, 0.05, 0.1, 0.2, 0.25, 0.1]).double()
     tilt = torch.tensor([0.7, 0.7, 0.7, 0, 0, 0]).double()

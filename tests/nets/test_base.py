@@ -3,14 +3,14 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from tcsm.nets.base import Net, Reading
+from tcsm.nets.base import LossValues, Net
 
 V, D, B, L = 7, 4, 3, 5
 SITES = torch.rand(B, L, generator=torch.Generator().manual_seed(0)) < 0.7
 
 
 class Small(Net):
-    """An embedding and a head that remembers how many sites it saw at once."""
+    """An embedding and a head that remembers how many positions it saw at once."""
 
     def __init__(self, chunk=None):
         super().__init__()
@@ -36,7 +36,7 @@ class CrossEntropy:
 
     def __call__(self, logits, chunk):
         loss = nn.functional.cross_entropy(logits, self.labels[chunk], reduction="none")
-        return Reading(loss, loss.detach())
+        return LossValues(loss, loss.detach())
 
     def gradient(self, logits, chunk):
         return None
@@ -48,19 +48,19 @@ class WithGradient(CrossEntropy):
         return logits.softmax(-1) - one_hot
 
 
-def run(read, chunk, weight_type=torch.float64):
+def run(logit_loss, chunk, weight_type=torch.float64):
     net = Small(chunk)
     x = torch.arange(B * L).view(B, L) % V
     generator = torch.Generator().manual_seed(2)
     n = int(SITES.sum())
     labels = torch.randint(V, (n,), generator=generator)
     weight = torch.rand(n, dtype=torch.float64, generator=generator).to(weight_type)
-    result = net(x, None, SITES, read(labels), weight)
+    result = net(x, None, SITES, logit_loss(labels), weight)
     (2 * result.total).backward()
     return net, result
 
 
-def test_logits_only_at_chosen_sites_in_row_major_order():
+def test_logits_only_at_chosen_positions_in_row_major_order():
     net, x = Small(), torch.arange(B * L).view(B, L) % V
     everywhere = net(x, None, torch.ones_like(SITES)).view(B, L, V)
     assert_close(net(x, None, SITES), everywhere[SITES])
@@ -68,11 +68,11 @@ def test_logits_only_at_chosen_sites_in_row_major_order():
     assert len(net(x, None, torch.zeros_like(SITES))) == 0
 
 
-@pytest.mark.parametrize("read", [CrossEntropy, WithGradient])
+@pytest.mark.parametrize("logit_loss", [CrossEntropy, WithGradient])
 @pytest.mark.parametrize("chunk", [1, 2, 3, 100])
-def test_chunks_give_the_values_and_all_gradients_of_the_whole(read, chunk):
+def test_chunks_give_the_values_and_all_gradients_of_the_whole(logit_loss, chunk):
     whole, expected = run(CrossEntropy, None)
-    net, result = run(read, chunk)
+    net, result = run(logit_loss, chunk)
     for found, truth in zip(result, expected, strict=True):
         assert_close(found, truth)
     for found, truth in zip(net.parameters(), whole.parameters(), strict=True):
@@ -101,11 +101,11 @@ def test_values_need_no_gradients():
 
 
 @pytest.mark.parametrize("chunk", [None, 2])
-def test_no_site_at_all_costs_nothing_and_has_a_gradient(chunk):
+def test_no_position_at_all_costs_nothing_and_has_a_gradient(chunk):
     net = Small(chunk)
     nowhere = torch.zeros_like(SITES)
-    read, nothing = CrossEntropy(torch.zeros(0).long()), torch.zeros(0)
-    result = net(torch.zeros(B, L).long(), None, nowhere, read, nothing)
+    logit_loss, nothing = CrossEntropy(torch.zeros(0).long()), torch.zeros(0)
+    result = net(torch.zeros(B, L).long(), None, nowhere, logit_loss, nothing)
     result.total.backward()
     assert result.total == 0
     assert (net.table.grad == 0).all()
@@ -146,7 +146,7 @@ def spare_parameter(net):
     net.head.register_parameter("spare", nn.Parameter(torch.ones(2, dtype=torch.float64)))
 
 
-@pytest.mark.parametrize("read", [CrossEntropy, WithGradient])
+@pytest.mark.parametrize("logit_loss", [CrossEntropy, WithGradient])
 @pytest.mark.parametrize(
     ("kind", "change"),
     [
@@ -158,7 +158,7 @@ def spare_parameter(net):
         (Small, spare_parameter),
     ],
 )
-def test_any_head_may_be_read_in_chunks(kind, change, read):
+def test_any_head_may_be_read_in_chunks(kind, change, logit_loss):
     found = []
     for chunk in (None, 2):
         torch.manual_seed(0)
@@ -168,7 +168,7 @@ def test_any_head_may_be_read_in_chunks(kind, change, read):
         x = torch.arange(B * L).view(B, L) % V
         labels = x[SITES].roll(1)
         weight = torch.linspace(0.1, 1, len(labels), dtype=torch.float64)
-        result = net(x, None, SITES, read(labels), weight)
+        result = net(x, None, SITES, logit_loss(labels), weight)
         result.total.backward()
         found.append([*result, *(p.grad for p in net.parameters())])
     for whole, chunked in zip(*found, strict=True):

@@ -1,4 +1,4 @@
-"""Each site of the hollow transformer sees all others, and never itself."""
+"""Each position of the hollow transformer sees all others, and never itself."""
 
 import pytest
 import torch
@@ -25,15 +25,15 @@ def logits(net, x):
 
 @pytest.mark.parametrize("stem", [0, 3])
 @torch.no_grad()
-def test_a_site_is_blind_to_itself_alone(stem):
+def test_a_position_is_blind_to_itself_alone(stem):
     net, x = awake(stem), torch.randint(V, (1, L))
     before = logits(net, x)
-    for site in range(L):
+    for position in range(L):
         other = x.clone()
-        other[0, site] = (x[0, site] + 1) % V
+        other[0, position] = (x[0, position] + 1) % V
         moved = (logits(net, other) - before)[0].abs().amax(-1)
-        assert moved[site] == 0
-        assert (moved[[j for j in range(L) if j != site]] > 1e-6).all()
+        assert moved[position] == 0
+        assert (moved[[j for j in range(L) if j != position]] > 1e-6).all()
 
 
 def test_no_gradient_reaches_the_own_embedding():
@@ -43,21 +43,21 @@ def test_no_gradient_reaches_the_own_embedding():
         for parameter in net.parameters():
             parameter.add_(0.5 * torch.randn_like(parameter))
     x = torch.arange(L)[None]
-    for site in range(L):
-        at_site = torch.zeros(1, L, dtype=torch.bool)
-        at_site[0, site] = True
+    for position in range(L):
+        at_position = torch.zeros(1, L, dtype=torch.bool)
+        at_position[0, position] = True
         tables = [net.left.embedding, net.right.embedding]
-        left, right = torch.autograd.grad(net(x, None, at_site).pow(2).sum(), tables)
+        left, right = torch.autograd.grad(net(x, None, at_position).pow(2).sum(), tables)
         reached = left.abs().sum(-1) + right.abs().sum(-1)
-        assert reached[site] == 0
-        assert (reached[[j for j in range(L) if j != site]] > 0).all()
+        assert reached[position] == 0
+        assert (reached[[j for j in range(L) if j != position]] > 0).all()
 
 
 def test_chosen_rows_and_chunks_are_those_of_the_whole():
     x = torch.randint(V, (3, L))
-    sites = torch.rand(3, L) < 0.5
+    positions = torch.rand(3, L) < 0.5
     net = awake()
-    assert_close(net(x, None, sites), logits(net, x)[sites])
+    assert_close(net(x, None, positions), logits(net, x)[positions])
     assert net.flops_per_token(L) > 6 * sum(p.numel() for p in net.mixing.parameters())
 
 

@@ -42,8 +42,8 @@ def test_it_is_a_network_and_all_of_it_learns(kind):
     assert moved.tolist() == [not net.causal, not net.causal, True, True]
     assert_close(net(X, None, SITES), logits(net, X)[SITES])
     logits(net, X).pow(2).sum().backward()
-    read = net.lm.get_input_embeddings().weight.grad.abs().amax(-1) > 0
-    assert read.tolist() == [True, True, True, False]
+    logit_loss = net.lm.get_input_embeddings().weight.grad.abs().amax(-1) > 0
+    assert logit_loss.tolist() == [True, True, True, False]
     assert net.embedding.tolist() == net.lm.get_input_embeddings().weight.tolist()
 
 
@@ -74,7 +74,7 @@ def test_a_gpt2_teaches_exactly_and_by_taylor():
 
 
 @torch.no_grad()
-def test_a_bert_teaches_without_seeing_the_site():
+def test_a_bert_teaches_without_seeing_the_position():
     teacher = MaskedLM(awake(BERT(vocabulary=V, **SIZE)), batch=3)
     found = teacher.log_conditionals(X, SITES)
     other = torch.where(SITES & (SITES.cumsum(-1) == 1), (X + 1) % V, X)

@@ -6,7 +6,7 @@ from tcsm.nets.pairwise import Pairwise
 from tcsm.worlds.base import every
 
 
-def test_it_is_a_sum_over_pairs_of_sites():
+def test_it_is_a_sum_over_pairs_of_positions():
     net = Pairwise(3, 2)
     torch.nn.init.normal_(net.weight)
     w = net.weight.detach()
@@ -24,8 +24,8 @@ def test_it_starts_at_zero_and_looks_at_the_guess_alone():
     assert torch.equal(one, two)
 
 
-def test_it_is_no_table_of_the_law():
-    """Of the laws of three sites it has those without interactions of all three."""
+def test_it_is_no_table_of_the_distribution():
+    """Of the distributions of three positions it has those without interactions of all three."""
     x = every(2, 3)
     odd = (-1.0) ** x.sum(-1)
     net = Pairwise(2, 3)

@@ -102,11 +102,13 @@ def test_teachers_agree_on_scaled_embeddings(saved, family):
 
     table, step = model.embedding, 1e-6
     own = model.log_next(x, x >= 0)
-    for site in range(4):
+    for position in range(4):
         moved = table[x].repeat(V, 1, 1)
-        moved[:, site] += step * table
+        moved[:, position] += step * table
         rise = torch.stack([log_p(row[None]) - log_p(table[x]) for row in moved]) / step
-        assert_close(slope[site], torch.log_softmax(rise + own[site], -1), atol=1e-4, rtol=1e-4)
+        assert_close(
+            slope[position], torch.log_softmax(rise + own[position], -1), atol=1e-4, rtol=1e-4
+        )
     everything = Exact(model).log_conditionals(x, x >= 0)
     assert_close(everything.exp().sum(-1), torch.ones(4).double())
 

@@ -23,7 +23,7 @@ def everywhere(net, x, t=None):
 
 
 @pytest.mark.parametrize("fields", [{}, {"causal": True}, {"timed": True}, {"stem": 3}], ids=str)
-def test_starts_as_the_uniform_law(fields):
+def test_starts_as_the_uniform_distribution(fields):
     net = Transformer(**(SIZES | fields))
     x, t = torch.randint(V + 1, (B, L)), torch.rand(B, dtype=torch.float64)
     logits = everywhere(net, x, t)
@@ -36,12 +36,12 @@ def test_a_causal_network_never_sees_the_future(stem):
     net = awake(causal=True, stem=stem)
     x = torch.randint(V, (1, L))
     logits = everywhere(net, x)
-    for site in range(L):
+    for position in range(L):
         changed = x.clone()
-        changed[0, site] = (x[0, site] + 1) % V
+        changed[0, position] = (x[0, position] + 1) % V
         difference = (everywhere(net, changed) - logits).abs().amax((0, 2))
-        assert (difference[:site] == 0).all()
-        assert (difference[site:] > 1e-9).all()
+        assert (difference[:position] == 0).all()
+        assert (difference[position:] > 1e-9).all()
 
 
 @pytest.mark.parametrize("stem", [0, 3])
@@ -49,9 +49,9 @@ def test_a_bidirectional_network_sees_everything(stem):
     net = awake(stem=stem)
     x = torch.randint(V, (1, L))
     logits = everywhere(net, x)
-    for site in range(L):
+    for position in range(L):
         changed = x.clone()
-        changed[0, site] = (x[0, site] + 1) % V
+        changed[0, position] = (x[0, position] + 1) % V
         assert ((everywhere(net, changed) - logits).abs().amax((0, 2)) > 1e-9).all()
 
 

@@ -29,14 +29,14 @@ LOGITS = torch.randn(L, V, generator=torch.Generator().manual_seed(3)).double()
         (Likelihood(), [1 / 0.8 / 4, 1 / 0.5 / 4, 1 / 0.1 / 4]),
     ],
 )
-def test_loss_is_the_weighted_sum_over_open_sites(weighting, expected):
+def test_loss_is_the_weighted_sum_over_noised_positions(weighting, expected):
     assert_close(weighting(DRAWN), torch.tensor(expected).double(), rtol=1e-6, atol=0)
     nats = -LOGITS.log_softmax(-1)
     by_hand = sum(
-        expected[row] * nats[site, X[row, site]]
+        expected[row] * nats[position, X[row, position]]
         for row in range(3)
-        for site in range(L)
-        if X_T[row, site] == V
+        for position in range(L)
+        if X_T[row, position] == V
     )
     model = Factorized(Table(LOGITS), PATH)
     loss = loss_at(DistributionMatching, model, DRAWN, scoring=KL(), weighting=weighting)
@@ -64,12 +64,12 @@ def test_diagnostics_are_plain_numbers():
     assert all(value.dim() == 0 for value in terms.values())
     assert [name for name, value in terms.items() if value.requires_grad] == ["loss"]
     drawn = CountSampling(PATH)(X, batch_noise(0, 0, 3))
-    assert terms["open"] == drawn.open.double().mean()
+    assert terms["open"] == drawn.noised.double().mean()
     nats = -LOGITS.log_softmax(-1).expand(3, L, V).gather(-1, X[..., None])[..., 0]
-    assert_close(terms["cross_entropy"], nats[drawn.open].mean())
+    assert_close(terms["cross_entropy"], nats[drawn.noised].mean())
 
 
-def test_a_batch_without_open_sites_has_a_loss_of_zero():
+def test_a_batch_without_noised_positions_has_a_loss_of_zero():
     clean = corrupted(PATH, X, X, torch.ones(3) * 0.99)
     model = Factorized(Table(LOGITS), PATH)
     loss = loss_at(DistributionMatching, model, clean, scoring=KL(), weighting=OpenMean())

@@ -12,8 +12,8 @@ from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
 from tcsm.teachers.base import Tabulated
-from tcsm.teachers.conditional import Blind, MaskedLM
-from tests.enumeration import random_law, sequences
+from tcsm.teachers.conditional import HollowLM, MaskedLM
+from tests.enumeration import random_distribution, sequences
 
 V = L = 3
 NOISE = batch_noise(0, 0, 6)
@@ -23,8 +23,8 @@ def hollow():
     return Hollow(vocabulary=V, dim=16, depth=1, heads=1)
 
 
-def test_at_every_site_it_is_the_pseudo_likelihood():
-    model, x = Blind(hollow()), torch.randint(V, (6, L))
+def test_at_every_position_it_is_the_pseudo_likelihood():
+    model, x = HollowLM(hollow()), torch.randint(V, (6, L))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.5 * torch.randn_like(parameter))
@@ -39,8 +39,8 @@ def test_at_every_site_it_is_the_pseudo_likelihood():
 
 
 def test_its_expectation_does_not_depend_on_the_rate():
-    """Sites are drawn with chance ρ and weighed by 1/ρ; a hollow network sees the same anyway."""
-    model, x = Blind(hollow()), torch.randint(V, (400, L))
+    """Positions are drawn with chance ρ and weighted by 1/ρ; a hollow network sees the same."""
+    model, x = HollowLM(hollow()), torch.randint(V, (400, L))
     with torch.no_grad():
         model.net.head.weight.normal_()
     noise = batch_noise(1, 0, 400)
@@ -49,8 +49,8 @@ def test_its_expectation_does_not_depend_on_the_rate():
     assert part != whole
 
 
-def test_masked_sites_are_the_drawn_ones():
-    """At first the law is uniform: log V at each drawn site."""
+def test_masked_positions_are_the_drawn_ones():
+    """At first the distribution is uniform: log V at each drawn position."""
     net = Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1)
     terms = PseudoLikelihood(0.5)(MaskedLM(net), torch.randint(V, (6, L)), NOISE)
     drawn = (NOISE.uniform("sites", L) < 0.5).sum().item()
@@ -61,21 +61,21 @@ def test_masked_sites_are_the_drawn_ones():
 
 
 def test_a_hollow_network_learns_the_conditionals():
-    """Trained on a law with all weights known, it comes close to the table."""
-    law = torch.from_numpy(random_law(V, L, 2))
-    model, x = Blind(hollow()), torch.from_numpy(sequences(V, L))
+    """Trained on a distribution with all weights known, it comes close to the table."""
+    distribution = torch.from_numpy(random_distribution(V, L, 2))
+    model, x = HollowLM(hollow()), torch.from_numpy(sequences(V, L))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    noise, weight = batch_noise(0, 0, len(x)), law.flatten() * len(x)
+    noise, weight = batch_noise(0, 0, len(x)), distribution.flatten() * len(x)
     for _ in range(150):
         optimizer.zero_grad()
         PseudoLikelihood()(model, x, noise, weight)["loss"].backward()
         optimizer.step()
     everywhere = torch.ones_like(x, dtype=torch.bool)
-    exact = Tabulated(law.log()).log_conditionals(x, everywhere).exp()
+    exact = Tabulated(distribution.log()).log_conditionals(x, everywhere).exp()
     with torch.no_grad():
         found = model.log_conditionals(x, everywhere).exp()
     gap = (found - exact).abs().sum(-1).view(-1, L).mean(-1) / 2
-    assert (law.flatten() * gap).sum() < 0.02
+    assert (distribution.flatten() * gap).sum() < 0.02
 
 
 def test_a_wrong_rate_and_a_wrong_model_are_refused():

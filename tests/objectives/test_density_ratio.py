@@ -1,4 +1,4 @@
-"""Density ratios at every open site: optima by enumeration, first gradients, stabilizers."""
+"""Density ratios at every noised position: optima by enumeration, first gradients, stabilizers."""
 
 import pytest
 import torch
@@ -10,17 +10,17 @@ from tcsm.errors import InputError
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean, SequenceMean
-from tcsm.objectives.density_ratio import Contrast, DensityRatio
+from tcsm.objectives.density_ratio import DensityRatio, DensityRatioLoss
 from tcsm.objectives.distribution import DistributionMatching
 from tcsm.posteriors.explicit import Explicit
 from tcsm.posteriors.factorized import Factorized, LeaveOneOut
-from tcsm.process.corruption import CountSampling, Sites
+from tcsm.process.corruption import CountSampling, Positions
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
 from tcsm.scoring import KL
-from tests.enumeration import bayes, kernel, marginals, random_law, sequences
-from tests.tables import Given, Table, corrupted
+from tests.enumeration import bayes, kernel, marginals, random_distribution, sequences
+from tests.tables import FixedCorruption, Table, corrupted
 
 V = L = 3
 MASKED = Path(Mask(V), Linear())
@@ -42,7 +42,7 @@ class World:
     def __init__(self, source, x_t, reward=None):
         self.path, state = Path(source, Linear()), torch.tensor(x_t)
         matrix = kernel(0.4, V, isinstance(source, Mask))
-        plain, _ = bayes(random_law(V, L, 0), state.numpy(), matrix)
+        plain, _ = bayes(random_distribution(V, L, 0), state.numpy(), matrix)
         tilted = plain if reward is None else plain * reward
         p_1 = torch.from_numpy(plain).flatten()
         self.tilt = torch.ones(len(p_1)) if reward is None else torch.from_numpy(reward).flatten()
@@ -55,8 +55,8 @@ class World:
 
     def loss(self, model, reference, step=0, weight=None, **fields):
         """The expected loss."""
-        corruption = Given(self.path, self.drawn)
-        objective = DensityRatio(corruption, OpenMean(), **fields).against(reference)
+        corruption = FixedCorruption(self.path, self.drawn)
+        objective = DensityRatio(corruption, OpenMean(), **fields).with_reference(reference)
         weight = self.share * (self.tilt if weight is None else weight)
         count = len(self.drawn.x_1)
         noise = batch_noise(0, step, count)
@@ -112,22 +112,24 @@ def test_optimum_of_the_explicit_ratio_is_their_ratio(name, reward, clamp):
         is_least(loss, logits)
     model = Explicit(Table(logits), reference, clamp=clamp)
     drawn = world.drawn
-    q = model.log_marginals(drawn.x_t[:1], drawn.t[:1], drawn.open[:1])[0].exp()
+    q = model.log_marginals(drawn.x_t[:1], drawn.t[:1], drawn.noised[:1])[0].exp()
     assert_close(q, world.truth)
 
 
-def test_weights_on_the_data_alone_lead_to_no_ratio_of_laws():
+def test_weights_on_the_data_alone_lead_to_no_ratio_of_distributions():
     """Why both terms carry W: else r* sums to E[W | x_t], which is not 1."""
     world = World(Mask(V), [V, V, V], REWARD)
-    sites = world.drawn.sites()
-    share = world.share[sites.row] / len(world.drawn.x_1)
-    tilted = share * world.tilt[sites.row]
+    positions = world.drawn.positions()
+    share = world.share[positions.row] / len(world.drawn.x_1)
+    tilted = share * world.tilt[positions.row]
     log_reference = REFERENCE.log_softmax(-1)
     mass = tilted.sum() / share.sum()
     assert abs(mass.log()) > 0.1
     log_r = (world.truth.log() - log_reference + mass.log()).requires_grad_()
-    rule, here = bregman.bce, log_r[sites.column, sites.x_1]
-    both = Contrast(rule)(log_r[sites.column], log_reference[sites.column], sites)
+    rule, here = bregman.bce, log_r[positions.column, positions.x_1]
+    both = DensityRatioLoss(rule)(
+        log_r[positions.column], log_reference[positions.column], positions
+    )
     loss = (share * (both + rule.slope(here)) - tilted * rule.slope(here)).sum()
     (gradient,) = torch.autograd.grad(loss, log_r)
     assert_close(gradient, torch.zeros_like(gradient), atol=1e-10, rtol=0)
@@ -192,7 +194,11 @@ def test_chunks_give_values_and_gradients_of_the_whole(name, kind, stabilized):
     times = torch.linspace(0.1, 0.9, 5)
     drawn = corrupted(path, x_1, path.sample(x_1, times.double(), batch_noise(1, 0, 5)), times)
     objective = DensityRatio(
-        Given(path, drawn), OpenMean(), DIVERGENCES[name], **stabilized, reference=reference
+        FixedCorruption(path, drawn),
+        OpenMean(),
+        DIVERGENCES[name],
+        **stabilized,
+        reference=reference,
     )
     found = []
     for chunk in (None, 4):
@@ -226,12 +232,16 @@ def test_annealing_goes_from_the_reference_to_the_data(name, kind):
 def test_the_penalty_is_what_a_ratio_sums_to():
     log_r, log_reference = torch.randn(4, V).double(), torch.randn(4, V).double().log_softmax(-1)
     zero = torch.zeros(4, dtype=torch.int64)
-    sites = Sites(zero, zero, torch.zeros(4), zero, zero)
-    plain, paid = (Contrast(bregman.bce, p)(log_r, log_reference, sites) for p in (0.0, 0.5))
+    positions = Positions(zero, zero, torch.zeros(4), zero, zero)
+    plain, paid = (
+        DensityRatioLoss(bregman.bce, p)(log_r, log_reference, positions) for p in (0.0, 0.5)
+    )
     mass = (log_reference.exp() * log_r.exp()).sum(-1)
     assert_close(paid - plain, 0.5 * mass.log() ** 2)
     normal = log_r - mass.log()[:, None]
-    plain, paid = (Contrast(bregman.bce, p)(normal, log_reference, sites) for p in (0.0, 0.5))
+    plain, paid = (
+        DensityRatioLoss(bregman.bce, p)(normal, log_reference, positions) for p in (0.0, 0.5)
+    )
     assert_close(paid, plain)
 
 

@@ -18,18 +18,18 @@ from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tests.enumeration import random_law, sequences
-from tests.tables import Given, Table, TableEnergy, corrupted
+from tests.enumeration import random_distribution, sequences
+from tests.tables import FixedCorruption, Table, TableEnergy, corrupted
 
 V, L = 2, 3
 PATH = Path(Mask(V), Linear())
 ALL = torch.from_numpy(sequences(V, L))
 MASKED = corrupted(PATH, ALL, torch.full_like(ALL, V), torch.full((len(ALL),), 0.5))
 REFERENCE = torch.randn(L, V, generator=torch.Generator().manual_seed(1)).double()
-OFF = "moves a posterior of independent sites off the marginals"
+OFF = "moves a posterior of independent positions off the marginals"
 
 
-def log_law(logits):
+def log_p(logits):
     """Log of the product, of every sequence."""
     log_q = logits.log_softmax(-1)
     return sum(log_q[i][ALL[:, i]] for i in range(L))
@@ -37,11 +37,11 @@ def log_law(logits):
 
 def expected(objective, logits, p):
     """The loss over all data and all negatives."""
-    log_r = log_law(logits) - log_law(REFERENCE)
+    log_r = log_p(logits) - log_p(REFERENCE)
     nothing = torch.zeros(len(ALL)).double()
     at_data = objective.contrast(log_r, nothing[:, None])
     at_reference = objective.contrast(nothing, log_r[:, None])
-    return (p * at_data + log_law(REFERENCE).exp() * at_reference).sum()
+    return (p * at_data + log_p(REFERENCE).exp() * at_reference).sum()
 
 
 def found(divergence, p):
@@ -63,10 +63,10 @@ def found(divergence, p):
 
 
 def test_generalized_kl_finds_the_marginals_and_others_do_not():
-    """(9.3), for a law that is no product."""
-    law = torch.from_numpy(random_law(V, L, 0))
-    truth = torch.stack([law.sum([j for j in range(L) if j != i]) for i in range(L)])
-    p = law.flatten()
+    """(9.3), for a distribution that is no product."""
+    distribution = torch.from_numpy(random_distribution(V, L, 0))
+    truth = torch.stack([distribution.sum([j for j in range(L) if j != i]) for i in range(L)])
+    p = distribution.flatten()
     assert_close(found(generalized_kl, p), truth, atol=1e-6, rtol=0)
     for other in (bce, lsif):
         assert (found(other, p) - truth).abs().max() > 0.01
@@ -74,14 +74,14 @@ def test_generalized_kl_finds_the_marginals_and_others_do_not():
 
 def test_of_a_product_the_ratio_is_found_by_all():
     logits = torch.randn(L, V, generator=torch.Generator().manual_seed(2)).double()
-    p = log_law(logits).exp()
+    p = log_p(logits).exp()
     for divergence in (bce, generalized_kl):
         assert_close(found(divergence, p), logits.softmax(-1), atol=1e-5, rtol=0)
 
 
 def test_negatives_are_averaged():
     """(9.5): by enumeration of two negatives it is the loss of one."""
-    log_r, log_ref = torch.randn(len(ALL)).double(), log_law(REFERENCE)
+    log_r, log_ref = torch.randn(len(ALL)).double(), log_p(REFERENCE)
     for divergence in (bce, generalized_kl, lsif):
         one = SequenceDensityRatio(CountSampling(PATH), OpenMean(), divergence)
         x = log_r[3:4]
@@ -105,24 +105,24 @@ def test_the_loss_of_a_batch_is_that_of_its_draws():
         Factorized(Table(REFERENCE), PATH),
     )
     objective = SequenceDensityRatio(
-        Given(PATH, drawn), OpenMean(), bce, negatives=5, reference=reference
+        FixedCorruption(PATH, drawn), OpenMean(), bce, negatives=5, reference=reference
     )
     noise = batch_noise(4, 0, len(ALL))
     with pytest.warns(UserWarning, match=OFF):
         terms = objective(model, ALL, noise)
-    negatives = reference.candidates(x_t, drawn.t, drawn.open, 5, noise)
+    negatives = reference.candidates(x_t, drawn.t, drawn.noised, 5, noise)
     assert (negatives[::2, :, 1] == ALL[::2, None, 1]).all()
     log_r = model.net.logits.log_softmax(-1) - REFERENCE.log_softmax(-1)
 
     def at(x):
         each = torch.stack([log_r[i][x[..., i]] for i in range(L)], -1)
-        return (each * drawn.open[:, None]).sum(-1)
+        return (each * drawn.noised[:, None]).sum(-1)
 
     positive, negative = at(ALL[:, None]), at(negatives)
     by_hand = objective.contrast(positive[:, 0], negative).mean()
     assert_close(terms["loss"], by_hand)
     assert_close(terms["margin"], (positive - negative).detach().mean())
-    assert_close(at_sequences(log_r[drawn.sites().column], negatives, drawn), negative)
+    assert_close(at_sequences(log_r[drawn.positions().column], negatives, drawn), negative)
 
 
 def test_generalized_kl_goes_without_a_warning():

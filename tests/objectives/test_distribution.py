@@ -24,7 +24,7 @@ from tcsm.scoring import (
     Spherical,
     Tsallis,
 )
-from tests.enumeration import bayes, kernel, marginals, random_law, sequences
+from tests.enumeration import bayes, kernel, marginals, random_distribution, sequences
 from tests.tables import Table, corrupted, loss_at
 
 V = L = 3
@@ -45,10 +45,10 @@ RULES = [
     ("source", "x_t"), [(Mask(V), [V, 1, V]), (Uniform(V), [0, 2, 2])], ids=["mask", "uniform"]
 )
 def test_optimum_is_the_marginals(rule, source, x_t):
-    """(2.5), for a law that is no product, all x₁ enumerated."""
+    """(2.5), for a distribution that is no product, all x₁ enumerated."""
     path, state = Path(source, Linear()), torch.tensor(x_t)
     matrix = kernel(0.4, V, isinstance(source, Mask))
-    posterior, _ = bayes(random_law(V, L, 0), state.numpy(), matrix)
+    posterior, _ = bayes(random_distribution(V, L, 0), state.numpy(), matrix)
     weight = torch.from_numpy(posterior).flatten()
     support = weight > 0
     x_1 = torch.from_numpy(sequences(V, L))[support]
@@ -113,7 +113,7 @@ def test_likelihood_weighted_kl_is_mdlm_batch_by_batch(schedule, chunk, timed):
 
 
 def test_by_count_and_by_time_are_one_bound_for_a_time_free_network():
-    """(11.3): the same expectation, checked by enumeration of both laws of x_t."""
+    """(11.3): the same expectation, checked by enumeration of both distributions of x_t."""
     path = Path(Mask(V), Linear())
     model = Factorized(Table(torch.randn(4**L, L, V), states=4), path)
     x_1 = torch.tensor([[0, 2, 1]])

@@ -32,7 +32,7 @@ def test_masked_bound_is_likelihood_weighted_kl():
 
 
 def udlm(log_pi, x_1, x_t, alpha, alpha_dot):
-    """UDLM's term at one site in its own form: Σ_{y≠x} s − r + r log(r/s), plain floats."""
+    """UDLM's term at one position in its own form: Σ_{y≠x} s − r + r log(r/s), plain floats."""
     pi = log_pi.exp()
     total = 0.0
     for y in range(V):
@@ -44,7 +44,7 @@ def udlm(log_pi, x_1, x_t, alpha, alpha_dot):
 
 
 @pytest.mark.parametrize("t", [0.01, 0.5, 0.99])
-def test_uniform_bound_is_udlm_site_by_site(t):
+def test_uniform_bound_is_udlm_position_by_position(t):
     """§8: term by term, π the network's own output."""
     path = Path(Uniform(V), Linear())
     logits = torch.randn(L, V).double()

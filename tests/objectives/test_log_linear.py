@@ -13,11 +13,11 @@ from tcsm.objectives.base import OpenMean
 from tcsm.objectives.log_linear import LogLinear
 from tcsm.objectives.score import ScoreMatching
 from tcsm.posteriors.factorized import Factorized
-from tcsm.process.corruption import CountSampling, Sites
+from tcsm.process.corruption import CountSampling, Positions
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tests.enumeration import marginals, random_law, sequences
+from tests.enumeration import marginals, random_distribution, sequences
 from tests.tables import Table, corrupted, loss_at
 
 V = L = 3
@@ -26,8 +26,8 @@ ALL = torch.from_numpy(sequences(V, L))
 
 
 def expected(logits, threshold, p_1=None):
-    """E_{x₁} of the objective with every site masked, and its gradient by the logits."""
-    p_1 = random_law(V, L, 0) if p_1 is None else p_1
+    """E_{x₁} of the objective with every position masked, and its gradient by the logits."""
+    p_1 = random_distribution(V, L, 0) if p_1 is None else p_1
     model = Factorized(Table(logits), PATH)
     drawn = corrupted(PATH, ALL, torch.full_like(ALL, V), torch.full((len(ALL),), 0.5))
     weight = torch.from_numpy(p_1).flatten() * len(ALL)
@@ -36,7 +36,7 @@ def expected(logits, threshold, p_1=None):
 
 
 def test_optimum_is_the_marginals_if_no_token_is_too_rare():
-    at = torch.from_numpy(marginals(random_law(V, L, 0)))
+    at = torch.from_numpy(marginals(random_distribution(V, L, 0)))
     threshold = 1 / (V * at.min().item())
     loss, gradient = expected(at.log(), threshold)
     assert_close(gradient, torch.zeros(L, V).double(), atol=1e-10, rtol=0)
@@ -55,20 +55,22 @@ def test_rarer_tokens_collapse():
 
 
 def rows():
-    """Right, wrong and very wrong sites."""
+    """Right, wrong and very wrong positions."""
     logits = torch.tensor([[3.0, 0, -1], [-2, 1, 0], [-30, 0, 0], [-4, 0, 2]]).double()
     nothing = torch.zeros(4).long()
-    return logits, Sites(nothing, nothing, nothing.double(), nothing, nothing)
+    return logits, Positions(nothing, nothing, nothing.double(), nothing, nothing)
 
 
 def test_it_is_generalized_kl_up_to_the_threshold_and_a_line_beyond():
-    logits, sites = rows()
+    logits, positions = rows()
     log_q = logits.log_softmax(-1)
     build = {"corruption": CountSampling(PATH), "weighting": OpenMean()}
-    raw = ScoreMatching(**build, divergence=generalized_kl, neighborhood=Hamming(V)).site_loss()
-    found = LogLinear(**build, threshold=20.0).site_loss()(log_q, sites)
+    raw = ScoreMatching(
+        **build, divergence=generalized_kl, neighborhood=Hamming(V)
+    ).position_loss()
+    found = LogLinear(**build, threshold=20.0).position_loss()(log_q, positions)
     v = (-log_q[:, 0]).exp() / V
-    assert_close(found[v <= 20], raw(log_q, sites)[v <= 20])
+    assert_close(found[v <= 20], raw(log_q, positions)[v <= 20])
     beyond = 20 * (1 + v.log() - math.log(20)) - log_q[:, 0] + log_q.mean(-1) - 1
     assert_close(found[v > 20], beyond[v > 20])
     assert (v <= 20).any()
@@ -77,12 +79,12 @@ def test_it_is_generalized_kl_up_to_the_threshold_and_a_line_beyond():
 
 @pytest.mark.parametrize("threshold", [1.0, 20.0])
 def test_gradient_is_bounded_and_that_of_autograd(threshold):
-    logits, sites = rows()
+    logits, positions = rows()
     logits.requires_grad_()
-    loss = LogLinear(CountSampling(PATH), OpenMean(), threshold=threshold).site_loss()
+    loss = LogLinear(CountSampling(PATH), OpenMean(), threshold=threshold).position_loss()
     log_q = logits.log_softmax(-1)
-    (by_autograd,) = torch.autograd.grad(loss(log_q, sites).sum(), logits)
-    assert_close(loss.gradient(log_q.detach(), sites), by_autograd)
+    (by_autograd,) = torch.autograd.grad(loss(log_q, positions).sum(), logits)
+    assert_close(loss.gradient(log_q.detach(), positions), by_autograd)
     assert by_autograd.abs().max() <= threshold + 1
     assert by_autograd[2].abs().max() > threshold / 2
 

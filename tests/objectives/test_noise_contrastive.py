@@ -17,7 +17,7 @@ from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tests.enumeration import random_law, sequences
+from tests.enumeration import random_distribution, sequences
 from tests.tables import Table, TableEnergy, corrupted, loss_at
 
 V = L = 3
@@ -29,7 +29,7 @@ CORRUPTION = CountSampling(PATH)
 @pytest.mark.parametrize("divergence", [bce, generalized_kl, hellinger])
 def test_optimum_is_the_normalized_log_ratio(divergence):
     """(9.1), by enumeration: E = log(q_ref/p), without a free constant."""
-    p = torch.from_numpy(random_law(V, L, 0)).flatten()
+    p = torch.from_numpy(random_distribution(V, L, 0)).flatten()
     log_ref = torch.randn(len(ALL)).double().log_softmax(-1)
     objective = NoiseContrastive(CORRUPTION, OpenMean(), divergence)
 
@@ -54,7 +54,7 @@ def test_with_bce_it_is_the_contrast_of_edlm():
     fields = {"divergence": bce, "weighting": OpenMean(), "negatives": 3}
     loss = loss_at(NoiseContrastive, model, drawn, **fields)
     noise = batch_noise(0, 0, len(ALL))
-    negatives = model.candidates(drawn.x_t, drawn.t, drawn.open, 3, noise)
+    negatives = model.candidates(drawn.x_t, drawn.t, drawn.noised, 3, noise)
     assert (negatives[..., 1] == ALL[:, None, 1]).all()
     energy = model.net.energy
     by_hand = softplus(energy.flatten()) + softplus(-energy[negatives.unbind(-1)]).mean(-1)

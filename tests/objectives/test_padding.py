@@ -19,7 +19,7 @@ from tcsm.objectives.conditional import PseudoLikelihood
 from tcsm.objectives.density_ratio import DensityRatio
 from tcsm.objectives.density_ratio_sequence import SequenceDensityRatio
 from tcsm.objectives.distribution import DistributionMatching
-from tcsm.objectives.drawn import DrawnScoreMatching
+from tcsm.objectives.drawn import SampledScoreMatching
 from tcsm.objectives.likelihood import Nelbo, NextToken
 from tcsm.objectives.noise_contrastive import NoiseContrastive
 from tcsm.objectives.policy_gradient import PolicyGradient
@@ -27,7 +27,7 @@ from tcsm.objectives.preference import Paired, Unpaired
 from tcsm.objectives.reverse import RateMatching, StepMatching
 from tcsm.objectives.score import ScoreMatching
 from tcsm.objectives.soft import SoftDistributionMatching
-from tcsm.objectives.whole import WholeScoreMatching
+from tcsm.objectives.whole import FullScoreMatching
 from tcsm.objectives.winners import Winners
 from tcsm.posteriors.bayes import Bayes
 from tcsm.posteriors.factorized import Factorized
@@ -42,7 +42,7 @@ from tcsm.scoring import KL
 from tcsm.soft import ForwardKL
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.teachers.base import Teacher
-from tcsm.teachers.conditional import Blind
+from tcsm.teachers.conditional import HollowLM
 from tests.tables import Oracle
 
 V, L, SEPARATOR = 3, 5, 0
@@ -79,8 +79,8 @@ class Table(Teacher):
         super().__init__()
         self.left = Left(5)
 
-    def log_conditionals(self, x_1, sites):
-        return self.left(x_1)[sites].log_softmax(-1)
+    def log_conditionals(self, x_1, positions):
+        return self.left(x_1)[positions].log_softmax(-1)
 
 
 class Energy(nn.Module):
@@ -104,7 +104,7 @@ def posterior(path, seed=1):
 
 def compared(kind, path, **fields):
     objective = kind(**fields, length=L) if kind is Winners else kind(**fields)
-    return objective.against(posterior(path, seed=2))
+    return objective.with_reference(posterior(path, seed=2))
 
 
 BY_TIME = {"corruption": TIME, "weighting": SequenceMean()}
@@ -120,11 +120,11 @@ CASES = {
     "steps": (StepMatching(corruption=STEPS, weighting=SequenceMean()), NOISED),
     "score": (ScoreMatching(**BY_COUNT, divergence=bce, neighborhood=BALL), MASKED),
     "score, whole": (
-        WholeScoreMatching(**BY_COUNT, divergence=bce, neighborhood=PAIRS),
+        FullScoreMatching(**BY_COUNT, divergence=bce, neighborhood=PAIRS),
         MASKED,
     ),
     "score, listed": (
-        DrawnScoreMatching(**UNIFORM, divergence=bce, neighborhood=BALL),
+        SampledScoreMatching(**UNIFORM, divergence=bce, neighborhood=BALL),
         NOISED,
     ),
     "soft": (
@@ -211,7 +211,7 @@ def test_the_next_token_is_asked_for_where_there_is_text():
 
 
 def test_a_pseudo_likelihood_is_the_mean_over_the_text():
-    model = Blind(Hollow(vocabulary=V, dim=8, depth=1, heads=1))
+    model = HollowLM(Hollow(vocabulary=V, dim=8, depth=1, heads=1))
     with torch.no_grad():
         model.net.head.weight.normal_(generator=GENERATOR)
     loss = PseudoLikelihood()(model, ROWS, noise(range(5)), None, REAL)["loss"]
@@ -228,7 +228,7 @@ BOTH, BOTH_REAL = torch.cat([ROWS, OTHERS], 1), torch.cat([REAL, REAL], 1)
 
 def paired(kind, corruption, **fields):
     objective = kind(SharedCorruption(corruption), L, **fields)
-    return objective.against(posterior(corruption.path, seed=2))
+    return objective.with_reference(posterior(corruption.path, seed=2))
 
 
 def at_its_length(objective):
@@ -275,8 +275,8 @@ def test_of_two_lengths_each_text_has_its_own_sum(corruption):
     sums = []
     for one, x in zip(pair, (winner, loser), strict=True):
         at_token = (log_q - log_ref).gather(-1, x[..., None]).squeeze(-1)
-        sums.append((at_token * one.open).sum(-1))
-    assert pair[0].open[:, 2:].sum() == 0
+        sums.append((at_token * one.noised).sum(-1))
+    assert pair[0].noised[:, 2:].sum() == 0
     assert_close(loss, objective.contrast(*sums).mean(), rtol=1e-12, atol=1e-12)
 
 

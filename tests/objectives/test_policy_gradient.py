@@ -1,4 +1,4 @@
-"""The policy gradient of a law that can be listed: its optimum is the tilted law, or near it."""
+"""The policy gradient by enumeration: its optimum is the tilted distribution, or near it."""
 
 import itertools
 import math
@@ -9,30 +9,30 @@ import torch
 from torch.testing import assert_close
 
 from tcsm.errors import InputError
-from tcsm.evaluation.enumeration import chain_law
+from tcsm.evaluation.enumeration import chain_distribution
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import Likelihood, OpenMean
-from tcsm.objectives.policy_gradient import Leashed, PolicyGradient
+from tcsm.objectives.policy_gradient import PolicyGradient, PolicyLoss
 from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tests.enumeration import kernel, posterior_table, random_law, sequences
-from tests.tables import Given, Table, corrupted, number
+from tests.enumeration import kernel, posterior_table, random_distribution, sequences
+from tests.tables import FixedCorruption, Table, corrupted, number
 
 V, BETA = 5, 0.7
 PATH = Path(Mask(V), Linear())
 CORRUPTION = CountSampling(PATH)
 REWARD = torch.tensor([1.0, -0.5, 0.3, 2.0, 0.0]).double()
 REFERENCE = torch.randn(1, V, generator=torch.Generator().manual_seed(1)).double()
-ALL = torch.arange(V)[:, None]  # every text of one site
+ALL = torch.arange(V)[:, None]  # every text of one position
 
 
 def objective(beta=BETA):
     made = PolicyGradient(CORRUPTION, Likelihood(), beta)
-    return made.against(Factorized(Table(REFERENCE), PATH))
+    return made.with_reference(Factorized(Table(REFERENCE), PATH))
 
 
 def loss(model, beta=BETA):
@@ -57,7 +57,7 @@ def test_it_descends_the_reward_and_its_leash():
     assert_close(found, wanted)
 
 
-def test_of_one_site_the_optimum_is_the_tilted_law():
+def test_of_one_position_the_optimum_is_the_tilted_distribution():
     model = Factorized(Table(REFERENCE.clone()), PATH)
     descent = torch.optim.SGD(model.parameters(), lr=4.0)
     for _ in range(300):
@@ -69,25 +69,27 @@ def test_of_one_site_the_optimum_is_the_tilted_law():
 
 
 class Coins:
-    """Two tokens a site, tables for all x_t: the exact expected loss of any sequence."""
+    """Two tokens a position, tables for all x_t: the exact expected loss of any sequence."""
 
     def __init__(self, length, beta, seed=2):
         self.length, self.beta, self.path = length, beta, Path(Mask(2), Linear())
         generator = torch.Generator().manual_seed(seed)
         self.x = torch.from_numpy(sequences(2, length))
         self.reward = torch.randn(len(self.x), generator=generator).double()
-        pre = torch.from_numpy(random_law(2, length, seed)).flatten()
+        pre = torch.from_numpy(random_distribution(2, length, seed)).flatten()
         self.tilted = (pre.log() + self.reward / beta).softmax(0)
         self.reference = self.posterior(pre)
 
-    def posterior(self, law):
-        """The model whose every conditional is that of a law."""
-        table = posterior_table(law.view((2,) * self.length).numpy(), kernel(0.5, 2, masked=True))
+    def posterior(self, distribution):
+        """The model whose every conditional is that of a distribution."""
+        table = posterior_table(
+            distribution.view((2,) * self.length).numpy(), kernel(0.5, 2, masked=True)
+        )
         return Factorized(Table(torch.from_numpy(table).log(), states=3), self.path)
 
     def loss(self, model):
-        """By all x₁ with the model's own law, and all masks of each with that of counts."""
-        q = chain_law(model, self.length).detach()
+        """Over all x₁ by the model's distribution, and all masks of each by that of counts."""
+        q = chain_distribution(model, self.length).detach()
         hidden = torch.from_numpy(sequences(2, self.length))[1:].bool()
         count = hidden.sum(-1).tolist()
         share = [1 / (n * math.comb(self.length, n)) for n in count]  # ω P(S | n) P(n)
@@ -96,21 +98,21 @@ class Coins:
         drawn = corrupted(self.path, x_1, x_t, torch.full((len(x_1),), 0.5))
         omega = len(x_1) * torch.outer(q, torch.tensor(share).double()).flatten()
         advantage = (self.reward - q @ self.reward).repeat_interleave(len(hidden))
-        given = Given(self.path, replace(drawn, omega=omega))
-        made = PolicyGradient(given, Likelihood(), self.beta).against(self.reference)
+        given = FixedCorruption(self.path, replace(drawn, omega=omega))
+        made = PolicyGradient(given, Likelihood(), self.beta).with_reference(self.reference)
         return made(model, x_1, batch_noise(0, 0, len(x_1)), advantage)["loss"]
 
     def free_energy(self, model):
-        """(−E[R] + β KL(q ‖ p_ref))/L along a random order of the sites, by all texts."""
+        """(−E[R] + β KL(q ‖ p_ref))/L along a random order of the positions, by all texts."""
         log_q, log_p = (m.net.logits.log_softmax(-1) for m in (model, self.reference))
         total = torch.zeros(()).double()
         orders = list(itertools.permutations(range(self.length)))
         for order in orders:
             x_t, found = torch.full_like(self.x, 2), torch.zeros(2, len(self.x)).double()
-            for site in order:
-                at = number(x_t, 3), site, self.x[:, site]
+            for position in order:
+                at = number(x_t, 3), position, self.x[:, position]
                 found = found + torch.stack([log_q[at], log_p[at]])
-                x_t[:, site] = self.x[:, site]
+                x_t[:, position] = self.x[:, position]
             total = total + found[0].exp() @ (self.beta * (found[0] - found[1]) - self.reward)
         return total / len(orders) / self.length
 
@@ -119,8 +121,8 @@ class Coins:
 
 
 @pytest.mark.parametrize("beta", [1.0, 2.0])
-def test_of_several_sites_the_optimum_is_near_the_tilted_law_and_not_there(beta):
-    """The leash is a sum over x_t whose own law moves with q: what that adds is left out."""
+def test_of_several_positions_the_optimum_is_near_the_tilted_distribution_and_not_there(beta):
+    """The KL penalty sums over x_t, whose distribution depends on q: that term is left out."""
     for length in (1, 2):
         coins = Coins(length, beta)
         there = coins.posterior(coins.tilted)
@@ -136,7 +138,7 @@ def test_of_several_sites_the_optimum_is_near_the_tilted_law_and_not_there(beta)
         descent.step()
     assert coins.slope(coins.loss, model).norm() < 1e-4
     before, after = (
-        (chain_law(m, 2) - coins.tilted).abs().sum() / 2 for m in (coins.reference, model)
+        (chain_distribution(m, 2) - coins.tilted).abs().sum() / 2 for m in (coins.reference, model)
     )
     assert 1e-4 < after < 0.1 * before
 
@@ -164,16 +166,16 @@ def test_its_gradient_is_that_of_its_value():
     x_1 = torch.from_numpy(sequences(vocabulary, length))
     x_t = torch.where(torch.rand(x_1.shape) < 0.6, vocabulary, x_1)
     drawn = corrupted(path, x_1, x_t, torch.full((len(x_1),), 0.4))
-    sites = drawn.sites()
-    count = len(sites.x_1)
+    positions = drawn.positions()
+    count = len(positions.x_1)
     log_reference = torch.randn(count, vocabulary).double().log_softmax(-1)
-    site_loss = Leashed(BETA, torch.randn(count).double(), log_reference, drawn)
+    position_loss = PolicyLoss(BETA, torch.randn(count).double(), log_reference, drawn)
     for some in (slice(0, count), slice(3, 11)):
         logits = torch.randn(count, vocabulary).double()[some].requires_grad_()
-        value = site_loss(logits.log_softmax(-1), sites[some])
+        value = position_loss(logits.log_softmax(-1), positions[some])
         (wanted,) = torch.autograd.grad(value.sum(), logits)
         with torch.no_grad():
-            assert_close(site_loss.gradient(logits.log_softmax(-1), sites[some]), wanted)
+            assert_close(position_loss.gradient(logits.log_softmax(-1), positions[some]), wanted)
 
 
 def test_a_network_in_chunks_has_the_same_gradient():
@@ -181,7 +183,7 @@ def test_a_network_in_chunks_has_the_same_gradient():
     parts = Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1, chunk=3)
     parts.load_state_dict(whole.state_dict())
     frozen = Factorized(Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1), PATH)
-    made = PolicyGradient(CORRUPTION, OpenMean(), BETA).against(frozen)
+    made = PolicyGradient(CORRUPTION, OpenMean(), BETA).with_reference(frozen)
     x_1, weight = torch.randint(V, (6, 4)), torch.randn(6)
     for net in (whole, parts):
         made(Factorized(net, PATH), x_1, batch_noise(0, 0, 6), weight)["loss"].backward()

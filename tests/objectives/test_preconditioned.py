@@ -19,13 +19,13 @@ from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
 from tcsm.scoring import KL
-from tests.enumeration import marginals, random_law, sequences
+from tests.enumeration import marginals, random_distribution, sequences
 from tests.tables import Table, corrupted, loss_at
 
 V = L = 3
 PATH = Path(Mask(V), Linear())
 ALL = torch.from_numpy(sequences(V, L))
-P_1 = random_law(V, L, 0)
+P_1 = random_distribution(V, L, 0)
 AT = torch.from_numpy(marginals(P_1)).log()
 divergences = pytest.mark.parametrize(
     "divergence", [generalized_kl, lsif, bce, hellinger, Power(0.25)], ids=str
@@ -33,7 +33,7 @@ divergences = pytest.mark.parametrize(
 
 
 def gradient(objective, logits, **fields):
-    """Of E_{x₁} of the objective with every site masked, by the logits."""
+    """Of E_{x₁} of the objective with every position masked, by the logits."""
     model = Factorized(Table(logits), PATH)
     drawn = corrupted(PATH, ALL, torch.full_like(ALL, V), torch.full((len(ALL),), 0.5))
     weight = torch.from_numpy(P_1).flatten() * len(ALL)
@@ -84,7 +84,7 @@ def test_growth_is_tempered():
 
 
 @divergences
-def test_confident_and_wrong_sites_stay_finite_in_single_precision(divergence):
+def test_confident_and_wrong_positions_stay_finite_in_single_precision(divergence):
     drawn = corrupted(PATH, torch.zeros(1, 2).long(), torch.full((1, 2), V), torch.tensor([0.5]))
     model = Factorized(Table(torch.tensor([[-25.0, 0.0, 3.0], [25.0, -5.0, 0.0]])), PATH).float()
     fields = {"divergence": divergence, "gamma": 0.5, "weighting": OpenMean()}

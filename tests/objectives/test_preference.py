@@ -17,7 +17,7 @@ from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
 from tests.enumeration import bradley_terry, kernel, product_kernel, sequences
-from tests.tables import Given, Table, TableEnergy, corrupted
+from tests.tables import FixedCorruption, Table, TableEnergy, corrupted
 
 V, L = 3, 2
 ALL = torch.from_numpy(sequences(V, L))
@@ -38,10 +38,10 @@ def joint(log_r):
 
 
 def at(path, x_t, rows):
-    """A law that draws this x_t alone."""
+    """A distribution that draws this x_t alone."""
     x_t = x_t.expand(rows, -1)
     drawn = corrupted(path, torch.zeros_like(x_t), x_t, torch.full((rows,), 0.4))
-    return SharedCorruption(Given(path, drawn))
+    return SharedCorruption(FixedCorruption(path, drawn))
 
 
 HIDDEN = at(MASKED, torch.tensor([V, V]), len(ROWS))
@@ -65,7 +65,7 @@ def stays(objective, log_r, weight=None):
     return gradient(objective, joint(log_r), weight).abs().max() < 1e-12
 
 
-def test_pairs_are_a_law_with_two_halves():
+def test_pairs_are_a_distribution_with_two_halves():
     assert_close(PAIRS.sum(), torch.tensor(1.0).double())
     assert_close(P_W + P_L, 2 * REF)
 
@@ -89,25 +89,25 @@ def test_optimum_of_winners_against_losers_is_their_ratio_and_no_reward():
 
 
 @pytest.mark.parametrize("loss", [Paired(HIDDEN, 1, beta=BETA), Unpaired(HIDDEN, 1)])
-def test_a_normalized_site_reaches_what_is_normalized(loss):
-    """One site of V² tokens is a table of sequences: q ∝ ref e^{R/β}, but no q/ref is p_w/p_l."""
+def test_a_normalized_position_reaches_what_is_normalized(loss):
+    """One position of V² tokens is a table of sequences: q ∝ ref e^{R/β}; no q/ref is p_w/p_l."""
     tokens = len(ALL)
     path, rows = Path(Mask(tokens), Linear()), torch.cartesian_prod(*2 * [torch.arange(tokens)])
     reference = Factorized(Table(REF.log()[None]), path)
-    law = at(path, torch.tensor([tokens]), len(rows))
-    objective = type(loss)(law, 1, **({"beta": BETA} if isinstance(loss, Paired) else {}))
+    distribution = at(path, torch.tensor([tokens]), len(rows))
+    objective = type(loss)(distribution, 1, **({"beta": BETA} if isinstance(loss, Paired) else {}))
     tilt = R / BETA if isinstance(loss, Paired) else (P_W / P_L).log()
     model = Factorized(Table((REF.log() + tilt)[None]), path)
     noise, weight = batch_noise(0, 0, len(rows)), PAIRS.flatten() * len(rows)
-    objective.against(reference)(model, rows, noise, weight)["loss"].backward()
+    objective.with_reference(reference)(model, rows, noise, weight)["loss"].backward()
     assert (model.net.logits.grad.abs().max() < 1e-12) == isinstance(loss, Paired)
 
 
 def test_noise_on_the_winner_alone_is_learned_as_a_reward():
-    """(10.7): the law of x_t must be symmetric, else l = (R + log p_{t|1}(x_t | x))/β."""
+    """(10.7): the distribution of x_t must be symmetric, else l = (R + log p_{t|1}(x_t | x))/β."""
     x_t = torch.tensor([1, 2])
-    sites = torch.from_numpy(kernel(0.4, V, masked=False))[ALL]
-    chance = torch.from_numpy(product_kernel(sites.numpy()))[:, 5]  # of (1, 2), the sixth
+    positions = torch.from_numpy(kernel(0.4, V, masked=False))[ALL]
+    chance = torch.from_numpy(product_kernel(positions.numpy()))[:, 5]  # of (1, 2), the sixth
     paired = Paired(at(NOISED, x_t, len(ROWS)), L, beta=BETA)
     fair = PAIRS * (chance[:, None] + chance[None]) / 2
     winner = PAIRS * chance[:, None]
@@ -123,9 +123,9 @@ def test_gradient_at_the_reference():
     nats = [-torch.log_softmax(model.net.logits, -1).gather(1, x[:, None]).sum() for x in ALL]
     for w, b in ((0, 5), (3, 8), (4, 4)):
         row = torch.cat([ALL[w], ALL[b]])[None]
-        law = at(MASKED, torch.tensor([V, V]), 1)
+        distribution = at(MASKED, torch.tensor([V, V]), 1)
         for likelihood in (0.0, 0.3):
-            objective = Paired(law, L, likelihood, BETA, reference=reference)
+            objective = Paired(distribution, L, likelihood, BETA, reference=reference)
             loss = objective(model, row, batch_noise(0, 0, 1))["loss"]
             by_hand = BETA / 2 * (nats[w] - nats[b]) + likelihood * nats[w] / L
             found, wanted = (
@@ -135,12 +135,14 @@ def test_gradient_at_the_reference():
             assert_close(found, wanted)
 
 
-def test_sites_where_both_agree_cancel_between_them():
+def test_positions_where_both_agree_cancel_between_them():
     model = Factorized(Table(torch.randn(L, V, generator=GENERATOR)), MASKED)
     reference = Factorized(Table(SITES), MASKED)
     row = torch.tensor([[0, 1, 0, 2]])
-    law = at(MASKED, torch.tensor([V, V]), 1)
-    terms = Paired(law, L, beta=BETA, reference=reference)(model, row, batch_noise(0, 0, 1))
+    distribution = at(MASKED, torch.tensor([V, V]), 1)
+    terms = Paired(distribution, L, beta=BETA, reference=reference)(
+        model, row, batch_noise(0, 0, 1)
+    )
     log_r = model.net.logits.log_softmax(-1) - SITES.log_softmax(-1)
     assert_close(terms["loss"], -logsigmoid(BETA * (log_r[1, 1] - log_r[1, 2])))
     assert_close(terms["margin"], (log_r[1, 1] - log_r[1, 2]).detach())
@@ -175,7 +177,7 @@ def test_split_over_devices_the_mean_of_losses_is_the_whole(kind):
         (lambda: Paired(HIDDEN, L, -1.0), r"objective\.likelihood must be 0 or more, found -1"),
     ],
 )
-def test_values_without_a_law_are_refused(build, words):
+def test_values_without_a_distribution_are_refused(build, words):
     with pytest.raises(InputError, match=words):
         build()
 
@@ -188,4 +190,4 @@ def test_a_preference_needs_pairs_a_posterior_and_a_reference():
     with pytest.raises(InputError, match="reference: found null"):
         paired(model, ROWS, noise)
     with pytest.raises(InputError, match=r"needs a posterior .*found Identity"):
-        paired.against(model)(nn.Identity(), ROWS, noise)
+        paired.with_reference(model)(nn.Identity(), ROWS, noise)

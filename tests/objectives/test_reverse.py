@@ -26,7 +26,7 @@ def test_flow_matching_of_masks_is_mdlm():
     drawn = TimeSampling(path)(x_1, batch_noise(0, 0, B))
     loss = loss_at(RateMatching, model, drawn, weighting=SequenceMean())
     nats = -model.net.logits.log_softmax(-1).expand(B, L, V).gather(-1, x_1[..., None])[..., 0]
-    expected = (nats * drawn.open / (1 - drawn.t)[:, None]).sum() / (B * L)
+    expected = (nats * drawn.noised / (1 - drawn.t)[:, None]).sum() / (B * L)
     assert_close(loss, expected)
 
 
@@ -37,14 +37,14 @@ def test_d3pm_tends_to_udlm():
     model = LeaveOneOut(Table(log_pi), path)
     x_1, x_t = torch.tensor([[1, 3]]), torch.tensor([[1, 0]])
     drawn = corrupted(path, x_1, x_t, torch.tensor([0.5], dtype=torch.float64))
-    log_q = model.log_conditionals(x_t, drawn.t, drawn.open).detach()
+    log_q = model.log_conditionals(x_t, drawn.t, drawn.noised).detach()
     limit = path.nelbo(log_q, x_1[0], x_t[0], drawn.t.expand(2)).sum()
 
     def error(steps):
         objective = StepMatching(
             corruption=StepSampling(path, steps), weighting=SequenceMean()
-        ).site_loss()
-        return objective(log_q, drawn.sites()).sum() - limit
+        ).position_loss()
+        return objective(log_q, drawn.positions()).sum() - limit
 
     assert error(1000) / error(2000) == pytest.approx(2, rel=0.02)
     assert error(2000).abs() < 0.01 * limit

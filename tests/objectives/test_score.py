@@ -25,7 +25,7 @@ from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
-from tests.enumeration import bayes, kernel, marginals, random_law, sequences
+from tests.enumeration import bayes, kernel, marginals, random_distribution, sequences
 from tests.tables import Table, corrupted, loss_at
 
 V = L = 3
@@ -79,8 +79,8 @@ def truth(situation, p_1):
 @situations
 @smoothings
 def test_gradient_vanishes_at_the_marginals(name, situation, smoothing):
-    """(2.5): the optimum of a factorized model is the marginals of a law that is no product."""
-    path, x_t, posterior, at = truth(situation, random_law(V, L, 0))
+    """(2.5): the optimum of a factorized model is the marginals, though p is no product."""
+    path, x_t, posterior, at = truth(situation, random_distribution(V, L, 0))
     model = Factorized(Table(at.clamp(min=1e-30).log()), path)
     loss = expected_loss(model, x_t, posterior, name, smoothing)
     loss.backward()
@@ -96,7 +96,7 @@ def test_gradient_vanishes_at_the_marginals(name, situation, smoothing):
 @pytest.mark.parametrize("smoothing", [0.05, 0.5])
 def test_smoothing_is_exact_even_where_tokens_never_occur(name, smoothing):
     """(3.7a): zeros of p are part of the optimum; without smoothing GKL is biased there (3.6)."""
-    p_1 = random_law(V, L, 2)
+    p_1 = random_distribution(V, L, 2)
     p_1[:, 2, :] = 0
     p_1[0, :, 0] = 0
     path, x_t, posterior, at = truth("mask, all open", p_1 / p_1.sum())
@@ -108,7 +108,7 @@ def test_smoothing_is_exact_even_where_tokens_never_occur(name, smoothing):
 
 @pytest.mark.parametrize("name", ["gkl", "is"])
 def test_raw_generalized_kl_drifts_where_tokens_never_occur(name):
-    p_1 = random_law(V, L, 2)
+    p_1 = random_distribution(V, L, 2)
     p_1[:, 2, :] = 0
     path, x_t, posterior, at = truth("mask, all open", p_1 / p_1.sum())
     model = Factorized(Table(at.clamp(min=1e-15).log()), path)
@@ -121,8 +121,8 @@ def test_raw_generalized_kl_drifts_where_tokens_never_occur(name):
 @smoothings
 def test_sample_form_differs_from_the_teacher_form_by_a_constant(name, situation, smoothing):
     """(2.3): E ψ(s) = E D_F(r, s) + const, the ratios r known by enumeration."""
-    path, x_t, posterior, at = truth(situation, random_law(V, L, 0))
-    open = path.source.open(torch.tensor(x_t))
+    path, x_t, posterior, at = truth(situation, random_distribution(V, L, 0))
+    noised = path.source.noised(torch.tensor(x_t))
     mix = (1 - smoothing) * at + smoothing / V
     gaps = []
     for seed in (1, 2):
@@ -131,14 +131,14 @@ def test_sample_form_differs_from_the_teacher_form_by_a_constant(name, situation
         q = (1 - smoothing) * logits.softmax(-1) + smoothing / V
         r = mix.log()[:, None] - mix.log()[:, :, None]
         s = q.log()[:, None] - q.log()[:, :, None]
-        between = DIVERGENCES[name].between(r[open], s[open]).mean(-1)
-        gaps.append(sample - (mix[open] * between).sum(-1).mean())
+        between = DIVERGENCES[name].between(r[noised], s[noised]).mean(-1)
+        gaps.append(sample - (mix[noised] * between).sum(-1).mean())
     assert_close(gaps[0], gaps[1], atol=1e-10, rtol=1e-10)
 
 
 def test_generalized_kl_is_kl_plus_itakura_saito():
     """(4.1), divided by V: differences between two models carry no constant."""
-    path, x_t, posterior, at = truth("mask, all open", random_law(V, L, 0))
+    path, x_t, posterior, at = truth("mask, all open", random_distribution(V, L, 0))
     values, expected = [], []
     for seed in (1, 2):
         logits = torch.randn(L, V, generator=torch.Generator().manual_seed(seed)).double()
@@ -152,7 +152,7 @@ def test_generalized_kl_is_kl_plus_itakura_saito():
 
 def test_leave_one_out_reaches_the_same_optimum():
     """With logits = log π the conditionals are the posterior's marginals (1.5)."""
-    path, x_t, posterior, at = truth("uniform", random_law(V, L, 0))
+    path, x_t, posterior, at = truth("uniform", random_distribution(V, L, 0))
     alpha = torch.full((L,), ALPHA, dtype=torch.float64)
     log_pi = path.leave_one_out(at.log(), torch.tensor(x_t), alpha)
     model = LeaveOneOut(Table(log_pi), path)
@@ -175,7 +175,7 @@ def test_smoothed_loss_by_hand(name):
         neighborhood=Hamming(5),
         smoothing=epsilon,
     )
-    found = objective.site_loss()(log_q, drawn.sites())
+    found = objective.position_loss()(log_q, drawn.positions())
     q = (1 - epsilon) * log_q.exp() + epsilon / 5
     label = (1 - epsilon) * torch.eye(5).double()[x] + epsilon / 5
     pairs = divergence.pair(q.log()[:, None] - q.log()[:, :, None]).mean(-1)

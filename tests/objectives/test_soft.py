@@ -24,11 +24,11 @@ from tcsm.process.sources import Mask, Uniform
 from tcsm.scoring import KL, Spherical
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.teachers.base import Tabulated
-from tests.enumeration import bayes, kernel, marginals, random_law, sequences
+from tests.enumeration import bayes, kernel, marginals, random_distribution, sequences
 from tests.tables import Table, corrupted, loss_at
 
 V = L = 3
-LAW = random_law(V, L, 0)
+LAW = random_distribution(V, L, 0)
 TEACHER = Tabulated(torch.from_numpy(LAW).log())
 LINEAR = [
     soft.ForwardKL(),
@@ -99,26 +99,26 @@ def test_others_do_not(divergence, source, x_t):
 def test_reverse_kl_leads_to_the_normalized_geometric_mean(source, x_t):
     """(2.5): log q = E log p^i + const."""
     world = World(source, x_t)
-    log_p, row = world.target(world.drawn), world.drawn.sites().row
-    open_sites = world.drawn.open[0]
-    mean = torch.zeros(int(open_sites.sum()), V).double()
+    log_p, row = world.target(world.drawn), world.drawn.positions().row
+    noised_positions = world.drawn.noised[0]
+    mean = torch.zeros(int(noised_positions.sum()), V).double()
     mean.index_add_(
         0,
         torch.arange(len(mean)).repeat(len(world.weight)),
         world.weight[row, None] * log_p,
     )
     logits = torch.zeros(L, V).double()
-    logits[open_sites] = mean
+    logits[noised_positions] = mean
     gradient = world.soft(soft.ReverseKL(), logits)
     assert_close(gradient, torch.zeros(L, V).double(), atol=1e-10, rtol=0)
 
 
 @SOURCES
 def test_a_teachers_own_texts_lead_to_its_posterior_and_others_to_a_mixture(source, x_t):
-    """(7.7): E[p_T(· | x^{≠i}, x_t) | x_t] over the law of the texts."""
-    world, teacher = World(source, x_t), torch.from_numpy(random_law(V, L, 1))
+    """(7.7): E[p_T(· | x^{≠i}, x_t) | x_t] over the distribution of the texts."""
+    world, teacher = World(source, x_t), torch.from_numpy(random_distribution(V, L, 1))
     world.target = Bayes(Tabulated(teacher.log()), world.path)
-    row, column = world.drawn.open.nonzero(as_tuple=True)
+    row, column = world.drawn.noised.nonzero(as_tuple=True)
     prior = torch.from_numpy(LAW)[world.drawn.x_1.unbind(-1)]
     own = world.weight / prior * teacher[world.drawn.x_1.unbind(-1)]
     joint, _ = bayes(
@@ -128,13 +128,16 @@ def test_a_teachers_own_texts_lead_to_its_posterior_and_others_to_a_mixture(sour
     for weight, expected in ((own / own.sum(), posterior), (world.weight, None)):
         world.weight = weight
         mixture = posterior.clone()
-        mixture[world.drawn.open[0]] = 0
+        mixture[world.drawn.noised[0]] = 0
         mixture.index_add_(0, column, weight[row, None] * world.target(world.drawn).exp())
         gradient = world.soft(soft.ForwardKL(), mixture.clamp(min=1e-30).log())
         assert_close(gradient, torch.zeros(L, V).double(), atol=1e-10, rtol=0)
         if expected is not None:
             assert_close(mixture, expected)
-    assert all((mixture - law).abs().max() > 0.01 for law in (posterior, world.marginals))
+    assert all(
+        (mixture - distribution).abs().max() > 0.01
+        for distribution in (posterior, world.marginals)
+    )
 
 
 @SOURCES
@@ -198,7 +201,7 @@ def test_a_mixture_is_the_sum_of_its_parts():
 
 @pytest.mark.parametrize("explicit", [False, True])
 def test_what_moves_a_factorized_model_is_warned_about(explicit):
-    """Every posterior has independent sites, one by its ratio to a reference too."""
+    """Every posterior has independent positions, one by its ratio to a reference too."""
     path = Path(Mask(V), Linear())
     model = Factorized(Table(torch.randn(L, V)), path)
     if explicit:

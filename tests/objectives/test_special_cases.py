@@ -18,7 +18,7 @@ from tcsm.posteriors.factorized import Factorized
 from tcsm.process.paths import Path as Noising
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
-from tests.enumeration import bayes, between, kernel, marginals, random_law, sequences
+from tests.enumeration import bayes, between, kernel, marginals, random_distribution, sequences
 from tests.tables import Table, corrupted, exact, loss_at
 
 PARAMS = Path(__file__).parents[2] / "params"
@@ -49,9 +49,9 @@ class Run:
         self.log_p_x = self.log_p.gather(-1, self.x_1[..., None])[..., 0]
         self.masked = self.x_t == V
 
-    def agrees(self, per_site):
+    def agrees(self, per_position):
         """Mean over all tokens, values and all gradients."""
-        theirs = per_site.sum() / (B * L)
+        theirs = per_position.sum() / (B * L)
         assert_close(self.loss, theirs, rtol=1e-9, atol=1e-12)
         parameters = list(self.model.parameters())
         ours, expected = (
@@ -107,11 +107,11 @@ def d3pm(run, steps, masked, log_p):
         alpha_t, alpha_s = t, t + 1 / steps
         to_s = torch.from_numpy(kernel(alpha_s, V, masked))
         onward = torch.from_numpy(between(alpha_t, alpha_s, V, masked))
-        for site in range(L):
-            joint = to_s * onward[:, run.x_t[row, site]]  # [x₁, x_s]
+        for position in range(L):
+            joint = to_s * onward[:, run.x_t[row, position]]  # [x₁, x_s]
             reverse = joint / joint.sum(-1, keepdim=True).clamp(min=1e-300)
-            truth = reverse[run.x_1[row, site]]
-            model = log_p[row, site].exp() @ reverse
+            truth = reverse[run.x_1[row, position]]
+            model = log_p[row, position].exp() @ reverse
             support = truth > 0
             gap = truth[support].log() - model[support].log()
             nats.append(steps * (truth[support] * gap).sum())
@@ -177,7 +177,7 @@ def test_sedd_uniform():
     rho, slope = e / (e + V), (1 / (1 - run.tau))[:, None]
     likelihood = torch.stack([torch.from_numpy(kernel(t.item(), V, False)) for t in run.drawn.t])
     theirs = likelihood.transpose(1, 2)  # [row, x_t, x₁]
-    mixed = run.log_p[:, :, None] + theirs.log()[:, None]  # [row, site, y, x₁]
+    mixed = run.log_p[:, :, None] + theirs.log()[:, None]  # [row, position, y, x₁]
     here = run.x_t[..., None, None].expand(-1, -1, 1, V)
     at_x = theirs[:, None].expand(-1, L, -1, -1).gather(2, here).log()
     score = torch.logsumexp(mixed - at_x, -1)  # log s_y
@@ -200,50 +200,53 @@ def test_sedd_uniform():
 def test_sedd_uniform_is_least_at_our_ratios():
     """Σ_{y≠x} s_y − r_y log s_y over all x₁ with free s: gradient 0 at (8.2) of our posterior."""
     states, length, t = 3, 2, 0.4
-    law = random_law(states, length, 0)
+    distribution = random_distribution(states, length, 0)
     path, matrix = Noising(Uniform(states), Linear()), kernel(t, states, False)
-    model = Factorized(exact(path, law), path)
+    model = Factorized(exact(path, distribution), path)
     for x_t in torch.from_numpy(sequences(states, length)):
         time = torch.tensor([t], dtype=torch.float64)
         log_q = model.log_marginals(x_t[None], time, torch.ones(1, length, dtype=torch.bool))[0]
         there = path.log_likelihood(torch.arange(states), time.expand(states))
         here = path.log_likelihood(x_t, time.expand(length))
         log_s = torch.logsumexp(log_q[:, None] + there - here[:, None], -1).requires_grad_()
-        joint, _ = bayes(law, x_t.numpy(), matrix)
+        joint, _ = bayes(distribution, x_t.numpy(), matrix)
         loss = 0.0
-        for site, posterior in enumerate(torch.from_numpy(marginals(joint))):
-            ratio = torch.from_numpy(matrix / matrix[:, [x_t[site]]])  # r_y given x₁
-            entropy = log_s[site].exp() - ratio * log_s[site]
-            away = torch.arange(states) != x_t[site]
+        for position, posterior in enumerate(torch.from_numpy(marginals(joint))):
+            ratio = torch.from_numpy(matrix / matrix[:, [x_t[position]]])  # r_y given x₁
+            entropy = log_s[position].exp() - ratio * log_s[position]
+            away = torch.arange(states) != x_t[position]
             loss = loss + (posterior @ entropy)[away].sum()
         (gradient,) = torch.autograd.grad(loss, log_s)
         assert_close(gradient, torch.zeros_like(gradient), atol=1e-9, rtol=0)
 
 
 def test_concrete_score_matching():
-    """½ E_p Σ_{y∈N(x)} (s_y − r_y)²: the same up to a constant, over all x₁ of a small law."""
+    """½ E_p Σ_{y∈N(x)} (s_y − r_y)²: the same up to a constant, over all x₁."""
     cfg = composed("experiment=special/concrete_score_matching")
     divergence, smoothing = config.build(cfg.objective.divergence), cfg.objective.smoothing
     states, length = 3, 2
-    path, law = Noising(Mask(states), Linear()), torch.from_numpy(random_law(states, length, 1))
+    path, distribution = (
+        Noising(Mask(states), Linear()),
+        torch.from_numpy(random_distribution(states, length, 1)),
+    )
     x_1 = torch.from_numpy(sequences(states, length))
     drawn = corrupted(path, x_1, torch.full_like(x_1, states), torch.zeros(len(x_1)))
     neighborhood = type(config.build(cfg.objective.neighborhood))(states)
 
     def gap(logits):
-        weight = law.flatten() * len(x_1)
+        weight = distribution.flatten() * len(x_1)
         fields = {"divergence": divergence, "neighborhood": neighborhood, "smoothing": smoothing}
         fields |= {"weighting": OpenMean(), "row_weight": weight}
         ours = loss_at(ScoreMatching, Factorized(Table(logits), path), drawn, **fields)
         q = logits.softmax(-1)
         theirs = 0.0
         for x in x_1.tolist():
-            for site in range(length):
+            for position in range(length):
                 for token in range(states):
-                    y = [*x[:site], token, *x[site + 1 :]]
-                    ratio = law[tuple(y)] / law[tuple(x)]
-                    score = q[site, token] / q[site, x[site]]
-                    theirs += law[tuple(x)] * (score - ratio) ** 2 / 2
+                    y = [*x[:position], token, *x[position + 1 :]]
+                    ratio = distribution[tuple(y)] / distribution[tuple(x)]
+                    score = q[position, token] / q[position, x[position]]
+                    theirs += distribution[tuple(x)] * (score - ratio) ** 2 / 2
         return ours - theirs / (length * states)
 
     first, second = (torch.randn(length, states).double() for _ in range(2))
@@ -260,12 +263,12 @@ def test_edlm_by_noise_contrast():
     drawn = objective.corruption(x_1, noise)
     found = objective(model, x_1, noise)["loss"]
     energies = []
-    for guess in (x_1, model.candidates(drawn.x_t, drawn.t, drawn.open, 1, noise)[:, 0]):
-        assert torch.equal(guess[~drawn.open], drawn.x_t[~drawn.open])
+    for guess in (x_1, model.candidates(drawn.x_t, drawn.t, drawn.noised, 1, noise)[:, 0]):
+        assert torch.equal(guess[~drawn.noised], drawn.x_t[~drawn.noised])
         energies.append(model.net(guess[:, None], drawn.x_t, drawn.t)[:, 0])
     positive, negative = energies
     theirs = -torch.log(torch.sigmoid(-positive)) - torch.log(torch.sigmoid(negative))
-    some = drawn.open.any(-1)
+    some = drawn.noised.any(-1)
     assert_close(found, (theirs * some).sum() / B, rtol=1e-9, atol=1e-12)
     assert (positive - negative).abs().max() > 1e-3
 

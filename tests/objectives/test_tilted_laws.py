@@ -1,7 +1,7 @@
-"""Rewards as weighted data (10.2): objectives on a weighed buffer reach the tilted law exactly.
+"""Rewards as weighted data (10.2): objectives on a weighted buffer reach the tilted p exactly.
 
-The buffer is all sequences of a small space; their law under the pre-trained model is their
-importance, so that every expectation is a finite sum.
+The buffer is all sequences of a small space; their distribution under the pre-trained model is
+their importance, so that every expectation is a finite sum.
 """
 
 import numpy as np
@@ -27,12 +27,12 @@ from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
 from tcsm.scoring import KL
-from tests.enumeration import bayes, kernel, marginals, random_law, sequences
+from tests.enumeration import bayes, kernel, marginals, random_distribution, sequences
 from tests.tables import Table, corrupted, loss_at
 
 V = L = 3
 ALPHA, BETA = 0.4, 0.7
-PRE = random_law(V, L, 0)
+PRE = random_distribution(V, L, 0)
 REWARD = np.random.default_rng(1).normal(size=(V,) * L)
 ALL = torch.from_numpy(sequences(V, L))
 BUFFER = Buffer(ALL, torch.from_numpy(REWARD).flatten(), torch.from_numpy(PRE).flatten().log())
@@ -86,7 +86,7 @@ def test_the_tilted_marginals_are_stationary_at_every_state(name, source, tilt):
     zeros = torch.zeros(L, V).double()
     for x_t in sequences(path.source.states, L):
         posterior, total = bayes(tilted, x_t, matrix)
-        if not (path.source.open(torch.from_numpy(x_t)).any() and total > 0):
+        if not (path.source.noised(torch.from_numpy(x_t)).any() and total > 0):
             continue
         truth = torch.from_numpy(marginals(posterior)).clamp(min=1e-15)
         found = gradient_at(name, path, x_t, truth.log(), way)
@@ -94,7 +94,7 @@ def test_the_tilted_marginals_are_stationary_at_every_state(name, source, tilt):
 
 
 @objectives
-def test_the_marginals_of_the_untilted_law_are_not(name):
+def test_the_marginals_of_the_untilted_distribution_are_not(name):
     path, x_t = Path(Mask(V), Linear()), [V, V, V]
     plain = torch.from_numpy(marginals(PRE)).log()
     assert gradient_at(name, path, x_t, plain, Boltzmann(BETA)).abs().max() > 0.01
@@ -102,7 +102,7 @@ def test_the_marginals_of_the_untilted_law_are_not(name):
 
 
 @sources
-def test_weights_do_not_depend_on_the_noise_and_are_the_change_of_its_law(source):
+def test_weights_do_not_depend_on_the_noise_and_are_the_change_of_its_distribution(source):
     """p^R_t(x_t) = p_t(x_t) Z_t(x_t)/Z (10.1): states of much reward come as often as they do."""
     matrix = kernel(ALPHA, V, source == "mask")
     tilted = PRE * np.exp(REWARD / BETA)

@@ -1,4 +1,4 @@
-"""Whole neighborhoods of factorized posteriors: equal to per-site losses, and where they lead."""
+"""Full neighborhoods of factorized posteriors: equal to per-position losses; their optima."""
 
 import pytest
 import torch
@@ -12,43 +12,43 @@ from tcsm.neighborhoods.hamming_k import HammingK
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import Likelihood, OpenMean
 from tcsm.objectives.score import ScoreMatching
-from tcsm.objectives.whole import WholeScoreMatching
+from tcsm.objectives.whole import FullScoreMatching
 from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tests.enumeration import marginals, random_law, sequences
+from tests.enumeration import marginals, random_distribution, sequences
 from tests.tables import Table, corrupted, loss_at
 
 V = L = 3
 PATH = Path(Mask(V), Linear())
 ALL = torch.from_numpy(sequences(V, L))
-P_1 = random_law(V, L, 0)
+P_1 = random_distribution(V, L, 0)
 off = pytest.mark.filterwarnings("ignore:score matching over")
 
 
 def expected(neighborhood, divergence, logits):
-    """E_{x₁ ∼ p₁} of the objective with all sites masked, and its gradient by the logits."""
+    """E_{x₁ ∼ p₁} of the objective with all positions masked, and its gradient by the logits."""
     model = Factorized(Table(logits), PATH)
     drawn = corrupted(PATH, ALL, torch.full_like(ALL, V), torch.full((len(ALL),), 0.5))
     weight = torch.from_numpy(P_1).flatten() * len(ALL)
     fields = {"divergence": divergence, "neighborhood": neighborhood, "weighting": OpenMean()}
-    loss = loss_at(WholeScoreMatching, model, drawn, weight, **fields)
+    loss = loss_at(FullScoreMatching, model, drawn, weight, **fields)
     return loss, torch.autograd.grad(loss, model.net.logits)[0]
 
 
 @pytest.mark.parametrize("weighting", [OpenMean(), Likelihood()])
-def test_over_the_ball_it_is_score_matching_site_by_site(weighting):
+def test_over_the_ball_it_is_score_matching_position_by_position(weighting):
     x_1 = torch.randint(V, (8, L))
     model = Factorized(Table(torch.randn(L, V)), PATH)
     fields = {"divergence": bce, "neighborhood": Hamming(V), "weighting": weighting}
-    whole, sites = (
+    whole, positions = (
         kind(corruption=CountSampling(PATH), **fields)(model, x_1, batch_noise(0, 0, 8))
-        for kind in (WholeScoreMatching, ScoreMatching)
+        for kind in (FullScoreMatching, ScoreMatching)
     )
-    assert whole.keys() == sites.keys()
-    for name, term in sites.items():
+    assert whole.keys() == positions.keys()
+    for name, term in positions.items():
         assert_close(whole[name], term, rtol=1e-6, atol=1e-6)
 
 
@@ -64,11 +64,11 @@ def test_larger_blocks_leave_the_marginals(divergence):
 
 def test_a_warning_says_so_and_the_ball_is_silent(recwarn):
     fields = {"corruption": CountSampling(PATH), "weighting": OpenMean(), "divergence": bce}
-    WholeScoreMatching(**fields, neighborhood=Hamming(V))
-    WholeScoreMatching(**fields, neighborhood=HammingK(V, 1))
+    FullScoreMatching(**fields, neighborhood=Hamming(V))
+    FullScoreMatching(**fields, neighborhood=HammingK(V, 1))
     assert not recwarn.list
     with pytest.warns(UserWarning, match=r"HammingK moves a factorized posterior off the marg"):
-        WholeScoreMatching(**fields, neighborhood=HammingK(V, 2))
+        FullScoreMatching(**fields, neighborhood=HammingK(V, 2))
 
 
 @off
@@ -78,7 +78,7 @@ def test_refusals():
 
     fields = {"corruption": CountSampling(PATH), "weighting": OpenMean(), "divergence": bce}
     with pytest.raises(InputError, match="symmetric neighborhood, Directed is not"):
-        WholeScoreMatching(**fields, neighborhood=Directed(V))
-    objective = WholeScoreMatching(**fields, neighborhood=HammingK(V, 2))
-    with pytest.raises(InputError, match="WholeScoreMatching needs a posterior"):
+        FullScoreMatching(**fields, neighborhood=Directed(V))
+    objective = FullScoreMatching(**fields, neighborhood=HammingK(V, 2))
+    with pytest.raises(InputError, match="FullScoreMatching needs a posterior"):
         objective(nn.Identity(), ALL, batch_noise(0, 0, len(ALL)))

@@ -1,4 +1,4 @@
-"""Winners against the reference: the optimum is their law, by enumeration in float64 (10.6)."""
+"""Winners against the reference: the optimum is their distribution, by enumeration (10.6)."""
 
 import pytest
 import torch
@@ -15,29 +15,35 @@ from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tests.enumeration import bradley_terry, kernel, posterior_table, random_law, sequences
-from tests.tables import Given, Table, corrupted
+from tests.enumeration import (
+    bradley_terry,
+    kernel,
+    posterior_table,
+    random_distribution,
+    sequences,
+)
+from tests.tables import FixedCorruption, Table, corrupted
 
 V, L = 3, 2
 ALL = torch.from_numpy(sequences(V, L))
 GENERATOR = torch.Generator().manual_seed(7)
 SITES = torch.randn(L, V, generator=GENERATOR).double()
 R = torch.randn(len(ALL), generator=GENERATOR).double()
-P_W = torch.from_numpy(bradley_terry(random_law(V, L, 3).ravel(), R.numpy()).sum(1))
+P_W = torch.from_numpy(bradley_terry(random_distribution(V, L, 3).ravel(), R.numpy()).sum(1))
 MASKED = Path(Mask(V), Linear())
 COUNTED = CountSampling(MASKED)
 
 
-def test_optimum_of_winners_is_their_law_whatever_the_reference():
+def test_optimum_of_winners_is_their_distribution_whatever_the_reference():
     """Marginals of p_w at every x_t that masks can leave."""
-    law = P_W.view(V, V).numpy()
-    best = torch.from_numpy(posterior_table(law, kernel(0.4, V, masked=True))).log()
+    distribution = P_W.view(V, V).numpy()
+    best = torch.from_numpy(posterior_table(distribution, kernel(0.4, V, masked=True))).log()
     masks = torch.tensor([[True, True], [True, False], [False, True]])
     x = ALL.repeat(3, 1)
     x_t = torch.where(masks.repeat_interleave(len(ALL), 0), V, x)
     drawn = corrupted(MASKED, x, x_t, torch.full((len(x),), 0.4))
     reference = Factorized(Table(torch.randn(L, V)), MASKED)
-    winners = Winners(Given(MASKED, drawn), OpenMean(), L, reference=reference)
+    winners = Winners(FixedCorruption(MASKED, drawn), OpenMean(), L, reference=reference)
     model = Factorized(Table(best, V + 1), MASKED)
     rows, weight = torch.cat([x, x.flip(0)], 1), P_W.repeat(3)
     terms = winners(model, rows, batch_noise(0, 0, len(x)), weight)
@@ -52,7 +58,7 @@ def test_winners_are_held_against_every_draw_of_the_reference():
     drawn = corrupted(MASKED, ALL, torch.full_like(ALL, V), torch.full((len(ALL),), 0.4))
     reference = Factorized(Table(SITES), MASKED)
     model = Factorized(Table(torch.randn(L, V, generator=GENERATOR)), MASKED)
-    winners = Winners(Given(MASKED, drawn), OpenMean(), L, reference=reference)
+    winners = Winners(FixedCorruption(MASKED, drawn), OpenMean(), L, reference=reference)
     loss = winners(model, ALL.repeat(1, 2), batch_noise(0, 0, len(ALL)))["loss"]
     log_r = model.net.logits.log_softmax(-1) - SITES.log_softmax(-1)
     negatives = (SITES.softmax(-1) * softplus(log_r)).sum(-1)
@@ -79,4 +85,4 @@ def test_winners_need_pairs_a_posterior_and_a_reference():
     with pytest.raises(InputError, match="reference: found null"):
         winners(model, rows, noise)
     with pytest.raises(InputError, match=r"needs a posterior .*found Identity"):
-        winners.against(model)(nn.Identity(), rows, noise)
+        winners.with_reference(model)(nn.Identity(), rows, noise)

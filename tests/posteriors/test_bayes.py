@@ -9,18 +9,18 @@ from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
 from tcsm.teachers.base import Tabulated
-from tests.enumeration import bayes, kernel, random_law
+from tests.enumeration import bayes, kernel, random_distribution
 from tests.tables import corrupted
 
 V = L = 3
-LAW = random_law(V, L, 0)
+LAW = random_distribution(V, L, 0)
 TEACHER = Tabulated(torch.from_numpy(LAW).log())
 
 
-def given_the_others(x_1, x_t, site, matrix):
+def given_the_others(x_1, x_t, position, matrix):
     """p(x₁^i = · | x₁^{≠i}, x_t) from the joint posterior."""
     joint, _ = bayes(LAW, x_t.numpy(), matrix)
-    row = joint[tuple(slice(None) if i == site else int(x_1[i]) for i in range(L))]
+    row = joint[tuple(slice(None) if i == position else int(x_1[i]) for i in range(L))]
     return torch.from_numpy(row / row.sum())
 
 
@@ -41,8 +41,8 @@ def test_targets_are_bayes_by_enumeration(source, x_t, t, schedule):
     alpha = schedule.alpha(torch.tensor(t).double()).item()
     matrix = kernel(alpha, V, isinstance(source, Mask))
     expected = [
-        given_the_others(x_1[row], x_t[row], site, matrix)
-        for row, site in drawn.open.nonzero().tolist()
+        given_the_others(x_1[row], x_t[row], position, matrix)
+        for row, position in drawn.noised.nonzero().tolist()
     ]
     assert_close(Bayes(TEACHER, path)(drawn).exp(), torch.stack(expected), atol=1e-7, rtol=0)
 
@@ -52,7 +52,7 @@ def test_leaving_out_the_evidence_biases_uniform_targets():
     x_1, x_t = torch.tensor([[0, 2, 1]]), torch.tensor([[0, 1, 1]])
     drawn = corrupted(path, x_1, x_t, torch.tensor([0.5]))
     right = Bayes(TEACHER, path)(drawn).exp()
-    wrong = TEACHER.log_conditionals(x_1, drawn.open).exp()
+    wrong = TEACHER.log_conditionals(x_1, drawn.noised).exp()
     assert ((right - wrong).abs().sum(-1) / 2).max() > 0.1
     here = x_t[0]
     assert (right[range(L), here] > wrong[range(L), here]).all()

@@ -10,7 +10,7 @@ from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.posteriors.explicit import Explicit
 from tcsm.posteriors.factorized import Factorized
-from tcsm.posteriors.site import BoundIntegrand, CrossEntropy, RatioLoss
+from tcsm.posteriors.losses import BoundIntegrand, CrossEntropy, RatioLoss
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
@@ -42,16 +42,16 @@ def test_it_is_the_reference_times_the_ratio_normalized(clamp):
     log_r = LOG_R if clamp is None else clamp * torch.tanh(LOG_R / clamp)
     assert log_r.abs().max() < (clamp or 10)
     same = Factorized(Table(LOGITS.log_softmax(-1) + log_r), PATH)
-    found, expected = (m.log_marginals(x.x_t, x.t, x.open) for m in (model, same))
+    found, expected = (m.log_marginals(x.x_t, x.t, x.noised) for m in (model, same))
     assert_close(found, expected)
-    near = Hamming(V).enumerate(x.x_1, x.open)
+    near = Hamming(V).enumerate(x.x_1, x.noised)
     assert_close(model.log_ratio(x, near), same.log_ratio(x, near))
-    weight = torch.rand(int(x.open.sum()))
+    weight = torch.rand(int(x.noised.sum()))
     for loss in (CrossEntropy(), BoundIntegrand(PATH)):
-        one, other = (m.sum_over_open(x, loss, weight) for m in (model, same))
+        one, other = (m.weighted_loss(x, loss, weight) for m in (model, same))
         for first, second in zip(one, other, strict=True):
             assert_close(first, second)
-    draws = [m.candidates(x.x_t, x.t, x.open, 3, batch_noise(0, 0, 6)) for m in (model, same)]
+    draws = [m.candidates(x.x_t, x.t, x.noised, 3, batch_noise(0, 0, 6)) for m in (model, same)]
     assert torch.equal(*draws)
 
 
@@ -64,10 +64,10 @@ def test_samples_are_drawn_from_it():
 def test_at_the_start_it_is_its_reference_and_by_chance_it_is_not():
     reference = Factorized(Table(LOGITS), PATH)
     x = drawn()
-    expected = reference.log_marginals(x.x_t, x.t, x.open)
+    expected = reference.log_marginals(x.x_t, x.t, x.noised)
     for zero in (True, False):
         model = Explicit(network(), reference, zero=zero)
-        close = torch.allclose(model.log_marginals(x.x_t, x.t, x.open), expected)
+        close = torch.allclose(model.log_marginals(x.x_t, x.t, x.noised), expected)
         assert close == zero
     with torch.no_grad():
         model.net.head.weight.fill_(3.0)
@@ -80,7 +80,7 @@ def test_the_reference_is_neither_trained_nor_saved():
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert trained == {f"net.{name}" for name, _ in model.net.named_parameters()}
     x = drawn()
-    model.sum_over_open(x, CrossEntropy(), torch.ones(int(x.open.sum()))).total.backward()
+    model.weighted_loss(x, CrossEntropy(), torch.ones(int(x.noised.sum()))).total.backward()
     assert all(p.grad is None for p in model.reference.parameters())
     assert model.path is PATH
 
@@ -88,7 +88,7 @@ def test_the_reference_is_neither_trained_nor_saved():
 class Cube(RatioLoss):
     """A loss with no gradient of its own."""
 
-    def __call__(self, log_r, log_reference, sites):
+    def __call__(self, log_r, log_reference, positions):
         return ((log_r + log_reference) ** 3).sum(-1)
 
 
@@ -97,14 +97,14 @@ def test_chunks_are_the_whole(loss):
     torch.manual_seed(0)
     net, x = network(), drawn()
     model = Explicit(net, Factorized(network(), PATH), clamp=1.5, zero=False)
-    weight, found = torch.rand(int(x.open.sum())), []
-    log_reference = model.reference.log_conditionals(x.x_t, x.t, x.open)
+    weight, found = torch.rand(int(x.noised.sum())), []
+    log_reference = model.reference.log_conditionals(x.x_t, x.t, x.noised)
     for chunk in (None, 2):
         net.chunk = chunk
         if isinstance(loss, RatioLoss):
             total = model.sum_of_ratios(x, loss, weight, log_reference).total
         else:
-            total = model.sum_over_open(x, loss, weight).total
+            total = model.weighted_loss(x, loss, weight).total
         found.append((total, *torch.autograd.grad(total, net.parameters())))
     for one, other in zip(*found, strict=True):
         assert_close(one, other, rtol=1e-8, atol=1e-11)

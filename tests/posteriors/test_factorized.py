@@ -12,12 +12,12 @@ from tcsm.neighborhoods.hamming import Hamming
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.posteriors.factorized import Factorized, LeaveOneOut
-from tcsm.posteriors.site import BoundIntegrand, CrossEntropy
-from tcsm.process.corruption import CountSampling, Sites, TimeSampling
+from tcsm.posteriors.losses import BoundIntegrand, CrossEntropy
+from tcsm.process.corruption import CountSampling, Positions, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
-from tests.enumeration import kernel, posterior_table, random_law, sequences
+from tests.enumeration import kernel, posterior_table, random_distribution, sequences
 from tests.tables import Table, corrupted, exact
 
 V = L = 3
@@ -41,31 +41,31 @@ def network(extra, dtype=torch.float64, **fields):
 def test_marginals_are_normalized_carried_over_and_without_a_mask(path, kind, seed):
     generator = torch.Generator().manual_seed(seed)
     x_t = torch.randint(path.source.states, (4, L), generator=generator)
-    t, open = torch.rand(4, generator=generator).double(), path.source.open(x_t)
-    log_q = kind(Table(LOGITS), path).log_marginals(x_t, t, open)
+    t, noised = torch.rand(4, generator=generator).double(), path.source.noised(x_t)
+    log_q = kind(Table(LOGITS), path).log_marginals(x_t, t, noised)
     assert log_q.shape == (4, L, V)
     assert_close(log_q.exp().sum(-1), torch.ones(4, L).double())
-    carried = torch.nn.functional.one_hot(x_t[~open], V).double()
-    assert torch.equal(log_q[~open].exp(), carried)
-    assert (log_q[open] > -torch.inf).all()
+    carried = torch.nn.functional.one_hot(x_t[~noised], V).double()
+    assert torch.equal(log_q[~noised].exp(), carried)
+    assert (log_q[noised] > -torch.inf).all()
 
 
 @both
 @kinds
-def test_the_head_sees_open_sites_alone(path, kind):
+def test_the_head_sees_noised_positions_alone(path, kind):
     net = network(path.source.states - V)
     seen = []
     net.head.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
     drawn = TimeSampling(path)(torch.randint(V, (5, L)), batch_noise(0, 0, 5))
-    model, n = kind(net, path), int(drawn.open.sum())
-    model.sum_over_open(drawn, CrossEntropy(), torch.ones(n))
-    model.log_conditionals(drawn.x_t, drawn.t, drawn.open)
+    model, n = kind(net, path), int(drawn.noised.sum())
+    model.weighted_loss(drawn, CrossEntropy(), torch.ones(n))
+    model.log_conditionals(drawn.x_t, drawn.t, drawn.noised)
     assert seen == [n, n]
 
 
 @both
 def test_conditionals_by_hand(path):
-    """(1.4): leave-one-out adds λ_t at x_t; where the site is masked nothing is added."""
+    """(1.4): leave-one-out adds λ_t at x_t; where the position is masked nothing is added."""
     x_t, t = torch.tensor([[1, path.source.states - 1, 0]]), torch.tensor([0.6]).double()
     everywhere = torch.ones(1, L, dtype=torch.bool)
     plain = Factorized(Table(LOGITS), path).log_conditionals(x_t, t, everywhere)
@@ -73,9 +73,9 @@ def test_conditionals_by_hand(path):
     shifted = LOGITS.clone()
     alpha = path.alpha(t)[0]
     amount = torch.log1p(V * alpha / (1 - alpha)) if path is NOISED else 0.0
-    for site, state in enumerate(x_t[0].tolist()):
+    for position, state in enumerate(x_t[0].tolist()):
         if state < V:
-            shifted[site, state] += amount
+            shifted[position, state] += amount
     found = LeaveOneOut(Table(LOGITS), path).log_conditionals(x_t, t, everywhere)
     assert_close(found, shifted.log_softmax(-1))
 
@@ -86,18 +86,18 @@ def test_leave_one_out_undoes_what_the_path_takes_back(path):
     x_t, t = torch.tensor([0, 1, 2]), torch.tensor([0.1, 0.5, 0.9]).double()
     zero = torch.zeros_like(x_t)
     model = LeaveOneOut(Table(LOGITS), path)
-    log_q = model.conditionals(LOGITS, Sites(x_t, x_t, t, zero, zero))
+    log_q = model.conditionals(LOGITS, Positions(x_t, x_t, t, zero, zero))
     assert_close(path.leave_one_out(log_q, x_t, path.alpha(t)), LOGITS.log_softmax(-1))
 
 
 @both
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 0.9])
 def test_exact_logits_give_the_posterior(path, alpha):
-    p_1 = random_law(V, L, 4)
+    p_1 = random_distribution(V, L, 4)
     matrix = kernel(alpha, V, path is MASKED)
     x_t = torch.from_numpy(sequences(path.source.states, L))
     t = path.schedule.inverse(torch.full((len(x_t),), alpha, dtype=torch.float64))
-    log_q = Factorized(exact(path, p_1), path).log_marginals(x_t, t, path.source.open(x_t))
+    log_q = Factorized(exact(path, p_1), path).log_marginals(x_t, t, path.source.noised(x_t))
     truth = torch.from_numpy(posterior_table(p_1, matrix))
     possible = torch.ones(len(x_t), dtype=torch.bool)
     if path is MASKED:
@@ -109,12 +109,12 @@ def test_exact_logits_give_the_posterior(path, alpha):
 def test_concrete_scores_are_ratios_of_products_of_marginals(path):
     x_1 = torch.tensor([[0, 1, 2], [2, 2, 1]])
     x_t = torch.tensor([[path.source.states - 1, 1, path.source.states - 1]]).expand(2, -1)
-    x_t = torch.where(path.source.open(x_t), x_t, x_1)
+    x_t = torch.where(path.source.noised(x_t), x_t, x_1)
     drawn = corrupted(path, x_1, x_t, torch.tensor([0.3, 0.8]))
     model = LeaveOneOut(Table(LOGITS), path)
-    near = Hamming(V).enumerate(x_1, drawn.open)
+    near = Hamming(V).enumerate(x_1, drawn.noised)
     ratios = model.log_ratio(drawn, near)
-    log_q = model.log_marginals(x_t, drawn.t, drawn.open)
+    log_q = model.log_marginals(x_t, drawn.t, drawn.noised)
     for j, y in enumerate(near.apply(x_1).unbind(1)):
         direct = (log_q.gather(-1, y[..., None]) - log_q.gather(-1, x_1[..., None])).sum((1, 2))
         kept = near.weight[:, j] > 0
@@ -124,20 +124,20 @@ def test_concrete_scores_are_ratios_of_products_of_marginals(path):
 @both
 @pytest.mark.parametrize("chunk", [None, 2])
 def test_the_two_ways_of_the_contract_agree(path, chunk):
-    """Per-site closed forms and the log-ratios of listed neighbors are one loss."""
+    """Per-position closed forms and the log-ratios of listed neighbors are one loss."""
     net = network(path.source.states - V, chunk=chunk)
     drawn = TimeSampling(path)(torch.randint(V, (6, L)), batch_noise(0, 0, 6))
     model, ball = LeaveOneOut(net, path), Hamming(V)
-    near = ball.enumerate(drawn.x_1, drawn.open)
+    near = ball.enumerate(drawn.x_1, drawn.noised)
     listed = near.sum(bce.pair(model.log_ratio(drawn, near)))
 
-    class Site(CrossEntropy):
-        def __call__(self, log_q, sites):
-            return ball.site_loss(bce, log_q, sites.x_1)
+    class Position(CrossEntropy):
+        def __call__(self, log_q, positions):
+            return ball.position_loss(bce, log_q, positions.x_1)
 
-    row = drawn.sites().row
-    weight = 1 / drawn.open.sum(-1).double()[row]
-    result = model.sum_over_open(drawn, Site(), weight)
+    row = drawn.positions().row
+    weight = 1 / drawn.noised.sum(-1).double()[row]
+    result = model.weighted_loss(drawn, Position(), weight)
     assert_close(result.total, listed.sum())
     parameters = list(net.parameters())
     for one, other in zip(
@@ -152,18 +152,18 @@ def test_the_two_ways_of_the_contract_agree(path, chunk):
 
 def test_cross_entropy_is_reported_whatever_the_loss():
     drawn = CountSampling(MASKED)(torch.randint(V, (4, L)), batch_noise(0, 0, 4))
-    model, n = Factorized(Table(LOGITS), MASKED), int(drawn.open.sum())
-    result = model.sum_over_open(drawn, BoundIntegrand(MASKED), torch.ones(n))
-    plain = model.sum_over_open(drawn, CrossEntropy(), torch.ones(n))
+    model, n = Factorized(Table(LOGITS), MASKED), int(drawn.noised.sum())
+    result = model.weighted_loss(drawn, BoundIntegrand(MASKED), torch.ones(n))
+    plain = model.weighted_loss(drawn, CrossEntropy(), torch.ones(n))
     assert_close(result.cross_entropy, plain.loss)
-    kappa = MASKED.schedule.kappa(drawn.sites().t)
+    kappa = MASKED.schedule.kappa(drawn.positions().t)
     assert_close(result.loss, plain.loss * kappa)
 
 
 def test_half_precision_logits_are_normalized_in_single():
     model = LeaveOneOut(Table(LOGITS), NOISED)
     x, t = torch.tensor([0, 1, 2]), torch.full((3,), 0.999, dtype=torch.float64)
-    log_q = model.conditionals(LOGITS.bfloat16(), Sites(x, x, t, x, x))
+    log_q = model.conditionals(LOGITS.bfloat16(), Positions(x, x, t, x, x))
     assert log_q.dtype == torch.float32
     assert_close(log_q.exp().sum(-1), torch.ones(3))
 
@@ -180,7 +180,7 @@ def test_a_data_parallel_wrapper_may_stand_in_for_the_net():
     net = Table(LOGITS)
     model = Factorized(net, Path(Mask(V), Linear()))
     drawn = CountSampling(model.path)(torch.zeros(2, L).long(), batch_noise(0, 0, 2))
-    weight = torch.ones(int(drawn.open.sum()))
-    bare = model.sum_over_open(drawn, CrossEntropy(), weight).total
+    weight = torch.ones(int(drawn.noised.sum()))
+    bare = model.weighted_loss(drawn, CrossEntropy(), weight).total
     model.net = Wrapper(net)
-    assert torch.equal(model.sum_over_open(drawn, CrossEntropy(), weight).total, bare)
+    assert torch.equal(model.weighted_loss(drawn, CrossEntropy(), weight).total, bare)

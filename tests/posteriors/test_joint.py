@@ -30,16 +30,16 @@ def world():
 
 
 def masked(x_1):
-    """Site 1 is known, the others are not."""
+    """Position 1 is known, the others are not."""
     x_t = torch.full_like(x_1, V)
     x_t[:, 1] = x_1[:, 1]
     return corrupted(PATH, x_1, x_t, torch.full((len(x_1),), 0.3))
 
 
-def test_concrete_scores_are_ratios_of_the_joint_law():
+def test_concrete_scores_are_ratios_of_the_joint_distribution():
     model, _, log_q = world()
     drawn = masked(ALL)
-    near = HammingK(V, 2).enumerate(drawn.x_1, drawn.open)
+    near = HammingK(V, 2).enumerate(drawn.x_1, drawn.noised)
     ratios = model.log_ratio(drawn, near)
     table, y = log_q.view(V, V, V), near.apply(drawn.x_1)
     expected = table[y.unbind(-1)] - table[ALL.unbind(-1)][:, None]
@@ -58,45 +58,45 @@ def frequencies(tokens):
     return torch.bincount(place, minlength=V**L) / len(tokens)
 
 
-def conditioned(log_law):
+def conditioned(log_p):
     """Given x^1 = 2."""
-    return torch.where(ALL[:, 1] == 2, log_law, -torch.inf).softmax(-1)
+    return torch.where(ALL[:, 1] == 2, log_p, -torch.inf).softmax(-1)
 
 
 def test_candidates_follow_the_reference_and_carry_over():
     model, log_ref, _ = world()
     drawn = masked(torch.tensor([[0, 2, 0]]).expand(RUNS, -1))
     noise = batch_noise(0, 0, RUNS)
-    guesses = model.candidates(drawn.x_t, drawn.t, drawn.open, 2, noise)
+    guesses = model.candidates(drawn.x_t, drawn.t, drawn.noised, 2, noise)
     assert (guesses[..., 1] == 2).all()
     for k in range(2):
         found = frequencies(guesses[:, k])
         assert (found - conditioned(log_ref)).abs().max() < 0.015
 
 
-def test_resampling_tends_to_the_joint_law():
+def test_resampling_tends_to_the_joint_distribution():
     """(9.6): one candidate is the reference; many are q, by weights softmax(−E)."""
     model, log_ref, log_q = world()
     drawn = masked(torch.tensor([[0, 2, 0]]).expand(RUNS, -1))
     away = {}
     for count in (1, 64):
         noise = batch_noise(1, 0, RUNS)
-        found = frequencies(model.resample(drawn.x_t, drawn.t, drawn.open, count, noise))
+        found = frequencies(model.resample(drawn.x_t, drawn.t, drawn.noised, count, noise))
         away[count] = (found - conditioned(log_q)).abs().sum() / 2
     assert away[64] < 0.03
     assert away[1] > 3 * away[64]
     assert abs(away[1] - (conditioned(log_ref) - conditioned(log_q)).abs().sum() / 2) < 0.02
 
 
-def test_marginals_from_many_candidates_are_those_of_the_joint_law():
+def test_marginals_from_many_candidates_are_those_of_the_joint_distribution():
     model, _, log_q = world()
     drawn = masked(torch.tensor([[0, 2, 0], [1, 2, 1]]))
-    site = torch.tensor([0, 2])
-    found = model.log_marginal(drawn, site, 4000, batch_noise(0, 0, 2))
-    law = conditioned(log_q).view(V, V, V)
-    expected = torch.stack([law.sum((1, 2)), law.sum((0, 1))])
+    position = torch.tensor([0, 2])
+    found = model.log_marginal(drawn, position, 4000, batch_noise(0, 0, 2))
+    distribution = conditioned(log_q).view(V, V, V)
+    expected = torch.stack([distribution.sum((1, 2)), distribution.sum((0, 1))])
     assert_close(found.exp(), expected, atol=0.03, rtol=0)
-    few = model.log_marginal(drawn, site, 1, batch_noise(0, 0, 2))
+    few = model.log_marginal(drawn, position, 1, batch_noise(0, 0, 2))
     assert_close(few.exp().sum(-1), torch.ones(2).double())
 
 
@@ -104,5 +104,5 @@ def test_a_fresh_energy_leaves_the_reference_as_it_is():
     body = Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=2)
     model = Joint(Energy(body), Factorized(Table(torch.randn(L, V)), PATH))
     drawn, ball = masked(ALL), HammingK(V, 2)
-    near = ball.enumerate(drawn.x_1, drawn.open)
+    near = ball.enumerate(drawn.x_1, drawn.noised)
     assert_close(model.log_ratio(drawn, near), model.reference.log_ratio(drawn, near))

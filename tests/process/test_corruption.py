@@ -28,9 +28,9 @@ def test_what_every_corruption_keeps(corruption, seed):
     noise = batch_noise(seed, 0, B)
     drawn = corruption(DATA, noise)
     source = corruption.path.source
-    assert torch.equal(drawn.open, source.open(drawn.x_t))
+    assert torch.equal(drawn.noised, source.noised(drawn.x_t))
     if isinstance(source, Mask):
-        assert torch.equal(drawn.x_t[~drawn.open], DATA[~drawn.open])
+        assert torch.equal(drawn.x_t[~drawn.noised], DATA[~drawn.noised])
     assert ((drawn.x_t >= 0) & (drawn.x_t < source.states)).all()
     assert torch.equal(corruption(DATA, noise).x_t, drawn.x_t)
     halves = [corruption(DATA[i::2], Noise(seed, 0, noise.ids[i::2], B)) for i in (0, 1)]
@@ -48,7 +48,7 @@ def test_times_are_stratified_and_weighed_by_kappa():
 @given(seed=st.integers(0, 10**6))
 def test_counts_are_stratified_and_weighed_by_their_inverse(seed):
     drawn = CountSampling(MASKED)(DATA, batch_noise(seed, 0, B))
-    counts = drawn.open.sum(-1)
+    counts = drawn.noised.sum(-1)
     assert counts.tolist() == [1 + i // 2 for i in range(B)]  # B = 2L: every count twice
     assert_close(drawn.omega, L / counts.double())
     assert_close(MASKED.alpha(drawn.t), 1 - counts.double() / L, atol=1e-12, rtol=0)
@@ -65,14 +65,14 @@ def test_padding_is_never_noised_and_text_is_as_without(corruption):
     real = torch.arange(L) < lengths[:, None]
     noise = batch_noise(3, 1, B)
     drawn = corruption(DATA, noise, real)
-    assert not drawn.open[~real].any()
+    assert not drawn.noised[~real].any()
     assert drawn.x_t[~real].equal(DATA[~real])
     assert drawn.lengths().tolist() == lengths.tolist()
-    assert drawn.open_share() == pytest.approx(float(drawn.open[real].double().mean()))
+    assert drawn.noised_share() == pytest.approx(float(drawn.noised[real].double().mean()))
     for row, length in enumerate(lengths.tolist()):
         alone = corruption(DATA[row : row + 1, :length], Noise(3, 1, noise.ids[row : row + 1], B))
         assert drawn.x_t[row, :length].equal(alone.x_t[0])
-        assert drawn.open[row, :length].equal(alone.open[0])
+        assert drawn.noised[row, :length].equal(alone.noised[0])
         assert (drawn.t[row], drawn.omega[row]) == (alone.t[0], alone.omega[0])
 
 
@@ -80,7 +80,7 @@ def test_subsets_of_a_size_are_equally_likely():
     count = 6000
     drawn = CountSampling(MASKED)(torch.zeros(count, 4).long(), batch_noise(0, 0, count))
     for size in (1, 2, 3):
-        chosen = drawn.open[drawn.open.sum(-1) == size]
+        chosen = drawn.noised[drawn.noised.sum(-1) == size]
         codes = (chosen * 2 ** torch.arange(4)).sum(-1)
         subsets = [sum(2**i for i in c) for c in itertools.combinations(range(4), size)]
         seen = codes.bincount(minlength=16)[subsets].double()
@@ -91,27 +91,27 @@ def test_subsets_of_a_size_are_equally_likely():
 
 
 def test_time_and_count_agree_on_the_bound_they_weigh():
-    """Under either weight the expected weighted number of open sites is L."""
+    """Under either weight the expected weighted number of noised positions is L."""
     count = 20000
     x_1 = torch.zeros(count, 3).long()
     by_count = CountSampling(MASKED)(x_1, batch_noise(0, 0, count))
-    assert_close((by_count.omega * by_count.open.sum(-1)).mean(), torch.tensor(3.0).double())
+    assert_close((by_count.omega * by_count.noised.sum(-1)).mean(), torch.tensor(3.0).double())
     by_time = TimeSampling(Path(Mask(V), Linear()))(x_1, batch_noise(0, 0, count))
-    found = (by_time.omega * by_time.open.sum(-1)).mean()
+    found = (by_time.omega * by_time.noised.sum(-1)).mean()
     # The variance is 3 ∫ 1/(1−t) dt + 6 − 9 < 18 with ε = 10⁻³: five standard errors.
     assert abs(found - 3) < 5 * (18 / count) ** 0.5
 
 
-def test_sites_are_row_major_and_sliced_together():
+def test_positions_are_row_major_and_sliced_together():
     drawn = CountSampling(MASKED)(DATA, batch_noise(0, 0, B))
-    sites = drawn.sites()
-    row, column = drawn.open.nonzero(as_tuple=True)
-    assert torch.equal(sites.x_1, DATA[drawn.open])
-    assert torch.equal(sites.x_t, torch.full_like(row, V))
-    assert torch.equal(sites.t, drawn.t[row])
-    assert torch.equal(sites[3:5].column, column[3:5])
-    assert torch.equal(sites[3:5].row, row[3:5])
-    assert torch.equal(sites[3:5].t, sites.t[3:5])
+    positions = drawn.positions()
+    row, column = drawn.noised.nonzero(as_tuple=True)
+    assert torch.equal(positions.x_1, DATA[drawn.noised])
+    assert torch.equal(positions.x_t, torch.full_like(row, V))
+    assert torch.equal(positions.t, drawn.t[row])
+    assert torch.equal(positions[3:5].column, column[3:5])
+    assert torch.equal(positions[3:5].row, row[3:5])
+    assert torch.equal(positions[3:5].t, positions.t[3:5])
 
 
 def test_refusals():

@@ -1,4 +1,4 @@
-"""One x_t for two sequences: what it may show, and its law."""
+"""One x_t for two sequences: what it may show, and its distribution."""
 
 from collections import Counter
 from itertools import combinations
@@ -25,9 +25,11 @@ MASKED = SharedCorruption(CountSampling(Path(Mask(V), Linear())))
 NOISED = SharedCorruption(TimeSampling(Path(Uniform(V), Linear()), epsilon=0.0))
 
 
-def found_law(law, winner, loser):
+def found_distribution(distribution, winner, loser):
     """Frequencies of x_t, and the drawn pair."""
-    pair = law(winner.expand(DRAWS, -1), loser.expand(DRAWS, -1), batch_noise(5, 0, DRAWS))
+    pair = distribution(
+        winner.expand(DRAWS, -1), loser.expand(DRAWS, -1), batch_noise(5, 0, DRAWS)
+    )
     counts = Counter(map(tuple, pair[0].x_t.tolist()))
     return {x_t: count / DRAWS for x_t, count in counts.items()}, pair
 
@@ -37,16 +39,16 @@ def distance(found, expected):
 
 
 def test_masks_hide_all_that_differs_and_a_random_part_of_the_rest():
-    """By enumeration: n uniform on {1 … L}, a subset of that size, and sites 1 and 3."""
+    """By enumeration: n uniform on {1 … L}, a subset of that size, and positions 1 and 3."""
     expected = Counter()
     for n in range(1, L + 1):
         for subset in combinations(range(L), n):
             hidden = {1, 3, *subset}
             x_t = tuple(V if i in hidden else int(WINNER[i]) for i in range(L))
             expected[x_t] += 1 / (L * comb(L, n))
-    found, _ = found_law(MASKED, WINNER, LOSER)
+    found, _ = found_distribution(MASKED, WINNER, LOSER)
     assert distance(found, expected) < 0.01
-    assert found == found_law(MASKED, LOSER, WINNER)[0]
+    assert found == found_distribution(MASKED, LOSER, WINNER)[0]
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -65,7 +67,7 @@ def test_of_two_lengths_the_longer_is_noised_and_the_shorter_is_not_told(swapped
     counts = Counter(map(tuple, pair[0].x_t.tolist()))
     assert distance({x_t: count / DRAWS for x_t, count in counts.items()}, expected) < 0.01
     for one, text in zip(pair, padding, strict=True):
-        assert one.open.equal((one.x_t == V) & text)
+        assert one.noised.equal((one.x_t == V) & text)
         assert one.lengths().tolist() == text.sum(-1).tolist()
 
 
@@ -78,10 +80,10 @@ def test_uniform_noise_is_on_either_by_a_fair_coin():
             for a, w in zip((node + 1) / 2, weight / 2, strict=True):
                 chance = np.prod(kernel(a, V, masked=False)[x.numpy(), x_t])
                 expected[tuple(x_t.tolist())] += share * w * chance
-    found, (winner, _) = found_law(NOISED, WINNER, LOSER)
+    found, (winner, _) = found_distribution(NOISED, WINNER, LOSER)
     assert distance(found, expected) < 0.02
-    assert distance(found_law(NOISED, LOSER, WINNER)[0], expected) < 0.02
-    assert winner.open.all()
+    assert distance(found_distribution(NOISED, LOSER, WINNER)[0], expected) < 0.02
+    assert winner.noised.all()
 
 
 @given(
@@ -90,14 +92,14 @@ def test_uniform_noise_is_on_either_by_a_fair_coin():
 )
 def test_whatever_is_shown_is_possible_under_both(pairs, step):
     winner, loser = torch.tensor(pairs).T[:, None]
-    for law in (MASKED, NOISED):
-        first, second = law(winner, loser, batch_noise(0, step, 1))
+    for distribution in (MASKED, NOISED):
+        first, second = distribution(winner, loser, batch_noise(0, step, 1))
         assert (first.x_1 == winner).all()
         assert (second.x_1 == loser).all()
         assert first.x_t is second.x_t
-        assert first.open is second.open
-        alpha = law.corruption.path.alpha(first.t)[:, None].expand(winner.shape)
-        likelihood = law.corruption.path.log_likelihood(first.x_t, alpha).exp()
+        assert first.noised is second.noised
+        alpha = distribution.corruption.path.alpha(first.t)[:, None].expand(winner.shape)
+        likelihood = distribution.corruption.path.log_likelihood(first.x_t, alpha).exp()
         for x in (winner, loser):
             assert (likelihood.gather(-1, x[..., None]) > 0).all()
 

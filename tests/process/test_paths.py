@@ -11,10 +11,10 @@ from tcsm.noise import batch_noise
 from tcsm.process.paths import Mixture, Path, add_at
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
-from tests.enumeration import bayes, between, kernel, marginals, random_law, sequences
+from tests.enumeration import bayes, between, kernel, marginals, random_distribution, sequences
 
 V = L = 3
-P_1 = random_law(V, L, 0)
+P_1 = random_distribution(V, L, 0)
 SOURCES = [Mask(V), Uniform(V)]
 both = pytest.mark.parametrize("source", SOURCES, ids=["mask", "uniform"])
 levels = pytest.mark.parametrize("alpha", [0.05, 0.4, 0.9])
@@ -24,7 +24,7 @@ def fixed(value, like):
     return torch.full(like.shape, value, dtype=torch.float64)
 
 
-def site_kernel(source, alpha):
+def position_kernel(source, alpha):
     return kernel(alpha, V, isinstance(source, Mask))
 
 
@@ -33,7 +33,7 @@ def site_kernel(source, alpha):
 def test_likelihood_of_a_state(source, alpha):
     states = torch.arange(source.states)
     found = Path(source, Linear()).log_likelihood(states, fixed(alpha, states)).exp()
-    assert_close(found.T, torch.from_numpy(site_kernel(source, alpha)))
+    assert_close(found.T, torch.from_numpy(position_kernel(source, alpha)))
 
 
 @both
@@ -43,7 +43,7 @@ def test_target_concrete_score_identity(source, alpha):
     path, data = Path(source, Linear()), torch.from_numpy(sequences(V, L))
     log_p = torch.from_numpy(P_1).log().flatten()
     for x_t in sequences(source.states, L):
-        posterior, total = bayes(P_1, x_t, site_kernel(source, alpha))
+        posterior, total = bayes(P_1, x_t, position_kernel(source, alpha))
         if total == 0:
             continue
         state = torch.from_numpy(x_t)
@@ -56,35 +56,37 @@ def test_target_concrete_score_identity(source, alpha):
 
 @both
 @levels
-def test_leave_one_out_is_the_posterior_without_its_own_site(source, alpha):
+def test_leave_one_out_is_the_posterior_without_its_own_position(source, alpha):
     """(1.5): π^i hides x_t^i; q^i ∝ π^i p_{t|1}(x_t^i | ·)."""
-    path, matrix = Path(source, Linear()), site_kernel(source, alpha)
+    path, matrix = Path(source, Linear()), position_kernel(source, alpha)
     for x_t in sequences(source.states, L):
-        open = source.open(torch.from_numpy(x_t))
+        noised = source.noised(torch.from_numpy(x_t))
         q = torch.from_numpy(marginals(bayes(P_1, x_t, matrix)[0]))
-        for site in range(L):
-            if not open[site]:
+        for position in range(L):
+            if not noised[position]:
                 continue
             joint = P_1
-            for other in set(range(L)) - {site}:
+            for other in set(range(L)) - {position}:
                 shape = [1] * L
                 shape[other] = V
                 joint = joint * matrix[:, x_t[other]].reshape(shape)
-            hidden = torch.from_numpy(marginals(joint / joint.sum())[site])
-            here = torch.from_numpy(x_t[site : site + 1])
-            found = path.leave_one_out(q[None, site].log(), here, fixed(alpha, here))
+            hidden = torch.from_numpy(marginals(joint / joint.sum())[position])
+            here = torch.from_numpy(x_t[position : position + 1])
+            found = path.leave_one_out(q[None, position].log(), here, fixed(alpha, here))
             assert_close(found[0].exp(), hidden)
             weighed = hidden * path.log_likelihood(here, fixed(alpha, here))[0].exp()
-            assert_close(weighed / weighed.sum(), q[site])
+            assert_close(weighed / weighed.sum(), q[position])
 
 
 @both
 @pytest.mark.parametrize(("alpha_t", "alpha_s"), [(0.0, 0.3), (0.2, 0.7), (0.6, 1.0), (0.0, 1.0)])
 def test_bridge_is_bayes_on_the_forward_kernels(source, alpha_t, alpha_s):
     """(8.3): p(x_s | x_t, x₁) ∝ p_{s|1}(x_s | x₁) p_{t|s}(x_t | x_s)."""
-    first = site_kernel(source, alpha_s)
+    first = position_kernel(source, alpha_s)
     second = between(alpha_t, alpha_s, V, isinstance(source, Mask))
-    assert_close(torch.from_numpy(first @ second), torch.from_numpy(site_kernel(source, alpha_t)))
+    assert_close(
+        torch.from_numpy(first @ second), torch.from_numpy(position_kernel(source, alpha_t))
+    )
     x_1, x_t = (
         part.flatten()
         for part in torch.meshgrid(torch.arange(V), torch.arange(source.states), indexing="ij")
@@ -92,9 +94,9 @@ def test_bridge_is_bayes_on_the_forward_kernels(source, alpha_t, alpha_s):
     joint = torch.from_numpy(first[:, :, None] * second[None]).movedim(1, 2)[x_1, x_t]
     possible = joint.sum(-1) > 0
     mixture = Path(source, Linear()).bridge(x_t, x_1, fixed(alpha_t, x_t), fixed(alpha_s, x_t))
-    law = mixture.law(x_t, x_1, source)
+    distribution = mixture.distribution(x_t, x_1, source)
     truth = joint / joint.sum(-1, keepdim=True)
-    assert_close(law[possible], truth[possible])
+    assert_close(distribution[possible], truth[possible])
 
 
 @pytest.mark.parametrize(("alpha_t", "alpha_s"), [(0.1, 0.3), (0.2, 0.7), (0.6, 0.99)])
@@ -104,15 +106,15 @@ def test_uniform_bridge_over_the_posterior_is_the_plug_in_of_leave_one_out(alpha
     log_q = torch.tensor([[0.2, -1.0, 0.9]]).double().log_softmax(-1)
     pi = path.leave_one_out(log_q, x_t, fixed(alpha_t, x_t)).exp()[0]
     labels, here = torch.arange(V), x_t.expand(V)
-    law = path.bridge(here, labels, fixed(alpha_t, here), fixed(alpha_s, here)).law(
-        here, labels, path.source
-    )
+    distribution = path.bridge(
+        here, labels, fixed(alpha_t, here), fixed(alpha_s, here)
+    ).distribution(here, labels, path.source)
     ratio = alpha_t / alpha_s
     stay = ratio * (labels == x_t) + (1 - ratio) / V
     plug_in = (alpha_s * pi + (1 - alpha_s) / V) * stay
     plug_in = plug_in / plug_in.sum()
-    assert_close(log_q[0].exp() @ law, plug_in)
-    assert (pi @ law - plug_in).abs().max() > 1e-3
+    assert_close(log_q[0].exp() @ distribution, plug_in)
+    assert (pi @ distribution - plug_in).abs().max() > 1e-3
 
 
 @both
@@ -125,21 +127,21 @@ def test_leap_jumps_with_the_rates_exponential(source):
     integral = (schedule.kappa(times) * torch.from_numpy(weight)).sum() * (s - t) / 2
     x_t, x_1 = torch.tensor([2, 2]), torch.tensor([1, 2])
     alpha_t, alpha_s = (schedule.alpha(fixed(time, x_t)) for time in (t, s))
-    law = path.leap(x_t, alpha_t, alpha_s).law(x_t, x_1, source)
+    distribution = path.leap(x_t, alpha_t, alpha_s).distribution(x_t, x_1, source)
     stay = torch.exp(-integral)
     expected = torch.zeros(2, source.states).double()
     expected[0, 1], expected[0, 2], expected[1, 2] = 1 - stay, stay, 1
-    assert_close(law, expected)
+    assert_close(distribution, expected)
     last = path.leap(x_t, alpha_t, fixed(1.0, x_t))
     assert (last.to_data == 1).all()
     assert (last.stay == 0).all()
 
 
-def test_masked_bridge_and_leap_are_one_law():
+def test_masked_bridge_and_leap_are_one_distribution():
     path, x_t, x_1 = Path(Mask(V), Linear()), torch.full((V,), V), torch.arange(V)
     alpha_t, alpha_s = fixed(0.3, x_t), fixed(0.45, x_t)
-    bridge = path.bridge(x_t, x_1, alpha_t, alpha_s).law(x_t, x_1, path.source)
-    assert_close(bridge, path.leap(x_t, alpha_t, alpha_s).law(x_t, x_1, path.source))
+    bridge = path.bridge(x_t, x_1, alpha_t, alpha_s).distribution(x_t, x_1, path.source)
+    assert_close(bridge, path.leap(x_t, alpha_t, alpha_s).distribution(x_t, x_1, path.source))
 
 
 @both
@@ -160,7 +162,7 @@ def test_bound_integrand_is_that_of_the_reverse_rates(source, t):
     path, time = Path(source, Cosine()), torch.tensor([t]).double()
     alpha = path.schedule.alpha(time).item()
     forward = path.schedule.alpha_dot(time).item() / alpha
-    matrix = site_kernel(source, alpha)
+    matrix = position_kernel(source, alpha)
     log_q = torch.tensor([[0.3, -0.4, 1.1]]).double().log_softmax(-1)
     states = range(source.states) if isinstance(source, Uniform) else [V]
     for x, x_1 in itertools.product(states, range(V)):
@@ -184,24 +186,24 @@ def test_samples_follow_the_path(source, alpha):
     x_1 = torch.tensor([[0, 2]]).expand(20000, -1)
     t = torch.full((20000,), alpha, dtype=torch.float64)
     x_t = Path(source, Linear()).sample(x_1, t, batch_noise(1, 0, 20000))
-    law = site_kernel(source, alpha)
-    for site, token in enumerate((0, 2)):
-        share = x_t[:, site].bincount(minlength=source.states) / 20000
+    distribution = position_kernel(source, alpha)
+    for position, token in enumerate((0, 2)):
+        share = x_t[:, position].bincount(minlength=source.states) / 20000
         # five standard errors of a share
-        assert (share - torch.from_numpy(law[token])).abs().max() < 5 * 0.5 / 20000**0.5
+        assert (share - torch.from_numpy(distribution[token])).abs().max() < 5 * 0.5 / 20000**0.5
     together = ((x_t[:, 0] == 0) & (x_t[:, 1] == 2)).double().mean()
-    assert abs(together - law[0, 0] * law[2, 2]) < 5 * 0.5 / 20000**0.5
+    assert abs(together - distribution[0, 0] * distribution[2, 2]) < 5 * 0.5 / 20000**0.5
 
 
 @both
-def test_mixture_draws_its_own_law(source):
+def test_mixture_draws_its_own_distribution(source):
     """All branches of a mixture whose weights are not normalized, over a fine grid of u."""
     grid = (torch.arange(300).double() + 0.5) / 300
     u = torch.cartesian_prod(grid, grid)
     mixture = Mixture(*(torch.full((len(u),), w, dtype=torch.float64) for w in (0.5, 0.2, 0.9)))
     x_t, x_1 = torch.full((len(u),), source.states - 1), torch.zeros(len(u), dtype=torch.int64)
     share = mixture.draw(x_t, x_1, source, u).bincount(minlength=source.states) / len(u)
-    assert_close(share.double(), mixture.law(x_t, x_1, source)[0], atol=1e-2, rtol=0)
+    assert_close(share.double(), mixture.distribution(x_t, x_1, source)[0], atol=1e-2, rtol=0)
 
 
 def test_add_at_leaves_masked_rows_alone():

@@ -28,10 +28,10 @@ def test_draws_are_states(u):
     assert 0 <= Uniform(V).draw(u) < V
 
 
-def test_open_sites():
+def test_noised_positions():
     x_t = torch.tensor([[V, 0, V], [1, 2, 3]])
-    assert Mask(V).open(x_t).tolist() == [[True, False, True], [False] * 3]
-    assert Uniform(V).open(x_t).all()
+    assert Mask(V).noised(x_t).tolist() == [[True, False, True], [False] * 3]
+    assert Uniform(V).noised(x_t).all()
 
 
 def test_evidence_is_the_log_odds_of_the_likelihood():

@@ -17,7 +17,7 @@ def test_times_lie_on_the_grid_each_as_often():
         torch.zeros(B, 5).long(), batch_noise(0, 0, B)
     )
     assert sorted((drawn.t * 4).tolist()) == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
-    assert drawn.open[drawn.t == 0].all()
+    assert drawn.noised[drawn.t == 0].all()
 
 
 @pytest.mark.parametrize("steps", [1, 3, 1000])

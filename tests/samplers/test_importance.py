@@ -1,4 +1,4 @@
-"""Resampled candidates, step by step, against the law of the data."""
+"""Resampled candidates, step by step, against the distribution of the data."""
 
 import pytest
 import torch
@@ -12,12 +12,12 @@ from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
 from tcsm.samplers.ancestral import Ancestral
 from tcsm.samplers.importance import Importance
-from tests.enumeration import random_law
+from tests.enumeration import random_distribution
 from tests.tables import Table
 
 V, L = 3, 2
 MASKED, NOISED = Path(Mask(V), Linear()), Path(Uniform(V), Linear())
-P_1 = torch.from_numpy(random_law(V, L, 0))
+P_1 = torch.from_numpy(random_distribution(V, L, 0))
 
 
 class OfTheData(nn.Module):
@@ -34,15 +34,15 @@ def joint(path):
     return Joint(OfTheData(), Factorized(Table(torch.zeros(L, V)), path))
 
 
-def law(tokens):
+def distribution(tokens):
     return torch.bincount(tokens[:, 0] * V + tokens[:, 1], minlength=V * V) / len(tokens)
 
 
-def test_one_step_with_many_candidates_draws_the_joint_law_where_marginals_cannot():
+def test_one_step_with_many_candidates_draws_the_joint_distribution_where_marginals_cannot():
     """From pure noise a joint model needs a single step, up to O(1/K)."""
     sampler = Importance(steps=1, path=MASKED, candidates=64)
     drawn = sampler(joint(MASKED), 20000, L, seed=0)
-    assert (law(drawn.tokens) - P_1.flatten()).abs().sum() / 2 < 0.02
+    assert (distribution(drawn.tokens) - P_1.flatten()).abs().sum() / 2 < 0.02
     product = (P_1.sum(1)[:, None] * P_1.sum(0)).flatten()
     assert (product - P_1.flatten()).abs().sum() / 2 > 0.1
     assert drawn.network_calls == 65

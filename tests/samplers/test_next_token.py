@@ -10,7 +10,7 @@ from tcsm.process.sources import Mask
 from tcsm.samplers.next_token import NextToken
 from tcsm.teachers.autoregressive import Autoregressive
 from tests.enumeration import sequences
-from tests.samplers.laws import chi_square
+from tests.samplers.distributions import chi_square
 
 V, L = 3, 3
 
@@ -23,12 +23,12 @@ def awake():
     return Autoregressive(net)
 
 
-def test_draws_the_models_own_law():
+def test_draws_the_models_own_distribution():
     model = awake()
     with torch.no_grad():
-        law = model.log_prob(torch.from_numpy(sequences(V, L))).exp().numpy()
+        distribution = model.log_prob(torch.from_numpy(sequences(V, L))).exp().numpy()
     sampled = NextToken(steps=1)(model, 30_000, L, 0)
-    statistic, bound = chi_square(sampled.tokens, law / law.sum())
+    statistic, bound = chi_square(sampled.tokens, distribution / distribution.sum())
     assert statistic < bound
     assert sampled.network_calls == L
 

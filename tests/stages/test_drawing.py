@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tcsm.evaluation.enumeration import chain_law
+from tcsm.evaluation.enumeration import chain_distribution
 from tcsm.evaluation.ordered import log_along
 from tcsm.posteriors.factorized import Factorized
 from tcsm.process.paths import Path
@@ -26,7 +26,7 @@ def model(seed):
 
 
 @pytest.mark.parametrize("steps", [L, 2])
-def test_weights_are_the_bases_law_over_that_of_the_model_that_drew(steps):
+def test_weights_are_the_bases_distribution_over_that_of_the_model_that_drew(steps):
     """Log w = log p_base − log p_θ along the sampler's order: its mean is −KL, not KL."""
     theta, base = model(0), model(1)
     sampler = FirstHitting(steps=steps, path=PATH)
@@ -43,4 +43,4 @@ def test_weights_are_the_bases_law_over_that_of_the_model_that_drew(steps):
     if steps == L:
         hits = torch.nn.functional.one_hot(number(x, V), V**L) * w[:, None]
         error = hits.std(0) / COUNT**0.5
-        assert ((hits.mean(0) - chain_law(base, L)).abs() < 4 * error).all()
+        assert ((hits.mean(0) - chain_distribution(base, L)).abs() < 4 * error).all()

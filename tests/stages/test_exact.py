@@ -32,9 +32,9 @@ def test_a_joint_run_is_held_against_the_truth(tmp_path):
     assert json.loads(rows[-1])["step"] == 60
 
 
-def test_an_untrained_joint_model_is_the_uniform_law(tmp_path):
+def test_an_untrained_joint_model_is_the_uniform_distribution(tmp_path):
     record = exact(tmp_path, "experiment=exact/joint", "trainer.learning_rate=1e-12")
-    p = Pairs(3, 4, leak=0.01).log_law
+    p = Pairs(3, 4, leak=0.01).log_p
     assert record["kl"] == pytest.approx(4 * math.log(3) + (p.exp() * p).sum().item(), rel=1e-5)
 
 

@@ -42,13 +42,13 @@ def test_errors_of_ways_to_ask(error):
 
 def test_one_candidate_and_a_tail_is_the_tail_alone(error):
     for way, tail in (("one_sided", "OneSided"), ("taylor", "Taylor")):
-        teacher = f"teacher.tail={{_target_: tcsm.teachers.ways.{tail}}}"
+        teacher = f"teacher.tail={{_target_: tcsm.teachers.adapters.{tail}}}"
         hybrid = error("teacher=top_k", "teacher.k=1", teacher)
         assert hybrid["tv"] == pytest.approx(error(f"teacher={way}")["tv"], abs=1e-6)
         assert hybrid["missing"] == 0
 
 
-def test_other_models_are_held_against_the_same_law(house, trained):
+def test_other_models_are_held_against_the_same_distribution(house, trained):
     house.good("train", "experiment=teacher/hollow", name="teacher/hollow")
     given = [f"reference={trained('kjv/ar')}", f"teacher_run={house.root / 'teacher/hollow'}"]
     folder = house.good("targets", "experiment=kjv/ar", *given, name="hollow-errors")

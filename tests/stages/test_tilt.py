@@ -53,7 +53,7 @@ def record(out, initial, *overrides):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_comes_near_the_tilted_law(name, initial, tmp_path):
+def test_every_method_comes_near_the_tilted_distribution(name, initial, tmp_path):
     overrides, reach = METHODS[name]
     found = record(tmp_path, initial, *overrides)
     assert found["tv"] < reach < found["curve"][0]["tv"]

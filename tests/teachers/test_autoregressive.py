@@ -31,10 +31,10 @@ def test_probabilities_of_all_sequences_sum_to_one():
 def test_chain_rule_over_prefixes():
     model = awake()
     total = torch.zeros(len(ALL)).double()
-    for site in range(L):
-        log_next = model.log_next(ALL[:, :site])
+    for position in range(L):
+        log_next = model.log_next(ALL[:, :position])
         assert_close(log_next.exp().sum(-1), torch.ones(len(ALL)).double())
-        total += log_next.gather(-1, ALL[:, site : site + 1])[:, 0]
+        total += log_next.gather(-1, ALL[:, position : position + 1])[:, 0]
     assert_close(model.log_prob(ALL), total, atol=1e-5, rtol=0)
 
 

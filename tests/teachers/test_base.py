@@ -2,31 +2,31 @@ import torch
 from torch.testing import assert_close
 
 from tcsm.teachers.base import Tabulated, substitute
-from tests.enumeration import random_law
+from tests.enumeration import random_distribution
 
 V, L = 3, 4
 
 
 def test_table_gives_conditionals_by_enumeration():
-    law = random_law(V, L, 0)
-    teacher = Tabulated(torch.from_numpy(law).log() + 5)
+    distribution = random_distribution(V, L, 0)
+    teacher = Tabulated(torch.from_numpy(distribution).log() + 5)
     x = torch.tensor([[0, 2, 1, 1], [2, 2, 0, 1]])
-    sites = torch.tensor([[True, False, True, False], [False, False, False, True]])
-    found = teacher.log_conditionals(x, sites).exp()
-    rows = [law[:, 2, 1, 1], law[0, 2, :, 1], law[2, 2, 0, :]]
+    positions = torch.tensor([[True, False, True, False], [False, False, False, True]])
+    found = teacher.log_conditionals(x, positions).exp()
+    rows = [distribution[:, 2, 1, 1], distribution[0, 2, :, 1], distribution[2, 2, 0, :]]
     assert_close(found, torch.stack([torch.from_numpy(row / row.sum()) for row in rows]))
-    assert teacher.log_conditionals(x, torch.zeros_like(sites)).shape == (0, V)
+    assert teacher.log_conditionals(x, torch.zeros_like(positions)).shape == (0, V)
 
 
-def test_the_token_at_the_site_itself_does_not_matter():
-    teacher = Tabulated(torch.from_numpy(random_law(V, L, 1)).log())
-    sites = torch.tensor([[False, True, False, False]] * V)
+def test_the_token_at_the_position_itself_does_not_matter():
+    teacher = Tabulated(torch.from_numpy(random_distribution(V, L, 1)).log())
+    positions = torch.tensor([[False, True, False, False]] * V)
     x = torch.tensor([[0, y, 1, 2] for y in range(V)])
-    found = teacher.log_conditionals(x, sites)
+    found = teacher.log_conditionals(x, positions)
     assert_close(found, found[:1].expand(V, V))
 
 
-def test_substitution_rewrites_one_site():
+def test_substitution_rewrites_one_position():
     x, column = torch.tensor([[0, 1, 2], [2, 2, 2]]), torch.tensor([1, 0])
     found = substitute(x, column, torch.tensor([[0, 2], [1, 2]]))
     assert found.tolist() == [[[0, 0, 2], [0, 2, 2]], [[1, 2, 2], [2, 2, 2]]]

@@ -1,4 +1,4 @@
-"""Conditionals of autoregressive teachers against enumeration of their joint law."""
+"""Conditionals of autoregressive teachers against enumeration of their joint distribution."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ LABEL = X[SITES][:, None]
 
 
 def awake(stem=3, step=1.0):
-    """A network that is far from its first, uniform law; tokens' embeddings lie `step` apart."""
+    """A network far from its uniform initialization; tokens' embeddings lie `step` apart."""
     torch.manual_seed(1)
     net = Transformer(
         vocabulary=V, extra=1, dim=8, depth=2, heads=2, causal=True, stem=stem
@@ -43,27 +43,27 @@ class Bigram(LeftToRight):
     def embedding(self):
         return torch.eye(V).double()
 
-    def log_next(self, x, sites):
-        return self.log_next_of(self.embedding[x])[sites]
+    def log_next(self, x, positions):
+        return self.log_next_of(self.embedding[x])[positions]
 
     def log_next_of(self, embedded):
         first = self.table[V].expand(len(embedded), 1, V)
         return torch.cat([first, embedded[:, :-1] @ self.table[:V]], 1)
 
 
-def enumerated(model, x=X, sites=SITES):
-    """Conditionals from the table of the whole law."""
+def enumerated(model, x=X, positions=SITES):
+    """Conditionals from the table of the whole distribution."""
     everything = torch.from_numpy(sequences(V, L))
     log_next = model.log_next(everything, torch.ones_like(everything, dtype=torch.bool))
     joint = log_next.gather(-1, everything.flatten()[:, None]).view(-1, L).sum(-1)
     assert_close(joint.exp().sum().item(), 1.0)
-    return Tabulated(joint.view((V,) * L)).log_conditionals(x, sites).detach()
+    return Tabulated(joint.view((V,) * L)).log_conditionals(x, positions).detach()
 
 
 @pytest.mark.parametrize("batch", [7, 1024])
 @pytest.mark.parametrize("stem", [0, 3])
 @torch.no_grad()
-def test_exact_conditionals_are_those_of_the_joint_law(stem, batch):
+def test_exact_conditionals_are_those_of_the_joint_distribution(stem, batch):
     model = awake(stem)
     assert_close(Exact(model, batch).log_conditionals(X, SITES), enumerated(model))
     assert Exact(model).log_conditionals(X, torch.zeros_like(SITES)).shape == (0, V)

@@ -9,7 +9,7 @@ from tcsm.posteriors.factorized import Factorized
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tcsm.teachers.conditional import Blind, Denoiser, MaskedLM
+from tcsm.teachers.conditional import Denoiser, HollowLM, MaskedLM
 
 V, L = 4, 5
 X = torch.tensor([[0, 3, 1, 2, 2], [1, 1, 0, 3, 2]])
@@ -29,7 +29,7 @@ def transformer(**fields):
 
 
 TEACHERS = {
-    "blind": lambda: Blind(awake(Hollow(vocabulary=V, dim=8, depth=1, heads=1, stem=3))),
+    "blind": lambda: HollowLM(awake(Hollow(vocabulary=V, dim=8, depth=1, heads=1, stem=3))),
     "masked": lambda: MaskedLM(transformer(), batch=2),
 }
 both = pytest.mark.parametrize("name", TEACHERS)
@@ -54,7 +54,7 @@ def test_conditionals_are_normalized_and_do_not_see_their_own_token(name):
 
 
 @torch.no_grad()
-def test_a_masked_model_is_asked_one_site_at_a_time():
+def test_a_masked_model_is_asked_one_position_at_a_time():
     teacher = TEACHERS["masked"]()
     found = teacher.log_conditionals(X, SITES)
     at = torch.zeros(1, L, dtype=torch.bool).index_fill(1, torch.tensor(2), True)
@@ -84,7 +84,7 @@ def test_cross_entropy_and_its_gradient(name):
 
 def test_networks_that_cannot_teach_are_refused():
     with pytest.raises(InputError, match="model=blind needs net=hollow, found Transformer"):
-        Blind(transformer())
+        HollowLM(transformer())
     for fields in ({"extra": 0}, {"causal": True}, {"timed": True}):
         with pytest.raises(InputError, match="needs a bidirectional net with a mask"):
             MaskedLM(transformer(**fields))
@@ -93,8 +93,8 @@ def test_networks_that_cannot_teach_are_refused():
 
 
 @torch.no_grad()
-def test_a_denoiser_is_asked_for_all_sites_together():
-    """Its targets are p(y | x_t): those of a masked posterior at the same sites."""
+def test_a_denoiser_is_asked_for_all_positions_together():
+    """Its targets are p(y | x_t): those of a masked posterior at the same positions."""
     net = transformer()
     found = Denoiser(net).log_conditionals(X, SITES)
     path = Path(Mask(V), Linear())

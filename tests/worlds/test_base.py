@@ -19,17 +19,17 @@ def test_all_sequences_come_in_lexicographic_order():
     assert every(2, 1).tolist() == [[0], [1]]
 
 
-def test_the_law_is_normalized():
-    law = Given(3, 2).log_law
-    assert law.dtype == torch.float64
-    assert law.exp().tolist() == pytest.approx([n / 45 for n in range(1, 10)])
+def test_the_distribution_is_normalized():
+    distribution = Given(3, 2).log_p
+    assert distribution.dtype == torch.float64
+    assert distribution.exp().tolist() == pytest.approx([n / 45 for n in range(1, 10)])
 
 
-def test_samples_follow_the_law():
+def test_samples_follow_the_distribution():
     world = Given(2, 3)
     found = world.sample(batch_noise(0, 0, 40_000))
     shares = torch.bincount((found * torch.tensor([4, 2, 1])).sum(-1), minlength=8) / 40_000
-    assert shares.tolist() == pytest.approx(world.log_law.exp().tolist(), abs=0.01)
+    assert shares.tolist() == pytest.approx(world.log_p.exp().tolist(), abs=0.01)
 
 
 def test_samples_are_a_function_of_their_place():

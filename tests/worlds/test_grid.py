@@ -9,9 +9,9 @@ from tcsm.worlds.grid import Checkerboard, EightGaussians, Moons, coordinates
 KINDS = (Checkerboard, EightGaussians, Moons)
 
 
-def law(world):
+def distribution(world):
     """Rows are the first coordinate."""
-    return world.log_law.exp().view(world.vocabulary, world.vocabulary)
+    return world.log_p.exp().view(world.vocabulary, world.vocabulary)
 
 
 def test_cells_lie_symmetrically():
@@ -19,8 +19,8 @@ def test_cells_lie_symmetrically():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_density_is_a_law_with_full_support(kind):
-    p = law(kind())
+def test_a_density_is_a_distribution_with_full_support(kind):
+    p = distribution(kind())
     assert p.shape == (91, 91)
     assert p.sum().item() == pytest.approx(1)
     assert p.min() > 0
@@ -28,12 +28,12 @@ def test_a_density_is_a_law_with_full_support(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_half_a_turn_changes_nothing(kind):
-    p = law(kind(vocabulary=20))
+    p = distribution(kind(vocabulary=20))
     assert torch.allclose(p, p.flip(0, 1), rtol=1e-9)
 
 
 def test_a_board_is_likely_in_every_other_square():
-    p = law(Checkerboard(vocabulary=80, squares=4, sharpness=8.0))
+    p = distribution(Checkerboard(vocabulary=80, squares=4, sharpness=8.0))
     blocks = p.view(4, 20, 4, 20).sum((1, 3))
     odd = (torch.arange(4)[:, None] + torch.arange(4)) % 2 == 1
     assert blocks[odd].sum() < 0.15
@@ -45,7 +45,7 @@ def test_a_board_is_likely_in_every_other_square():
 
 
 def test_modes_are_eight_and_alike():
-    p = law(EightGaussians(vocabulary=90, radius=0.7, width=0.05))
+    p = distribution(EightGaussians(vocabulary=90, radius=0.7, width=0.05))
     around = torch.nn.functional.max_pool2d(p[None], 9, 1, 4)[0]
     assert int((p == around).logical_and(p > p.max() / 2).sum()) >= 8
     u = coordinates(torch.arange(90), 90)
@@ -55,7 +55,7 @@ def test_modes_are_eight_and_alike():
 
 def test_moons_are_two_arcs():
     world = Moons(vocabulary=60, radius=0.5, width=0.05)
-    p, at = world.log_law.exp(), world.places()
+    p, at = world.log_p.exp(), world.places()
     angle = torch.linspace(0, math.pi, 64, dtype=torch.float64)
     arc = 0.5 * torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], 1)
     close = torch.cdist(at, torch.cat([arc, -arc])).min(1).values < 0.15

@@ -8,17 +8,17 @@ from tcsm.noise import batch_noise
 from tcsm.worlds.pairs import Pairs
 
 
-def test_the_law_is_that_of_its_chain_and_its_leaks():
+def test_the_distribution_is_that_of_its_chain_and_its_leaks():
     world = Pairs(3, 4, leak=0.1)
     steps = world.log_steps().exp()
     for number, (a, b, c, d) in enumerate(itertools.product(range(3), repeat=4)):
         agree = [0.9 if x == y else 0.05 for x, y in ((a, b), (c, d))]
         p = steps[0, 3, a] * steps[1, a, c] * agree[0] * agree[1]
-        assert world.log_law[number].exp().item() == pytest.approx(p.item())
+        assert world.log_p[number].exp().item() == pytest.approx(p.item())
 
 
 def test_without_a_leak_two_tokens_would_be_an_exclusive_or():
-    p = Pairs(2, 2, leak=1e-12).log_law.exp()
+    p = Pairs(2, 2, leak=1e-12).log_p.exp()
     assert p[1] + p[2] < 1e-11
     assert p[0] + p[3] == pytest.approx(1)
 
@@ -32,15 +32,15 @@ def test_the_leak_is_the_chance_that_a_pair_does_not_agree():
 
 
 def test_modes_differ_and_depend_on_each_other():
-    p = Pairs(4, 4, leak=0.01).log_law.exp().view(4, 4, 4, 4).sum((1, 3))
+    p = Pairs(4, 4, leak=0.01).log_p.exp().view(4, 4, 4, 4).sum((1, 3))
     assert (p - p.sum(0) * p.sum(1, keepdim=True)).abs().max() > 0.01
-    flat = Pairs(4, 4, leak=0.01, spread=0.0).log_law.exp().view(4, 4, 4, 4).sum((1, 3))
+    flat = Pairs(4, 4, leak=0.01, spread=0.0).log_p.exp().view(4, 4, 4, 4).sum((1, 3))
     assert torch.allclose(flat, torch.full((4, 4), 1 / 16).double())
 
 
-def test_the_law_is_the_same_for_all_runs():
-    assert torch.equal(Pairs(4, 6).log_law, Pairs(4, 6).log_law)
-    assert not torch.equal(Pairs(4, 6).log_law, Pairs(4, 6, seed=1).log_law)
+def test_the_distribution_is_the_same_for_all_runs():
+    assert torch.equal(Pairs(4, 6).log_p, Pairs(4, 6).log_p)
+    assert not torch.equal(Pairs(4, 6).log_p, Pairs(4, 6, seed=1).log_p)
 
 
 @pytest.mark.parametrize(

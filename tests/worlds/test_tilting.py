@@ -11,7 +11,7 @@ P = torch.tensor([0.1, 0.4, 0.2, 0.3], dtype=torch.float64)
 R = torch.tensor([1.0, 0.0, 1.0, -2.0], dtype=torch.float64)
 
 
-def test_a_tilted_law_is_that_of_its_formula():
+def test_a_tilted_distribution_is_that_of_its_formula():
     weight = P * torch.exp(R / 0.7)
     assert torch.allclose(tilted(P.log(), R, 0.7).exp(), weight / weight.sum())
 
@@ -38,7 +38,7 @@ def test_the_best_of_some_draws_by_brute_force(count):
     assert torch.allclose(best_of(P.log(), R, count).exp(), expected)
 
 
-def test_the_best_of_many_has_no_zero_where_the_law_has_none():
+def test_the_best_of_many_has_no_zero_where_the_distribution_has_none():
     p = torch.tensor([1e-30, 0.5, 0.5], dtype=torch.float64)
     found = best_of(p.log(), torch.tensor([2.0, 0.0, 1.0]).double(), 8)
     assert found.isfinite().all()

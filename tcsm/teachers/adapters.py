@@ -1,7 +1,8 @@
 """Ways to ask a trained model for conditionals: a model ↦ a teacher.
 
 A configuration names the way; which model is asked is known when its run is opened. Divided by a
-temperature T, all are conditionals of the flattened law p₁^{1/T}, or their approximations.
+temperature T, all are conditionals of the flattened distribution p₁^{1/T}, or their
+approximations.
 """
 
 import math
@@ -14,17 +15,17 @@ from tcsm.errors import InputError
 from tcsm.nets.base import Net
 from tcsm.teachers import causal
 from tcsm.teachers.autoregressive import Autoregressive
-from tcsm.teachers.base import Flattened, Teacher
+from tcsm.teachers.base import Teacher, Tempered
 from tcsm.teachers.conditional import Denoiser
 from tcsm.teachers.left_to_right import LeftToRight
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way(ABC):
+class TeacherAdapter(ABC):
     """How a model is asked.
 
     Attributes:
-        temperature: T; above 1 flattens the law, below sharpens it.
+        temperature: T; above 1 flattens the distribution, below sharpens it.
 
     Raises:
         InputError: no temperature.
@@ -44,7 +45,7 @@ class Way(ABC):
             InputError: a model of another kind.
         """
         teacher = self.teacher(model)
-        return teacher if self.temperature == 1 else Flattened(teacher, self.temperature)
+        return teacher if self.temperature == 1 else Tempered(teacher, self.temperature)
 
     @abstractmethod
     def teacher(self, model: nn.Module) -> Teacher:
@@ -52,36 +53,36 @@ class Way(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plain(Way):
+class Plain(TeacherAdapter):
     """A model that has conditionals of its own: hollow, or a masked language model (7.2)."""
 
     def teacher(self, model: nn.Module) -> Teacher:
         """Itself."""
         if not isinstance(model, Teacher):
-            raise _misfit("plain", "model=blind or masked_lm", model)
+            raise _wrong_model("plain", "model=blind or masked_lm", model)
         return model
 
 
-class Together(Way):
-    """A masked network with all open sites hidden at once: distillation, for masks alone (7.2)."""
+class JointlyMasked(TeacherAdapter):
+    """A masked network with all noised positions masked at once: plain distillation (7.2)."""
 
     def teacher(self, model: nn.Module) -> Teacher:
         """One pass for all."""
         net = getattr(model, "net", None)
         if not isinstance(net, Net):
-            raise _misfit("together", "model=factorized or masked_lm", model)
+            raise _wrong_model("together", "model=factorized or masked_lm", model)
         return Denoiser(net)
 
 
-class OneSided(Way):
+class OneSided(TeacherAdapter):
     """An autoregressive model by its past alone."""
 
     def teacher(self, model: nn.Module) -> Teacher:
-        """The next-token law."""
+        """The next-token distribution."""
         return causal.OneSided(_left_to_right("one_sided", model))
 
 
-class Taylor(Way):
+class Taylor(TeacherAdapter):
     """An autoregressive model to first order (7.5)."""
 
     def teacher(self, model: nn.Module) -> Teacher:
@@ -90,7 +91,7 @@ class Taylor(Way):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exact(Way):
+class Exact(TeacherAdapter):
     """An autoregressive model at all V substitutions (7.3).
 
     Attributes:
@@ -100,12 +101,12 @@ class Exact(Way):
     batch: int = 1024
 
     def teacher(self, model: nn.Module) -> Teacher:
-        """V suffixes a site."""
+        """V suffixes a position."""
         return causal.Exact(_left_to_right("exact", model), self.batch)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TopK(Way):
+class TopK(TeacherAdapter):
     """An autoregressive model at K substitutions (7.4).
 
     Attributes:
@@ -116,8 +117,8 @@ class TopK(Way):
     """
 
     k: int
-    ranking: Way = field(default_factory=OneSided)
-    tail: Way | None = None
+    ranking: TeacherAdapter = field(default_factory=OneSided)
+    tail: TeacherAdapter | None = None
     batch: int = 1024
 
     def teacher(self, model: nn.Module) -> Teacher:
@@ -132,10 +133,10 @@ class TopK(Way):
 
 def _left_to_right(way: str, model: nn.Module) -> LeftToRight:
     if not isinstance(model, Autoregressive):
-        raise _misfit(way, "model=autoregressive", model)
+        raise _wrong_model(way, "model=autoregressive", model)
     return LeftToRight(model)
 
 
-def _misfit(way: str, wanted: str, model: nn.Module) -> InputError:
+def _wrong_model(way: str, wanted: str, model: nn.Module) -> InputError:
     found = type(model).__name__
     return InputError(f"teacher={way} asks a run of {wanted}, found {found} in teacher_run")

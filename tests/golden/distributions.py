@@ -1,4 +1,4 @@
-"""Exact output laws of samplers, by propagation of the path's own kernels (12.1-12.4)."""
+"""Exact output distributions of samplers, by propagation of the path's own kernels (12.1-12.4)."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -11,23 +11,23 @@ from tcsm.posteriors.base import Posterior
 from tcsm.posteriors.factorized import Factorized
 from tcsm.process.paths import Mixture, Path
 from tests.enumeration import product_kernel, sequences, total_variation
-from tests.golden.bounds import order_law
+from tests.golden.bounds import order_distribution
 from tests.golden.losses import source
 from tests.golden.processes import named_schedule
 from tests.golden.verdict import Case, Comparison, UnknownKindError
 from tests.tables import exact
 
-SiteKernel = Callable[[Path, Tensor, Tensor, Tensor, Tensor], Tensor]
+PositionKernel = Callable[[Path, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def mixed(kernel: Callable[..., Mixture], path: Path, log_q: Tensor, *rest: Tensor) -> Tensor:
-    """Σ_{x₁} q(x₁) kernel(a | x_t, x₁) at each site, (N, L, states)."""
+    """Σ_{x₁} q(x₁) kernel(a | x_t, x₁) at each position, (N, L, states)."""
     x_t, t, s = rest
     labels = torch.arange(path.source.vocabulary).expand(*x_t.shape, -1)
     here = x_t[..., None].expand(labels.shape)
     now, then = (path.schedule.alpha(time).expand(labels.shape) for time in (t, s))
-    law = kernel(path, here, labels, now, then).law(here, labels, path.source)
-    return (log_q.exp()[..., None] * law).sum(-2)
+    distribution = kernel(path, here, labels, now, then).distribution(here, labels, path.source)
+    return (log_q.exp()[..., None] * distribution).sum(-2)
 
 
 def leap(path: Path, x_t: Tensor, x_1: Tensor, now: Tensor, then: Tensor) -> Mixture:
@@ -46,7 +46,7 @@ def euler(path: Path, log_q: Tensor, x_t: Tensor, t: Tensor, s: Tensor) -> Tenso
     return stay * (1 - (gain.sum(-1, keepdim=True))) + torch.nn.functional.pad(gain, (0, masks))
 
 
-KERNELS: dict[str, list[SiteKernel]] = {
+KERNELS: dict[str, list[PositionKernel]] = {
     "ancestral": [partial(mixed, leap)],
     "tau": [partial(mixed, leap)],
     "d3pm": [partial(mixed, Path.bridge)],
@@ -55,20 +55,20 @@ KERNELS: dict[str, list[SiteKernel]] = {
 
 
 def sampler(case: Case) -> Iterator[Comparison]:
-    """The law over clean sequences after n steps with the exact posterior, and its TV to p₁."""
+    """The distribution after n steps with the exact posterior, and its TV to p₁."""
     p_1 = torch.tensor(case["p1"], dtype=torch.float64)
     path = Path(source(case["source"], len(p_1)), named_schedule(case["schedule"]))
     model = Factorized(exact(path, p_1.numpy()), path)
-    for law in output_laws(case, model, p_1.dim()):
-        clean = law[clean_rows(path, p_1.dim())]
+    for distribution in output_distributions(case, model, p_1.dim()):
+        clean = distribution[clean_rows(path, p_1.dim())]
         yield Comparison("final_law_clean", clean, case["final_law_clean"])
-        missing = float(law.sum() - clean.sum()) / 2
+        missing = float(distribution.sum() - clean.sum()) / 2
         tv = total_variation(clean.numpy(), p_1.flatten().numpy()) + missing
         yield Comparison("tv", tv, case["tv"])
 
 
-def output_laws(case: Case, model: Factorized, length: int) -> Iterator[Tensor]:
-    """One law for each kernel that must give it; for the mask, leap and bridge are one."""
+def output_distributions(case: Case, model: Factorized, length: int) -> Iterator[Tensor]:
+    """One distribution for each kernel; for the mask, leap and bridge are one."""
     kernels = list(KERNELS.get(case["sampler"], []))
     if case["source"] == "mask" and case["sampler"] in ("ancestral", "tau"):
         kernels += KERNELS["d3pm"]
@@ -76,10 +76,10 @@ def output_laws(case: Case, model: Factorized, length: int) -> Iterator[Tensor]:
         yield propagate(model, kernel, case["n_steps"], length)
     if case["sampler"] == "first_hitting":
         states = torch.from_numpy(sequences(model.path.source.states, length))
-        law = torch.zeros(len(states), dtype=torch.float64)
+        distribution = torch.zeros(len(states), dtype=torch.float64)
         rows = clean_rows(model.path, length)
-        law[rows] = order_law(model, states[rows])
-        yield law
+        distribution[rows] = order_distribution(model, states[rows])
+        yield distribution
     elif not kernels:
         raise UnknownKindError(f"sampler {case['sampler']}")
 
@@ -91,17 +91,17 @@ def clean_rows(path: Path, length: int) -> Tensor:
 
 
 @torch.no_grad()
-def propagate(model: Posterior, kernel: SiteKernel, steps: int, length: int) -> Tensor:
+def propagate(model: Posterior, kernel: PositionKernel, steps: int, length: int) -> Tensor:
     """p_N = p₀ T₁ … T_N over all sequences."""
     path = model.path
     states = torch.from_numpy(sequences(path.source.states, length))
-    law = path.source.probability(states).prod(-1)
+    distribution = path.source.probability(states).prod(-1)
     grid = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
     for t, s in itertools.pairwise(grid):
-        every = path.source.open(states)
+        every = path.source.noised(states)
         log_q = model.log_marginals(states, t.expand(len(states)), every)
-        sites = kernel(path, log_q, states, t, s)
+        positions = kernel(path, log_q, states, t, s)
         closed = torch.nn.functional.one_hot(states, path.source.states).double()
-        sites = torch.where(every[..., None], sites, closed)
-        law = law @ torch.from_numpy(product_kernel(sites.numpy()))
-    return law
+        positions = torch.where(every[..., None], positions, closed)
+        distribution = distribution @ torch.from_numpy(product_kernel(positions.numpy()))
+    return distribution

@@ -1,4 +1,4 @@
-"""Samples with known sites follow p(x₁ | known sites), by enumeration."""
+"""Samples with known positions follow p(x₁ | known positions), by enumeration."""
 
 import itertools
 
@@ -15,8 +15,8 @@ from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
 from tcsm.samplers.ancestral import Ancestral
+from tcsm.samplers.conditioning import Conditioning
 from tcsm.samplers.first_hitting import FirstHitting
-from tcsm.samplers.given import Given
 from tcsm.samplers.importance import Importance
 from tcsm.samplers.leaping import TauLeaping
 from tcsm.samplers.next_token import NextToken
@@ -25,30 +25,30 @@ from tests.enumeration import (
     kernel,
     posterior_table,
     product_kernel,
-    random_law,
+    random_distribution,
     sequences,
     total_variation,
 )
-from tests.samplers.laws import chi_square, leap
+from tests.samplers.distributions import chi_square, leap
 from tests.samplers.walks import called, walks
 from tests.tables import Table, exact
 
 V, L, COUNT = 3, 3, 40_000
-P_1 = random_law(V, L, 7)
+P_1 = random_distribution(V, L, 7)
 MASKED, NOISED = Path(Mask(V), Cosine()), Path(Uniform(V), Linear())
-# What is known of three sites: a prefix, an infix, both ends, nothing, everything.
+# What is known of three positions: a prefix, an infix, both ends, nothing, everything.
 KNOWN = [(1, None, None), (None, 2, None), (2, None, 0), (None, None, None), (0, 1, 2)]
 SAMPLERS = walks(MASKED, NOISED)
 every = pytest.mark.parametrize("sampler", SAMPLERS, ids=called)
 
 
-def given(known):
+def conditioning(known):
     tokens = torch.tensor([0 if token is None else token for token in known])
-    return Given(tokens, torch.tensor([token is not None for token in known]))
+    return Conditioning(tokens, torch.tensor([token is not None for token in known]))
 
 
 def conditional(p_1, known):
-    """The law of the open sites, flat."""
+    """The distribution of the noised positions, flat."""
     table = p_1[tuple(slice(None) if token is None else token for token in known)]
     return np.atleast_1d(table).ravel() / table.sum()
 
@@ -61,7 +61,7 @@ def posterior():
 
 @pytest.mark.parametrize("known", KNOWN[:4], ids=str)
 def test_first_hitting_fills_in_exactly(known):
-    held = given(known)
+    held = conditioning(known)
     sampled = FirstHitting(path=MASKED, steps=L)(posterior(), COUNT, L, 0, held)
     statistic, bound = chi_square(sampled.tokens[:, ~held.fixed], conditional(P_1, known))
     assert statistic < bound
@@ -70,32 +70,32 @@ def test_first_hitting_fills_in_exactly(known):
 
 
 @pytest.mark.parametrize("sampler", [Ancestral, TauLeaping])
-def test_many_steps_from_masks_tend_to_the_conditional_law(sampler):
-    """Of the last known law the first test allows six standard deviations; this one 2 %."""
+def test_many_steps_from_masks_tend_to_the_conditional_distribution(sampler):
+    """The first test allows six standard deviations of the last distribution; this one 2 %."""
     known = KNOWN[1]
-    drawn = sampler(path=MASKED, steps=64)(posterior(), COUNT, L, 1, given(known)).tokens
+    drawn = sampler(path=MASKED, steps=64)(posterior(), COUNT, L, 1, conditioning(known)).tokens
     seen = torch.bincount(drawn[:, 0] * V + drawn[:, 2], minlength=V * V).numpy() / COUNT
     assert total_variation(seen, conditional(P_1, known)) < 0.02
     assert total_variation(seen, P_1.sum(1).ravel()) > 0.05
 
 
 def clamped(p_1, known, steps):
-    """Law of the open sites after leaping from uniform noise, the known sites put back."""
+    """Distribution of noised positions after leaping from uniform noise with known positions."""
     x = sequences(V, L)
     fixed = np.array([token is not None for token in known])
     right = np.all([x[:, i] == token for i, token in enumerate(known) if token is not None], 0)
-    law = right / right.sum()
+    distribution = right / right.sum()
     for alpha_t, alpha_s in itertools.pairwise(np.linspace(0, 1, steps + 1)):
         q = posterior_table(p_1, kernel(alpha_t, V, False))
-        sites = leap(q, alpha_t, alpha_s, False)
-        sites[:, fixed] = np.eye(V)[x][:, fixed]
-        law = law @ product_kernel(sites)
-    return law[right]
+        positions = leap(q, alpha_t, alpha_s, False)
+        positions[:, fixed] = np.eye(V)[x][:, fixed]
+        distribution = distribution @ product_kernel(positions)
+    return distribution[right]
 
 
 @pytest.mark.parametrize("known", KNOWN[:3], ids=str)
-def test_for_uniform_noise_known_sites_are_put_back_at_every_step(known):
-    held = given(known)
+def test_for_uniform_noise_known_positions_are_put_back_at_every_step(known):
+    held = conditioning(known)
     model = Factorized(exact(NOISED, P_1), NOISED)
     drawn = TauLeaping(path=NOISED, steps=8)(model, COUNT, L, 0, held).tokens
     statistic, bound = chi_square(drawn[:, ~held.fixed], clamped(P_1, known, 8))
@@ -103,7 +103,7 @@ def test_for_uniform_noise_known_sites_are_put_back_at_every_step(known):
 
 
 @pytest.mark.parametrize("known", KNOWN[:3], ids=str)
-def test_for_uniform_noise_that_is_nearer_to_the_conditional_law_than_nothing(known):
+def test_for_uniform_noise_that_is_nearer_to_the_conditional_distribution_than_nothing(known):
     held = [token is not None for token in known]
     others = P_1.sum(tuple(np.flatnonzero(held))).ravel()
     wanted = conditional(P_1, known)
@@ -126,7 +126,7 @@ def test_a_joint_model_fills_in_jointly(path):
     known = KNOWN[1]
     model = Joint(OfTheData(), Factorized(Table(torch.zeros(L, V)), path))
     sampler = Importance(steps=1, path=path, candidates=128)
-    drawn = sampler(model, 20_000, L, 0, given(known)).tokens
+    drawn = sampler(model, 20_000, L, 0, conditioning(known)).tokens
     assert (drawn[:, 1] == 2).all()
     seen = torch.bincount(drawn[:, 0] * V + drawn[:, 2], minlength=V * V).numpy() / 20_000
     wanted = conditional(P_1, known)
@@ -146,23 +146,25 @@ def left_to_right():
 def test_an_autoregressive_model_goes_on_after_a_prefix():
     model = left_to_right()
     with torch.no_grad():
-        law = model.log_prob(torch.from_numpy(sequences(V, L))).exp().view(V, V, V).numpy()
-    sampled = NextToken(steps=1)(model, COUNT, L, 0, given(KNOWN[0]))
-    statistic, bound = chi_square(sampled.tokens[:, 1:], conditional(law, KNOWN[0]))
+        distribution = (
+            model.log_prob(torch.from_numpy(sequences(V, L))).exp().view(V, V, V).numpy()
+        )
+    sampled = NextToken(steps=1)(model, COUNT, L, 0, conditioning(KNOWN[0]))
+    statistic, bound = chi_square(sampled.tokens[:, 1:], conditional(distribution, KNOWN[0]))
     assert statistic < bound
     assert sampled.network_calls == 2
 
 
-def test_an_autoregressive_model_refuses_what_stands_after_an_open_site():
-    for known, site in ((KNOWN[1], 1), (KNOWN[2], 2)):
-        with pytest.raises(InputError, match=f"a prefix alone, found site {site} fixed after"):
-            NextToken(steps=1)(left_to_right(), 1, L, 0, given(known))
+def test_an_autoregressive_model_refuses_what_stands_after_a_noised_position():
+    for known, position in ((KNOWN[1], 1), (KNOWN[2], 2)):
+        with pytest.raises(InputError, match=f"position {position} "):
+            NextToken(steps=1)(left_to_right(), 1, L, 0, conditioning(known))
 
 
 @every
 @pytest.mark.parametrize("known", KNOWN, ids=str)
-def test_known_sites_keep_their_tokens_at_every_call(sampler, known):
-    held = given(known)
+def test_known_positions_keep_their_tokens_at_every_call(sampler, known):
+    held = conditioning(known)
     seen = []
     model = LeaveOneOut(Table(torch.randn(L, V)), sampler.path)
     model.net.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
@@ -174,16 +176,18 @@ def test_known_sites_keep_their_tokens_at_every_call(sampler, known):
 @every
 def test_nothing_given_is_nothing_changed(sampler):
     model = LeaveOneOut(Table(torch.randn(L, V)), sampler.path)
-    free, held = (sampler(model, 50, L, 3, known).tokens for known in (None, given(KNOWN[3])))
+    free, held = (
+        sampler(model, 50, L, 3, known).tokens for known in (None, conditioning(KNOWN[3]))
+    )
     assert torch.equal(free, held)
 
 
 @every
 def test_what_is_given_must_fit(sampler):
     model = LeaveOneOut(Table(torch.randn(L, V)), sampler.path)
-    with pytest.raises(InputError, match=r"given\.tokens must have 3 sites, found 2"):
-        sampler(model, 1, L, 0, given((1, None)))
+    with pytest.raises(InputError, match=r"given\.tokens must have 3 positions, found 2"):
+        sampler(model, 1, L, 0, conditioning((1, None)))
     with pytest.raises(InputError, match=r"given\.tokens must lie in \[0, 3\), found 1 to 3"):
-        sampler(model, 1, L, 0, given((1, 3, None)))
+        sampler(model, 1, L, 0, conditioning((1, 3, None)))
     with pytest.raises(InputError, match=r"given\.fixed must say of each of 2 tokens"):
-        Given(torch.tensor([0, 1]), torch.tensor([True]))
+        Conditioning(torch.tensor([0, 1]), torch.tensor([True]))

@@ -7,17 +7,17 @@ from torch.testing import assert_close
 from tcsm.errors import InputError
 from tcsm.nets.hollow import Hollow
 from tcsm.nets.transformer import Transformer
-from tcsm.teachers import causal, ways
+from tcsm.teachers import adapters, causal
 from tcsm.teachers.autoregressive import Autoregressive
-from tcsm.teachers.base import Flattened, Tabulated
-from tcsm.teachers.conditional import Blind, Denoiser, MaskedLM
+from tcsm.teachers.base import Tabulated, Tempered
+from tcsm.teachers.conditional import Denoiser, HollowLM, MaskedLM
 from tcsm.teachers.left_to_right import LeftToRight
-from tests.enumeration import random_law
+from tests.enumeration import random_distribution
 
 V, L = 4, 3
 X = torch.tensor([[0, 2, 1], [3, 3, 0]])
 SITES = torch.tensor([[True, False, True], [False, True, True]])
-PAST, SLOPE = ways.OneSided(), ways.Taylor()
+PAST, SLOPE = adapters.OneSided(), adapters.Taylor()
 
 
 def awake(net):
@@ -38,13 +38,13 @@ EXACT, ONE_SIDED, TAYLOR = causal.Exact(LEFT), causal.OneSided(LEFT), causal.Tay
 @pytest.mark.parametrize(
     ("way", "teacher"),
     [
-        (ways.Exact(batch=3), EXACT),
+        (adapters.Exact(batch=3), EXACT),
         (PAST, ONE_SIDED),
         (SLOPE, TAYLOR),
-        (ways.TopK(k=2), causal.TopK(EXACT, 2, ONE_SIDED)),
-        (ways.TopK(k=2, tail=PAST), causal.TopK(EXACT, 2, ONE_SIDED, ONE_SIDED)),
-        (ways.TopK(k=2, tail=SLOPE), causal.TopK(EXACT, 2, ONE_SIDED, TAYLOR)),
-        (ways.TopK(k=2, ranking=SLOPE, tail=SLOPE), causal.TopK(EXACT, 2, TAYLOR, TAYLOR)),
+        (adapters.TopK(k=2), causal.TopK(EXACT, 2, ONE_SIDED)),
+        (adapters.TopK(k=2, tail=PAST), causal.TopK(EXACT, 2, ONE_SIDED, ONE_SIDED)),
+        (adapters.TopK(k=2, tail=SLOPE), causal.TopK(EXACT, 2, ONE_SIDED, TAYLOR)),
+        (adapters.TopK(k=2, ranking=SLOPE, tail=SLOPE), causal.TopK(EXACT, 2, TAYLOR, TAYLOR)),
     ],
 )
 def test_a_way_is_its_teacher(way, teacher):
@@ -55,43 +55,43 @@ def test_a_way_is_its_teacher(way, teacher):
 
 
 def test_a_plain_way_is_the_model_itself():
-    blind = Blind(awake(Hollow(vocabulary=V, dim=8, depth=1, heads=1)))
-    assert ways.Plain()(blind) is blind
+    blind = HollowLM(awake(Hollow(vocabulary=V, dim=8, depth=1, heads=1)))
+    assert adapters.Plain()(blind) is blind
 
 
 def test_a_masked_network_may_be_asked_together():
     net = awake(Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1))
-    found = ways.Together()(MaskedLM(net)).log_conditionals(X, SITES)
+    found = adapters.JointlyMasked()(MaskedLM(net)).log_conditionals(X, SITES)
     assert_close(found, Denoiser(net).log_conditionals(X, SITES))
     with pytest.raises(InputError, match="teacher=together asks a run of model=factorized or"):
-        ways.Together()(torch.nn.Identity())
+        adapters.JointlyMasked()(torch.nn.Identity())
 
 
 def test_one_pass_serves_as_ranking_and_as_tail():
-    teacher = ways.TopK(k=2, ranking=SLOPE, tail=ways.Taylor())(MODEL)
+    teacher = adapters.TopK(k=2, ranking=SLOPE, tail=adapters.Taylor())(MODEL)
     assert teacher.tail is teacher.ranking
 
 
-def test_a_flattened_law_is_that_of_the_root_of_the_table():
-    """The exact conditionals of p₁^{1/T}: divided, whatever the other sites are."""
-    law = torch.from_numpy(random_law(V, L, 0)).log()
-    found = Flattened(Tabulated(law), 2.0).log_conditionals(X, SITES)
-    assert_close(found, Tabulated(law / 2).log_conditionals(X, SITES))
+def test_a_flattened_distribution_is_that_of_the_root_of_the_table():
+    """The exact conditionals of p₁^{1/T}: divided, whatever the other positions are."""
+    distribution = torch.from_numpy(random_distribution(V, L, 0)).log()
+    found = Tempered(Tabulated(distribution), 2.0).log_conditionals(X, SITES)
+    assert_close(found, Tabulated(distribution / 2).log_conditionals(X, SITES))
 
 
-@pytest.mark.parametrize("way", [PAST, SLOPE, ways.Exact(), ways.TopK(k=2)])
+@pytest.mark.parametrize("way", [PAST, SLOPE, adapters.Exact(), adapters.TopK(k=2)])
 def test_a_model_without_a_direction_is_refused(way):
-    blind = Blind(awake(Hollow(vocabulary=V, dim=8, depth=1, heads=1)))
-    with pytest.raises(InputError, match="asks a run of model=autoregressive, found Blind"):
+    blind = HollowLM(awake(Hollow(vocabulary=V, dim=8, depth=1, heads=1)))
+    with pytest.raises(InputError, match="asks a run of model=autoregressive, found HollowLM"):
         way(blind)
 
 
 def test_a_model_without_conditionals_is_refused():
     with pytest.raises(InputError, match="teacher=plain asks a run of model=blind or masked_lm"):
-        ways.Plain()(MODEL)
+        adapters.Plain()(MODEL)
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf")])
 def test_what_divides_nothing_is_refused(temperature):
     with pytest.raises(InputError, match=r"teacher\.temperature must be positive"):
-        ways.Plain(temperature=temperature)
+        adapters.Plain(temperature=temperature)

@@ -1,7 +1,8 @@
 """Guided decoding without training: of n samples of a model one is kept for its reward (10.3).
 
-BestOf:     the best: x with chance F(x)ⁿ − F(x−)ⁿ, F the law of rewards;  KL ≤ log n − (n − 1)/n
-Resampled:  one ∝ e^{R/β}: the tilted law p(x) e^{R(x)/β}/Z up to O(1/n), and p itself at n = 1
+BestOfN:    the best: x with chance Fⁿ(x) − F₋ⁿ(x), F the CDF of rewards;  KL ≤ log n − (n − 1)/n
+Resampled:  one ∝ e^{R/β}: the tilted distribution p(x) e^{R(x)/β}/Z up to O(1/n), and p itself at
+n = 1
 
 Both cost n samples and n calls of the reward for each text, every time.
 """
@@ -19,7 +20,7 @@ from tcsm.noise import categorical
 
 
 @dataclass(frozen=True)
-class Guide(ABC):
+class Guidance(ABC):
     """A choice among candidates by their scores.
 
     Attributes:
@@ -48,7 +49,7 @@ class Guide(ABC):
 
 
 @dataclass(frozen=True)
-class BestOf(Guide):
+class BestOfN(Guidance):
     """The candidate of the highest score, the first of equals."""
 
     def log_chances(self, scores: Float64[Tensor, "B n"]) -> Float64[Tensor, "B n"]:
@@ -58,7 +59,7 @@ class BestOf(Guide):
 
 
 @dataclass(frozen=True)
-class Resampled(Guide):
+class Resampling(Guidance):
     """A candidate by softmax(R/β): self-normalized importance resampling.
 
     Attributes:
@@ -71,7 +72,7 @@ class Resampled(Guide):
     beta: float
 
     def __post_init__(self) -> None:
-        """Refuse what has no law."""
+        """Refuse what has no distribution."""
         super().__post_init__()
         if not 0 < self.beta < math.inf:
             raise InputError(f"guide.beta must be a positive number, found {self.beta}")
