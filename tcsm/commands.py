@@ -55,7 +55,7 @@ def _run(arguments: list[str]) -> int:
         return 0 if arguments else 2
     try:
         require_characters(arguments)
-        return _run_stage(arguments[0], arguments[1:])
+        return run_stage(arguments[0], arguments[1:])
     except Exception as error:
         if unexpected.debugged():
             raise
@@ -86,7 +86,12 @@ def _refuse(error: Exception) -> int:
     return 1
 
 
-def _run_stage(name: str, arguments: list[str]) -> int:
+def run_stage(name: str, arguments: list[str]) -> int:
+    """Run one stage and return its exit code.
+
+    Raises:
+        InputError: The arguments are invalid.
+    """
     if name not in _stages():
         raise InputError(f"{name}: no such stage; the stages are {', '.join(_stages())}")
     stage = importlib.import_module(f"tcsm.stages.{name}")
