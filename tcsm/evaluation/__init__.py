@@ -1,1 +1,29 @@
 """Evaluation: likelihood bounds and statistics of samples."""
+
+from tcsm.public import importer
+
+__all__ = [
+    "Bound",
+    "Count",
+    "Draws",
+    "Exact",
+    "JointCount",
+    "Pseudo",
+    "Time",
+    "bits_per_character",
+    "perplexity",
+]
+__getattr__ = importer(
+    __name__,
+    {
+        "Bound": "bound",
+        "Count": "bound",
+        "Draws": "bound",
+        "Exact": "bound",
+        "JointCount": "joint",
+        "Pseudo": "pseudo",
+        "Time": "bound",
+        "bits_per_character": "estimates",
+        "perplexity": "estimates",
+    },
+)

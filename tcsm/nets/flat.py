@@ -30,6 +30,3 @@ class UniformLogits(Net):
     ) -> Float[Tensor, "n V"]:
         """Zeros."""
         return torch.zeros(len(rows), self.vocabulary, device=x.device)
-
-
-Flat = UniformLogits  # the name in the configuration of runs by earlier versions

@@ -58,9 +58,6 @@ class HollowLM(Conditional):
         return result
 
 
-Blind = HollowLM  # the name in the configuration of runs by earlier versions
-
-
 class MaskedLM(Conditional):
     """A masked language model, asked with one position masked at a time.
 

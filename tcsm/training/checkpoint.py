@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
+from tcsm import renamed
 from tcsm.errors import InputError
 from tcsm.training.state import assign, check_match, named_tensors
 
@@ -129,8 +130,9 @@ def _check_facts(path: Path, facts: Mapping[str, object], architecture: str | No
     """
     if facts.get("format") != FORMAT:
         raise InputError(f"{path} has format {facts.get('format')}, expected {FORMAT}")
-    if architecture is not None and facts.get("architecture") != architecture:
-        actual, expected = str(facts.get("architecture")).split(), architecture.split()
+    saved = renamed.current(str(facts.get("architecture")))
+    if architecture is not None and sorted(saved.split()) != sorted(architecture.split()):
+        actual, expected = saved.split(), architecture.split()
         surplus, missing = (
             " ".join(word for word in these if word not in others)
             for these, others in ((actual, expected), (expected, actual))

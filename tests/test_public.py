@@ -1,0 +1,43 @@
+"""Public names exist, and files of earlier versions are read by the present names."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import tcsm
+from tcsm import renamed
+
+PACKAGES = sorted(
+    f"tcsm.{path.parent.name}".removesuffix(".tcsm")
+    for path in [Path(tcsm.__file__), *Path(tcsm.__file__).parent.glob("*/__init__.py")]
+    if "__all__" in path.read_text("utf-8")
+)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_public_names_are_defined_where_the_package_says(package):
+    module = importlib.import_module(package)
+    for name in module.__all__:
+        value = getattr(module, name)
+        assert value.__name__ == name
+        assert value.__module__.startswith(package)
+        assert value.__doc__
+
+
+def test_other_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match=r"tcsm\.process.*Nothing"):
+        importlib.import_module("tcsm.process").Nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("former", renamed.NAMES)
+def test_a_former_name_leads_to_an_object(former):
+    present = renamed.current(f"_target_: {former}").removeprefix("_target_: ")
+    assert present != former
+    assert pkgutil.resolve_name(present)
+
+
+def test_longer_names_are_left_alone():
+    text = "tcsm.nets.flat.Flattened and tcsm.data.feeds_of_mine"
+    assert renamed.current(text) == text
