@@ -1,4 +1,4 @@
-"""Networks: features at every site, logits at the chosen ones."""
+"""Networks: features at every position, logits at the selected ones."""
 
 from tcsm.public import importer
 

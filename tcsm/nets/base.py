@@ -1,8 +1,8 @@
-"""The contract of a network: features and logits at the chosen sites.
+"""The contract of a network: features, and logits at the selected positions.
 
-What a loss does with logits is handed in as a `Read`, so that the head runs on open sites alone,
-chunk by chunk, and no B×L×V tensor need ever exist. Everything passes through ``forward``, since
-data parallelism and gradient synchronization act on ``forward`` only.
+A loss on logits is passed as a `LogitLoss`, so that the head runs on masked positions alone, chunk
+by chunk, and no B×L×V tensor is needed. All computation goes through ``forward``, since data
+parallelism and gradient synchronization act on ``forward`` only.
 """
 
 from abc import ABC, abstractmethod
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 
 class LossValues(NamedTuple):
-    """What a loss reads off the logits of a chunk: its value and −log q(x₁), both (n)."""
+    """The values of a `LogitLoss` on a chunk of logits: the loss and −log q(x₁), both (n)."""
 
     loss: Tensor
     cross_entropy: Tensor
 
 
 class WeightedLoss(NamedTuple):
-    """Σ weight · loss, differentiable; the values a site, detached, for diagnostics."""
+    """Σ weight · loss, differentiable; the values per position, detached, for diagnostics."""
 
     total: Tensor
     loss: Tensor
@@ -30,22 +30,22 @@ class WeightedLoss(NamedTuple):
 
 @runtime_checkable
 class LogitLoss(Protocol):
-    """A per-site function of logits; ``chunk`` says which sites they belong to."""
+    """A loss per position as a function of logits; ``chunk`` gives the logits' positions."""
 
     def __call__(self, logits: Float[Tensor, "n V"], chunk: slice) -> LossValues:
-        """Values of a chunk."""
+        """Return the values of a chunk."""
 
     def gradient(self, logits: Float[Tensor, "n V"], chunk: slice) -> Tensor | None:
-        """Of the loss with respect to the logits, or None: then autograd finds it."""
+        """Return the gradient of the loss by the logits, or None to use autograd."""
 
 
 class Network(nn.Module):
-    """What is trained, saved and counted, whatever it computes.
+    """A module that is trained, saved and counted, whatever it computes.
 
     Attributes:
-        vocabulary: V, the clean tokens.
-        states: input states: V, and the mask or the start symbol.
-        longest: the most tokens of a sequence, None for any number.
+        vocabulary: V, the number of clean tokens.
+        states: Number of input states: V, and the mask or the start symbol.
+        longest: The largest length of a sequence, None if unlimited.
     """
 
     vocabulary: int
@@ -53,18 +53,18 @@ class Network(nn.Module):
     longest: int | None = None
 
     def flops_per_token(self, length: int) -> float:
-        """Of a training step, forward and backward: 6 a parameter."""
+        """Return the FLOPs of a training step (forward and backward): 6 per parameter."""
         return 6.0 * sum(p.numel() for p in self.parameters())
 
 
 class Net(Network, ABC):
-    """A network from sequences to the logits of their sites.
+    """A network from sequences to the logits of their positions.
 
     Attributes:
-        causal: sites see their past alone.
-        timed: it takes t.
-        head: features (n, D) ↦ logits (n, V), one column a clean token.
-        chunk: sites a head evaluates at once; None for all at once, by plain autograd.
+        causal: Whether a position sees only earlier positions.
+        timed: Whether the network takes t.
+        head: Features (n, D) ↦ logits (n, V), one column per clean token.
+        chunk: Positions that the head evaluates at once; None for all at once, by plain autograd.
     """
 
     causal: bool
@@ -76,7 +76,7 @@ class Net(Network, ABC):
     def features(
         self, x: Int[Tensor, "B L"], t: Tensor | None, rows: Int[Tensor, "n"]
     ) -> Float[Tensor, "n D"]:
-        """Features at the chosen rows of the B·L flattened sites; a row may come twice."""
+        """Return features at selected rows of the B·L flattened positions; rows may repeat."""
 
     @overload
     def forward(self, x: Tensor, t: Tensor | None, positions: Tensor) -> Tensor: ...
@@ -97,11 +97,11 @@ class Net(Network, ABC):
         """Return logits (n, V) at ``positions``; with ``logit_loss``, Σ weight · loss instead.
 
         Args:
-            x: states.
-            t: times (B), or None where the network takes none.
-            positions: where logits are wanted, n in all, in row-major order.
-            logit_loss: what to do with the logits.
-            weight: weight of each site, (n).
+            x: States.
+            t: Times (B), or None where the network takes none.
+            positions: Positions of the n logits, in row-major order.
+            logit_loss: Loss of the logits.
+            weight: Weight of each position, (n).
         """
         rows = positions.flatten().nonzero().squeeze(1)
         count = len(rows)
@@ -121,17 +121,18 @@ class Net(Network, ABC):
     def logits_in(
         self, table: Float[Tensor, "R D"], x: Int[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """Logits at all sites, read with row x^i of a table in place of ``embedding``."""
+        """Return logits at all positions, with row x^i of a table in place of ``embedding``."""
         arguments = (x, None, torch.ones_like(x, dtype=torch.bool))
         logits: Tensor = torch.func.functional_call(self, {"embedding": table}, arguments)
         return logits
 
 
 def _rounded(rows: Int[Tensor, "n"], positions: int) -> Int[Tensor, "m"]:
-    """The rows, filled up with the first site to a multiple of 1/32 of all sites.
+    """Return the rows, padded with the first one to a multiple of 1/32 of all positions.
 
-    The number of open sites is another one every step, and libraries prepare every new shape of a
-    matrix product anew: half a millisecond and half a megabyte each on a CPU. So there are 32.
+    The number of masked positions changes every step, and libraries prepare each new shape of a
+    matrix product: half a millisecond and half a megabyte each on a CPU. With padding there are 32
+    shapes.
     """
     return nn.functional.pad(rows, (0, -len(rows) % max(1, positions // 32)))
 
@@ -143,7 +144,7 @@ def _at_once(logits: Tensor, logit_loss: LogitLoss, weight: Tensor) -> WeightedL
 
 
 class _InChunks(torch.autograd.Function):
-    """The same sum, with gradients formed in the forward: one chunk of logits lives at a time."""
+    """The same sum with gradients formed in the forward, so that one chunk lives at a time."""
 
     @staticmethod
     def forward(ctx, head, logit_loss, weight, size, hidden, *parameters):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN205
@@ -172,7 +173,7 @@ class _InChunks(torch.autograd.Function):
 def _with_gradient(
     head: nn.Module, logit_loss: LogitLoss, weight: Tensor, hidden: Tensor, chunk: slice
 ) -> tuple[LossValues, tuple[Tensor, ...]]:
-    """Values of a chunk, and the gradient of its weighted sum by features and head parameters."""
+    """Return a chunk's values, and the gradient of their weighted sum by features and head."""
     with torch.enable_grad():
         part = hidden[chunk].detach().requires_grad_()
         logits = head(part)

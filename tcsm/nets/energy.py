@@ -1,6 +1,6 @@
-"""An energy E(x, x_t) of whole sequences: a transformer that sees a guess and where it came from.
+"""An energy E(x, x_t) of a sequence: a transformer of a candidate x and its noised x_t.
 
-Both are embedded and added; E is the sum of one number a site. It starts at 0.
+Both are embedded and added; E is the sum of one number per position. E is 0 at initialization.
 """
 
 import torch
@@ -16,7 +16,7 @@ class Energy(Network):
     """(x, x_t, t) ↦ E.
 
     Args:
-        body: its head is replaced by one of a single column.
+        body: The transformer; its head is replaced by one with a single column.
     """
 
     def __init__(self, body: Transformer) -> None:
@@ -28,13 +28,13 @@ class Energy(Network):
         self.given = nn.Parameter(torch.randn(self.states, dim))
 
     def flops_per_token(self, length: int) -> float:
-        """Of one guess."""
+        """Return the FLOPs of one candidate."""
         return self.body.flops_per_token(length)
 
     def forward(
         self, x: Int[Tensor, "B N L"], x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"]
     ) -> Float[Tensor, "B N"]:
-        """E of N guesses for each x_t."""
+        """Return E of N candidates for each x_t."""
         count = x.shape[1]
         given = nn.functional.embedding(x_t, self.given).repeat_interleave(count, 0)
         hidden = self.body.embed(x.flatten(0, 1)) + given

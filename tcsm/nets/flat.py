@@ -1,7 +1,7 @@
-"""A network that knows nothing: all logits are 0, so that a factorized posterior is uniform.
+"""A network without information: all logits are 0, so a factorized posterior is uniform.
 
-As the reference of a joint posterior it leaves everything to the energy: E = −log p₁ + const fits
-every x_t at once, since given what masks leave open p(x₁ | x_t) ∝ p₁(x₁) (1.3, 6.6).
+As the reference of a joint posterior it leaves everything to the energy: E = −log p₁ + const is
+right for every x_t, since given the visible positions p(x₁ | x_t) ∝ p₁(x₁) (1.3, 6.6).
 """
 
 import torch
@@ -12,11 +12,11 @@ from tcsm.nets.base import Net
 
 
 class UniformLogits(Net):
-    """States (B, L) ↦ nothing learned, logits 0.
+    """States (B, L) ↦ constant features, logits 0.
 
     Args:
-        vocabulary: V, the clean tokens, one logit each.
-        extra: further input states.
+        vocabulary: V, the number of clean tokens.
+        extra: Number of further input states.
     """
 
     def __init__(self, vocabulary: int, extra: int) -> None:
@@ -28,5 +28,5 @@ class UniformLogits(Net):
     def features(
         self, x: Int[Tensor, "B L"], t: Tensor | None, rows: Int[Tensor, "n"]
     ) -> Float[Tensor, "n V"]:
-        """Zeros."""
+        """Return zeros."""
         return torch.zeros(len(rows), self.vocabulary, device=x.device)

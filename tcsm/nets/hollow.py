@@ -1,8 +1,8 @@
-"""The hollow transformer: every site sees all others and never itself, in one pass.
+"""The hollow transformer: every position sees all others but not itself, in one pass.
 
-Two causal streams read x from the left and from the right, each one site behind, so that they
-know x^{<i} and x^{>i} at site i. One layer mixes them: its query at i looks at the left stream up
-to i and at the right stream from i on, which together still know x^{≠i} alone.
+Two causal streams read x from the left and from the right, each shifted by one position, so that
+they depend on x^{<i} and x^{>i} at position i. One layer mixes them: its query at i attends to the
+left stream up to i and to the right stream from i on, so that the result depends on x^{≠i} alone.
 """
 
 import torch
@@ -16,12 +16,12 @@ from tcsm.nets.transformer import Transformer
 
 
 class Mixing(nn.Module):
-    """Attention of each site over what both streams know without it, then an MLP.
+    """Attention of each position over both streams, followed by an MLP.
 
     Args:
-        dim: width D of each stream.
-        heads: attention heads.
-        ratio: hidden width of the MLP over D.
+        dim: Width D of each stream.
+        heads: Number of attention heads.
+        ratio: Hidden width of the MLP over D.
     """
 
     def __init__(self, dim: int, heads: int, ratio: int) -> None:
@@ -35,7 +35,7 @@ class Mixing(nn.Module):
     def forward(
         self, left: Float[Tensor, "B L D"], right: Float[Tensor, "B L D"], rows: Int[Tensor, "n"]
     ) -> Float[Tensor, "n D"]:
-        """Normalized features at the chosen rows of the flattened sites."""
+        """Return normalized features at selected rows of the flattened positions."""
         both = torch.cat([left, right], -1)
         x = self.join(take(both, rows)) + self.out(take(self._attend(both), rows))
         x = x + self.mlp(rms_norm(x))
@@ -58,19 +58,19 @@ class Mixing(nn.Module):
 
 
 class Hollow(Net):
-    """Tokens (B, L) ↦ features (n, D) of x^{≠i}, and a head to V logits.
+    """Tokens (B, L) ↦ features (n, D) of x^{≠i}, with a head to V logits.
 
     Args:
-        vocabulary: V, the clean tokens; state V is the start symbol of both streams.
-        dim: width D of each stream.
-        depth: blocks of each stream.
-        heads: attention heads.
-        ratio: hidden width of the MLPs over D.
-        stem: width of the causal convolution of each stream, 0 for none.
-        chunk: sites the head evaluates at once; None for all.
+        vocabulary: V, the number of clean tokens; state V is the start symbol of both streams.
+        dim: Width D of each stream.
+        depth: Number of blocks of each stream.
+        heads: Number of attention heads.
+        ratio: Hidden width of the MLPs over D.
+        stem: Width of the causal convolution of each stream, 0 for none.
+        chunk: Positions that the head evaluates at once; None for all.
 
     Raises:
-        InputError: sizes that do not fit together.
+        InputError: Sizes that do not fit together.
     """
 
     def __init__(  # noqa: PLR0913 (an architecture has that many numbers)
@@ -107,7 +107,7 @@ class Hollow(Net):
         self.head = linear(dim, vocabulary, zero=True)
 
     def flops_per_token(self, length: int) -> float:
-        """Both streams, the mixing over 2L keys, the head."""
+        """Return the FLOPs of both streams, the mixing over 2L keys, and the head."""
         weights = sum(p.numel() for p in (*self.mixing.parameters(), *self.head.parameters()))
         streams = self.left.flops_per_token(length) + self.right.flops_per_token(length)
         return streams + 6.0 * weights + 24.0 * length * self.left.embedding.shape[1]
@@ -115,7 +115,7 @@ class Hollow(Net):
     def features(
         self, x: Int[Tensor, "B L"], t: Tensor | None, rows: Int[Tensor, "n"]
     ) -> Float[Tensor, "n D"]:
-        """Features of x^{≠i}; ``t`` is not looked at."""
+        """Return features of x^{≠i}; ``t`` is ignored."""
         left = self._behind(self.left, x)
         right = self._behind(self.right, x.flip(1)).flip(1)
         return self.mixing(left, right, rows)  # type: ignore[no-any-return]

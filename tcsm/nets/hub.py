@@ -1,8 +1,8 @@
-"""Networks of the library `transformers` over our alphabet: GPT-2 and BERT, fresh or pretrained.
+"""Networks of the library `transformers` on our token ids: GPT-2 and BERT, fresh or pretrained.
 
-A checkpoint numbers its tokens in its own way: ``tokens[v]`` is its number of our state v. It
-reads these numbers through its own embedding, which may scale or drop; its logits lose all other
-columns.
+A checkpoint has its own token ids: ``tokens[v]`` is its id of our state v. The model reads these
+ids with its own embedding, which may include scaling or dropout; other columns of its logits are
+dropped.
 """
 
 import re
@@ -24,17 +24,17 @@ _HEADLESS = re.compile(r"(?<!Head)(?<!Heads)Model$|Classification$|Answering$|Ch
 
 
 class Hub(Net):
-    """A model with a language-modeling head, seen as a network of ours.
+    """A model with a language-modeling head as a network of this package.
 
     Args:
-        lm: takes ``input_ids`` and returns ``logits``, as all of the library do.
-        tokens: its number of each of our states, the V clean ones first; these differ.
+        lm: Takes ``input_ids`` and returns ``logits``, as all models of the library do.
+        tokens: Its id of each of our states, the V clean ones first; all different.
         vocabulary: V.
-        causal: whether it sees the past alone.
-        around: its numbers of what it wants before and after a text, such as [CLS] and [SEP].
+        causal: Whether a position sees only earlier positions.
+        around: Its ids before and after a text, such as [CLS] and [SEP].
 
     Raises:
-        InputError: a number that it does not know, one that stands for two tokens, fewer than V.
+        InputError: An id that the model lacks, an id for two tokens, or fewer than V ids.
     """
 
     def __init__(
@@ -49,7 +49,9 @@ class Hub(Net):
         self.lm, self.vocabulary, self.states = lm, vocabulary, len(tokens)
         self.causal, self.timed, self.chunk, self.head = causal, False, None, nn.Identity()
         _require_numbers(tokens, vocabulary, around, len(self._table.weight))
-        self._table.padding_idx = None  # a state that it pads with learns as the others do
+        self._table.padding_idx = (
+            None  # otherwise the state used for padding would get no gradient
+        )
         for name, part in zip(("numbers", "before", "after"), (tokens, *around), strict=True):
             self.register_buffer(name, torch.tensor(list(part), dtype=torch.int64), False)
         places = huggingface.places(lm)
@@ -61,7 +63,7 @@ class Hub(Net):
 
     @property
     def embedding(self) -> Float[Tensor, "S D"]:
-        """What the model makes of each of our states before its first layer."""
+        """Return the embeddings of our states that enter the first layer."""
         rows: Tensor = self._table(self.numbers)
         return rows
 
@@ -72,24 +74,24 @@ class Hub(Net):
     def features(
         self, x: Int[Tensor, "B L"], t: Tensor | None, rows: Int[Tensor, "n"]
     ) -> Float[Tensor, "n V"]:
-        """Its logits; the head changes nothing."""
+        """Return the model's logits; the head is the identity."""
         before, after = (part.expand(len(x), -1) for part in (self.before, self.after))
         logits = self.lm(input_ids=torch.cat([before, self.numbers[x], after], 1)).logits
         first, columns = len(self.before), self.numbers[: self.vocabulary]
-        ours: Tensor = logits[:, first : first + x.shape[1], columns]
-        return ours.flatten(0, 1).index_select(0, rows)
+        selected: Tensor = logits[:, first : first + x.shape[1], columns]
+        return selected.flatten(0, 1).index_select(0, rows)
 
     def logits_in(
         self, table: Float[Tensor, "R D"], x: Int[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """Logits at all sites, read with row x^i of a table in place of a token's embedding."""
+        """Return logits at all positions, with row x^i of a table in place of the embedding."""
         first, inner = len(self.before), functional.embedding(x, table)
         behind = first + x.shape[1]
 
         def put(_: nn.Module, __: Any, out: Tensor) -> Tensor:  # noqa: ANN401
             return torch.cat([out[:, :first], inner.to(out.dtype), out[:, behind:]], 1)
 
-        pad = getattr(self.lm.config, "pad_token_id", None)  # positions may leave it out
+        pad = getattr(self.lm.config, "pad_token_id", None)  # position ids may skip padding
         state = next(v for v, number in enumerate(self.numbers.tolist()) if number != pad)
         hook = self._table.register_forward_hook(put)
         try:
@@ -100,9 +102,12 @@ class Hub(Net):
 
 
 def _require_head(config: Any, name: str) -> None:  # noqa: ANN401
-    """Raises InputError if a checkpoint was saved by a model that writes no tokens.
+    """Check that a checkpoint was saved by a model with a language-modeling head.
 
-    Its files may hold all weights all the same, where the head is that of the embedding.
+    The weights alone cannot show it where the head shares the weights of the embedding.
+
+    Raises:
+        InputError: It was not.
     """
     saved = (getattr(config, "architectures", None) or [""])[0]
     if _HEADLESS.search(saved):
@@ -115,7 +120,11 @@ def _require_head(config: Any, name: str) -> None:  # noqa: ANN401
 def _require_numbers(
     tokens: Sequence[int], vocabulary: int, around: tuple[Sequence[int], Sequence[int]], size: int
 ) -> None:
-    """Raises InputError unless all numbers are below ``size`` and clean tokens have their own."""
+    """Check that all ids are below ``size`` and that clean tokens have different ids.
+
+    Raises:
+        InputError: They are not.
+    """
     if vocabulary < 1:
         raise InputError(f"net.vocabulary must be 1 or more, found {vocabulary}")
     known = [*tokens, *around[0], *around[1]]
@@ -136,10 +145,10 @@ class GPT2(Hub):
 
     Args:
         vocabulary: V.
-        dim: width.
-        depth: blocks.
-        heads: attention heads.
-        length: the most tokens that it can place.
+        dim: Width.
+        depth: Number of blocks.
+        heads: Number of attention heads.
+        length: Largest length of a sequence.
     """
 
     def __init__(self, *, vocabulary: int, dim: int, depth: int, heads: int, length: int) -> None:
@@ -180,32 +189,32 @@ class BERT(Hub):
             attention_probs_dropout_prob=0.0,
         )
         lm = BertForMaskedLM(config)
-        lm.cls.predictions.bias.requires_grad_(False)  # a second one, which its forward passes by
+        lm.cls.predictions.bias.requires_grad_(False)  # a copy that its forward does not use
         lm.config.pad_token_id = (
-            None  # nothing is padded; it would warn of texts that begin with 0
+            None  # without padding; otherwise it warns of texts that begin with 0
         )
         super().__init__(lm, range(vocabulary + 1), vocabulary, causal=False)
 
 
 class Pretrained(Hub):
-    """A checkpoint of the Hub or of a local folder; in safetensors, other files could run code.
+    """A checkpoint of the Hub or of a local folder, in safetensors (other files could run code).
 
-    It is tried once: its logits must be numbers, and the last token move earlier ones as
-    ``causal`` says.
+    It is tested once: its logits must be finite, and the last token must affect earlier logits or
+    not, as ``causal`` says.
 
     Args:
-        name: of the repository, or a folder.
+        name: Name of the repository, or a folder.
         vocabulary: V.
-        causal: GPT-like, else BERT-like.
-        extra: its number of our state V, the start symbol or the mask.
-        tokens: its number of each clean token, None if it counts as we do.
-        before: its numbers of what it wants before a text.
-        after: and after it.
-        revision: the branch, tag or commit on the Hub.
-        dtype: of its weights here, whatever they are saved in.
+        causal: GPT-like if true, else BERT-like.
+        extra: Its id of our state V, the start symbol or the mask.
+        tokens: Its id of each clean token, None if its ids are ours.
+        before: Its ids before a text.
+        after: Its ids after a text.
+        revision: The branch, tag or commit on the Hub.
+        dtype: Type of the loaded weights, whatever the files hold.
 
     Raises:
-        InputError: no such checkpoint, or not all of it; it is of another kind.
+        InputError: No such checkpoint, an incomplete one, or one of another kind.
     """
 
     def __init__(  # noqa: PLR0913 (a checkpoint has that many customs)

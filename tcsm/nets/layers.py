@@ -1,4 +1,4 @@
-"""Layers of the transformer, each written the way that is fast on CPUs in bf16 and on GPUs."""
+"""Layers of the transformer, each in the form that is fast on CPUs in bf16 and on GPUs."""
 
 import math
 
@@ -27,27 +27,28 @@ class _RmsNorm(torch.autograd.Function):
 
 
 def rms_norm(x: Float[Tensor, "*s D"]) -> Float[Tensor, "*s D"]:
-    """x/√(mean x²), without a gain: the linear map that follows every norm absorbs one."""
+    """Return x/√(mean x²), without a gain: the linear map after every norm absorbs one."""
     y: Tensor = _RmsNorm.apply(x)  # type: ignore[no-untyped-call]
     return y
 
 
 def take(x: Float[Tensor, "*s D"], rows: Int[Tensor, "n"] | None) -> Float[Tensor, "..."]:
-    """The chosen rows of the flattened sites, or all as they are."""
+    """Return the selected rows of the flattened positions, or all of them unchanged."""
     return x if rows is None else x.flatten(0, -2).index_select(0, rows)
 
 
 def linear(fan_in: int, fan_out: int, zero: bool = False) -> nn.Linear:
-    """A bias-free linear map, N(0, 1/fan_in), or zero where it ends a residual branch."""
+    """Return a bias-free linear map, N(0, 1/fan_in), or zero at the end of a residual branch."""
     layer = nn.Linear(fan_in, fan_out, bias=False)
     nn.init.zeros_(layer.weight) if zero else nn.init.normal_(layer.weight, std=fan_in**-0.5)
     return layer
 
 
 def rotary(length: int, size: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines, and sines signed for `rotate`: angle i·10000^(−2j/size), each (L, 1, size).
+    """Return cosines, and sines signed for `rotate`: angle i·10000^(−2j/size), each (L, 1, size).
 
-    Both carry size^(−1/4), so that a product of turned queries and keys has attention's 1/√size.
+    Both include size^(−1/4), so that a product of rotated queries and keys has attention's
+    1/√size.
     """
     frequency = 10000 ** (-torch.arange(0, size, 2, device=like.device) / size)
     angle = torch.arange(length, device=like.device)[:, None] * frequency
@@ -57,7 +58,7 @@ def rotary(length: int, size: int, like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def rotate(x: Float[Tensor, "B L H E"], turn: tuple[Tensor, Tensor]) -> Float[Tensor, "B L H E"]:
-    """Turn each pair (x_j, x_{j+E/2}) by its position's angle, and scale it."""
+    """Rotate each pair (x_j, x_{j+E/2}) by its position's angle, and scale it."""
     cosine, sine = (part.to(x.dtype) for part in turn)
     return x * cosine + x.roll(x.shape[-1] // 2, -1) * sine
 
@@ -68,7 +69,7 @@ def attend(
     v: Float[Tensor, "B H L E"],
     causal: bool,
 ) -> Float[Tensor, "B H L E"]:
-    """softmax(qkᵀ) v by the backend that is fastest here; q and k come scaled.
+    """Return softmax(qkᵀ) v by the fastest backend on this device; q and k come scaled.
 
     On CPUs the fused kernel's backward is 1.2–4 times slower than plain matrix products in bf16,
     and in fp32 up to length 128.
@@ -76,7 +77,7 @@ def attend(
     short = q.dtype is torch.bfloat16 or q.shape[-2] <= 128
     if q.device.type != "cpu" or not short:
         return functional.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=1.0)
-    with torch.autocast("cpu", enabled=False):  # it would widen the softmax to fp32
+    with torch.autocast("cpu", enabled=False):  # autocast would compute the softmax in fp32
         logits = q @ k.transpose(-1, -2)
         if causal:
             future = torch.ones(q.shape[-2], q.shape[-2], dtype=torch.bool).triu(1)
@@ -97,7 +98,7 @@ class Attention(nn.Module):
     def mix(
         self, x: Float[Tensor, "B L D"], turn: tuple[Tensor, Tensor]
     ) -> Float[Tensor, "B L D"]:
-        """What each site gathers from the others; ``out`` is still to be applied."""
+        """Return each position's attention output, before the linear map ``out``."""
         batch, length, dim = x.shape
         qkv = self.qkv(x).view(batch, length, 3 * self.heads, dim // self.heads)
         qk, v = qkv.split([2 * self.heads, self.heads], 2)
@@ -115,16 +116,17 @@ class Mlp(nn.Module):
         self.down = linear(ratio * dim, dim, zero=True)
 
     def forward(self, x: Float[Tensor, "*s D"]) -> Float[Tensor, "*s D"]:
-        """Transform each site by itself."""
+        """Transform each position by itself."""
         out: Tensor = self.down(functional.gelu(self.up(x)))
         return out
 
 
 class Stem(nn.Module):
-    """x + conv(x) on embedded tokens, width odd; causal ones look back only.
+    """x + conv(x) on embedded tokens, width odd; causal ones see only earlier positions.
 
-    A convolution of embeddings is a sum of table rows T_k[x_{i+k}], T_k = E W_k, so a small
-    alphabet looks rows up instead of multiplying: the same function, eight times faster.
+    A convolution of embeddings is a sum of table rows T_k[x_{i+k}], T_k = E W_k, so for a small
+    vocabulary table rows are looked up instead of multiplied: the same function, eight times
+    faster.
     """
 
     def __init__(self, dim: int, width: int, causal: bool) -> None:
@@ -135,7 +137,7 @@ class Stem(nn.Module):
     def forward(
         self, x: Int[Tensor, "B L"], embedding: Float[Tensor, "S D"]
     ) -> Float[Tensor, "B L D"]:
-        """Embed tokens and their surroundings."""
+        """Return the embeddings of tokens and their neighborhoods."""
         width, states = len(self.weight), len(embedding)
         after = width - 1 - self.before
         if width * states > 4096:
@@ -148,7 +150,9 @@ class Stem(nn.Module):
         centre = functional.one_hot(torch.tensor(self.before, device=x.device), width)
         table = table + centre[:, None] * embedding[:, None]
         rows = torch.cat([table.flatten(0, 1), table.new_zeros(width, table.shape[-1])])
-        padded = functional.pad(x, (self.before, after), value=states)  # the zero rows
+        padded = functional.pad(
+            x, (self.before, after), value=states
+        )  # row `states` of each table is zero
         places = padded.unfold(1, width, 1) * width + torch.arange(width, device=x.device)
         rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
         flat = functional.embedding_bag(places.flatten(0, 1), rows, mode="sum")
@@ -164,7 +168,7 @@ class TimeEmbedding(nn.Module):
         self.dim = dim
 
     def forward(self, t: Float[Tensor, "B"]) -> Float[Tensor, "B C"]:
-        """Embed a time."""
+        """Return the embedding of a time."""
         octaves = torch.linspace(0, 8, self.dim // 2, device=t.device)
         angle = t.to(self.first.weight.dtype)[:, None] * math.pi * 2**octaves
         waves = torch.cat([angle.cos(), angle.sin()], -1).to(self.first.weight.dtype)

@@ -1,10 +1,10 @@
-"""An energy of pairs of sites: one number for every two tokens at every two places.
+"""A pairwise energy: one number for every two tokens at every two positions.
 
     E(x) = Σ_{i, j} W[(i, x^i), (j, x^j)]
 
-(LV)² numbers for V^L sequences, so that it is no table of the law, and linear in them, so that a
-convex divergence of ratios is a convex problem. It looks neither at x_t nor at t: over a uniform
-reference the best energy does not (see `tcsm.nets.flat`).
+It has (LV)² numbers for V^L sequences, so it is not a table of the distribution, and it is linear
+in them, so a convex divergence of ratios is a convex problem. It ignores x_t and t: over a uniform
+reference the optimal energy does too (see `tcsm.nets.flat`).
 """
 
 import torch
@@ -16,14 +16,14 @@ from tcsm.nets.base import Network
 
 
 class Pairwise(Network):
-    """(x, x_t, t) ↦ E. It starts at 0.
+    """(x, x_t, t) ↦ E, 0 at initialization.
 
     Args:
         vocabulary: V.
-        length: L; it takes no other.
+        length: L, the only length that it accepts.
 
     Raises:
-        InputError: a length or a vocabulary that is not positive.
+        InputError: A length or a vocabulary that is not positive.
     """
 
     def __init__(self, vocabulary: int, length: int) -> None:
@@ -38,7 +38,7 @@ class Pairwise(Network):
     def forward(
         self, x: Int[Tensor, "B N L"], x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"]
     ) -> Float[Tensor, "B N"]:
-        """E of N guesses for each x_t."""
+        """Return E of N candidates for each x_t."""
         tokens = torch.arange(self.vocabulary, device=x.device)
         chosen = (x[..., None] == tokens).flatten(-2).to(self.weight.dtype)
         return ((chosen @ self.weight) * chosen).sum(-1)

@@ -1,4 +1,4 @@
-"""Two tiny forward passes show whether a checkpoint is what it is taken for."""
+"""Check a checkpoint by two tiny forward passes: finite logits, causal or bidirectional."""
 
 from typing import Any
 
@@ -8,19 +8,20 @@ from torch import Tensor
 from tcsm.errors import InputError
 
 LENGTH = 4
-SMALL = 2.0**-14  # of the largest logit; a pass that is repeated differs by rounding, if at all
+SMALL = 2.0**-14  # tolerance relative to the largest logit: repeated passes differ by rounding
 
 
 @torch.no_grad()
 def check_sight(net: Any, name: str) -> None:  # noqa: ANN401  a Hub, whose file imports this one
-    """Hold a checkpoint's logits against the library's own, and what moves them against `causal`.
+    """Check a checkpoint's logits against the library's own, and its dependence on later tokens.
 
     Args:
-        net: a `tcsm.nets.hub.Hub`, in evaluation.
-        name: of the checkpoint, for errors.
+        net: A `tcsm.nets.hub.Hub`, in evaluation mode.
+        name: Name of the checkpoint, for errors.
 
     Raises:
-        InputError: logits are no numbers, or not one a token; the last token moves earlier logits
+        InputError: Logits are not finite, or not one per token; the last token changes earlier
+            logits
             though ``causal`` is true, or does not though it is false.
     """
     length = min(LENGTH, net.longest or LENGTH)
@@ -54,7 +55,11 @@ def _tolerance(logits: Tensor) -> float:
 
 
 def _require_same(net: Any, x: Tensor, logits: Tensor, name: str) -> None:  # noqa: ANN401
-    """Raises InputError unless logits are numbers, and those that the library gives this text."""
+    """Check that logits are finite and equal the library's own for this text.
+
+    Raises:
+        InputError: They are not.
+    """
     first, columns = len(net.before), net.numbers[: net.vocabulary]
     ids = torch.cat([net.before[None], net.numbers[x], net.after[None]], 1)
     library = net.lm(input_ids=ids).logits[0, first : first + x.shape[1]].float()

@@ -1,4 +1,4 @@
-"""A causal transformer that goes on from a prefix it has read: only what comes after is computed.
+"""A causal transformer that continues from a cached prefix: only later positions are computed.
 
 K continuations of one prefix share its keys and values; attention is over both parts at once.
 """
@@ -17,21 +17,21 @@ Turn = tuple[Tensor, Tensor]
 
 
 class KeysValues(NamedTuple):
-    """Keys and values of a block, rotated: what later sites look at."""
+    """Keys and values of a block, rotated, for the attention of later positions."""
 
     keys: Float[Tensor, "B H L E"]
     values: Float[Tensor, "B H L E"]
 
 
 class PrefixCache:
-    """A causal transformer and sequences that it has read.
+    """A causal transformer with the keys and values of sequences that it has read.
 
     Args:
-        net: without t.
-        x: what it reads.
+        net: A network without t.
+        x: The sequences.
 
     Attributes:
-        logits: at all sites of what it read.
+        logits: Logits at all positions of these sequences.
     """
 
     def __init__(self, net: Transformer, x: Int[Tensor, "B L"]) -> None:
@@ -48,7 +48,7 @@ class PrefixCache:
     def logits_after(
         self, rows: Int[Tensor, "n"], tails: Int[Tensor, "n K s"]
     ) -> Float[Tensor, "n K s V"]:
-        """Logits at the last s sites of the chosen sequences, if K other tails stood there."""
+        """Return logits at the last s positions of selected sequences with K other suffixes."""
         net, (count, many, size) = self.net, tails.shape
         first = self.x.shape[1] - size
         hidden = self._embedded(rows, tails)
@@ -66,7 +66,7 @@ class PrefixCache:
     def _embedded(
         self, rows: Int[Tensor, "n"], tails: Int[Tensor, "n K s"]
     ) -> Float[Tensor, "m s D"]:
-        """The tails, with as much before them as the stem looks back."""
+        """Return embeddings of the suffixes, with as much before them as the stem needs."""
         many, size = tails.shape[1:]
         first = self.x.shape[1] - size
         back = min(first, self.net.stem.before) if self.net.stem else 0
@@ -84,7 +84,7 @@ class PrefixCache:
 
 
 def _project(attention: Attention, x: Float[Tensor, "B L D"], turn: Turn) -> list[Tensor]:
-    """Queries, keys and values, each (B, H, L, E)."""
+    """Return queries, keys and values, each (B, H, L, E)."""
     batch, length, dim = x.shape
     heads = attention.heads
     qkv = attention.qkv(x).view(batch, length, 3 * heads, dim // heads)
@@ -93,7 +93,7 @@ def _project(attention: Attention, x: Float[Tensor, "B L D"], turn: Turn) -> lis
 
 
 def _attend(own: list[Tensor], before: KeysValues) -> Float[Tensor, "m s D"]:
-    """Each tail over its prefix, which K tails share, and over itself up to each site."""
+    """Attend from each suffix to its prefix, which K suffixes share, and causally to itself."""
     q, k, v = own
     total, heads, size, width = q.shape
     count, first = len(before.keys), before.keys.shape[2]

@@ -1,8 +1,8 @@
-"""The transformer of all models here: bidirectional, or causal for the autoregressive baseline.
+"""The transformer of all models: bidirectional, or causal for autoregressive models.
 
 Rotary positions, RMSNorm, normalized queries and keys, fan-in initialization and zero at the end
 of every residual branch. Time, where a model takes it, enters by adaptive norms (adaLN); a
-time-free network lacks these modules altogether.
+time-free network has no such modules.
 """
 
 import torch
@@ -30,10 +30,10 @@ class Block(nn.Module):
         time: Tensor | None,
         rows: Int[Tensor, "n"] | None = None,
     ) -> Float[Tensor, "B L D"] | Float[Tensor, "n D"]:
-        """One layer; ``time`` is not looked at.
+        """Apply one layer; ``time`` is ignored.
 
-        With ``rows``, places in the flattened B·L sites, only these come out: the last layer need
-        not compute what no head reads.
+        With ``rows``, places in the flattened B·L positions, only these are returned: the last
+        layer need not compute what no head uses.
         """
         mixed = self.attention.mix(rms_norm(x), turn)
         x = take(x, rows) + self.attention.out(take(mixed, rows))
@@ -55,7 +55,7 @@ class TimedBlock(Block):
         time: Tensor | None,
         rows: Int[Tensor, "n"] | None = None,
     ) -> Float[Tensor, "B L D"] | Float[Tensor, "n D"]:
-        """One layer at a time's embedding (B, D); ``rows`` as in `Block`."""
+        """Apply one layer with a time's embedding (B, D); ``rows`` as in `Block`."""
         modulation: Tensor = self.modulation(time)[:, None]
         shift, scale, *later = modulation.chunk(6, -1)
         mixed = self.attention.mix(rms_norm(x) * (1 + scale) + shift, turn)
@@ -68,22 +68,22 @@ class TimedBlock(Block):
 
 
 class Transformer(Net):
-    """States (B, L) ↦ features (n, D) of n chosen sites, and a head to V logits.
+    """States (B, L) ↦ features (n, D) of n selected positions, with a head to V logits.
 
     Args:
-        vocabulary: V, the clean tokens, one logit each.
-        extra: further input states (the mask, or the start symbol of a causal model).
-        dim: width D, a multiple of ``heads``.
-        depth: number of blocks.
-        heads: attention heads, each of even size.
-        ratio: hidden width of the MLP over D.
-        causal: sites see their past alone.
-        timed: the network takes t.
-        stem: width of the convolution after the embedding, odd; 0 for none.
-        chunk: sites the head evaluates at once; None for all.
+        vocabulary: V, the number of clean tokens, one logit each.
+        extra: Number of further input states (the mask, or the start symbol of a causal model).
+        dim: Width D, a multiple of ``heads``.
+        depth: Number of blocks.
+        heads: Number of attention heads, each of even size.
+        ratio: Hidden width of the MLP over D.
+        causal: Whether a position sees only earlier positions.
+        timed: Whether the network takes t.
+        stem: Width of the convolution after the embedding, odd; 0 for none.
+        chunk: Positions that the head evaluates at once; None for all.
 
     Raises:
-        InputError: sizes that do not fit together.
+        InputError: Sizes that do not fit together.
     """
 
     def __init__(  # noqa: PLR0913 (an architecture has that many numbers)
@@ -113,18 +113,18 @@ class Transformer(Net):
         self.head = linear(dim, vocabulary, zero=True)
 
     def flops_per_token(self, length: int) -> float:
-        """6 a weight of the blocks and the head, 12 L D a block for attention."""
+        """Return the FLOPs: 6 per weight of blocks and head, 12 L D per block for attention."""
         weights = sum(p.numel() for p in (*self.blocks.parameters(), *self.head.parameters()))
         return 6.0 * weights + 12.0 * len(self.blocks) * length * self.embedding.shape[1]
 
     def features(
         self, x: Int[Tensor, "B L"], t: Tensor | None, rows: Int[Tensor, "n"]
     ) -> Float[Tensor, "n D"]:
-        """Normalized features of the last layer."""
+        """Return normalized features of the last layer."""
         return self.encode(self.embed(x), t, rows)
 
     def embed(self, x: Int[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
-        """What goes into the first block."""
+        """Return the input of the first block."""
         hidden: Tensor = (
             self.stem(x, self.embedding) if self.stem else functional.embedding(x, self.embedding)
         )
@@ -133,7 +133,7 @@ class Transformer(Net):
     def encode(
         self, hidden: Float[Tensor, "B L D"], t: Tensor | None, rows: Int[Tensor, "n"]
     ) -> Float[Tensor, "n D"]:
-        """The blocks."""
+        """Apply the blocks."""
         time = self.time(t) if self.time else None
         turn = rotary(hidden.shape[1], hidden.shape[-1] // self.heads, hidden)
         if torch.is_autocast_enabled(hidden.device.type):
