@@ -29,7 +29,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from tcsm import renamed
 from tcsm.allowed import last_line, packages
 from tcsm.errors import InputError
-from tcsm.keys import as_set, expand_home, expand_homes, unknown_key
+from tcsm.keys import as_set, expand_home, expand_homes, not_set
 from tcsm.overrides import Overrides
 from tcsm.shipped import places, shipped
 from tcsm.signatures import check_arguments, near
@@ -78,7 +78,7 @@ def compose(overrides: Sequence[str] = (), params_dir: Path | None = None) -> Di
             if unknown is None:
                 raise InputError(f"params: {_line(error)}") from None
             known = _choices(folder, lines)
-            raise InputError(unknown_key(unknown[1], known)) from None
+            raise InputError(not_set(error, unknown[1], known)) from None
 
 
 def said(overrides: Sequence[str], key: str) -> Any:  # noqa: ANN401 -- any value

@@ -33,6 +33,26 @@ def unknown_key(key: str, cfg: DictConfig) -> str:
     return f"{key}: unknown key{other}; {near(name, map(str, node))}"
 
 
+def not_set(error: Exception, key: str, cfg: DictConfig) -> str:
+    """Return what is wrong with an override of a key that Hydra refused, and what to type.
+
+    Args:
+        error: Hydra's exception; its cause names the key of a mapping that does not exist.
+        key: Key of the override.
+        cfg: The configuration without it.
+    """
+    inner = re.search(rf"full_key: ({re.escape(key)}\.[\w.]+)", str(error.__cause__))
+    if inner is None:
+        return unknown_key(key, cfg)
+    message = unknown_key(inner[1], cfg)
+    if "_target_" not in str(error):
+        return message
+    return (
+        f"{message}; the mapping is merged into that of {key}: to replace it, type two overrides, "
+        f"'~{key}' and '+{key}={{_target_: …}}'"
+    )
+
+
 def _no_parent(key: str, parent: str, node: object, cfg: DictConfig) -> str:
     """Return the message for a key whose parent has no keys."""
     outer, _, last = parent.rpartition(".")

@@ -86,8 +86,8 @@ class Trained:
         if known is None:
             known = {"train": self.record.get("data_sha256")} if self.record else {}
         actual = hashes(root, {*splits, *known})
-        for split in actual.keys() & known.keys():
-            if actual[split] != known[split]:
+        for split in actual:
+            if actual[split] != known.get(split, actual[split]):
                 raise InputError(
                     f"{root / f'{split}.tok'}: sha256 {actual[split][:12]}, but {self.folder} was "
                     f"trained with {known[split][:12]}; run prepare as it was, name the folder "

@@ -1,5 +1,6 @@
 """The plain keys of a run, which are no arguments of an object, and their allowed values."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,12 +32,21 @@ WORDS = Kind("a list of names of letters a-z, digits and _", lambda v: _all(v, W
 SEEDS = Kind("a list of whole numbers of 0 or more, below 2^63", lambda v: _all(v, SEED))
 GPUS = Kind("a whole number of 0 or more", lambda v: type(v) is int and v >= 0)
 TEXTS = Kind("a list of texts", lambda v: _all(v, TEXT))
-COUNTS = Kind("a list of whole numbers of 1 or more", lambda v: v != [] and _all(v, COUNT))
+MOST_STEPS = 2**24  # networks read time in float32, which distinguishes no more steps
+STEP = Kind(
+    f"a whole number from 1 to {MOST_STEPS}",
+    lambda v: COUNT.holds(v) and int(str(v)) <= MOST_STEPS,
+)
+STEPS = Kind(
+    f"a list of whole numbers from 1 to {MOST_STEPS}", lambda v: v != [] and _all(v, STEP)
+)
 PAIR = Kind("a pair of texts", lambda v: _all(v, TEXT) and len(v) == 2)  # type: ignore[arg-type]
 PAIRS = Kind("a list of [subject, baseline]", lambda v: _all(v, PAIR))
 
 # Keys that hold the folder of another run.
 FOLDERS = ("reference", "base", "initial", "collected", "teacher_run", "reward_run", "judge_run")
+# No machine runs more at once: CPUs of today have less than a thousand threads.
+MOST_THREADS = max(1024, 4 * (os.cpu_count() or 1))
 ABSENT = object()
 KINDS = {
     "count_failures": FLAG,
@@ -70,13 +80,13 @@ KINDS = {
     "evaluation.draws": COUNT,
     "evaluation.batch": COUNT,
     "sampling.count": COUNT,
-    "sampling.steps": COUNTS,
+    "sampling.steps": STEPS,
     "sampling.template": MAYBE_TEXT,
     "grading.count": COUNT,
-    "grading.steps": COUNT,
+    "grading.steps": STEP,
     "grading.run": MAYBE_TEXT,
     "collecting.count": COUNT,
-    "collecting.steps": COUNT,
+    "collecting.steps": STEP,
     "collecting.batch": COUNT,
     "collecting.corpus": FLAG,
 }

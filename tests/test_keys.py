@@ -45,6 +45,14 @@ def test_an_unknown_key_lists_those_that_exist(key: str, said: str, cfg: DictCon
         ("divergence=kl", "divergence=kl: |scoring=kl"),
         ("path=letters", "path=letters: |tokenizer=letters"),
         ("trainer.ema.decay=0.9", "trainer.ema.decay: |trainer.ema="),
+        ("scale.net={dimm: 8}", "scale.net.dimm: |did you mean dim?"),
+        (
+            "trainer.decay={_target_: tcsm.training.optim.Cosine, least: 1}",
+            "trainer.decay.least: |'~trainer.decay' and '+trainer.decay={_target_",
+        ),
+        ("sampling.steps=[1000000000]", "sampling.steps |16777216|1000000000"),
+        ("grading.steps=1000000000", "grading.steps |16777216|1000000000"),
+        ("threads=1000000", "threads |1024|1000000"),
     ],
 )
 def test_a_wrong_override_says_what_is_right(override: str, said: str) -> None:

@@ -37,6 +37,10 @@ def decode(content: bytes, file: str | Path, where: str | None = None) -> str:
         text = content.decode()
     except UnicodeDecodeError as error:
         way = f"{_convert(file, 'ENCODING')}, where ENCODING is its own, such as LATIN1 or GB18030"
+        if error.reason == "unexpected end of data":
+            cut = f"{where}: ends in the middle of a character of UTF-8, at byte {error.start}"
+            sure = error.end - error.start > 1 or not content[: error.start].isascii()
+            raise InputError(f"{cut}; is it cut off?{'' if sure else f' else {way}'}") from None
         raise InputError(
             f"{where}: not UTF-8 at byte {error.start} (0x{content[error.start]:02x}); "
             f"{'a binary file, no text' if is_binary(head) else way}"

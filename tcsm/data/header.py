@@ -99,7 +99,10 @@ def read_header(path: Path, maker: str = "prepare") -> Header:
             length = int.from_bytes(head[len(MAGIC) :], "little")
             head += file.read(min(length, _MOST))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}; run {maker}") from error
+        where = ", or name its folder by data.root" if maker == "prepare" else ""
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}; run {maker}{where}"
+        ) from error
     try:
         header = Header(**json.loads(head[_PREFIX:]))
         if head != header.pack() or header.count < 0 or header.size < header.offset:

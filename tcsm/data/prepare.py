@@ -3,23 +3,19 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
-from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 import numpy as np
 
 from tcsm.data.corpora.base import Corpus
+from tcsm.data.excerpts import Excerpts
 from tcsm.data.header import LENGTHS, Header
 from tcsm.data.shards import Shards
 from tcsm.data.source import source_of
 from tcsm.data.tokenfile import describe, open_tokens, write_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
-
-_TRIED = 4096  # characters of each split that are tokenized and decoded
-_AROUND = 12  # characters around a difference that a message shows
 
 
 def prepare(corpus: Corpus, shards: Shards, root: str | Path) -> dict[str, Header]:
@@ -37,12 +33,13 @@ def prepare(corpus: Corpus, shards: Shards, root: str | Path) -> dict[str, Heade
     try:
         headers = {}
         for split, documents in corpus.splits().items():
-            first, texts = _first(documents)
+            excerpts = Excerpts()
+            texts = excerpts.of(documents) if tokenizer.measures else documents
             header = replace(describe(tokenizer, corpus.title, split), source=source)
             header = replace(header, lengths=LENGTHS if tokenizer.measures else "")
             path = fresh / f"{split}.tok"
             headers[split] = write_tokens(path, shards.pieces(texts, header), header)
-            _judge(tokenizer, first, path)
+            _judge(tokenizer, excerpts, path)
         for split in headers:
             os.replace(fresh / f"{split}.tok", Path(root) / f"{split}.tok")
     finally:
@@ -51,14 +48,7 @@ def prepare(corpus: Corpus, shards: Shards, root: str | Path) -> dict[str, Heade
     return headers
 
 
-def _first(documents: Iterable[str]) -> tuple[str, Iterable[str]]:
-    """Return the beginning of the first document, and an iterator over all documents."""
-    rest = iter(documents)
-    first = list(islice(rest, 1))
-    return "".join(first)[:_TRIED], chain(first, rest)
-
-
-def _judge(tokenizer: Tokenizer, text: str, path: Path) -> None:
+def _judge(tokenizer: Tokenizer, excerpts: Excerpts, path: Path) -> None:
     """Print on stderr what a tokenizer loses of a split.
 
     Raises:
@@ -79,20 +69,10 @@ def _judge(tokenizer: Tokenizer, text: str, path: Path) -> None:
             "set another tokenizer"
         )
     words = [f"{unknown:,} of {count:,} tokens are unknown"] if unknown else []
-    if changed := _changed(text, tokenizer.decode(tokenizer.encode(text))):
+    if changed := excerpts.changed(tokenizer):
         words.append(f"decoding gives back {changed}")
     if words:
         print(
             f"tcsm: prepare: {where}: the tokenizer loses text: {'; '.join(words)}",
             file=sys.stderr,
         )
-
-
-def _changed(text: str, decoded: str) -> str:
-    """Return the first place where two texts differ, or "" if they do not."""
-    if text == decoded:
-        return ""
-    pairs = enumerate(zip_longest(text, decoded))
-    at = next(number for number, (one, other) in pairs if one != other)
-    actual, expected = (part[at : at + _AROUND] for part in (decoded, text))
-    return f"{actual!r} for {expected!r} at character {at}"

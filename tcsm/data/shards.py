@@ -21,6 +21,7 @@ from tcsm.data.header import Header
 from tcsm.data.tokenfile import Piece, TokenFile, open_tokens, write_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
+from tcsm.values import MOST_THREADS
 
 CHARACTERS = 2**22  # least size of a shard, which ends with a document
 
@@ -44,8 +45,8 @@ class Shards:
     characters: int = CHARACTERS
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise InputError(f"TCSM_WORKERS must be 1 or more, found {self.workers}")
+        if not 1 <= self.workers <= MOST_THREADS:
+            raise InputError(f"TCSM_WORKERS must lie in [1, {MOST_THREADS}], found {self.workers}")
 
     def pieces(self, documents: Iterable[str], header: Header) -> Iterator[Piece]:
         """Yield the tokens of a split, shard by shard, in the order of its documents."""
@@ -109,8 +110,8 @@ def pieces(documents: Iterable[str], tokenizer: Tokenizer, title: str) -> Iterat
         try:
             tokens, lengths = tokenizer.measured(text)
         except InputError as error:
-            way = "set corpus.normalize.path=tcsm.data.normalize.text8, or tokenizer=bytes"
-            raise InputError(f"corpus {title}: {error}; {way}") from error
+            way = f"; {tokenizer.advice}" if tokenizer.advice else ""
+            raise InputError(f"corpus {title}: {error}{way}") from error
         counted = tokenizer.characters(tokens[None])[0] if lengths is None else lengths.sum()
         yield Piece(tokens, int(counted), lengths)
 

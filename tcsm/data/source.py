@@ -56,6 +56,18 @@ def difference(known: Source, wanted: Source) -> str | None:
     return _other_text(known, wanted)
 
 
+def moved(known: Source, wanted: Source) -> list[str]:
+    """Return the overrides that name the files of a known source where those of another are gone.
+
+    Args:
+        known: the source that a token file was made from.
+        wanted: the source that a run is configured for.
+    """
+    if CONTENT in wanted or CONTENT not in known:
+        return []
+    return [f"corpus.{key}={known[key]}" for key in wanted if _is_place(key) and key in known]
+
+
 def _other_text(known: Source, wanted: Source) -> str | None:
     """Return where other files lie, or that the files have changed; None if they are gone."""
     places = [key for key in wanted if _is_place(key)]

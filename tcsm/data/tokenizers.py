@@ -27,6 +27,7 @@ class Tokenizer(ABC):
         fingerprint: sha256 of all that decides an id; a token file opens only under its own.
         measures: Whether `measured` counts the characters of each token.
         unknown: The id of unknown text, if there is one.
+        advice: What to set for a text that it cannot represent, "" if nothing helps.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Tokenizer(ABC):
     fingerprint: str
     measures: bool = False
     unknown: int | None = None
+    advice: str = ""
 
     @property
     def dtype(self) -> np.dtype[np.unsignedinteger]:
@@ -70,6 +72,7 @@ class Letters(Tokenizer):
     size = len(alphabet)
     separator = 0
     fingerprint = hashlib.sha256(alphabet.encode()).hexdigest()
+    advice = "set corpus.normalize.path=tcsm.data.normalize.text8, or tokenizer=bytes"
 
     def __init__(self) -> None:
         self._symbols = np.frombuffer(self.alphabet.encode(), dtype=np.uint8)

@@ -7,6 +7,8 @@
 
 import hashlib
 import json
+import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -118,12 +120,22 @@ class Training:
 
     def __call__(self, texts: Sequence[str], labels: Int64[np.ndarray, "N"]) -> Logistic:
         """Return the maximum a posteriori weights, by one thread since threads change the bits."""
-        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  slow to import
+        from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415  slow to import
+        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
         from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
         fitted = LogisticRegression(C=self.strength, max_iter=self.iterations)
-        with threadpool_limits(limits=1):
+        with (
+            threadpool_limits(limits=1),
+            warnings.catch_warnings(action="ignore", category=ConvergenceWarning),
+        ):
             fitted.fit(self.grams(texts), labels)
+        if fitted.n_iter_[0] >= self.iterations:
+            print(
+                f"tcsm: reward: did not converge in classifier.iterations={self.iterations}; "
+                "set more",
+                file=sys.stderr,
+            )
         return Logistic(
             self.grams, fitted.coef_[0].astype(np.float64), float(fitted.intercept_[0])
         )

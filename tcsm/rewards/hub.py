@@ -69,8 +69,8 @@ class HubClassifier(Reward):
         return rewards.numpy()
 
     def open(self) -> None:
-        """Load model, tokenizer and label number, and evaluate a short text."""
-        self(["a"])
+        """Load model, tokenizer and label number; evaluate a short and an empty text."""
+        self(["a", ""])
 
     @cached_property
     def model(self) -> Any:  # noqa: ANN401  transformers is not typed
@@ -167,7 +167,10 @@ class HubClassifier(Reward):
         for end in (self.tokenizer.eos_token_id, self.tokenizer.bos_token_id):
             if end is not None:
                 return {key: [int(key == "attention_mask")] for key in row} | {"input_ids": [end]}
-        raise InputError(f"reward.name: {self.name} reads no token in the text {text[:80]!r}")
+        raise InputError(
+            f"reward.name: {self.name} reads no token in the text {text[:80]!r}; name a token "
+            "that ends texts as eos_token in its tokenizer_config.json"
+        )
 
     def _equally_long(self, tokens: Sequence[dict[str, list[int]]]) -> Iterator[list[int]]:
         """Return batches of texts with the same number of tokens."""

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from tcsm.config import build
+from tcsm.errors import InputError
 from tcsm.training.devices import Devices
 from tcsm.training.memory import require_fits
 
@@ -96,11 +97,16 @@ def _measured(text: str) -> Size:
 
 def _training(cfg: DictConfig, size: Size, devices: Devices) -> None:
     """Refuse weights, or a micro-batch beside them, that do not fit."""
-    shares = devices.processes * devices.nodes
+    shares, batch = devices.processes * devices.nodes, cfg.data.batch
+    if shares > max(batch, 1):
+        raise InputError(
+            f"devices.processes: {shares} processes (of {devices.nodes} nodes) must have a "
+            f"sequence each; set {batch} or fewer, or a larger data.batch"
+        )
     weights = TRAINED * size.parameters // (shares if devices.sharded else 1)
     words = f"{size.parameters:,} parameters at {TRAINED} bytes"
     require_fits("net", weights, devices.device, f"{words}; make net.dim or net.depth smaller")
-    batch, length = cfg.data.batch, OmegaConf.select(cfg, "data.length", default=1)
+    length = OmegaConf.select(cfg, "data.length", default=1)
     rows = batch // (shares * cfg.trainer.accumulate)
     require_fits(
         "data.batch",

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from tcsm.config import build, load
-from tcsm.data.source import difference, source_of
+from tcsm.data.source import difference, moved, source_of
 from tcsm.data.tokenfile import TokenFile, open_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
@@ -38,7 +38,9 @@ def open_split(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> TokenFile:
     if not tokens.header.source:
         raise InputError(f"{path}: does not say what it was made from; run prepare again")
     if differs := difference(tokens.header.source, source):
-        raise InputError(f"{path}: made from {differs}; run prepare again")
+        ways = [f"set {line}" for line in moved(tokens.header.source, source)]
+        way = " or ".join([*ways, "run prepare again"])
+        raise InputError(f"{path}: made from {differs}; {way}")
     return tokens
 
 

@@ -116,7 +116,10 @@ def load_weights(
     Raises:
         InputError: As in ``load``, or the tensors are not this model's.
     """
-    tensors, _ = load(path, architecture)
+    try:
+        tensors, _ = load(path, architecture)
+    except InputError as error:
+        raise InputError(f"{key}{error}") from error
     check_match(tensors, named_tensors(model), f"{key}{path}")
     assign(named_tensors(model), tensors)
     return digest(tensors)

@@ -23,6 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tcsm import distributed
 from tcsm.errors import InputError
+from tcsm.values import MOST_THREADS
 
 
 class Replica(DistributedDataParallel):
@@ -104,8 +105,8 @@ class Devices:
             raise InputError(
                 "devices.choice is cuda, but torch finds no CUDA device; use cpu or auto"
             )
-        if self.threads is not None and self.threads < 1:
-            raise InputError(f"threads must be 1 or more, found {self.threads}")
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise InputError(f"threads must lie in [1, {MOST_THREADS}], found {self.threads}")
         for key in ("processes", "nodes", "patience"):
             if getattr(self, key) < 1:
                 raise InputError(f"devices.{key} must be 1 or more, found {getattr(self, key)}")

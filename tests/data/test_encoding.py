@@ -44,11 +44,19 @@ def test_wide_encodings_are_named_with_a_command_that_converts_them(tmp_path, na
             r"not UTF-8 at byte 2 \(0xef\); .* iconv -f ENCODING .* a\.txt",
         ),
         (b"good \xed\xa0\x80", "not UTF-8 at byte 5"),
+        (b"caf\xe9", "middle of a character.* at byte 3; .* iconv -f ENCODING"),
     ],
 )
 def test_what_is_no_text_is_refused(content, words):
     with pytest.raises(InputError, match=rf"a\.txt: .*{words}"):
         decode(content, "a.txt")
+
+
+@pytest.mark.parametrize("content", ["été".encode()[:-1], "abc€".encode()[:-1]])
+def test_a_file_that_was_cut_off_has_no_other_encoding(content):
+    with pytest.raises(InputError, match=r"a\.txt: .*middle of a character.* at byte 3") as caught:
+        decode(content, "a.txt")
+    assert "iconv" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,16 @@ def test_what_a_tokenizer_loses_is_said(tmp_path, capsys):
         assert part in said[1]
 
 
+@pytest.mark.parametrize("tail", ["A", "é", "zzz", " "])
+def test_a_loss_far_behind_is_said(tmp_path, capsys, tail):
+    tokenizer = HuggingFace(*saved(tmp_path / "tokenizer", KINDS["word piece"]()))
+    text = "the cat " * 1000 + f"the {tail} sat"
+    prepare(Story(text), Shards(tmp_path / "shards", tokenizer), tmp_path / "data")
+    said = [line for line in capsys.readouterr().err.splitlines() if "decoding" in line]
+    assert len(said) == 3
+    assert "at character 800" in said[1]
+
+
 def test_nothing_is_said_of_a_tokenizer_that_keeps_all(tmp_path, capsys):
     tokenizer = HuggingFace(*saved(tmp_path / "tokenizer", KINDS["byte level"]()))
     prepare(Story(), Shards(tmp_path / "shards", tokenizer), tmp_path / "data")

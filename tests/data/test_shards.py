@@ -13,7 +13,7 @@ from tcsm.data.prepare import prepare
 from tcsm.data.shards import Shards, pieces
 from tcsm.data.source import source_of
 from tcsm.data.tokenfile import describe, open_tokens, write_tokens
-from tcsm.data.tokenizers import HuggingFace, Letters
+from tcsm.data.tokenizers import Bytes, HuggingFace, Letters
 from tcsm.errors import InputError
 from tests.tokenizer_kinds import saved, word_piece
 
@@ -96,6 +96,19 @@ def test_a_bad_symbol_is_told_with_its_corpus(tmp_path, workers):
     with pytest.raises(InputError, match="corpus fable: the tokenizer 'letters' has no symbol"):
         prepare(Bad(), Shards(tmp_path / "shards", Letters(), workers, 8), tmp_path / "data")
     assert files(tmp_path / "data") == {}
+
+
+def test_advice_is_given_where_it_helps(tmp_path):
+    with pytest.raises(InputError, match=r"tokenizer=bytes"):
+        list(pieces(["No!"], Letters(), "fable"))
+    with pytest.raises(InputError, match=r"corpus fable: .*surrogate") as caught:
+        list(pieces(["\ud800"], Bytes(), "fable"))
+    assert "text8" not in str(caught.value)
+
+
+def test_too_many_processes_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"TCSM_WORKERS .* 1000000"):
+        Shards(tmp_path, Letters(), 1_000_000)
 
 
 def test_no_room_is_told_and_the_shards_that_are_whole_stay(tmp_path):

@@ -119,7 +119,7 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "text").write_text("In the beginning\n" * 1000)
     with pytest.raises(InputError, match="not a token file"):
         open_tokens(tmp_path / "text", Letters())
-    with pytest.raises(InputError, match="nowhere: cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"nowhere: .*No such file.* data\.root"):
         open_tokens(tmp_path / "nowhere", Letters())
 
 

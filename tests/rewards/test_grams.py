@@ -50,6 +50,14 @@ def test_training_is_a_function_of_its_texts(trained):
     assert again.bias == trained.bias
 
 
+def test_too_few_iterations_are_one_line(capsys, recwarn):
+    Training(WORDS, iterations=1)(TEXTS, LABELS)
+    assert (
+        "classifier.iterations=1;" in capsys.readouterr().err.removesuffix("\n").splitlines()[-1]
+    )
+    assert not recwarn.list
+
+
 def test_a_weaker_prior_fits_better(trained):
     strong = Training(WORDS, strength=100.0)(TEXTS, LABELS)
     assert np.linalg.norm(strong.weight) > np.linalg.norm(trained.weight)

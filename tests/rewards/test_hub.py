@@ -143,7 +143,8 @@ def words(folder, **settings):
 
     inner = Tokenizer(models.WordLevel(dict(zip(WORDS, range(10), strict=True)), "[UNK]"))
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="[SEP]", **settings)
+    named = {"eos_token": "[SEP]", **settings}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, **named)
     tokenizer.save_pretrained(folder)
     return tokenizer
 
@@ -196,6 +197,13 @@ def test_a_text_without_tokens_has_a_reward_of_its_own(tmp_path):
     words(tmp_path)
     reward = HubClassifier(str(tmp_path), 1)
     assert scores(reward, ["", *MANY])[0] == pytest.approx(scores(reward, [""])[0], abs=1e-5)
+
+
+def test_one_that_cannot_read_an_empty_text_is_refused_at_once(tmp_path):
+    writer(tmp_path)
+    words(tmp_path, eos_token=None)
+    with pytest.raises(InputError, match=r"reward\.name: .*eos_token"):
+        HubClassifier(str(tmp_path), 1).open()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -39,6 +39,11 @@ def test_the_default_run_fits(default: DictConfig) -> None:
     _room.require_room(default)
 
 
+def test_every_process_has_a_sequence(default: DictConfig) -> None:
+    with pytest.raises(InputError, match=r"^devices\.processes: 1000000 .*data\.batch"):
+        _room.require_room(changed(default, "devices.processes", 10**6))
+
+
 @pytest.mark.parametrize(
     ("key", "value", "named"),
     [

@@ -138,6 +138,8 @@ def test_a_run_is_evaluated_where_its_text_lies_by_now(root, run, tmp_path):
     for path in (other, tmp_path / "none.txt"):
         line = refused("evaluate", f"out={run}", f"corpus.path={path}")
         assert f"made from corpus.path={root / 'my.txt'}, wanted {path}" in line
+        advice = f"set corpus.path={root / 'my.txt'} or run prepare" in line
+        assert advice == (path != other)  # the text of that place is another one
     (run / "train.json").unlink()
     assert "was trained with" in refused("evaluate", f"out={run}", *place)
 
@@ -188,7 +190,7 @@ def test_a_text_that_was_cut_elsewhere_is_not_scored(root, run, tmp_path, older)
         del found["splits_sha256"], found["record_sha256"]
         write_json(run / "train.json", found, ("metrics.jsonl",))
     line = refused("evaluate", f"out={run}", other)
-    assert ".tok" in line
+    assert f"{'train' if older else 'test'}.tok" in line  # the same one in every process
     assert str(run) in line
     assert "prepare" in line
     initial = ("train", *said(root), *cut[-2:], f"initial={run}", f"out={tmp_path / 'next'}")

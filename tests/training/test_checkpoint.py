@@ -143,3 +143,5 @@ def test_weights_fill_a_bare_model(tmp_path):
         load_weights(path, other, "huge")
     with pytest.raises(InputError, match="adds 6 tensors"):
         load_weights(path, torch.nn.Identity())
+    with pytest.raises(InputError, match=r"^reference: .*nowhere does not exist"):
+        load_weights(tmp_path / "nowhere", other, key="reference: ")
