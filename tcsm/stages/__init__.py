@@ -1,1 +1,1 @@
-"""Stages: the only room that sees both wings. Each is `main(cfg, out)`."""
+"""Stages: the commands of ``tcsm``, each a module with ``main(cfg, out)``."""

@@ -1,4 +1,4 @@
-"""What a stage writes beside its record: its configuration, and what it cost in time."""
+"""Write what a stage leaves beside its record: its configuration and its telemetry."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,11 +12,11 @@ from tcsm.reporting.records import write_json, write_text
 def account(cfg: DictConfig, out: Path, stage: str, telemetry: Mapping[str, object]) -> None:
     """Write ``config.yaml`` and, after the record, ``STAGE.telemetry.json``.
 
-    The latter holds the checksums of both: DVC does not carry it, so that it can lie beside files
-    of another run.
+    The latter holds the checksums of both. DVC does not track it, so it may lie beside files of
+    another run.
 
     Raises:
-        InputError: they cannot be written.
+        InputError: They cannot be written.
     """
     write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     write_json(out / f"{stage}.telemetry.json", telemetry, ("config.yaml", FILES[stage]))

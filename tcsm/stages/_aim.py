@@ -1,4 +1,4 @@
-"""What post-training in a world is held against: the tilted law, its distance and its picture."""
+"""The target of post-training in a toy world: the tilted distribution, distances and pictures."""
 
 import math
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from tcsm.evaluation import enumeration
 from tcsm.worlds.base import World, every
 from tcsm.worlds.tilting import Tilting, best_of, relative_ess, tilted, total_variation
 
-SHADES = 999  # of a picture, from nothing to its own likeliest cell
+SHADES = 999  # levels of a picture, from 0 to its likeliest cell
 Distribution = Float64[Tensor, "N"]
 
 
 @dataclass(frozen=True)
-class Aim:
-    """What is asked for, and how far a law is from it.
+class TargetDistribution:
+    """The target distribution, and distances to it.
 
     Attributes:
-        world: whence all came.
-        tilting: the reward.
+        world: The toy world.
+        tilting: The reward.
         base: log p_pre.
     """
 
@@ -31,34 +31,39 @@ class Aim:
 
     @property
     def reward(self) -> Distribution:
-        """R of every sequence."""
+        """Return R of every sequence."""
         return self.tilting.reward(every(self.world.vocabulary, self.world.length))
 
     def tilt(self, distribution: Distribution) -> Distribution:
-        """Log of law · e^{R/β}/Z."""
+        """Return log(p · e^{R/β}/Z) for log p."""
         return tilted(distribution, self.reward, self.tilting.beta)
 
     def outcome(self, distribution: Distribution) -> Distribution:
-        """Of a model's law: that of the best of its draws."""
+        """Return the log of the distribution of the best of a model's draws."""
         return best_of(distribution, self.reward, self.tilting.best_of)
 
     def judge(self, distribution: Distribution) -> dict[str, Any]:
-        """A point of the curve."""
+        """Return a point of the curve for a model's distribution."""
         return distance(self.tilt(self.base), self.outcome(distribution))
 
     def report(self, distribution: Distribution) -> dict[str, Any]:
-        """All numbers of a law, and all pictures."""
-        true, found = self.tilt(self.base), self.outcome(distribution)
-        mean = {"mean": found, "aim": true, "pretrained": self.base}
-        shown = {"world": self.world.log_p, "pretrained": self.base, "aim": true, "found": found}
+        """Return all numbers of a distribution, and all pictures."""
+        true, final = self.tilt(self.base), self.outcome(distribution)
+        mean = {"mean": final, "target": true, "pretrained": self.base}
+        shown = {
+            "world": self.world.log_p,
+            "pretrained": self.base,
+            "target": true,
+            "found": final,
+        }
         side = self.world.vocabulary
         return {
             "beta": self.tilting.beta,
             "best_of": self.tilting.best_of,
             "ess": relative_ess(self.base, self.reward, self.tilting.beta),
-            **distance(true, found),
-            "kl_to_pretrained": _known(enumeration.kl(found, self.base)),
-            "world": distance(self.tilt(self.world.log_p), found),
+            **distance(true, final),
+            "kl_to_pretrained": _known(enumeration.kl(final, self.base)),
+            "world": distance(self.tilt(self.world.log_p), final),
             "pretrained": distance(self.world.log_p, self.base),
             "reward": {
                 key: float((distribution.exp() * self.reward).sum())
@@ -70,16 +75,16 @@ class Aim:
         }
 
 
-def distance(true: Distribution, found: Distribution) -> dict[str, float | None]:
-    """TV, and KL(true ‖ found) in nats."""
+def distance(true: Distribution, final: Distribution) -> dict[str, float | None]:
+    """Return TV, and KL(target ‖ model) in nats."""
     return {
-        "tv": _known(total_variation(true, found)),
-        "kl": _known(enumeration.kl(true, found)),
+        "tv": _known(total_variation(true, final)),
+        "kl": _known(enumeration.kl(true, final)),
     }
 
 
 def picture(distribution: Float64[Tensor, "U V"]) -> dict[str, Any]:
-    """A law as whole numbers, and the chance of a cell of the highest."""
+    """Return a distribution as integers, and the probability of a cell with the highest."""
     p = distribution.exp()
     return {"most": float(p.max()), "rows": (p / p.max() * SHADES).round().int().tolist()}
 

@@ -1,8 +1,8 @@
-"""What a teacher said, kept on the disk: students of the same batches need not ask again.
+"""Cache the log-conditionals of a teacher on disk, for students with the same batches.
 
 A batch has a file of its own: log-conditionals (float16), named by a digest of its tokens and of
-the sites asked for, in a folder named by a digest of the teacher. Files are written whole and read
-against their checksum; a damaged one is said so and made anew.
+the selected positions, in a folder named by a digest of the teacher. Files are written atomically
+and verified by their checksum; a damaged one is reported and made again.
 """
 
 import hashlib
@@ -22,20 +22,21 @@ from tcsm.teachers.base import Teacher
 from tcsm.training.checkpoint import load, save
 
 
-class Answers(Teacher):
-    """A teacher whose answers are remembered, and what they cost.
+class CachedTeacher(Teacher):
+    """A teacher whose log-conditionals are cached, and their cost.
 
-    Kept answers are rounded when they are made, so that it does not matter who made them.
+    Cached values are rounded when they are made, so that a run's numbers do not depend on which
+    run made them.
 
     Args:
-        teacher: who is asked; None if nobody ever will be.
-        identity: a digest of its weights and of the way it is asked.
-        cache: where folders of answers lie; None to ask every time, in full precision.
-        precision: of what is kept.
+        teacher: The teacher; None if it is never called.
+        identity: A digest of its weights and of its adapter.
+        cache: Folder of cached values; None for no cache, in full precision.
+        precision: Type of cached values.
 
     Attributes:
-        made: processor seconds spent by this run on answers.
-        spared: processor seconds that other runs once spent on answers which this run found.
+        made: Processor seconds that this run spent on the teacher.
+        spared: Processor seconds that other runs spent on values which this run read.
     """
 
     def __init__(
@@ -51,13 +52,13 @@ class Answers(Teacher):
         self.made, self.spared = 0.0, 0.0
 
     def costs(self) -> dict[str, float]:
-        """For telemetry; a run that had made all of its targets would have spent both."""
+        """Return both costs for telemetry; their sum is the cost without a cache."""
         if self.teacher is None:
             return {}
         return {"targets_cpu_seconds": self.made, "targets_spared_cpu_seconds": self.spared}
 
     def go_on(self, journal: Path) -> None:
-        """Takes up the costs where a journal of telemetry was left."""
+        """Continue the costs of a journal of telemetry."""
         rows = journal.read_text("utf-8").splitlines() if journal.exists() else []
         last = json.loads(rows[-1]) if rows else {}
         self.made = last.get("targets_cpu_seconds", 0.0)
@@ -66,7 +67,7 @@ class Answers(Teacher):
     def log_conditionals(
         self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """The teacher's, or what it said before."""
+        """Return the teacher's log-conditionals, new or cached."""
         if self.folder is None:
             return self._ask(x_1, positions)[0]
         path = self.folder / f"{_name(x_1, positions)}.safetensors"
@@ -86,7 +87,9 @@ class Answers(Teacher):
     def _make(self, path: Path, x_1: Tensor, positions: Tensor) -> Tensor:
         answer, spent = self._ask(x_1, positions)
         rounded = answer.to(self.precision)
-        own = path.with_name(f"{os.getpid()}-{path.name}")  # others may make the same one now
+        own = path.with_name(
+            f"{os.getpid()}-{path.name}"
+        )  # another process may write the same file
         save(own, {"log_p": rounded}, {"cpu_seconds": spent})
         os.replace(own, path)
         return rounded
@@ -102,7 +105,7 @@ class Answers(Teacher):
 
 
 def _name(x_1: Tensor, positions: Tensor) -> str:
-    """Of a batch and the sites that are asked for."""
+    """Return the file name for a batch and its selected positions."""
     total = hashlib.sha256(f"{tuple(x_1.shape)}".encode())
     for part in (x_1, positions):
         total.update(part.cpu().contiguous().numpy().data)
@@ -110,7 +113,7 @@ def _name(x_1: Tensor, positions: Tensor) -> str:
 
 
 def make_room(root: Path, limit: int) -> None:
-    """Removes the files that were not written for the longest time, until ``limit`` bytes stay."""
+    """Remove the files that were not written for the longest time, until ``limit`` bytes stay."""
     files = []
     for path in root.glob("*/*"):
         with suppress(FileNotFoundError):

@@ -1,7 +1,7 @@
-"""Sequences are written before they are judged, so that a judge that fails costs no drawing.
+"""Save samples before they are scored, so that a failing judge costs no sampling.
 
 A file ``drawn-STAGE.safetensors`` in the run's folder holds them with a digest of all that decides
-them. The same command takes them up; it removes the file when its record is written.
+them. The same command reuses them; it removes the file when its record is written.
 """
 
 import hashlib
@@ -27,21 +27,21 @@ DRAWS = ("nets", "posteriors", "process", "samplers", "teachers")
 
 @dataclass(frozen=True)
 class Draft:
-    """What a stage draws before it judges.
+    """The samples that a stage draws before it scores them.
 
     Attributes:
-        path: the file.
-        identity: a digest of all that decides the draws.
+        path: The file.
+        identity: A digest of all that decides the samples.
     """
 
     path: Path
     identity: str
 
     def taken(self, draw: Callable[[], Tensors]) -> Tensors:
-        """The draws of the file if they are the same, else new ones, which are written.
+        """Return the samples of the file if they are the same, else new ones, which are saved.
 
         Raises:
-            InputError: they cannot be written.
+            InputError: They cannot be written.
         """
         known = self._read()
         if known is not None:
@@ -52,7 +52,7 @@ class Draft:
         return drawn
 
     def _read(self) -> Tensors | None:
-        """The tensors of the file; None without one, and of one that is damaged or of others."""
+        """Return the tensors of the file; None if it is missing, damaged or of other samples."""
         try:
             with safe_open(self.path, framework="pt") as file:
                 if (file.metadata() or {}).get("identity") != self.identity:
@@ -63,13 +63,13 @@ class Draft:
 
 
 def draft(cfg: DictConfig, stage: str, keys: Sequence[str], *contents: str) -> Draft:
-    """The draft of a stage in the run's folder.
+    """Return the draft of a stage in the run's folder.
 
     Args:
-        cfg: the configuration.
-        stage: which stage draws.
-        keys: of the configuration, those that decide the draws.
-        contents: digests of all else that does.
+        cfg: The configuration.
+        stage: The stage.
+        keys: Keys of the configuration that decide the samples.
+        contents: Digests of all else that does.
     """
     code = [path.read_text("utf-8") for path in _code()]
     values = {key: OmegaConf.select(cfg, key) for key in ("seed", "data.length", *keys)}
@@ -79,13 +79,13 @@ def draft(cfg: DictConfig, stage: str, keys: Sequence[str], *contents: str) -> D
 
 
 def _code() -> list[Path]:
-    """The files of the package that draw: others may be mended and the draws kept."""
+    """Return the modules that draw; other code may change while samples are kept."""
     folders = [path for name in DRAWS for path in (PACKAGE / name).rglob("*.py")]
     return sorted([*folders, PACKAGE / "noise.py", PACKAGE / "stages/_drawing.py"])
 
 
 def remove(out: Path, stage: str) -> None:
-    """Remove the draft of a stage, once the record of its draws is written."""
+    """Remove the draft of a stage, once the record of its samples is written."""
     _file(out, stage).unlink(missing_ok=True)
 
 
@@ -94,5 +94,5 @@ def _file(out: Path, stage: str) -> Path:
 
 
 def of_model(model: nn.Module, devices: Devices) -> str:
-    """A digest of a model's weights, and of where it computes."""
+    """Return a digest of a model's weights, and of its device."""
     return f"{digest(named_tensors(model))} {model} {devices.device.type} {devices.precision}"

@@ -1,4 +1,4 @@
-"""Where the sequences of a collection come from: a frozen model, or the training text."""
+"""The sequences of a collection: samples of a frozen model, or windows of the training text."""
 
 import sys
 import zlib
@@ -27,12 +27,12 @@ from tcsm.training.devices import Devices
 
 @dataclass(frozen=True)
 class Drawn:
-    """Sequences, how much each counts before any reward, and what they cost.
+    """Sequences with their log importance weights and their cost.
 
     Attributes:
-        tokens: the sequences.
+        tokens: The sequences.
         log_weight: log w, nats.
-        calls: passes of networks over a batch.
+        calls: Number of forward passes over a batch.
     """
 
     tokens: Int64[Tensor, "N L"]
@@ -41,7 +41,7 @@ class Drawn:
 
 
 def windows(cfg: DictConfig, tokenizer: Tokenizer) -> Drawn:
-    """Windows of the training text, each once before any comes twice."""
+    """Return windows of the training text, each once before any is repeated."""
     tokens = open_split(cfg, tokenizer, "train").tokens
     count = cfg.collecting.count
     windows = WindowBatches(tokens, cfg.data.length, count, cfg.seed).at(0).tokens
@@ -49,10 +49,10 @@ def windows(cfg: DictConfig, tokenizer: Tokenizer) -> Drawn:
 
 
 def draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
-    """Samples of the reference, batch by batch, with their importance for the base.
+    """Return samples of the reference, with importance weights towards the base.
 
     Raises:
-        InputError: a run is missing, reads other tokens, or is not what the sampler walks.
+        InputError: A run is missing or reads other tokens, or the sampler does not fit the model.
     """
     model = of_run("reference", cfg, tokenizer, devices)
     base = None if cfg.base is None else of_run("base", cfg, tokenizer, devices)
@@ -66,8 +66,8 @@ def draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
         with devices.autocast():
             return _batches(cfg, (model, base), sampler)
 
-    found = kept.taken(batches)
-    drawn = Drawn(found["tokens"], found["log_weight"], int(found["calls"]))
+    tensors = kept.taken(batches)
+    drawn = Drawn(tensors["tokens"], tensors["log_weight"], int(tensors["calls"]))
     _warn(drawn.log_weight)
     return drawn
 
@@ -75,7 +75,7 @@ def draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
 def _batches(
     cfg: DictConfig, models: tuple[nn.Module, nn.Module | None], sampler: Sampler
 ) -> Tensors:
-    """All samples, their log-weights and the calls of the networks, batch by batch."""
+    """Return all samples, their log-weights and the number of forward passes."""
     model, base = models
     parts = []
     for first in range(0, cfg.collecting.count, cfg.collecting.batch):
@@ -92,7 +92,7 @@ def _batches(
 
 
 def sampler_of(cfg: DictConfig, model: nn.Module, steps: int) -> Sampler:
-    """The configured sampler in so many steps, on the path of the model that it asks."""
+    """Return the configured sampler with this number of steps, on the path of the model."""
     sampler: Sampler = replace(build(cfg.sampler), steps=steps)
     if isinstance(sampler, PathSampler):
         sampler = replace(sampler, path=getattr(model, "path", sampler.path))
@@ -102,36 +102,36 @@ def sampler_of(cfg: DictConfig, model: nn.Module, steps: int) -> Sampler:
 def weighed(
     drawn: Drawn, models: tuple[nn.Module, nn.Module], sampler: Sampler, seed: int
 ) -> Drawn:
-    """With log w = log p_base(x | order) − log p_θ(x | order), in the order of the sampler.
+    """Return draws with log w = log p_base(x | order) − log p_θ(x | order), in their order.
 
     Args:
-        drawn: what θ drew.
-        models: θ, and the base.
-        sampler: with which θ drew.
-        seed: with which it did.
+        drawn: Draws from θ.
+        models: θ and the base.
+        sampler: The sampler of the draws.
+        seed: The seed of the draws.
 
     Raises:
-        InputError: the order is not known, or a model has no marginals.
+        InputError: The order is unknown, or a model has no marginals.
     """
     walk, factorized = _check_weighed(models, sampler)
     x = drawn.tokens
     count, length = x.shape
     opening = walk.opening(count, length, seed, x.device)
     t = walk.path.schedule.inverse(opening.level)
-    found = []
+    log_p = []
     for model in factorized:
-        found.append(log_along(model, x, opening.order, t, opening.at_once))
-    theirs, wanted = found
-    return Drawn(x, wanted - theirs, 3 * drawn.calls)
+        log_p.append(log_along(model, x, opening.order, t, opening.at_once))
+    drawn_log_p, base_log_p = log_p
+    return Drawn(x, base_log_p - drawn_log_p, 3 * drawn.calls)
 
 
 def _check_weighed(
     models: tuple[nn.Module, nn.Module], sampler: Sampler
 ) -> tuple[FirstHitting, list[Factorized]]:
-    """A sampler whose order is known, and models that have marginals.
+    """Return a sampler with a known order, and models that have marginals.
 
     Raises:
-        InputError: they are others.
+        InputError: Others are configured.
     """
     if not isinstance(sampler, FirstHitting):
         name = type(sampler).__name__
@@ -144,7 +144,7 @@ def _check_weighed(
 
 
 def _warn(log_weight: Float64[Tensor, "N"]) -> None:
-    """Say so when the reference has left the base far behind."""
+    """Warn if the importance weights have a small effective sample size."""
     ess = relative_ess(log_weight)
     if ess < LOW:
         print(

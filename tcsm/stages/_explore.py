@@ -1,6 +1,6 @@
-"""What a training in a world may feed on: its own draws, judged by a reward that counts its calls.
+"""Draws of the model in a toy world, with a reward that counts its calls.
 
-    A = S − mean S,    S = R/β − c log q(x)/p_pre(x),    x ∼ q, the law of the model as it is
+    A = S − mean S,    S = R/β − c log q(x)/p_pre(x),    x ∼ q, the model's present distribution
 
 With a likelihood as the objective, Σ A ∇(−log q) descends the policy gradient of E R/β − c KL(q ‖
 p_pre): at c = 1 its optimum is p_pre e^{R/β}/Z (10.1), at c = 0 the best cell.
@@ -26,22 +26,22 @@ from tcsm.worlds.tilting import Tilting
 
 
 @dataclass
-class Asked:
-    """A reward that counts how often it is asked.
+class CountedReward:
+    """A reward that counts its calls.
 
     Attributes:
-        tilting: the reward, and how often it may be asked.
-        calls: sequences judged so far.
+        tilting: The reward, and the largest number of calls.
+        calls: Number of sequences so far.
     """
 
     tilting: Tilting
     calls: int = 0
 
     def __call__(self, x: Int[Tensor, "N L"]) -> Float64[Tensor, "N"]:
-        """R of each sequence.
+        """Return R of each sequence.
 
         Raises:
-            InputError: more calls than there may be, or a reward that is no number.
+            InputError: Too many calls, or a reward that is not finite.
         """
         self.calls += len(x)
         if self.calls > self.tilting.calls:
@@ -49,49 +49,51 @@ class Asked:
                 f"tilting.calls: {self.tilting.calls} sequences may be judged, found {self.calls}"
                 " wanted; lower trainer.steps or data.batch, or raise it"
             )
-        found = self.tilting.reward(x)
-        if not found.isfinite().all():
-            at = int((~found.isfinite()).nonzero()[0])
-            raise InputError(f"tilting.reward: gave {found[at]} for {x[at].tolist()}, number {at}")
-        return found
+        values = self.tilting.reward(x)
+        if not values.isfinite().all():
+            at = int((~values.isfinite()).nonzero()[0])
+            raise InputError(
+                f"tilting.reward: gave {values[at]} for {x[at].tolist()}, number {at}"
+            )
+        return values
 
 
 @dataclass(frozen=True)
 class Explored(DataContext):
-    """The data context of a world.
+    """The data context of a toy world.
 
     Attributes:
-        asked: the reward.
-        base: log of the law that the training starts from.
+        reward: The reward.
+        base: Log of the distribution that the training starts from.
     """
 
-    asked: Asked = field(kw_only=True)
+    reward: CountedReward = field(kw_only=True)
     base: Float64[Tensor, "N"] = field(kw_only=True)
 
     def collected(self, texts: int = 1) -> Buffer:
-        """As many draws of the base law as may still be judged, with their rewards."""
-        count = self.asked.tilting.calls - self.asked.calls
+        """Return draws of the base with their rewards, as many as may still be evaluated."""
+        count = self.reward.tilting.calls - self.reward.calls
         number = draw(self.base, batch_noise(self.seed, 0, count).uniform("collected"))
         vocabulary = round(len(self.base) ** (1 / self.length))
         tokens = every(vocabulary, self.length)[number]
-        return unweighted(tokens, self.asked(tokens))
+        return unweighted(tokens, self.reward(tokens))
 
 
 @dataclass(frozen=True)
 class Explore(BatchSource):
-    """Draws of the model in training, weighed by their advantage.
+    """Draws of the model in training, weighted by their advantage.
 
     Attributes:
-        leash: c, how much of β a nat of KL to the base costs.
+        kl_coef: c, the coefficient of the KL penalty to the base in units of β.
     """
 
-    leash: int | float = 1.0
+    kl_coef: int | float = 1.0
 
     def open(self, context: DataContext) -> Batches:
-        """Ask the model at every step.
+        """Return batches that the model draws at every step.
 
         Raises:
-            InputError: the run is in no world.
+            InputError: The run is in no toy world.
         """
         if not isinstance(context, Explored):
             raise InputError(
@@ -102,7 +104,7 @@ class Explore(BatchSource):
 
 @dataclass(frozen=True)
 class Advantages:
-    """Batches drawn on policy."""
+    """Batches of on-policy draws."""
 
     source: Explore
     context: Explored
@@ -110,7 +112,7 @@ class Advantages:
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
-        """The rows of a step; every part draws the whole batch, so that it has one mean."""
+        """Return the rows of a step; every part draws the full batch, for a common mean."""
         model, size = self.context.model, self.context.size
         assert isinstance(model, Factorized)
         sampler = FirstHitting(steps=self.context.length, path=model.path)
@@ -121,9 +123,9 @@ class Advantages:
         return Batch(tokens[ids], (score - score.mean())[ids].float(), step, ids, size)
 
     def _score(self, model: Factorized, tokens: Int[Tensor, "B L"]) -> Float64[Tensor, "B"]:
-        score = self.context.asked(tokens) / self.context.asked.tilting.beta
-        if not self.source.leash:
+        score = self.context.reward(tokens) / self.context.reward.tilting.beta
+        if not self.source.kl_coef:
             return score
         states = model.path.source.vocabulary ** torch.arange(tokens.shape[1] - 1, -1, -1)
         before = self.context.base[(tokens * states).sum(-1)]
-        return score - self.source.leash * (enumeration.log_chain(model, tokens) - before)
+        return score - self.source.kl_coef * (enumeration.log_chain(model, tokens) - before)

@@ -1,4 +1,4 @@
-"""Where a training starts, and what it is fed with."""
+"""The initial weights of a training, and its batches."""
 
 from pathlib import Path
 
@@ -19,13 +19,13 @@ from tcsm.training.checkpoint import digest
 from tcsm.training.state import named_tensors
 
 
-def begin_at(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> None:
-    """Give a model the weights of the run that the key ``initial`` names, if it names one.
+def load_initial(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> None:
+    """Load the weights of the run that the key ``initial`` names, if it names one.
 
-    A ratio takes over all but the last layer: there it is no law of tokens.
+    A density ratio loads all but the last layer, whose outputs are no distribution of tokens.
 
     Raises:
-        InputError: no such run, one of another network, or of another tokenizer.
+        InputError: No such run, one of another network, or of another tokenizer.
     """
     if cfg.initial is None:
         return
@@ -41,34 +41,35 @@ def begin_at(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> None:
         model.begin()
 
 
-def feed(
+def open_batches(
     cfg: DictConfig,
     corpus: WindowBatches,
     model: nn.Module,
     tokenizer: Tokenizer,
     objective: Objective,
 ) -> Batches:
-    """The batches of a run.
+    """Return the batches of a run.
 
     Raises:
-        InputError: what the feed needs is missing, damaged, or of other sizes; its rows are pairs,
-            which the objective would take for texts.
+        InputError: Data that the batch source needs is missing, damaged, or of other sizes; its
+            rows
+            are pairs, which the objective would read as texts.
     """
     buffer = None if cfg.collected is None else read_buffer(Path(cfg.collected), tokenizer)
-    way: BatchSource = build(cfg.feed)
-    if isinstance(way, Pairs | PairFile) and not hasattr(objective, "length"):
+    source: BatchSource = build(cfg.feed)
+    if isinstance(source, Pairs | PairFile) and not hasattr(objective, "length"):
         name = type(objective).__name__
         raise InputError(
-            f"feed: {type(way).__name__} gives pairs, found objective {name}, which reads texts; "
+            f"feed: {type(source).__name__} gives pairs, but objective {name} reads texts; "
             "set objective=preference_paired, preference_unpaired or preference_winners"
         )
     size, length, seed = corpus.batch, corpus.length, corpus.seed
-    return way.open(DataContext(corpus, size, length, seed, model, tokenizer, buffer))
+    return source.open(DataContext(corpus, size, length, seed, model, tokenizer, buffer))
 
 
 def weights_named(model: nn.Module, objective: Objective) -> dict[str, str]:
-    """Key → digest of the weights that a run starts from, and of those that it compares with."""
-    found = {"initial": digest(named_tensors(model))}
+    """Return key → digest of the initial weights and of the reference's weights."""
+    digests = {"initial": digest(named_tensors(model))}
     if isinstance(objective, ReferenceObjective):
-        found["reference"] = digest(named_tensors(objective.frozen()))
-    return found
+        digests["reference"] = digest(named_tensors(objective.frozen()))
+    return digests

@@ -1,4 +1,4 @@
-"""A former training's results in the same folder: this training's already, or set aside."""
+"""Results of a former training in the same folder: keep them, or set them aside."""
 
 import sys
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from tcsm.training.resume import JOURNALS, STEPS, CheckpointManager
 from tcsm.training.state import TrainState
 
 RECORD, TELEMETRY, WEIGHTS = FILES["train"], "train.telemetry.json", "weights.safetensors"
-# All that lies in a run's folder; what makes the others a finished training comes last.
+# All files of a run's folder; the file that completes a training comes last.
 LATER = [name for stage, file in FILES.items() for name in (file, f"{stage}.telemetry.json")]
 ALL = (*(name for name in LATER if name != RECORD), *JOURNALS, "config.yaml", WEIGHTS, RECORD)
 
@@ -29,9 +29,9 @@ class Finished:
     """A finished training in a folder.
 
     Attributes:
-        folder: the run's.
-        run: what decides the training that starts now.
-        contents: its digests; a record that says none had the same.
+        folder: Folder of the run.
+        run: Identity of the training that starts now.
+        contents: Digests of its contents; a record without digests is taken to have the same.
     """
 
     folder: Path
@@ -40,15 +40,15 @@ class Finished:
 
     @property
     def exists(self) -> bool:
-        """Whether there is one."""
+        """Return whether there is one."""
         return all((self.folder / name).exists() for name in (RECORD, WEIGHTS, "config.yaml"))
 
     def record(self) -> Record:
-        """Its record."""
+        """Return its record."""
         return read_json(self.folder / RECORD, ("steps", "weights_sha256"))
 
     def former(self) -> Identity | None:
-        """What decided it; None if it is damaged."""
+        """Return the values that decided it; None if it is damaged."""
         try:
             contents = self.record().get("contents", {})
             cfg = next(iter(load(str(self.folder / "config.yaml"))))
@@ -57,10 +57,10 @@ class Finished:
         return identity(cfg, {**self.contents, **contents})
 
     def complete(self, saved: CheckpointManager) -> bool:
-        """Whether all files of this very training are there and whole.
+        """Return whether all files of this same training exist and are valid.
 
-        Its times are written last. DVC does not carry them: they may be missing where no state
-        is saved.
+        Its telemetry is written last. DVC does not track it: it may be missing where no state is
+        saved.
         """
         former = self.former()
         if former is None or self.run.differing(former.values):
@@ -73,10 +73,10 @@ class Finished:
         return whole and ((self.folder / TELEMETRY).exists() or not saved.path.exists())
 
     def require_way(self, saved: CheckpointManager, steps: int) -> None:
-        """Refuse more steps for a training whose optimizer is gone.
+        """Refuse more steps for a training whose optimizer state is gone.
 
         Raises:
-            InputError: it is, and steps are all that was changed.
+            InputError: The optimizer state is gone, and only the number of steps was changed.
         """
         former = self.former()
         keys = self.run.differing(former.values) if former else ()
@@ -91,10 +91,10 @@ class Finished:
             )
 
     def clear(self) -> None:
-        """Keep what another training left in a folder aside, and take back what this one left so.
+        """Set the files of another training aside, and take back this one's own.
 
-        The other's weights stay where they are until those of this training replace them: it may
-        start from them, and go on after it was stopped.
+        The other's weights stay until those of this training replace them: this training may start
+        from them, and resume after an interruption.
         """
         own = aside(self.folder, self.run.digest)
         back = (own / RECORD).exists()
@@ -105,7 +105,7 @@ class Finished:
             known = (aside(self.folder, label) / RECORD).exists()
             if back or not former:
                 set_aside(self.folder, ALL, label)
-            elif not known:  # else it was kept before this training was stopped
+            elif not known:  # otherwise it was set aside before this training was interrupted
                 keep(self.folder, ALL, label)
             if not known:
                 words = self.run.words(former.values, keys) if former else f"damaged {RECORD}"
@@ -121,23 +121,23 @@ def settled(
     contents: Mapping[str, Value],
     state: TrainState,
 ) -> bool:
-    """Whether nothing is left to train; makes room for this training else.
+    """Return whether nothing is left to train; otherwise prepare the folder for this training.
 
     Args:
-        cfg: its configuration.
-        checkpoints: its saved state, not yet taken up.
-        contents: digests of what it reads.
-        state: as it begins.
+        cfg: Its configuration.
+        checkpoints: Its checkpoint manager, not yet resumed.
+        contents: Digests of what it reads.
+        state: Its initial state.
 
     Raises:
-        InputError: more steps are wanted of a training whose optimizer is gone.
+        InputError: More steps for a training whose optimizer state is gone.
     """
     finished = Finished(Path(cfg.out), checkpoints.run, contents)
     if checkpoints.anywhere(finished.exists and finished.complete(checkpoints)):
         done = True
     else:
         finished.require_way(checkpoints, cfg.trainer.steps)
-        checkpoints.anywhere(False)  # all have read before one moves
+        checkpoints.anywhere(False)  # wait until all processes have read the files
         if checkpoints.main:
             finished.clear()
         done = checkpoints.anywhere(

@@ -1,4 +1,4 @@
-"""Where the wings meet in training: the loop's loss is an objective with its noise."""
+"""The loss and the validation of a training, from an objective, its noise and a bound."""
 
 import math
 from collections.abc import Callable
@@ -16,15 +16,15 @@ from tcsm.noise import Noise
 from tcsm.objectives.base import Objective, Terms
 from tcsm.training.devices import Devices
 
-VALIDATION_SEED = 1  # of the draws that every run is validated on
+VALIDATION_SEED = 1  # seed of the validation draws of every run
 
 
 @dataclass(frozen=True)
 class Loss:
     """(network, batch) ↦ the objective's terms.
 
-    The network that the loop hands over may be wrapped for data parallelism, so it takes its place
-    in the model for the time of the pass.
+    The network from the loop may be wrapped for data parallelism, so it replaces the model's own
+    network during the pass.
     """
 
     model: nn.Module
@@ -32,7 +32,7 @@ class Loss:
     seed: int
 
     def __call__(self, net: nn.Module, batch: Batch) -> Terms:
-        """The terms of a batch."""
+        """Return the terms of a batch."""
         self.model.net = net
         noise = Noise(self.seed, batch.step, batch.ids, batch.total)
         return self.objective(self.model, batch.tokens, noise, batch.weight, batch.real)
@@ -40,20 +40,20 @@ class Loss:
 
 @dataclass(frozen=True)
 class Validation:
-    """The likelihood bound on a few validation windows, while training: the learning curve.
+    """The likelihood bound on a few validation windows during training: the learning curve.
 
     Attributes:
-        model: what is trained.
-        net: its bare network.
-        bound: the estimator.
-        windows: validation data, the same for every run.
-        draws: corruptions of each window.
-        every: steps between two validations: the first record at or after each multiple is one,
-            and the last.
-        log_every: steps between two records.
-        steps: of the whole training.
-        devices: where it computes.
-        final_weights: a context in which the network has the weights that the run will save.
+        model: The model in training.
+        net: Its unwrapped network.
+        bound: The estimator.
+        windows: Validation data, the same for every run.
+        draws: Corruptions of each window.
+        every: Steps between two validations: the first record at or after each multiple, and the
+            last.
+        log_every: Steps between two records.
+        steps: Steps of the training.
+        devices: Devices of the run.
+        final_weights: A context in which the network has the weights that the run will save.
     """
 
     model: nn.Module
@@ -68,7 +68,7 @@ class Validation:
     final_weights: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def __call__(self, step: int) -> dict[str, Any]:
-        """Nats a token and bits, or nothing at a step without validation."""
+        """Return nats per token and bits, or an empty mapping at a step without validation."""
         if step % self.every >= self.log_every and step != self.steps:
             return {}
         self.model.net = self.net

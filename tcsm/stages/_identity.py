@@ -1,4 +1,4 @@
-"""What decides a training, and what does not: by that it knows its saved state and its results."""
+"""The identity of a training: the values and contents that decide it."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -11,8 +11,8 @@ from tcsm.data.tokenfile import TokenFile
 from tcsm.training.devices import Devices
 from tcsm.training.identity import CONTENT, Identity, Value
 
-# Names and places, and what only says when something is saved or given up. The contents of files
-# and folders are compared instead of what they are called.
+# Names, places, and intervals of saving and waiting do not decide a run. The contents of files
+# and folders are compared instead of their names.
 NAMES = (
     "experiment",
     "axes",
@@ -32,8 +32,8 @@ NAMES = (
     "devices.nodes",
     "devices.patience",
 )
-# A stopped training goes on with other values of these: they decide how long it lasts, what is
-# recorded, and how numbers are rounded.
+# A training can resume with other values of these keys: they decide its length, its records and
+# the rounding of numbers.
 SOFT = (
     "trainer.steps",
     "trainer.log_every",
@@ -43,20 +43,20 @@ SOFT = (
     "devices.precision",
     "devices.compiled",
 )
-PROCESSES = "devices.processes"  # weights in parts fit the same number of them alone
+PROCESSES = "devices.processes"  # sharded states fit the same number of processes only
 
 
 def identity(cfg: DictConfig, contents: Mapping[str, Value]) -> Identity:
-    """What decides a training.
+    """Return the identity of a training.
 
     Args:
-        cfg: its configuration.
-        contents: by key, digests of what the configuration names, and how many processes work.
+        cfg: Its configuration.
+        contents: By key, digests of files and folders, and the number of processes.
     """
     values = dict(_leaves(OmegaConf.to_container(cfg, resolve=True), ""))
     values["threads"] = values.pop("devices.threads", None)
     if values.get("targets.cache") is not None:
-        values["targets.cache"] = "a folder"  # answers are rounded then, wherever it lies
+        values["targets.cache"] = "a folder"  # any cache rounds the teacher's values
     soft = SOFT if values.get("devices.sharded") else (*SOFT, PROCESSES)
     return Identity({**values, **contents}, frozenset(soft))
 
@@ -67,27 +67,27 @@ def contents(
     splits: tuple[TokenFile, ...],
     models: Mapping[str, str],
 ) -> dict[str, Value]:
-    """What the files and folders hold that a configuration names, as digests.
+    """Return digests of the files and folders that a configuration names.
 
     Args:
-        cfg: the configuration.
-        devices: where it computes.
-        splits: the text that it reads.
-        models: key → digest of the weights that it names.
+        cfg: The configuration.
+        devices: Devices of the run.
+        splits: The text that it reads.
+        models: Key → digest of the weights that it names.
     """
-    found = {
+    content_of = {
         "corpus": "".join(split.header.sha256 for split in splits).encode(),
         "tokenizer": splits[0].header.fingerprint.encode(),
         **{key: text.encode() for key, text in models.items() if text},
     }
     if cfg.collected is not None:
-        found["collected"] = (Path(cfg.collected) / WEIGHTS).read_bytes()
-    digests = {key: CONTENT + hashlib.sha256(part).hexdigest() for key, part in found.items()}
+        content_of["collected"] = (Path(cfg.collected) / WEIGHTS).read_bytes()
+    digests = {key: CONTENT + hashlib.sha256(part).hexdigest() for key, part in content_of.items()}
     return {**digests, PROCESSES: devices.world}
 
 
 def _leaves(node: object, key: str) -> Iterator[tuple[str, Value]]:
-    """Every value below a node that decides something, with its dotted key; lists as one text."""
+    """Yield every deciding value below a node, with its dotted key; lists as one text."""
     if key in NAMES:
         return
     if isinstance(node, dict):

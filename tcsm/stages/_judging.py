@@ -1,4 +1,4 @@
-"""How good texts are, apart from any reward: by an autoregressive judge, and by their variety."""
+"""Scores of texts apart from any reward: by an autoregressive judge, and by their variety."""
 
 import torch
 from jaxtyping import Int64
@@ -17,10 +17,10 @@ from tcsm.training.devices import Devices
 
 
 def open_judge(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Autoregressive | None:
-    """The autoregressive run that scores samples, if there is one; its own configuration is used.
+    """Return the autoregressive run that scores samples, in its own configuration; None if none.
 
     Raises:
-        InputError: no such run, one of another kind, of other tokens, or for shorter texts.
+        InputError: No such run, one of another kind, of other tokens, or for shorter texts.
     """
     if cfg.judge is None:
         return None
@@ -31,14 +31,14 @@ def open_judge(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Autor
 
 
 def open_reward(node: DictConfig | None, key: str = "reward") -> Reward | None:
-    """The reward of a node of the configuration, ready to judge; None without one.
+    """Return the reward of a node of the configuration, opened; None without one.
 
     Args:
-        node: what the key holds.
-        key: for errors.
+        node: Value of the key.
+        key: The key, for errors.
 
     Raises:
-        InputError: what it reads is missing or damaged.
+        InputError: A file that it reads is missing or damaged.
     """
     if node is None:
         return None
@@ -50,9 +50,9 @@ def open_reward(node: DictConfig | None, key: str = "reward") -> Reward | None:
 
 @torch.no_grad()
 def judge_rate(judge: Autoregressive, tokens: Int64[Tensor, "B L"], tokenizer: Tokenizer) -> Rate:
-    """Generative perplexity as BPC: −log p(samples) under the judge, a character.
+    """Return generative perplexity as BPC: −log p(samples) under the judge, per character.
 
-    The characters are those of the decoded samples: there is no text that they were made from.
+    The characters are those of the decoded samples.
     """
     characters = torch.from_numpy(tokenizer.characters(tokens.cpu().numpy()))
     tokens = tokens.to(next(judge.parameters()).device)
@@ -60,7 +60,7 @@ def judge_rate(judge: Autoregressive, tokens: Int64[Tensor, "B L"], tokenizer: T
 
 
 def variety(tokens: Int64[Tensor, "B L"]) -> dict[str, float]:
-    """Low entropy or much repetition betrays samples that please a judge without being text."""
+    """Return statistics of variety; low entropy or much repetition shows degenerate samples."""
     return {
         "entropy": entropy(tokens),
         "distinct_4": distinct(tokens, 4),

@@ -1,4 +1,4 @@
-"""What a training keeps while it runs, so that it can go on, and what it leaves at its end."""
+"""Checkpoints of a training while it runs, and the files that it writes at its end."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ from tcsm.training.state import TrainState
 
 
 def scratch(cfg: DictConfig, run: Identity, devices: Devices) -> CheckpointManager:
-    """The folder that keeps the state."""
+    """Return the checkpoint manager of the scratch folder."""
     kept = (Path(cfg.scratch), run, devices.main, devices.any)
     if devices.spread:
         return Shards(*kept, rank=devices.rank, world=devices.world)
@@ -30,10 +30,10 @@ def scratch(cfg: DictConfig, run: Identity, devices: Devices) -> CheckpointManag
 def resume(
     cfg: DictConfig, checkpoints: CheckpointManager, state: TrainState, devices: Devices
 ) -> None:
-    """Take up the state as it was left.
+    """Resume the state of a run.
 
     Raises:
-        InputError: the processes do not see the same folder.
+        InputError: The processes do not see the same folder.
     """
     checkpoints.resume(state)
     where = f"scratch: {cfg.scratch} must be one folder for all processes; last step"
@@ -43,7 +43,7 @@ def resume(
 def counted(
     descend: Callable[[], object], state: TrainState, checkpoints: CheckpointManager
 ) -> None:
-    """Train; numbers that stop being finite end the run where it was last saved, as a result."""
+    """Train; a loss that is not finite ends the run at its last checkpoint, as a result."""
     if state.step == 0:
         checkpoints.save(state)
     try:
@@ -61,7 +61,7 @@ def write_artifacts(
     weights: Mapping[str, Tensor],
     text: Mapping[str, object],
 ) -> None:
-    """Fill the run's folder; every file appears whole. ``text`` says what it was trained on."""
+    """Write the run's files, each atomically; ``text`` describes the training data."""
     out.mkdir(parents=True, exist_ok=True)
     save_weights(out / "weights.safetensors", weights, architecture(cfg))
     for name in JOURNALS:
@@ -76,7 +76,9 @@ def write_artifacts(
         "steps": state.step,
         "tokens": state.tokens,
         "final": json.loads(rows[-1]) if rows else {},
-        "weights": "averaged" if state.averages else "last",  # so is what the curve validates
+        "weights": "averaged"
+        if state.averages
+        else "last",  # the curve validates the same weights
         "weights_sha256": digest(weights),
         **text,
     }

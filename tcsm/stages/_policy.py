@@ -1,11 +1,11 @@
-"""A feed of the model's own samples, weighed by their advantage: policy gradients.
+"""On-policy batches: the model's own samples, weighted by their advantage.
 
     A = (R − mean R)/std R over the global batch                                        (GRPO)
 
-With a likelihood as the objective, Σ A ∇(−log q) descends the policy gradient. Every step costs as
-many calls of the reward as it has sequences. Samples are a function of the weights and the step,
-so that a run resumes exactly. The mean has the sequence's own reward in it, which shortens the
-gradient by 1/B and does not turn it.
+With a likelihood as the objective, Σ A ∇(−log q) descends the policy gradient. Every step calls
+the reward once per sequence. Samples are a function of the weights and the step, so that a run
+resumes exactly. The mean includes the sequence's own reward, which scales the gradient by 1 − 1/B
+and keeps its direction.
 """
 
 from collections.abc import Iterator
@@ -29,9 +29,9 @@ class OnPolicy(BatchSource):
     """Sequences of the model in training.
 
     Attributes:
-        sampler: how they are drawn.
-        reward: who judges them.
-        normalized: whether A is in units of the batch's own deviation, or of the reward.
+        sampler: The sampler.
+        reward: The reward.
+        normalized: Whether A is in units of the batch's standard deviation, or of the reward.
     """
 
     sampler: Sampler
@@ -39,10 +39,10 @@ class OnPolicy(BatchSource):
     normalized: bool = True
 
     def open(self, context: DataContext) -> Batches:
-        """Ask the model at every step.
+        """Return batches that the model draws at every step.
 
         Raises:
-            InputError: no reward, or a batch that has no advantages.
+            InputError: No reward, or a batch that has no advantages.
         """
         if self.reward is None:
             raise InputError("reward: found null; feed=on_policy needs one")
@@ -54,7 +54,7 @@ class OnPolicy(BatchSource):
 
 @dataclass(frozen=True)
 class Advantages:
-    """Batches drawn on policy."""
+    """Batches of on-policy draws."""
 
     source: OnPolicy
     context: DataContext
@@ -62,11 +62,11 @@ class Advantages:
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
-        """The rows of a step; all ranks draw the whole batch, so that it has one mean."""
+        """Return the rows of a step; all ranks draw the full batch, for a common mean."""
         tokens = own_draws(self.context, self.source.sampler, step)
         assert self.source.reward is not None
         assert self.context.tokenizer is not None
-        reward = judged(self.source.reward, tokens, self.context.tokenizer)
+        reward = rewards_of(self.source.reward, tokens, self.context.tokenizer)
         advantage = reward - reward.mean()
         if self.source.normalized:
             advantage = advantage / reward.std().clamp(min=1e-8)
@@ -76,7 +76,7 @@ class Advantages:
 
 @contextmanager
 def at_rest(model: nn.Module) -> Iterator[nn.Module]:
-    """A model in training, asked as it is when it has been trained."""
+    """Put a model in training into evaluation mode within the block."""
     training = model.training
     try:
         yield model.eval()
@@ -85,15 +85,15 @@ def at_rest(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def own_draws(context: DataContext, sampler: Sampler, step: int) -> Int[Tensor, "B L"]:
-    """A global batch of samples of the model as it is now."""
+    """Return a global batch of samples of the model with its present weights."""
     with at_rest(context.model) as model:
         seed = context.seed * 1_000_003 + step
         return sampler(model, context.size, context.length, seed).tokens.cpu()
 
 
-def judged(
+def rewards_of(
     reward: Reward, tokens: Int[Tensor, "B L"], tokenizer: Tokenizer
 ) -> Float64[Tensor, "B"]:
-    """R of each sequence, checked."""
+    """Return R of each sequence, checked."""
     texts = [tokenizer.decode(row.cpu().numpy()) for row in tokens]
     return torch.from_numpy(scores(reward, texts))

@@ -1,6 +1,6 @@
-"""Whether a run can fit in memory, before anything of it is made, by lower bounds.
+"""Check that a run can fit in memory by lower bounds, before anything is allocated.
 
-A training holds 16 bytes for each parameter in float32: weight, gradient and AdamW's two averages.
+A training needs 16 bytes for each parameter in float32: weight, gradient and AdamW's two averages.
 For the backward pass it keeps the input of every linear layer, and the logits unless a head works
 chunk by chunk; half precision halves these.
 """
@@ -17,8 +17,8 @@ from tcsm.errors import InputError
 from tcsm.training.devices import Devices
 from tcsm.training.memory import require_fits
 
-TRAINED, TOKEN, NUMBER = 16, 8, 2  # bytes: of a parameter, of a token, of an activation
-OURS, HUB = "tcsm.nets.", "tcsm.nets.hub."  # those of a hub read files
+TRAINED, TOKEN, NUMBER = 16, 8, 2  # bytes of a parameter, a token and an activation
+OURS, HUB = "tcsm.nets.", "tcsm.nets.hub."  # networks of the hub read files
 CPU = torch.device("cpu")
 
 
@@ -27,9 +27,9 @@ class Size:
     """Lower bounds for a network.
 
     Attributes:
-        parameters: how many.
-        kept: bytes that a backward pass needs for each token.
-        logits: bytes of the logits of a token.
+        parameters: Number of parameters.
+        kept: Bytes that a backward pass needs per token.
+        logits: Bytes of the logits of a token.
     """
 
     parameters: int
@@ -41,7 +41,7 @@ def require_room(cfg: DictConfig) -> None:
     """Refuse a run whose network, batch or samples cannot fit in memory.
 
     Raises:
-        InputError: the key, the least that it needs, and what there is.
+        InputError: The key, the least need, and the available memory.
     """
     devices: Devices = build(cfg.devices)
     net = OmegaConf.select(cfg, "model.net")
@@ -66,7 +66,7 @@ def size_of(net: DictConfig) -> Size:
     """
     target = str(net.get("_target_"))
     if target.startswith(HUB) or not target.startswith(OURS):
-        return Size(0, 0, 0)  # of a user's network nothing is known
+        return Size(0, 0, 0)  # a network from outside this package has no known size
     depth = net.get("depth")
     if not isinstance(depth, int) or depth <= 2:
         return _measured(OmegaConf.to_yaml(net, resolve=True))
@@ -82,7 +82,7 @@ def size_of(net: DictConfig) -> Size:
 
 @cache
 def _measured(text: str) -> Size:
-    """The size of a network that is made without weights; ``text`` is its configuration."""
+    """Return the size of a network, built without weights; ``text`` is its configuration."""
     node = OmegaConf.create({"net": OmegaConf.create(text)})
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         made: nn.Module = build(node.net)
@@ -117,7 +117,7 @@ def _training(cfg: DictConfig, size: Size, devices: Devices) -> None:
 
 
 def _rows(cfg: DictConfig, device: torch.device) -> list[tuple[str, int, torch.device]]:
-    """Keys of sequences that are in memory at once, how many there are, and where."""
+    """Return the keys of sequences that are in memory at once, their numbers and device."""
 
     def value(key: str) -> int:
         return int(OmegaConf.select(cfg, key, default=0))

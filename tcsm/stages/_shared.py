@@ -1,4 +1,4 @@
-"""What several stages do at their door: open data, build a model, load its weights."""
+"""Shared by several stages: open data, build a model, load its weights."""
 
 import json
 import re
@@ -28,10 +28,10 @@ from tcsm.training.devices import Devices
 
 
 def open_split(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> TokenFile:
-    """The token file of a split, checked against tokenizer and corpus.
+    """Return the token file of a split, checked against tokenizer and corpus.
 
     Raises:
-        InputError: it cannot be used, or was made from another corpus; the key that differs.
+        InputError: It cannot be used, or was made from another corpus; the key that differs.
     """
     path = Path(cfg.data.root) / f"{split}.tok"
     tokens, source = open_tokens(path, tokenizer), source_of(build(cfg.corpus))
@@ -45,16 +45,17 @@ def open_split(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> TokenFile:
 
 
 def build_model(cfg: DictConfig, tokenizer: Tokenizer, key: str = "model") -> nn.Module:
-    """The model of a run, its sizes held against the tokenizer's.
+    """Return the model of a run, with sizes that fit the tokenizer.
 
     Args:
-        cfg: has the model's own configuration as ``model``.
-        tokenizer: of the run.
-        key: where the user finds the model's configuration.
+        cfg: Holds the model's configuration as ``model``.
+        tokenizer: Tokenizer of the run.
+        key: Key of the model's configuration for messages.
 
     Raises:
-        InputError: network or source count other tokens than the tokenizer has; the reference
-            that a model corrects cannot be loaded.
+        InputError: Network or source have another vocabulary than the tokenizer; the reference
+            that a
+            model corrects cannot be loaded.
     """
     with _below(key):
         model: nn.Module = build(cfg.model)
@@ -83,7 +84,7 @@ def build_model(cfg: DictConfig, tokenizer: Tokenizer, key: str = "model") -> nn
 
 @contextmanager
 def _below(key: str) -> Iterator[None]:
-    """Errors of the keys below ``model``, which the user finds below another key."""
+    """Let errors of keys below ``model`` name the key under which the user set them."""
     try:
         yield
     except InputError as error:
@@ -92,10 +93,10 @@ def _below(key: str) -> Iterator[None]:
 
 @torch.no_grad()
 def _require_width(net: Network, key: str, length: int) -> None:
-    """Hold the columns of a network's logits against its clean tokens; one site is asked.
+    """Check that a network's logits have one column per clean token.
 
     Raises:
-        InputError: there are others, such as one for the mask; the network fails.
+        InputError: There are others, such as one for the mask; the network fails.
     """
     if not isinstance(net, Net):
         return
@@ -115,24 +116,24 @@ def _require_width(net: Network, key: str, length: int) -> None:
 
 
 def require_tokens(objective: Objective, tokenizer: Tokenizer) -> None:
-    """Hold the tokens that an objective's neighborhood counts against the tokenizer's.
+    """Check the vocabulary of an objective's neighborhood against the tokenizer's.
 
     Raises:
-        InputError: there are others.
+        InputError: They differ.
     """
-    found = getattr(getattr(objective, "neighborhood", None), "vocabulary", tokenizer.size)
-    if found != tokenizer.size:
+    vocabulary = getattr(getattr(objective, "neighborhood", None), "vocabulary", tokenizer.size)
+    if vocabulary != tokenizer.size:
         raise InputError(
             f"neighborhood.vocabulary must be {tokenizer.size}, the size of tokenizer "
-            f"{tokenizer.name}, found {found}"
+            f"{tokenizer.name}, found {vocabulary}"
         )
 
 
 def load_reference(cfg: DictConfig, model: Joint | Explicit) -> None:
-    """The weights of the reference that a model corrects, from the run that made them.
+    """Load the weights of the reference that a model corrects.
 
     Raises:
-        InputError: no such run, or one of another architecture.
+        InputError: No such run, or one of another architecture.
     """
     if cfg.get("reference") is None:
         name = type(model).__name__.lower()
@@ -144,41 +145,41 @@ def load_reference(cfg: DictConfig, model: Joint | Explicit) -> None:
 
 
 def take_over(model: nn.Module, folder: Path) -> None:
-    """Give a model the weights of the run that the key ``initial`` names.
+    """Load the weights of the run that the key ``initial`` names.
 
     Raises:
-        InputError: no weights, or those of another network.
+        InputError: No weights, or those of another network.
     """
     _fill(unwrap(model), folder, key="initial: ")
 
 
 def _fill(model: nn.Module, folder: Path, made_for: str | None = None, key: str = "") -> None:
-    """Give a bare model what a run has learned, if that is what the run's record tells of.
+    """Load the weights of a run into an unwrapped model; check them against the run's record.
 
     Raises:
-        InputError: it is not, or there are no whole weights, or those of another network.
+        InputError: They are missing, damaged, of another network, or not those of the record.
     """
     path = folder / "weights.safetensors"
-    found = load_weights(path, model, made_for, key)
+    digest = load_weights(path, model, made_for, key)
     for record in (folder / FILES[stage] for stage in ("train", "exact")):
-        told = read_json(record, ("weights_sha256",)).get("weights_sha256", found)
-        if told != found:
+        recorded = read_json(record, ("weights_sha256",)).get("weights_sha256", digest)
+        if recorded != digest:
             raise InputError(f"{path}: {record.name} beside it is of other weights; train again")
 
 
 def unwrap(model: nn.Module) -> Network:
-    """The network of a model: what is trained and saved."""
+    """Return the network of a model, which is trained and saved."""
     assert isinstance(model.net, Network)
     return model.net
 
 
 def architecture(cfg: DictConfig) -> str:
-    """A model's configuration on one line: what its weights file must have been made for."""
+    """Return a model's configuration on one line, for the metadata of its weights."""
     return " ".join(sorted(_values(OmegaConf.to_container(cfg.model, resolve=True), "model")))
 
 
 def _values(node: object, key: str) -> Iterator[str]:
-    """Every value below a node with its dotted key."""
+    """Yield every value below a node with its dotted key."""
     if isinstance(node, dict):
         for name, child in node.items():
             yield from _values(child, f"{key}.{name}")
@@ -187,10 +188,10 @@ def _values(node: object, key: str) -> Iterator[str]:
 
 
 def open_run(key: str, folder: Path) -> DictConfig:
-    """The configuration of a trained run that a key names.
+    """Return the configuration of a trained run that a key names.
 
     Raises:
-        InputError: no such run, or one that has no model.
+        InputError: No such run, or one without a model.
     """
     path = folder / "config.yaml"
     if not path.is_file():
@@ -202,11 +203,11 @@ def open_run(key: str, folder: Path) -> DictConfig:
 
 
 def load_model(cfg: DictConfig, tokenizer: Tokenizer, folder: Path, devices: Devices) -> nn.Module:
-    """The trained model of a run's folder, ready to be asked.
+    """Return the trained model of a run's folder, in evaluation mode.
 
     Raises:
-        InputError: there are no such weights; those of the reference that it corrects are others
-            than when it was trained.
+        InputError: No such weights; weights of the reference that differ from those of its
+            training.
     """
     model = build_model(cfg, tokenizer).to(devices.device)
     if isinstance(model, Joint | Explicit):

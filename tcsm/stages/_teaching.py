@@ -1,4 +1,4 @@
-"""Where a student meets its teacher: the model of another run, or a checkpoint of the Hub."""
+"""The teacher of a student: the model of another run, or a checkpoint of the Hub."""
 
 import hashlib
 from pathlib import Path
@@ -15,7 +15,7 @@ from tcsm.huggingface import one_line, quiet
 from tcsm.objectives.base import Objective, ReferenceObjective, as_posterior
 from tcsm.objectives.soft import SoftDistributionMatching
 from tcsm.process.sources import Mask
-from tcsm.stages._answers import Answers, make_room
+from tcsm.stages._answers import CachedTeacher, make_room
 from tcsm.stages._shared import build_model, load_model, open_run, unwrap
 from tcsm.teachers.adapters import JointlyMasked, TeacherAdapter
 from tcsm.trained import Trained, hashes
@@ -24,11 +24,13 @@ from tcsm.training.devices import Devices
 from tcsm.training.state import named_tensors
 
 
-def taught(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> tuple[Objective, Answers]:
-    """The objective of a run, with its teacher if it needs one, and what the teacher says.
+def taught(
+    cfg: DictConfig, tokenizer: Tokenizer, devices: Devices
+) -> tuple[Objective, CachedTeacher]:
+    """Return the objective of a run, with its teacher if it needs one, and the cached teacher.
 
     Raises:
-        InputError: a teacher is missing, does not fit, or has nobody to teach.
+        InputError: A teacher is missing, does not fit, or is not used by the objective.
     """
     objective: Objective = build(cfg.objective)
     if cfg.reference is not None:
@@ -38,23 +40,23 @@ def taught(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> tuple[Obj
         assert isinstance(way, TeacherAdapter)
         if isinstance(way, JointlyMasked) and not isinstance(objective.target.path.source, Mask):
             raise InputError("teacher=together hides sites, which needs path=mask")
-        answers = ask(cfg, way, lent(cfg, tokenizer, devices), devices)
+        answers = cached(cfg, way, teacher_model(cfg, tokenizer, devices), devices)
         return objective.with_teacher(answers), answers
     if isinstance(objective, ReferenceObjective):
         objective = _compared(cfg, objective, tokenizer, devices)
     if cfg.teacher_run is not None or cfg.pretrained is not None:
         name = type(objective).__name__
         raise InputError(f"teacher_run: {name} asks no teacher; set objective=soft, or null here")
-    return objective, Answers()
+    return objective, CachedTeacher()
 
 
 def _compared(
     cfg: DictConfig, objective: ReferenceObjective, tokenizer: Tokenizer, devices: Devices
 ) -> ReferenceObjective:
-    """The objective with the frozen posterior that the key ``reference`` names.
+    """Return the objective with the frozen posterior that the key ``reference`` names.
 
     Raises:
-        InputError: none is named; it has no marginals, or reads other tokens.
+        InputError: None is named; it has no marginals, or reads other tokens.
     """
     if cfg.reference is not None:
         frozen = of_run("reference", cfg, tokenizer, devices)
@@ -64,29 +66,29 @@ def _compared(
 
 
 def _same_corpus(cfg: DictConfig) -> None:
-    """A ratio to a model of another text would learn that text instead of the model's mistakes.
+    """Refuse a reference of another corpus: a ratio to it would learn the other text.
 
     Raises:
-        InputError: the reference was trained on another corpus.
+        InputError: The reference was trained on another corpus.
     """
     run = open_run("reference", Path(cfg.reference))
     splits = Trained(Path(cfg.reference)).record.get("splits_sha256")
     same = splits is not None and splits == hashes(Path(cfg.data.root), splits)
     if same or "corpus" not in run:
-        return  # the same tokens, wherever their text lies by now
+        return  # the same tokens; their text may have moved
     known, wanted = (source_of(build(config.corpus)) for config in (run, cfg))
     if differs := difference(known, wanted):
         raise InputError(f"reference: {cfg.reference} was trained on {differs}")
 
 
-def ask(
+def cached(
     cfg: DictConfig,
     way: TeacherAdapter,
     model: nn.Module,
     devices: Devices,
     precision: torch.dtype = torch.float16,
-) -> Answers:
-    """A model asked in some way, its answers kept where the run says."""
+) -> CachedTeacher:
+    """Return a model behind a teacher adapter, cached where the run says."""
     parts = [
         digest(named_tensors(model)),
         str(model),
@@ -98,19 +100,19 @@ def ask(
     cache = None if cfg.targets.cache is None else Path(cfg.targets.cache)
     if cache is not None and devices.main:
         make_room(cache, cfg.targets.limit_mib * 2**20)
-    return Answers(way(model), identity, cache, precision)
+    return CachedTeacher(way(model), identity, cache, precision)
 
 
-def lent(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module:
-    """The model that teaches, ready to be asked.
+def teacher_model(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module:
+    """Return the teacher's model.
 
     Raises:
-        InputError: none or two are named; it reads other tokens, or shorter texts.
+        InputError: None or two are named; it reads other tokens, or shorter texts.
     """
     if (cfg.teacher_run is None) == (cfg.pretrained is None):
-        found = "null" if cfg.teacher_run is None else "pretrained, too"
+        named = "null" if cfg.teacher_run is None else "pretrained, too"
         raise InputError(
-            f"teacher_run: found {found}; name the folder of a teacher's run, or set pretrained"
+            f"teacher_run: found {named}; name the folder of a teacher's run, or set pretrained"
         )
     if cfg.teacher_run is not None:
         return of_run("teacher_run", cfg, tokenizer, devices)
@@ -121,10 +123,10 @@ def lent(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module:
 
 @torch.no_grad()
 def _asked(model: nn.Module, cfg: DictConfig) -> nn.Module:
-    """A checkpoint's model that has read one text of the wanted length.
+    """Return a checkpoint's model after one pass over a text of the wanted length.
 
     Raises:
-        InputError: it fails, e.g. for a length that it cannot place.
+        InputError: It fails, e.g. for a length that it cannot place.
     """
     x = torch.zeros(1, cfg.data.length, dtype=torch.int64, device=next(model.parameters()).device)
     place = f"pretrained.net.name: {cfg.pretrained.net.name} cannot read data.length="
@@ -134,26 +136,26 @@ def _asked(model: nn.Module, cfg: DictConfig) -> nn.Module:
 
 
 def _same_numbers(cfg: DictConfig, tokenizer: Tokenizer) -> None:
-    """A checkpoint that counts as we do must come with our tokenizer, if that is of its kind."""
+    """Refuse a checkpoint with our token ids whose own tokenizer differs from ours."""
     name, tokens = cfg.pretrained.net.name, cfg.pretrained.net.get("tokens")
     if tokens is None and isinstance(tokenizer, HuggingFace):
         revision = cfg.pretrained.net.get("revision", "main")
         try:
-            theirs = HuggingFace(name, tokenizer.size, revision)
+            other = HuggingFace(name, tokenizer.size, revision)
         except InputError as error:
             reason = str(error).removeprefix("tokenizer.path: ")
             raise InputError(f"pretrained.net.name: {reason}") from None
-        if theirs.fingerprint != tokenizer.fingerprint:
+        if other.fingerprint != tokenizer.fingerprint:
             raise InputError(
                 f"pretrained.net.name: {name} has another tokenizer than {tokenizer.name}"
             )
 
 
 def of_run(key: str, cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module:
-    """The model of the run whose folder a key holds, frozen.
+    """Return the model of the run whose folder a key holds, frozen.
 
     Raises:
-        InputError: no such run; it reads other tokens, or shorter texts.
+        InputError: No such run; it reads other tokens, or shorter texts.
     """
     folder = Path(OmegaConf.select(cfg, key))
     run = open_run(key, folder)

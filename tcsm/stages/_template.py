@@ -1,4 +1,4 @@
-"""A text with blanks becomes what is given to a sampler: "in the beginning ____"."""
+"""Parse a template such as "in the beginning ____": known tokens and blanks."""
 
 import re
 
@@ -12,13 +12,13 @@ from tcsm.samplers.conditioning import Conditioning
 BLANK = "_"
 
 
-def known(template: str | None, tokenizer: Tokenizer, length: int) -> Conditioning | None:
-    """The tokens of a template, each blank an open site, and open sites behind it.
+def parse_template(template: str | None, tokenizer: Tokenizer, length: int) -> Conditioning | None:
+    """Return the tokens of a template; blanks and the rest of the length are masked.
 
     Text between blanks is tokenized by itself.
 
     Raises:
-        InputError: a template of more than ``length`` tokens, or in other symbols.
+        InputError: A template of more than ``length`` tokens, or in other symbols.
     """
     if template is None:
         return None

@@ -1,4 +1,4 @@
-"""What the stages in worlds share: fresh samples, a training that is held against the truth."""
+"""Shared by the stages of toy worlds: fresh samples, and a training with exact evaluation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from tcsm.worlds.base import World
 
 @dataclass(frozen=True)
 class Fresh:
-    """Batches that never come again, a pure function of (seed, step)."""
+    """Batches of new samples at every step, a pure function of (seed, step)."""
 
     world: World
     size: int
@@ -33,7 +33,7 @@ class Fresh:
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
-        """The share of a rank in one micro-batch of a step."""
+        """Return the share of a rank in one micro-batch of a step."""
         ids = part(self.size, rank, world, micro, micros)
         tokens = self.world.sample(Noise(self.seed, step, ids, self.size))
         return Batch(tokens, torch.ones(len(ids)), step, ids, self.size)
@@ -41,26 +41,26 @@ class Fresh:
 
 @dataclass
 class Counter:
-    """Counts the sequences that a network sees while it learns."""
+    """Count the sequences that a network sees in training."""
 
     seen: int = 0
 
     def __call__(self, net: nn.Module, arguments: tuple[Any, ...]) -> None:
-        """A forward pass over sequences x (…, L), the first argument."""
+        """Count a forward pass over sequences x (…, L), the first argument."""
         if torch.is_grad_enabled():
             self.seen += arguments[0].numel() // arguments[0].shape[-1]
 
 
 @dataclass(frozen=True)
-class Truth:
-    """Holds a model in training against what is known.
+class ExactEvaluation:
+    """Evaluate a model in training exactly.
 
     Attributes:
         length: L.
-        model: a copy, which takes on the weights that are judged.
-        state: the training.
-        judge: the log of the model's exact law ↦ what is said of it.
-        curve: what was found, step by step.
+        model: A copy that gets the weights to evaluate.
+        state: The training.
+        judge: Log of the model's exact distribution ↦ numbers about it.
+        curve: These numbers, step by step.
     """
 
     length: int
@@ -70,25 +70,30 @@ class Truth:
     curve: list[dict[str, Any]] = field(default_factory=list)
 
     def distribution(self) -> Float64[Tensor, "N"]:
-        """Log of the exact law, with the weights that the run would end with."""
+        """Return the log of the exact distribution, with the run's final weights."""
         assign(named_tensors(unwrap(self.model)), self.state.weights())
         return enumeration.log_distribution(self.model.eval(), self.length)
 
     def __call__(self, row: object = None) -> None:
-        """One more point of the curve."""
+        """Add one point to the curve."""
         self.curve.append({"step": self.state.step, **self.judge(self.distribution())})
 
 
 def descend(
-    state: TrainState, loss: Loss, batches: Batches, devices: Devices, truth: Truth, out: Path
+    state: TrainState,
+    loss: Loss,
+    batches: Batches,
+    devices: Devices,
+    evaluation: ExactEvaluation,
+    out: Path,
 ) -> bool:
-    """Trains to the end; False if it met numbers that are not finite on the way."""
-    truth()
+    """Train to the end; return False if numbers became not finite."""
+    evaluation()
     with Writer(out / "metrics.jsonl") as writer:
 
         def record(row: dict[str, float | int]) -> None:
             writer.append(row)
-            truth()
+            evaluation()
 
         try:
             fit(state, loss, batches, devices, Hooks(record=record))

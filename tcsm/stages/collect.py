@@ -1,10 +1,10 @@
-"""A frozen model becomes data: what it draws, what a reward thinks of it (10.2, 10.5).
+"""Draw samples from a frozen model and score them by a reward (10.2, 10.5).
 
     x ∼ p_ref, R(x), log w(x)        w = p_base(x | order)/p_ref(x | order), or 1 without a base
 
-Trained with weights ∝ w e^{R/β}, any objective aims at p_base e^{R/β}/Z. Run again on the trained
-model this is a refresh: with the first model as ``base`` the aim stays, without it each round
-tilts the law of the last one further, Σ 1/β in all.
+Trained with weights ∝ w e^{R/β}, any objective aims at p_base e^{R/β}/Z. A second collection from
+the trained model is a refresh: with the first model as ``base`` the target stays, without it each
+round tilts the last distribution further, Σ 1/β in all.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from tcsm.stages._account import account
 from tcsm.stages._drafts import remove
 from tcsm.stages._drawing import draw, windows
 from tcsm.stages._judging import open_reward
-from tcsm.stages._policy import judged
+from tcsm.stages._policy import rewards_of
 from tcsm.trained import Trained
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
@@ -47,18 +47,18 @@ READS = (
     "devices",
 )
 OF = ("reference",)
-BETAS = tuple(2.0**k for k in range(5, -6, -1))  # at which a collection tells what it is good for
-TEXTS = 8  # that the record shows
+BETAS = tuple(2.0**k for k in range(5, -6, -1))  # values of β in the record
+TEXTS = 8  # texts in the record
 
 
 @torch.no_grad()
 def main(cfg: DictConfig, out: Path) -> None:
-    """Open all, draw, judge, write ``sequences.tok``, ``rewards.safetensors``, ``collect.json``.
+    """Open all, draw, score, write ``sequences.tok``, ``rewards.safetensors``, ``collect.json``.
 
-    Draws are kept before they are judged: the same command takes them up if judging fails.
+    Draws are saved before they are scored: the same command reuses them if scoring fails.
 
     Raises:
-        InputError: a run is missing or reads other tokens; a reward is no finite number.
+        InputError: A run is missing or reads other tokens; a reward is not finite.
     """
     tokenizer: Tokenizer = build(cfg.tokenizer)
     devices: Devices = build(cfg.devices)
@@ -66,10 +66,10 @@ def main(cfg: DictConfig, out: Path) -> None:
     watch = Stopwatch()
     with devices.ready():
         drawn = windows(cfg, tokenizer) if _of_text(cfg) else draw(cfg, tokenizer, devices)
-        found = torch.zeros_like(drawn.log_weight)
+        rewards = torch.zeros_like(drawn.log_weight)
         if reward is not None:
-            found = judged(reward, drawn.tokens, tokenizer)
-        buffer = Buffer(drawn.tokens, found, drawn.log_weight)
+            rewards = rewards_of(reward, drawn.tokens, tokenizer)
+        buffer = Buffer(drawn.tokens, rewards, drawn.log_weight)
         digest = write_buffer(out, buffer, tokenizer, cfg.experiment)
         sums = {"tokens_sha256": read_header(out / TOKENS).sha256, "sha256": digest}
         judgments = 0 if reward is None else len(buffer)
@@ -92,7 +92,7 @@ def main(cfg: DictConfig, out: Path) -> None:
 
 
 def numbers(buffer: Buffer, betas: Sequence[float]) -> dict[str, Any]:
-    """What a collection is good for: rewards, variety, and ESS and KL of its tilts by β."""
+    """Return statistics of a collection: rewards, variety, and ESS and KL of its weights by β."""
     tokens, count = buffer.tokens, len(buffer)
     sd = float(buffer.reward.std()) if count > 1 else None
     tilted = {beta: Boltzmann(beta).log_weights(buffer) for beta in betas}
@@ -124,15 +124,15 @@ def numbers(buffer: Buffer, betas: Sequence[float]) -> dict[str, Any]:
 
 
 def _of_text(cfg: DictConfig) -> bool:
-    """Whether the training text is collected.
+    """Return whether the training text is collected.
 
     Raises:
-        InputError: neither it nor a model is named, or both are.
+        InputError: Neither it nor a model is named, or both are.
     """
     if cfg.collecting.corpus == (cfg.reference is not None):
-        found = "null" if cfg.reference is None else f"{cfg.reference} and collecting.corpus=true"
+        named = "null" if cfg.reference is None else f"{cfg.reference} and collecting.corpus=true"
         raise InputError(
-            f"reference: found {found}; name the folder of the run that draws, or take the "
+            f"reference: found {named}; name the folder of the run that draws, or take the "
             "training text by reference=null collecting.corpus=true"
         )
     return bool(cfg.collecting.corpus)

@@ -1,4 +1,4 @@
-"""Weights and text become numbers: the bound on both held-out splits, and loss by noise level."""
+"""Evaluate a model: the likelihood bound on both held-out splits, and loss by noise level."""
 
 from collections.abc import Callable
 from functools import partial
@@ -38,7 +38,7 @@ READS = (
     "devices",
 )
 OF = ("out",)
-SPLITS = {"valid": 2, "test": 3}  # the seed of each split's draws, which all models share
+SPLITS = {"valid": 2, "test": 3}  # seed of each split's draws, the same for all models
 
 
 def main(cfg: DictConfig, out: Path) -> None:
@@ -77,10 +77,10 @@ def main(cfg: DictConfig, out: Path) -> None:
 
 
 def _windows(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> tuple[Tensor, Tensor]:
-    """Windows of a split, shape (N, L), and characters of the text that each stands for, (N).
+    """Return windows of a split, shape (N, L), and the characters that each stands for, (N).
 
     Raises:
-        InputError: the split is too short, or its windows stand for no character.
+        InputError: The split is too short, or its windows stand for no character.
     """
     file = open_split(cfg, tokenizer, split)
     length, count = cfg.data.length, cfg.evaluation.sequences
@@ -100,7 +100,7 @@ def _windows(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> tuple[Tensor,
 def _draw(
     ask: Callable[[Tensor, Tensor], Draws], windows: Tensor, size: int, devices: Devices
 ) -> Draws:
-    """Draws for all windows, ``size`` at a time; no number depends on the size."""
+    """Return draws for all windows, ``size`` at a time; no number depends on the size."""
     parts = []
     for start in range(0, len(windows), size):
         chunk = windows[start : start + size].to(devices.device)
@@ -113,7 +113,7 @@ def _draw(
 
 
 def _summary(draws: Draws, windows: Tensor, characters: Tensor) -> dict[str, Any]:
-    """Numbers of one split, and what paired comparisons need: nats and characters a sequence."""
+    """Return numbers of one split, and nats and characters per sequence for paired comparisons."""
     nats = draws.nats.mean(1)
     bpc = bits_per_character(nats, characters)
     return {

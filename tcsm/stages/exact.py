@@ -1,8 +1,8 @@
-"""One small run in a world whose law is known: trained on fresh samples, held against the truth.
+"""Train and exactly evaluate a small model in a toy world, on fresh samples.
 
-Writes ``exact.json``: the true KL(p₁ ‖ q), q the model's exact law (of a joint model q(x | all
+Writes ``exact.json``: the exact KL(p₁ ‖ q), q the model's distribution (of a joint model q(x | all
 masked), of a factorized one that of its any-order chain), its curve, the condition of the loss,
-the variance of its gradient, and what it cost. A run that stops being finite is a result too.
+the variance of its gradient, and the cost. A run that stops being finite is a result too.
 """
 
 import copy
@@ -25,8 +25,8 @@ from tcsm.posteriors.joint import Joint
 from tcsm.reporting.records import write_json
 from tcsm.stages._account import account
 from tcsm.stages._glue import Loss
-from tcsm.stages._shared import architecture
-from tcsm.stages._world import Counter, Fresh, Truth, descend
+from tcsm.stages._shared import architecture, unwrap
+from tcsm.stages._world import Counter, ExactEvaluation, Fresh, descend
 from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
 from tcsm.training.state import TrainState
@@ -47,14 +47,14 @@ READS = (
     "trainer",
     "devices",
 )
-PROBES = 16  # batches that tell the variance of the gradient
+PROBES = 16  # batches for the variance of the gradient
 
 
 def main(cfg: DictConfig, out: Path) -> None:
-    """Train and judge; write ``config.yaml``, ``metrics.jsonl``, ``exact.json`` and weights.
+    """Train and evaluate; write ``config.yaml``, ``metrics.jsonl``, ``exact.json`` and weights.
 
     Raises:
-        InputError: a model that has no exact law, values that do not fit together.
+        InputError: A model without an exact distribution, or values that do not fit together.
     """
     devices: Devices = build(cfg.devices)
     world: World = build(cfg.world)
@@ -63,13 +63,15 @@ def main(cfg: DictConfig, out: Path) -> None:
         torch.manual_seed(cfg.seed)
         model: nn.Module = build(cfg.model)
         state = TrainState(unwrap(model), build(cfg.trainer), cfg.seed)
-        truth = Truth(world.length, copy.deepcopy(model), state, partial(_judge, world))
+        evaluation = ExactEvaluation(
+            world.length, copy.deepcopy(model), state, partial(_judge, world)
+        )
         loss = Loss(model, build(cfg.objective), cfg.seed)
         batches = Fresh(world, cfg.data.batch, cfg.seed)
         hessian = LossHessian(world, build(cfg.neighborhood), build(cfg.divergence))
         counter = Counter()
         counting = unwrap(model).register_forward_pre_hook(counter)
-        finite = descend(state, loss, batches, devices, truth, out)
+        finite = descend(state, loss, batches, devices, evaluation, out)
         counting.remove()
         variance, seconds = _probe(loss, batches, state)
         joint, weights = isinstance(model, Joint), state.weights()
@@ -83,7 +85,7 @@ def main(cfg: DictConfig, out: Path) -> None:
             "gradient_variance": variance,
             "parameters": sum(p.numel() for p in unwrap(model).parameters()),
             "weights_sha256": digest(weights),
-            **_outcome(truth.curve, finite),
+            **_outcome(evaluation.curve, finite),
         }
         save_weights(out / "weights.safetensors", weights, architecture(cfg))
         write_json(out / "exact.json", record, ("metrics.jsonl",))
@@ -98,19 +100,19 @@ def _judge(world: World, distribution: Tensor) -> dict[str, float | None]:
 
 
 def _outcome(curve: list[dict[str, Any]], finite: bool) -> dict[str, Any]:
-    """The last KL; a run diverged if it ends farther from the truth than it began."""
+    """Return the last KL; a run diverged if it ends farther from the target than it began."""
     last, first = curve[-1]["kl"] if finite else None, curve[0]["kl"]
     diverged = last is None or last > first
     return {"kl": last, "finite": finite, "diverged": diverged, "curve": curve}
 
 
 def _probe(loss: Loss, batches: Fresh, state: TrainState) -> tuple[float | None, float]:
-    """Var ‖g‖/(mean ‖g‖)² over independent batches at the last weights, and seconds a gradient."""
+    """Return Var ‖g‖/(mean ‖g‖)² over independent batches, and seconds per gradient."""
     begun = time.process_time()
     norms = [_norm(loss, state.model, batches.at(state.step + n)) for n in range(PROBES)]
     seconds = (time.process_time() - begun) / PROBES
-    found = torch.tensor(norms, dtype=torch.float64)
-    variance = float(found.var() / found.mean() ** 2)
+    values = torch.tensor(norms, dtype=torch.float64)
+    variance = float(values.var() / values.mean() ** 2)
     return variance if math.isfinite(variance) else None, seconds
 
 

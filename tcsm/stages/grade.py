@@ -1,8 +1,8 @@
-"""How good the samples of a model are: by the reward, by an independent judge, and as text.
+"""Score the samples of a model by the reward, by an independent judge, and as text.
 
-Post-training is judged by three numbers that can be bought from each other: what the reward says,
-what a classifier of other data and other features says, and what an autoregressive model of the
-text thinks of it. A training-free guide may choose each text among several.
+Post-training is judged by three numbers that trade off: the reward, a classifier of other data and
+other features, and the likelihood under an autoregressive model of the text. A training-free guide
+may choose each text among several.
 """
 
 import zlib
@@ -26,7 +26,7 @@ from tcsm.samplers.guidance import BestOfN, Guidance
 from tcsm.stages._drafts import Tensors, draft, of_model, remove
 from tcsm.stages._drawing import sampler_of
 from tcsm.stages._judging import judge_rate, open_judge, open_reward, variety
-from tcsm.stages._policy import judged
+from tcsm.stages._policy import rewards_of
 from tcsm.stages._teaching import of_run
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.trained import Trained
@@ -52,17 +52,17 @@ READS = (
 )
 OF = ("grading.run", "out")
 ANEW = ("seed",)  # other draws of the same weights
-TEXTS = 8  # that the record shows
+TEXTS = 8  # texts in the record
 
 
 @dataclass(frozen=True)
 class Judges:
-    """All that judges texts, opened before any is drawn.
+    """The models that score texts, opened before any text is drawn.
 
     Attributes:
-        reward: whose judgment is wanted.
-        other: an independent reward, if there is one.
-        language: an autoregressive model of the text, if there is one.
+        reward: The reward.
+        other: An independent reward, if there is one.
+        language: An autoregressive model of the text, if there is one.
     """
 
     reward: Reward
@@ -72,14 +72,14 @@ class Judges:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Texts and what they cost.
+    """Texts and their cost.
 
     Attributes:
-        tokens: the texts.
-        rewards: what the reward says of each.
-        sampler: who drew them.
-        network_calls: passes of the network over as many texts.
-        reward_calls: judgments that a guide asked for.
+        tokens: The texts.
+        rewards: The reward of each.
+        sampler: Name of the sampler.
+        network_calls: Number of forward passes over as many texts.
+        reward_calls: Number of rewards that a guide evaluated.
     """
 
     tokens: Int64[Tensor, "N L"]
@@ -91,12 +91,12 @@ class Drawn:
 
 @torch.no_grad()
 def main(cfg: DictConfig, out: Path) -> None:
-    """Open all, draw texts, judge them, write ``grade.json``.
+    """Open all, draw texts, score them, write ``grade.json``.
 
-    Draws are kept before they are judged: the same command takes them up if judging fails.
+    Draws are saved before they are scored: the same command reuses them if scoring fails.
 
     Raises:
-        InputError: a run is missing or reads other tokens; no reward, or one that is no number.
+        InputError: A run is missing or reads other tokens; no reward, or one that is not finite.
     """
     tokenizer: Tokenizer = build(cfg.tokenizer)
     devices: Devices = build(cfg.devices)
@@ -119,7 +119,7 @@ def main(cfg: DictConfig, out: Path) -> None:
 
 
 def _judges(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Judges:
-    """Rewards and judge of a configuration."""
+    """Return rewards and judge of a configuration."""
     reward = open_reward(cfg.reward)
     if reward is None:
         raise InputError("reward: found null; grade needs one, such as reward=classifier")
@@ -128,7 +128,7 @@ def _judges(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Judges:
 
 
 def _draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices, reward: Reward) -> Drawn:
-    """As many texts as each candidate of the guide has, and one of them for every text."""
+    """Draw the guide's candidates for each text, and choose one of them."""
     model = _model(cfg, tokenizer, devices)
     sampler = sampler_of(cfg, model, cfg.grading.steps)
     guide: Guidance = BestOfN(1) if cfg.guide is None else build(cfg.guide)
@@ -141,16 +141,16 @@ def _draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices, reward: Rewar
 
     drawn = kept.taken(candidates)
     tokens = drawn["tokens"]
-    found = torch.stack([judged(reward, some, tokenizer) for some in tokens], 1)
-    chosen = guide.choose(found, batch_noise(cfg.seed, 0, len(found)).uniform("guide"))
+    rewards = torch.stack([rewards_of(reward, some, tokenizer) for some in tokens], 1)
+    chosen = guide.choose(rewards, batch_noise(cfg.seed, 0, len(rewards)).uniform("guide"))
     rows = torch.arange(len(chosen))
-    reward_calls = found.numel() if cfg.guide is not None else 0
+    reward_calls = rewards.numel() if cfg.guide is not None else 0
     name, calls = type(sampler).__name__, int(drawn["calls"])
-    return Drawn(tokens[chosen, rows], found[rows, chosen], name, calls, reward_calls)
+    return Drawn(tokens[chosen, rows], rewards[rows, chosen], name, calls, reward_calls)
 
 
 def _candidates(cfg: DictConfig, model: nn.Module, sampler: Sampler, count: int) -> Tensors:
-    """Samples (count, N, L), and the calls of the network."""
+    """Return samples (count, N, L), and the number of forward passes."""
     drawn = [
         sampler(
             model,
@@ -173,11 +173,11 @@ def _model(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module
 def _numbers(
     cfg: DictConfig, drawn: Drawn, tokenizer: Tokenizer, judges: Judges
 ) -> dict[str, Any]:
-    """Everything that is said of the texts."""
+    """Return all numbers about the texts."""
     tokens = drawn.tokens
     judge, other = judges.language, judges.other
     rate = None if judge is None else judge_rate(judge, tokens, tokenizer)
-    theirs = None if other is None else judged(other, tokens, tokenizer)
+    judge_rewards = None if other is None else rewards_of(other, tokens, tokenizer)
     return {
         "count": len(tokens),
         "length": tokens.shape[1],
@@ -186,9 +186,9 @@ def _numbers(
         "network_calls": drawn.network_calls,
         "reward_calls": drawn.reward_calls,
         "reward": _summary(drawn.rewards),
-        "judge_reward": None if theirs is None else _summary(theirs),
+        "judge_reward": None if judge_rewards is None else _summary(judge_rewards),
         "rewards": drawn.rewards.tolist(),
-        "judge_rewards": None if theirs is None else theirs.tolist(),
+        "judge_rewards": None if judge_rewards is None else judge_rewards.tolist(),
         "judge_bpc": None if rate is None else rate.value,
         "judge_bpc_se": None if rate is None or len(tokens) < 2 else rate.se,
         **variety(tokens),
@@ -197,7 +197,7 @@ def _numbers(
 
 
 def _summary(rewards: Float64[Tensor, "N"]) -> dict[str, float | None]:
-    """Mean, spread, and error of the mean; a single text has no spread."""
+    """Return mean, standard deviation, and error of the mean; a single text has none."""
     spread = float(rewards.std()) if len(rewards) > 1 else None
     error = None if spread is None else spread / len(rewards) ** 0.5
     return {"mean": float(rewards.mean()), "sd": spread, "se": error}

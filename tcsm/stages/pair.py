@@ -1,4 +1,4 @@
-"""A file of preferences becomes a folder of pairs, to be read by feed=pair_file.
+"""Convert a file of preferences into a folder of pairs, for feed=pair_file.
 
 Writes token file and rewards as a collection does, rows of [winner | loser] with rewards of zero,
 and ``pair.json``.
@@ -27,22 +27,22 @@ def main(cfg: DictConfig, out: Path) -> None:
     """Read all lines, then write.
 
     Raises:
-        InputError: no file is named, or one line of it is no pair; nothing is written then.
+        InputError: No file is named, or a line of it is no pair; nothing is written then.
     """
     if cfg.preferences is None:
         raise InputError("preferences: found null; stage pair needs a file of JSON lines there")
     watch, path = Stopwatch(), Path(cfg.preferences)
     tokenizer: Tokenizer = build(cfg.tokenizer)
-    found = read_preferences(path, tokenizer, cfg.data.length)
-    count, short = len(found.rows), int((found.lengths < cfg.data.length).sum())
-    if found.cut:
-        words = f"{found.cut} of {2 * count} texts were longer than data.length and were cut"
+    preferences = read_preferences(path, tokenizer, cfg.data.length)
+    count, short = len(preferences.rows), int((preferences.lengths < cfg.data.length).sum())
+    if preferences.cut:
+        words = f"{preferences.cut} of {2 * count} texts were longer than data.length and were cut"
         print(f"tcsm: pair: {words} to {cfg.data.length} tokens", file=sys.stderr)
     if short:
         words = f"{short} of {2 * count} texts are shorter than data.length = {cfg.data.length}"
         print(f"tcsm: pair: {words}; their padding is not trained on", file=sys.stderr)
     rewards = torch.zeros(count, dtype=torch.float64)
-    buffer = replace(unweighted(found.rows, rewards), lengths=found.lengths)
+    buffer = replace(unweighted(preferences.rows, rewards), lengths=preferences.lengths)
     digest = write_buffer(out, buffer, tokenizer, path.name)
     record = {
         "stage": "pair",
@@ -50,10 +50,10 @@ def main(cfg: DictConfig, out: Path) -> None:
         "seed": cfg.seed,
         "count": count,
         "length": cfg.data.length,
-        "cut": found.cut,
+        "cut": preferences.cut,
         "padded": short,
         "sha256": digest,
     }
     write_json(out / "pair.json", record)
-    telemetry = describe(watch, found.rows.numel(), torch.device("cpu"))
+    telemetry = describe(watch, preferences.rows.numel(), torch.device("cpu"))
     account(cfg, out, "pair", telemetry)

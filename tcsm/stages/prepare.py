@@ -1,4 +1,4 @@
-"""Text becomes token files: ``data.root``/{train,valid,test}.tok."""
+"""Tokenize a corpus into ``data.root``/{train,valid,test}.tok."""
 
 import os
 import sys
@@ -21,8 +21,8 @@ SCRATCH = Path("results/.scratch/prepare")
 def main(cfg: DictConfig, out: Path) -> None:
     """Load the corpus, verify it, tokenize it, write it.
 
-    The number of processes, ``TCSM_WORKERS``, is no part of the configuration: with another one
-    the same bytes need not be made again.
+    The number of processes, ``TCSM_WORKERS``, is not part of the configuration, since no byte
+    depends on it.
     """
     folder = SCRATCH / str(cfg.data.root).strip("/").replace("/", "-")
     shards = Shards(folder, build(cfg.tokenizer), _workers())
@@ -35,7 +35,7 @@ def main(cfg: DictConfig, out: Path) -> None:
 
 
 def _workers() -> int:
-    found = os.environ.get("TCSM_WORKERS", "1")
-    if not found.isdecimal():
-        raise InputError(f"TCSM_WORKERS must be a whole number of 1 or more, found {found!r}")
-    return int(found)
+    workers = os.environ.get("TCSM_WORKERS", "1")
+    if not workers.isdecimal():
+        raise InputError(f"TCSM_WORKERS must be a whole number of 1 or more, found {workers!r}")
+    return int(workers)

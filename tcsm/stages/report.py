@@ -1,4 +1,4 @@
-"""The records of runs become one page, its figures and its tables."""
+"""Make the report of all runs: one page, its figures and its tables."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""A classifier of labeled texts: the reward of later runs or, from the other half, its judge.
+"""Train a classifier of labeled texts: the reward of later runs or, from the other half, a judge.
 
-Writes ``classifier.safetensors``, and ``reward.json`` with how well it tells held-out texts apart.
+Writes ``classifier.safetensors``, and ``reward.json`` with its accuracy on held-out texts.
 """
 
 import sys
@@ -24,7 +24,7 @@ def main(cfg: DictConfig, out: Path) -> None:
     """Train on one half of the texts, test on what that half held out.
 
     Raises:
-        InputError: texts that are no good.
+        InputError: Invalid texts.
     """
     watch = Stopwatch()
     labels: Labels = build(cfg.labels)
@@ -34,7 +34,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         print(f"tcsm: reward: {note}", file=sys.stderr)
     texts, held_out = examples["train"], examples["test"]
     classifier = train(texts.texts, texts.array)
-    found, truth = classifier.log_odds(held_out.texts), held_out.array
+    log_odds, labels = classifier.log_odds(held_out.texts), held_out.array
     record = {
         "stage": "reward",
         "experiment": cfg.experiment,
@@ -44,8 +44,8 @@ def main(cfg: DictConfig, out: Path) -> None:
         "weights_sha256": classifier.save(out / FILE),
         "train_texts": len(texts),
         "test_texts": len(held_out),
-        "auc": auc(found, truth),
-        "accuracy": float(((found > 0) == truth).mean()),
+        "auc": auc(log_odds, labels),
+        "accuracy": float(((log_odds > 0) == labels).mean()),
     }
     write_json(out / "reward.json", record)
     characters = sum(map(len, texts.texts + held_out.texts))

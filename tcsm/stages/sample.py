@@ -1,4 +1,4 @@
-"""Weights become text: samples at several step counts, with their statistics."""
+"""Draw samples from a model at several step counts, with their statistics."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from tcsm.samplers.conditioning import Conditioning
 from tcsm.stages._drafts import Tensors, draft, of_model, remove
 from tcsm.stages._judging import judge_rate, open_judge, variety
 from tcsm.stages._shared import load_model
-from tcsm.stages._template import known
+from tcsm.stages._template import parse_template
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.trained import Trained
 from tcsm.training.devices import Devices
@@ -45,14 +45,14 @@ ANEW = ("seed",)  # other draws of the same weights
 
 
 def main(cfg: DictConfig, out: Path) -> None:
-    """Draw texts on every grid of ``sampling.steps``, judge them; write ``samples.json``.
+    """Draw texts on every grid of ``sampling.steps``, score them; write ``samples.json``.
 
-    Draws are kept before they are judged: the same command takes them up if judging fails.
+    Draws are saved before they are scored: the same command reuses them if scoring fails.
     """
     tokenizer = build(cfg.tokenizer)
     devices: Devices = build(cfg.devices)
     sampler: Sampler = build(cfg.sampler)
-    given = known(cfg.sampling.template, tokenizer, cfg.data.length)
+    given = parse_template(cfg.sampling.template, tokenizer, cfg.data.length)
     walks = [replace(sampler, steps=steps) for steps in cfg.sampling.steps]
     watch, run = Stopwatch(), Trained(out)
     with devices.ready():
@@ -84,7 +84,7 @@ def main(cfg: DictConfig, out: Path) -> None:
 def _draw(
     cfg: DictConfig, walks: Sequence[Sampler], model: nn.Module, given: Conditioning | None
 ) -> Tensors:
-    """Tokens and calls of the network of every walk, by its place."""
+    """Return tokens and forward passes for every sampler, by its index."""
     drawn: Tensors = {}
     for index, walk in enumerate(walks):
         sampled = walk(model, cfg.sampling.count, cfg.data.length, cfg.seed, given)

@@ -1,9 +1,9 @@
-"""Teachers become numbers: how far approximate targets are from exact ones, in total variation.
+"""Compare approximate targets of a teacher with exact ones, in total variation.
 
-    TV = mean over sites of ½ Σ_y |p̂(y | x^{≠i}) − p(y | x^{≠i})|        (7.3–7.5)
+    TV = mean over positions of ½ Σ_y |p̂(y | x^{≠i}) − p(y | x^{≠i})|        (7.3–7.5)
 
-The exact ones are those of the autoregressive run of the key ``reference``, at the temperature
-with which the teacher in question is asked.
+The exact ones are those of the autoregressive run of the key ``reference``, at the temperature of
+the teacher.
 """
 
 from pathlib import Path
@@ -20,9 +20,9 @@ from tcsm.data.tokenfile import TokenFile
 from tcsm.errors import InputError
 from tcsm.reporting.records import write_json
 from tcsm.stages._account import account
-from tcsm.stages._answers import Answers
+from tcsm.stages._answers import CachedTeacher
 from tcsm.stages._shared import open_split
-from tcsm.stages._teaching import ask, lent, of_run
+from tcsm.stages._teaching import cached, of_run, teacher_model
 from tcsm.teachers.adapters import Exact, TeacherAdapter
 from tcsm.trained import Trained
 from tcsm.training.devices import Devices
@@ -52,10 +52,10 @@ Distributions = Float[Tensor, "N L V"]
 
 @torch.no_grad()
 def main(cfg: DictConfig, out: Path) -> None:
-    """Ask both about the same validation windows; write ``targets.json``.
+    """Evaluate both on the same validation windows; write ``targets.json``.
 
     Raises:
-        InputError: a run is missing, or cannot be asked that way.
+        InputError: A run is missing, or does not fit the adapter.
     """
     tokenizer = build(cfg.tokenizer)
     devices: Devices = build(cfg.devices)
@@ -67,10 +67,10 @@ def main(cfg: DictConfig, out: Path) -> None:
         data = open_split(cfg, tokenizer, "valid")
         windows = _windows(cfg, data).to(devices.device)
         full = torch.float32
-        teacher = ask(cfg, way, lent(cfg, tokenizer, devices), devices, full)
+        teacher = cached(cfg, way, teacher_model(cfg, tokenizer, devices), devices, full)
         reference = of_run("reference", cfg, tokenizer, devices)
         exactly = Exact(temperature=way.temperature)
-        exact = ask(cfg, exactly, reference, devices, full)
+        exact = cached(cfg, exactly, reference, devices, full)
         record = compare(_distributions(teacher, windows), _distributions(exact, windows))
         owner = {"stage": "targets", "experiment": cfg.experiment, "seed": cfg.seed}
         owner |= {"data_sha256": data.header.sha256, "length": cfg.data.length}
@@ -82,10 +82,10 @@ def main(cfg: DictConfig, out: Path) -> None:
 
 
 def compare(log_p: Distributions, exact: Distributions) -> dict[str, Any]:
-    """Errors of targets: means over sequences, and the standard error of their mean.
+    """Return errors of targets: means over sequences, and the standard error of their mean.
 
-    ``entropy`` is that of the exact targets, in nats; ``missing`` their mass where the others
-    have none.
+    ``entropy`` is that of the exact targets, in nats; ``missing`` their mass where the others have
+    none.
     """
     p = exact.exp()
     tv = ((log_p.exp() - p).abs().sum(-1) / 2).mean(1)
@@ -101,7 +101,7 @@ def compare(log_p: Distributions, exact: Distributions) -> dict[str, Any]:
 
 
 def _windows(cfg: DictConfig, data: TokenFile) -> Int[Tensor, "N L"]:
-    """Validation windows in a random order, none twice."""
+    """Return validation windows in a random order, none twice."""
     count = cfg.evaluation.sequences
     drawn = WindowBatches(data.tokens, cfg.data.length, count, cfg.seed)
     if count > drawn.windows:
@@ -112,7 +112,7 @@ def _windows(cfg: DictConfig, data: TokenFile) -> Int[Tensor, "N L"]:
     return drawn.at(0).tokens
 
 
-def _distributions(teacher: Answers, windows: Int[Tensor, "N L"]) -> Distributions:
-    """Log-conditionals at every site."""
+def _distributions(teacher: CachedTeacher, windows: Int[Tensor, "N L"]) -> Distributions:
+    """Return log-conditionals at every position."""
     everywhere = torch.ones_like(windows, dtype=torch.bool)
     return teacher.log_conditionals(windows, everywhere).double().view(*windows.shape, -1)

@@ -1,9 +1,9 @@
-"""Post-training in a world: any feed and objective, held against the law that a reward asks for.
+"""Post-train in a toy world with any batch source and objective; compare with the exact target.
 
-Starts from the run of the key ``initial``, whose exact law is p_pre. Writes ``tilt.json``: the
-distance of the law in the end from p_pre e^{R/β}/Z (10.1), and from that of the world; its curve,
-what the reward was asked, and laws as pictures. An objective that asks a teacher is given the
-conditionals of the true tilted law, which a world alone can tell.
+Starts from the run of the key ``initial``, whose exact distribution is p_pre. Writes
+``tilt.json``: the distance of the final distribution from p_pre e^{R/β}/Z (10.1) and from that of
+the world; its curve, the number of rewards, and distributions as pictures. An objective with a
+teacher gets the conditionals of the exact tilted distribution, which only a toy world can provide.
 """
 
 import copy
@@ -23,11 +23,11 @@ from tcsm.objectives.soft import SoftDistributionMatching
 from tcsm.posteriors.base import Posterior
 from tcsm.reporting.records import write_json
 from tcsm.stages._account import account
-from tcsm.stages._aim import Aim, Distribution
-from tcsm.stages._explore import Asked, Explored
+from tcsm.stages._aim import Distribution, TargetDistribution
+from tcsm.stages._explore import CountedReward, Explored
 from tcsm.stages._glue import Loss
 from tcsm.stages._shared import open_run, take_over, unwrap
-from tcsm.stages._world import Counter, Fresh, Truth, descend
+from tcsm.stages._world import Counter, ExactEvaluation, Fresh, descend
 from tcsm.teachers.base import Tabulated
 from tcsm.training.devices import Devices
 from tcsm.training.state import TrainState
@@ -53,31 +53,32 @@ READS = (
 
 
 def main(cfg: DictConfig, out: Path) -> None:
-    """Train and judge; write ``config.yaml``, ``metrics.jsonl`` and ``tilt.json``.
+    """Train and evaluate; write ``config.yaml``, ``metrics.jsonl`` and ``tilt.json``.
 
     Raises:
-        InputError: no run to start from, or one of another world or network; more calls of the
-            reward than there may be; values that do not fit together.
+        InputError: No initial run, or one of another world or network; more calls of the reward
+            than
+            allowed; values that do not fit together.
     """
     devices: Devices = build(cfg.devices)
     world: World = build(cfg.world)
-    asked = Asked(build(cfg.tilting))
+    reward = CountedReward(build(cfg.tilting))
     watch = Stopwatch()
     with devices.ready():
         torch.manual_seed(cfg.seed)
         model: nn.Module = build(cfg.model)
-        begin(cfg, model)
+        load_initial(cfg, model)
         base = copy.deepcopy(model).eval().requires_grad_(False)
         distribution = torch.log_softmax(enumeration.log_distribution(base, world.length), 0)
-        aim = Aim(world, asked.tilting, distribution)
-        objective = taught(build(cfg.objective), base, aim, asked)
+        target = TargetDistribution(world, reward.tilting, distribution)
+        objective = taught(build(cfg.objective), base, target, reward)
         state = TrainState(unwrap(model), build(cfg.trainer), cfg.seed)
-        truth = Truth(world.length, copy.deepcopy(base), state, aim.judge)
+        evaluation = ExactEvaluation(world.length, copy.deepcopy(base), state, target.judge)
         counter = Counter()
         counting = unwrap(model).register_forward_pre_hook(counter)
-        fed = feed(cfg, world, model, asked, aim.base)
+        batches = open_batches(cfg, world, model, reward, target.base)
         loss = Loss(model, objective, cfg.seed)
-        finite = descend(state, loss, fed, devices, truth, out)
+        finite = descend(state, loss, batches, devices, evaluation, out)
         counting.remove()
         record = {
             "stage": "tilt",
@@ -85,10 +86,10 @@ def main(cfg: DictConfig, out: Path) -> None:
             "seed": cfg.seed,
             "steps": state.step,
             "evaluations": counter.seen,
-            "reward_calls": asked.calls,
+            "reward_calls": reward.calls,
             "finite": finite,
-            "curve": truth.curve,
-            **aim.report(truth.distribution() if finite else aim.base),
+            "curve": evaluation.curve,
+            **target.report(evaluation.distribution() if finite else target.base),
         }
         record = record if finite else _lost(record)
         write_json(out / "tilt.json", record, ("metrics.jsonl",))
@@ -96,11 +97,11 @@ def main(cfg: DictConfig, out: Path) -> None:
         account(cfg, out, "tilt", telemetry)
 
 
-def begin(cfg: DictConfig, model: nn.Module) -> None:
-    """Give a model the weights of the run that the key ``initial`` names.
+def load_initial(cfg: DictConfig, model: nn.Module) -> None:
+    """Load the weights of the run that the key ``initial`` names.
 
     Raises:
-        InputError: none is named, or one of another world or network.
+        InputError: None is named, or one of another world or network.
     """
     if cfg.initial is None:
         raise InputError(
@@ -109,18 +110,22 @@ def begin(cfg: DictConfig, model: nn.Module) -> None:
     folder = Path(cfg.initial)
     run = open_run("initial", folder)
     if run.get("world") != cfg.world:
-        found = OmegaConf.select(run, "world._target_") or "no world"
+        name = OmegaConf.select(run, "world._target_") or "no world"
         raise InputError(
-            f"initial: {folder} was trained in another world ({found}) than the key world says"
+            f"initial: {folder} was trained in another world ({name}) than the key world says"
         )
     take_over(model, folder)
 
 
-def taught(objective: Objective, base: nn.Module, aim: Aim, asked: Asked) -> Objective:
-    """The objective with what it compares with: p_pre, or the true tilted law as a teacher."""
+def taught(
+    objective: Objective, base: nn.Module, target: TargetDistribution, reward: CountedReward
+) -> Objective:
+    """Return the objective with its reference p_pre, or the tilted distribution as teacher."""
     if isinstance(objective, SoftDistributionMatching):
-        asked(every(aim.world.vocabulary, aim.world.length))
-        distribution = aim.tilt(aim.base).view([aim.world.vocabulary] * aim.world.length)
+        reward(every(target.world.vocabulary, target.world.length))
+        distribution = target.tilt(target.base).view(
+            [target.world.vocabulary] * target.world.length
+        )
         return objective.with_teacher(Tabulated(distribution))
     if isinstance(objective, ReferenceObjective):
         assert isinstance(base, Posterior)
@@ -128,16 +133,18 @@ def taught(objective: Objective, base: nn.Module, aim: Aim, asked: Asked) -> Obj
     return objective
 
 
-def feed(cfg: DictConfig, world: World, model: nn.Module, asked: Asked, base: Distribution) -> Any:  # noqa: ANN401
-    """The batches of a run."""
-    way: BatchSource = build(cfg.feed)
+def open_batches(
+    cfg: DictConfig, world: World, model: nn.Module, reward: CountedReward, base: Distribution
+) -> Any:  # noqa: ANN401
+    """Return the batches of a run."""
+    source: BatchSource = build(cfg.feed)
     size, seed = cfg.data.batch, cfg.seed
     corpus = Fresh(world, size, seed)
-    return way.open(Explored(corpus, size, world.length, seed, model, asked=asked, base=base))
+    return source.open(Explored(corpus, size, world.length, seed, model, reward=reward, base=base))
 
 
 def _lost(record: dict[str, Any]) -> dict[str, Any]:
-    """What is left of a run that met numbers that are not finite."""
-    told = ("stage", "experiment", "seed", "steps", "evaluations", "reward_calls", "finite")
-    kept = {key: record[key] for key in (*told, "curve", "beta", "best_of", "ess")}
+    """Return the record of a run whose numbers became not finite."""
+    fields = ("stage", "experiment", "seed", "steps", "evaluations", "reward_calls", "finite")
+    kept = {key: record[key] for key in (*fields, "curve", "beta", "best_of", "ess")}
     return {**kept, "tv": None, "kl": None, "kl_to_pretrained": None}

@@ -1,4 +1,4 @@
-"""Any objective, any model: configuration and data become weights and the record of the way."""
+"""Train a model with any objective; write weights, metrics and a record."""
 
 import os
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound
 from tcsm.reporting.records import Writer, write_json
-from tcsm.stages._answers import Answers
-from tcsm.stages._feeding import begin_at, feed, weights_named
+from tcsm.stages._answers import CachedTeacher
+from tcsm.stages._feeding import load_initial, open_batches, weights_named
 from tcsm.stages._finished import settled
 from tcsm.stages._glue import Loss, Validation
 from tcsm.stages._identity import contents, identity
@@ -38,7 +38,11 @@ from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Progress, Stopwatch, describe
 
 LEARNED_FROM = ("initial", "reference", "teacher_run")
-LEFT = ("state*.safetensors*", *JOURNALS, "launch-*.yaml")  # of a training in its scratch folder
+LEFT = (
+    "state*.safetensors*",
+    *JOURNALS,
+    "launch-*.yaml",
+)  # files of a training in its scratch folder
 KEEP_SCRATCH = "TCSM_KEEP_SCRATCH"
 READS = (
     "experiment",
@@ -75,13 +79,13 @@ RESUMES = True
 
 
 def main(cfg: DictConfig, out: Path) -> None:
-    """Train, or go on where a killed run stopped; leave the run's folder complete.
+    """Train, or resume an interrupted training; write the run's folder.
 
-    The scratch folder stays, so that nothing is done twice where several runs share a process and
-    a later one is killed: `cleanup` removes it.
+    The scratch folder stays, so that nothing is repeated where several runs share a process and a
+    later one is killed: `cleanup` removes it.
 
     Raises:
-        InputError: data, sizes or values that do not fit together; a loss that is not finite.
+        InputError: Data, sizes or values that do not fit together; a loss that is not finite.
     """
     if Path(cfg.scratch).resolve() == out.resolve():
         raise InputError(
@@ -93,18 +97,18 @@ def main(cfg: DictConfig, out: Path) -> None:
         model = _model(cfg, tokenizer)
         train, valid = (open_split(cfg, tokenizer, split) for split in ("train", "valid"))
         text = _text(cfg, train)
-        batches = WindowBatches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
+        windows = WindowBatches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
         objective, answers = taught(cfg, tokenizer, devices)
         require_tokens(objective, tokenizer)
         models = {**weights_named(model, objective), "teacher_run": answers.identity}
         devices.place(model, unwrap(model))
         state = TrainState(unwrap(model), optim, cfg.seed)
-        batches.rows(devices.world, state.optim.accumulate)
+        windows.rows(devices.world, state.optim.accumulate)
         validate = replace(
             _validation(cfg, model, valid, state.optim, devices), final_weights=state.final_weights
         )
         loss = Loss(model, objective, cfg.seed)
-        fed = feed(cfg, batches, model, tokenizer, objective)
+        source = open_batches(cfg, windows, model, tokenizer, objective)
         held = contents(cfg, devices, (train, valid), models)
         checkpoints = scratch(cfg, identity(cfg, held), devices)
         if settled(cfg, checkpoints, held, state):
@@ -116,12 +120,12 @@ def main(cfg: DictConfig, out: Path) -> None:
             Trained(out).forget()
         with ExitStack() as stack:
             hooks = _hooks(cfg, checkpoints, state, validate, stack, answers)
-            descend = partial(fit, state, loss, fed, devices, hooks)
+            descend = partial(fit, state, loss, source, devices, hooks)
             counted(descend, state, checkpoints) if cfg.count_failures else descend()
-        weights = state.weights()  # every process must ask for them
+        weights = state.weights()  # every process must call it
         if devices.main:
             text["contents"] = held
-            if checkpoints.changes:  # it is not what this configuration gives without a stop
+            if checkpoints.changes:  # the result differs from that of an uninterrupted run
                 text["changes"] = checkpoints.changes
             write_artifacts(cfg, out, state, weights, text)
             flops = unwrap(model).flops_per_token(cfg.data.length)
@@ -131,10 +135,10 @@ def main(cfg: DictConfig, out: Path) -> None:
 
 
 def launch(runs: Sequence[DictConfig]) -> int | None:
-    """Have several processes do the runs, if they are wanted; None if this one must.
+    """Start several processes for the runs if they are configured; return None if not.
 
     Raises:
-        InputError: the runs want other processes than each other.
+        InputError: The runs differ in their number of processes.
     """
     devices: Devices = build(runs[0].devices)
     if any(run.devices != runs[0].devices for run in runs):
@@ -148,24 +152,24 @@ def launch(runs: Sequence[DictConfig]) -> int | None:
 def cleanup(cfg: DictConfig) -> None:
     """Remove the scratch folder of a run whose own folder is complete.
 
-    One within the run's folder stays, so that the run can go on to more steps. Where
-    ``TCSM_KEEP_SCRATCH`` is set, whoever set it may want the run again, and removes it.
+    A scratch folder within the run's folder stays, so that the run can continue to more steps.
+    With ``TCSM_KEEP_SCRATCH`` set, the caller removes it.
     """
     devices: Devices = build(cfg.devices)
     within = Path(cfg.out).resolve() in Path(cfg.scratch).resolve().parents
     if (
         devices.main and not within and KEEP_SCRATCH not in os.environ
-    ):  # the other processes may be early
+    ):  # another process may have removed it
         for path in (p for pattern in LEFT for p in Path(cfg.scratch).glob(pattern)):
-            path.unlink(missing_ok=True)  # and no file of anybody else; the lock takes the folder
+            path.unlink(missing_ok=True)  # no other files; releasing the lock removes the folder
     devices.leave()
 
 
 def _text(cfg: DictConfig, train: TokenFile) -> dict[str, object]:
-    """What the record says of the text, which the runs that are learned from share.
+    """Return the record's fields about the text, which runs that a training learns from share.
 
     Raises:
-        InputError: one of them was trained on another cut of it.
+        InputError: One of them was trained on another cut of it.
     """
     splits, header = hashes(Path(cfg.data.root), SPLITS), train.header
     require_same_text({key: cfg[key] for key in LEARNED_FROM}, cfg.corpus, splits)
@@ -175,17 +179,17 @@ def _text(cfg: DictConfig, train: TokenFile) -> dict[str, object]:
 
 
 def _model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
-    """The model with its first weights, on the CPU."""
+    """Return the model with its initial weights, on the CPU."""
     torch.manual_seed(cfg.seed)
     model = build_model(cfg, tokenizer)
-    begin_at(cfg, model, tokenizer)
+    load_initial(cfg, model, tokenizer)
     return model
 
 
 def _validation(
     cfg: DictConfig, model: nn.Module, data: TokenFile, optim: OptimConfig, devices: Devices
 ) -> Validation:
-    """The learning curve's points; a bound of another model is refused before a step."""
+    """Return the validation of the learning curve; refuse a bound that does not fit the model."""
     length, count = cfg.data.length, cfg.validation.sequences
     windows = evaluation_windows(data.tokens, length, count, "validation.sequences")
     bound: Bound = build(cfg.bound)
@@ -209,10 +213,10 @@ def _hooks(
     state: TrainState,
     validate: Validation,
     stack: ExitStack,
-    answers: Answers,
+    answers: CachedTeacher,
 ) -> Hooks:
-    """Journals in the scratch folder, a line of progress, and the state itself."""
-    if not checkpoints.main:  # it helps with what all must do
+    """Return hooks: journals in the scratch folder, the progress line, and checkpoints."""
+    if not checkpoints.main:  # it takes part in validation and checkpoints
         return Hooks(record=lambda row: validate(int(row["step"])), checkpoints=checkpoints)
     paths = (checkpoints.folder / name for name in JOURNALS)
     metrics, times = (stack.enter_context(Writer(path, state.step)) for path in paths)

@@ -15,7 +15,7 @@ from tcsm.noise import batch_noise
 from tcsm.rewards.base import Reward
 from tcsm.rewards.classifier import Classifier
 from tcsm.samplers.base import Sampled, Sampler
-from tcsm.stages._policy import OnPolicy, judged
+from tcsm.stages._policy import OnPolicy, rewards_of
 from tests.stages.house import House
 
 LENGTH, SIZE = 5, 6
@@ -58,7 +58,7 @@ def source(model, **fields):
 
 def test_weights_are_advantages(model):
     batch = source(model).at(7)
-    reward = judged(Letter(), batch.tokens, Letters())
+    reward = rewards_of(Letter(), batch.tokens, Letters())
     assert reward.std() > 0
     assert_close(batch.weight.double(), (reward - reward.mean()) / reward.std())
     plain = source(model, normalized=False).at(7)

@@ -4,32 +4,32 @@ import pytest
 
 from tcsm.data.tokenizers import Bytes, Letters
 from tcsm.errors import InputError
-from tcsm.stages._template import known
+from tcsm.stages._template import parse_template
 from tests.stages.house import LENGTH
 
 
 def test_blanks_are_open_and_so_is_what_stands_behind():
-    given = known("ab__ c_", Letters(), 9)
+    given = parse_template("ab__ c_", Letters(), 9)
     assert given.tokens[given.fixed].tolist() == [1, 2, 0, 3]
     assert given.fixed.tolist() == [True, True, False, False, True, True, False, False, False]
 
 
 def test_tokens_are_counted_not_characters():
-    given = known("é_", Bytes(), 4)
+    given = parse_template("é_", Bytes(), 4)
     assert given.tokens[given.fixed].tolist() == list("é".encode())
     assert given.fixed.tolist() == [True, True, False, False]
 
 
 def test_no_template_gives_nothing():
-    assert known(None, Letters(), 9) is None
+    assert parse_template(None, Letters(), 9) is None
 
 
 def test_what_does_not_fit_is_refused():
-    known("abcd", Letters(), 4)
+    parse_template("abcd", Letters(), 4)
     with pytest.raises(InputError, match=r"must be 4 tokens or less, .* '_' ends at token 5"):
-        known("abcd_", Letters(), 4)
+        parse_template("abcd_", Letters(), 4)
     with pytest.raises(InputError, match=r"sampling\.template.*: the tokenizer 'letters' has no"):
-        known("In_", Letters(), 4)
+        parse_template("In_", Letters(), 4)
 
 
 @pytest.mark.parametrize("tokenizer", [Letters(), Bytes()])
@@ -38,12 +38,12 @@ def test_what_does_not_fit_is_refused():
 )
 def test_half_a_surrogate_pair_is_refused(tokenizer, text, character):
     with pytest.raises(InputError, match=rf"sampling\.template: character {character}"):
-        known(text, tokenizer, 9)
+        parse_template(text, tokenizer, 9)
 
 
 def test_advice_names_no_key_that_sampling_does_not_read():
     with pytest.raises(InputError, match=r"in 'In': .*no symbol 'I'") as caught:
-        known("a_In", Letters(), 9)
+        parse_template("a_In", Letters(), 9)
     assert "corpus" not in str(caught.value)
 
 

@@ -7,7 +7,7 @@ import torch
 
 from tcsm.data.batch_sources import DataContext
 from tcsm.errors import InputError
-from tcsm.stages._explore import Asked, Explore
+from tcsm.stages._explore import CountedReward, Explore
 from tcsm.stages._world import Fresh
 from tcsm.worlds.base import every
 from tcsm.worlds.pairs import Pairs
@@ -67,14 +67,14 @@ def test_other_tilts_end_elsewhere(initial, tmp_path):
     best = record(tmp_path / "best", initial, "tilt=best", "tilt.share=0.2")
     more = record(tmp_path / "more", initial, "feed=corpus")
     assert best["tv"] > 0.1
-    assert best["reward"]["mean"] > best["reward"]["aim"]
+    assert best["reward"]["mean"] > best["reward"]["target"]
     assert more["world"]["tv"] > 0.1
     assert more["reward_calls"] == 0
 
 
 def test_without_a_leash_the_best_cell_remains(initial, tmp_path):
-    found = record(tmp_path, initial, "feed=explore", "feed.leash=0.0")
-    assert found["reward"]["mean"] > found["reward"]["aim"] + 0.2
+    found = record(tmp_path, initial, "feed=explore", "feed.kl_coef=0.0")
+    assert found["reward"]["mean"] > found["reward"]["target"] + 0.2
 
 
 def test_calls_are_counted(initial, tmp_path):
@@ -130,9 +130,9 @@ def test_a_reward_that_is_no_number_is_told():
         def at(self, place):
             return super().at(place) / (place[:, 0] - place[1, 0])
 
-    asked = Asked(Tilting(Broken(4, [1.0, 0.0]), 1.0, 99))
+    reward = CountedReward(Tilting(Broken(4, [1.0, 0.0]), 1.0, 99))
     with pytest.raises(InputError, match=r"tilting.reward: gave .* number 0"):
-        asked(every(4, 2))
+        reward(every(4, 2))
 
 
 def test_exploring_needs_a_world():
