@@ -190,9 +190,7 @@ class BERT(Hub):
         )
         lm = BertForMaskedLM(config)
         lm.cls.predictions.bias.requires_grad_(False)  # a copy that its forward does not use
-        lm.config.pad_token_id = (
-            None  # without padding; otherwise it warns of texts that begin with 0
-        )
+        lm.config.pad_token_id = None  # no padding; else it warns of texts that begin with 0
         super().__init__(lm, range(vocabulary + 1), vocabulary, causal=False)
 
 

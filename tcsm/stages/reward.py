@@ -34,7 +34,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         print(f"tcsm: reward: {note}", file=sys.stderr)
     texts, held_out = examples["train"], examples["test"]
     classifier = train(texts.texts, texts.array)
-    log_odds, labels = classifier.log_odds(held_out.texts), held_out.array
+    log_odds, targets = classifier.log_odds(held_out.texts), held_out.array
     record = {
         "stage": "reward",
         "experiment": cfg.experiment,
@@ -44,8 +44,8 @@ def main(cfg: DictConfig, out: Path) -> None:
         "weights_sha256": classifier.save(out / FILE),
         "train_texts": len(texts),
         "test_texts": len(held_out),
-        "auc": auc(log_odds, labels),
-        "accuracy": float(((log_odds > 0) == labels).mean()),
+        "auc": auc(log_odds, targets),
+        "accuracy": float(((log_odds > 0) == targets).mean()),
     }
     write_json(out / "reward.json", record)
     characters = sum(map(len, texts.texts + held_out.texts))
