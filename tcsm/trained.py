@@ -58,8 +58,10 @@ class Trained:
     @property
     def corpus(self) -> dict[str, object]:
         """Return the configuration of the corpus, empty if there is none."""
-        run = self.configuration
-        return {} if run is None else dict(OmegaConf.to_container(run).get("corpus", {}))
+        corpus = None if self.configuration is None else self.configuration.get("corpus")
+        plain = {} if corpus is None else OmegaConf.to_container(corpus)
+        assert isinstance(plain, dict)
+        return {str(name): value for name, value in plain.items()}
 
     @property
     def seed(self) -> int | None:

@@ -62,7 +62,7 @@ def test_a_wrong_override_says_what_is_right(override: str, said: str) -> None:
 
 
 def test_a_choice_that_another_part_has_is_pointed_to() -> None:
-    from tests.test_parts import check
+    from tests.test_unused import check
 
     with pytest.raises(InputError, match="this run reads scoring=itakura_saito"):
         check("divergence=itakura_saito")

@@ -112,7 +112,7 @@ def _training(cfg: DictConfig, size: Size, devices: Devices) -> None:
         "data.batch",
         weights + rows * length * (size.kept + size.logits),
         devices.device,
-        f"found {batch}: make it or the network smaller, or raise trainer.accumulate",
+        f"found {batch}: make it, data.length or the network smaller, or raise trainer.accumulate",
     )
 
 
