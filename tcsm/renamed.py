@@ -6,8 +6,18 @@ import re
 NAMES = {
     "tcsm.data.feeds": "tcsm.data.batch_sources",
     "tcsm.nets.flat.Flat": "tcsm.nets.flat.UniformLogits",
-    "tcsm.objectives.drawn.DrawnScoreMatching": "tcsm.objectives.drawn.SampledScoreMatching",
-    "tcsm.objectives.whole.WholeScoreMatching": "tcsm.objectives.whole.FullScoreMatching",
+    "tcsm.objectives.conditional": "tcsm.objectives.likelihood",
+    "tcsm.objectives.density_ratio_sequence": "tcsm.objectives.density_ratio",
+    "tcsm.objectives.drawn.DrawnScoreMatching": (
+        "tcsm.objectives.score_matching.SampledScoreMatching"
+    ),
+    "tcsm.objectives.log_linear": "tcsm.objectives.score_matching",
+    "tcsm.objectives.noise_contrastive": "tcsm.objectives.density_ratio",
+    "tcsm.objectives.preconditioned": "tcsm.objectives.score_matching",
+    "tcsm.objectives.score": "tcsm.objectives.score_matching",
+    "tcsm.objectives.soft": "tcsm.objectives.distribution",
+    "tcsm.objectives.whole.WholeScoreMatching": "tcsm.objectives.score_matching.FullScoreMatching",
+    "tcsm.objectives.winners": "tcsm.objectives.preference",
     "tcsm.samplers.guided.BestOf": "tcsm.samplers.guidance.BestOfN",
     "tcsm.samplers.guided.Resampled": "tcsm.samplers.guidance.Resampling",
     "tcsm.teachers.conditional.Blind": "tcsm.teachers.conditional.HollowLM",

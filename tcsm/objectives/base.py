@@ -1,9 +1,10 @@
-"""Objectives: a model and a batch of data ↦ a dictionary with the loss and its diagnostics.
+"""The contract of an objective: a model and a batch of data ↦ a dictionary with the loss.
 
-    loss = (1/B) Σ_b W_b Σ_{i open} w_b ℓ_b^i
+    loss = (1/B) Σ_b W_b Σ_{i noised} w_b ℓ_b^i
 
-W are weights of sequences (1, or those of a reward); w is a `Weighting`, which says how the open
-positions of one sequence share it (MATH §13).
+A `DenoisingObjective` is a corruption, which draws x_t, a `Weighting` w (§13), and a per-position
+loss ℓ; W are weights of sequences (1, or importance weights of a reward). A `SequenceObjective`
+has one loss per sequence instead.
 """
 
 from abc import ABC, abstractmethod
@@ -14,7 +15,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
-from tcsm.nets.base import WeightedLoss
 from tcsm.noise import Noise
 from tcsm.posteriors.base import Posterior
 from tcsm.posteriors.losses import PositionLoss
@@ -24,7 +24,7 @@ Terms = dict[str, Tensor]
 
 
 class Objective(ABC):
-    """What training minimizes. Pure: all randomness comes from ``noise``."""
+    """A loss to minimize in training; a pure function, as all randomness comes from ``noise``."""
 
     @abstractmethod
     def __call__(
@@ -35,51 +35,51 @@ class Objective(ABC):
         weight: Float[Tensor, "B"] | None = None,
         real: Bool[Tensor, "B L"] | None = None,
     ) -> Terms:
-        """The terms of a batch: "loss" to descend, and detached diagnostics, each 0-dimensional.
+        """Return "loss", which is differentiable, and detached diagnostics, all 0-dimensional.
 
         Args:
-            model: what the objective trains.
+            model: the model that is trained.
             x_1: clean data.
             noise: the batch's randomness.
-            weight: weight of each sequence, 1 if None.
-            real: positions of text, the others being padding, which is neither noised nor in the
-                loss: a sequence counts as it would without; None if all are text.
+            weight: weight W of each sequence, 1 if None.
+            real: positions of text; the others are padding, which is neither noised nor in the
+                loss, so that a sequence has the same loss with and without it. None: all are text.
         """
 
 
 class Weighting(ABC):
-    """How the noised positions of one sequence are weighed."""
+    """The weight w of the noised positions of a sequence."""
 
     @abstractmethod
-    def __call__(self, drawn: Corrupted) -> Float[Tensor, "B"]:
-        """Weight of a noised position, a sequence."""
+    def __call__(self, batch: Corrupted) -> Float[Tensor, "B"]:
+        """Return the weight of one noised position of each sequence."""
 
 
 @dataclass(frozen=True)
 class OpenMean(Weighting):
-    """1/n: the mean over noised positions; a sequence counts the same whatever its noise."""
+    """1/n: the mean over the noised positions, so that all sequences count the same."""
 
-    def __call__(self, drawn: Corrupted) -> Float[Tensor, "B"]:
-        """1/n, and anything where n = 0."""
-        return 1 / drawn.noised.sum(-1).clamp(min=1).double()
+    def __call__(self, batch: Corrupted) -> Float[Tensor, "B"]:
+        """Return 1/n; the value at n = 0 has no effect."""
+        return 1 / batch.noised.sum(-1).clamp(min=1).double()
 
 
 @dataclass(frozen=True)
 class SequenceMean(Weighting):
-    """1/L: every noised position of the batch counts the same."""
+    """1/L: all noised positions of the batch count the same."""
 
-    def __call__(self, drawn: Corrupted) -> Float[Tensor, "B"]:
-        """1/L."""
-        return 1 / drawn.lengths()
+    def __call__(self, batch: Corrupted) -> Float[Tensor, "B"]:
+        """Return 1/L."""
+        return 1 / batch.lengths()
 
 
 @dataclass(frozen=True)
 class Likelihood(Weighting):
-    """ω/L: with KL and the mask source, the bound on −log p in nats a token (11.3)."""
+    """ω/L: with KL and the mask source, the bound on −log p in nats per token (11.3)."""
 
-    def __call__(self, drawn: Corrupted) -> Float[Tensor, "B"]:
-        """ω/L."""
-        return drawn.omega / drawn.lengths()
+    def __call__(self, batch: Corrupted) -> Float[Tensor, "B"]:
+        """Return ω/L."""
+        return batch.omega / batch.lengths()
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,25 @@ class DenoisingObjective(Objective):
 
     Attributes:
         corruption: distribution of (t, x_t) given x₁.
-        weighting: how noised positions share a sequence's weight.
+        weighting: weight w of a noised position.
     """
 
     corruption: Corruption
     weighting: Weighting
 
     @abstractmethod
-    def position_loss(self) -> PositionLoss:
-        """ℓ at a noised position."""
+    def position_loss(self, batch: Corrupted, step: int) -> PositionLoss:
+        """Return ℓ, a function of the log-conditionals of the batch's noised positions.
+
+        Args:
+            batch: the corrupted batch.
+            step: step of the training.
+        """
+
+    def position_weights(self, batch: Corrupted) -> Float[Tensor, "n"]:
+        """Return W_b w_b/B of each noised position, in row-major order."""
+        per_row = self.weighting(batch) * (1 if batch.weight is None else batch.weight)
+        return (per_row / len(batch.x_1))[batch.noised.nonzero(as_tuple=True)[0]]
 
     def __call__(
         self,
@@ -106,33 +116,73 @@ class DenoisingObjective(Objective):
         weight: Float[Tensor, "B"] | None = None,
         real: Bool[Tensor, "B L"] | None = None,
     ) -> Terms:
-        """Corrupt, sum, report."""
+        """Return the loss, the mean cross-entropy in nats and the share of noised positions."""
         model = as_posterior(model, self)
-        drawn = self.corruption(x_1, noise, real)
-        share = position_weights(self.weighting, drawn, weight)
-        result = model.weighted_loss(drawn, self.position_loss(), share)
-        return {"loss": result.total, **diagnostics(drawn, result)}
+        batch = replace(self.corruption(x_1, noise, real), weight=weight)
+        assert isinstance(noise.step, int)
+        loss, weights = self.position_loss(batch, noise.step), self.position_weights(batch)
+        result = model.weighted_loss(batch, loss, weights)
+        nats = result.cross_entropy.mean() if len(result.loss) else result.total * 0
+        return {"loss": result.total, "cross_entropy": nats, "open": batch.noised_share()}
+
+
+@dataclass(frozen=True)
+class SequenceObjective(Objective):
+    """An objective that corrupts a batch and averages one loss per sequence.
+
+        loss = (1/B) Σ_b W_b w_b n_b ℓ_b
+
+    ℓ_b takes the place of a mean over the n_b noised positions, weighted like theirs.
+
+    Attributes:
+        corruption: distribution of (t, x_t) given x₁.
+        weighting: weight w of a noised position.
+    """
+
+    corruption: Corruption
+    weighting: Weighting
+
+    @abstractmethod
+    def losses(
+        self, model: nn.Module, batch: Corrupted, noise: Noise
+    ) -> tuple[Float[Tensor, "B"], Terms]:
+        """Return ℓ of each sequence, and diagnostics."""
+
+    def __call__(
+        self,
+        model: nn.Module,
+        x_1: Int[Tensor, "B L"],
+        noise: Noise,
+        weight: Float[Tensor, "B"] | None = None,
+        real: Bool[Tensor, "B L"] | None = None,
+    ) -> Terms:
+        """Return the loss, its diagnostics and the share of noised positions."""
+        batch = self.corruption(x_1, noise, real)
+        share = self.weighting(batch) * batch.noised.sum(-1) * (1 if weight is None else weight)
+        losses, terms = self.losses(model, batch, noise)
+        loss = (share.to(losses.dtype) * losses).sum() / len(x_1)
+        return {"loss": loss, **terms, "open": batch.noised_share()}
 
 
 @dataclass(frozen=True)
 class ReferenceObjective(Objective):
-    """An objective that compares the model with a frozen one.
+    """An objective that compares the model with a frozen reference model.
 
     Attributes:
-        reference: q_ref; None until the run's own is there.
+        reference: q_ref; None until the run that ``reference`` names has been loaded.
     """
 
     reference: Posterior | None = field(default=None, kw_only=True)
 
     def with_reference(self, reference: Posterior) -> "ReferenceObjective":
-        """The same objective with its reference."""
+        """Return the same objective with a reference."""
         return replace(self, reference=reference)
 
-    def frozen(self) -> Posterior:
-        """The reference.
+    def require_reference(self) -> Posterior:
+        """Return the reference.
 
         Raises:
-            InputError: there is none.
+            InputError: the reference is None.
         """
         if self.reference is None:
             raise InputError(
@@ -141,24 +191,16 @@ class ReferenceObjective(Objective):
         return self.reference
 
     @torch.no_grad()
-    def log_reference(self, drawn: Corrupted) -> Float[Tensor, "n V"]:
-        """Log q_ref^i(· | x_t) at the noised positions, in row-major order."""
-        return self.frozen().log_conditionals(drawn.x_t, drawn.t, drawn.noised)
-
-
-def position_weights(
-    weighting: Weighting, drawn: Corrupted, weight: Float[Tensor, "B"] | None = None
-) -> Float[Tensor, "n"]:
-    """W_b w_b/B of every noised position, in row-major order; W = 1 if None."""
-    per_row = weighting(drawn) * (1 if weight is None else weight) / len(drawn.x_1)
-    return per_row[drawn.noised.nonzero(as_tuple=True)[0]]
+    def log_reference(self, batch: Corrupted) -> Float[Tensor, "n V"]:
+        """Return log q_ref^i(· | x_t) at the noised positions, in row-major order."""
+        return self.require_reference().log_conditionals(batch.x_t, batch.t, batch.noised)
 
 
 def as_posterior(model: nn.Module, objective: Objective) -> Posterior:
-    """The model, which must have marginals.
+    """Return the model.
 
     Raises:
-        InputError: it has none.
+        InputError: the model is no `Posterior`.
     """
     if not isinstance(model, Posterior):
         raise InputError(
@@ -166,11 +208,3 @@ def as_posterior(model: nn.Module, objective: Objective) -> Posterior:
             f"leave_one_out), found {type(model).__name__}"
         )
     return model
-
-
-def diagnostics(drawn: Corrupted, result: WeightedLoss) -> Terms:
-    """Mean cross-entropy of a noised position in nats, and the share of noised positions."""
-    return {
-        "cross_entropy": result.cross_entropy.mean() if len(result.loss) else result.total * 0,
-        "open": drawn.noised_share(),
-    }

@@ -1,25 +1,35 @@
-"""Distribution-level TCSM from data: a scoring rule at every noised position (5.1).
+"""Distribution-level TCSM: per-position losses of the model's conditionals (5.1, 5.2).
 
-    ℓ^i = −F(q^i) + ⟨∇F(q^i), q^i⟩ − ∇F(q^i)_{x₁^i}
-
-Its optimum for a factorized posterior is the marginals (2.5). With KL, the mask source and weights
-ω/L it is the objective of MDLM, MD4 and RADD, batch by batch (§8).
+`DistributionMatching` has a scoring rule at the data's own label, `SoftDistributionMatching` a
+divergence from the conditionals of a teacher, a parametric p₁ (7.1). The optimum of a factorized
+posterior is the marginals (2.5).
 """
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field, replace
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tcsm.errors import InputError
 from tcsm.objectives.base import DenoisingObjective
+from tcsm.posteriors.bayes import Bayes
 from tcsm.posteriors.losses import PositionLoss
-from tcsm.process.corruption import Positions
-from tcsm.scoring import ScoringRule
+from tcsm.process.corruption import Corrupted, Positions
+from tcsm.scoring import KL, ScoringRule
+from tcsm.soft import SoftDivergence
+from tcsm.teachers.base import Teacher
 
 
 @dataclass(frozen=True)
 class DistributionMatching(DenoisingObjective):
-    """Σ over noised positions of a scoring rule.
+    """A proper scoring rule at every noised position (5.1).
+
+        ℓ^i = −F(q^i) + ⟨∇F(q^i), q^i⟩ − ∇F(q^i)_{x₁^i}
+
+    With KL, the mask source and weights ω/L it is the objective of MDLM, MD4 and RADD, batch by
+    batch (§8).
 
     Attributes:
         scoring: the rule.
@@ -27,17 +37,94 @@ class DistributionMatching(DenoisingObjective):
 
     scoring: ScoringRule
 
-    def position_loss(self) -> PositionLoss:
-        """The rule at a position's own label."""
-        return _ScoringLoss(self.scoring)
+    def position_loss(self, batch: Corrupted, step: int) -> PositionLoss:
+        """Return the rule at a position's own label."""
+        return ScoringLoss(self.scoring)
 
 
 @dataclass(frozen=True)
-class _ScoringLoss(PositionLoss):
+class ScoringLoss(PositionLoss):
+    """A scoring rule at the label of the data."""
+
     scoring: ScoringRule
 
     def __call__(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "n"]:
+        """Return the rule's value at each position."""
         return self.scoring(log_q, positions.x_1)
 
     def gradient(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Tensor | None:
+        """Return the rule's gradient, if it has a closed form."""
         return self.scoring.gradient(log_q, positions.x_1)
+
+
+@dataclass(frozen=True)
+class SoftDistributionMatching(DenoisingObjective):
+    """A divergence from a teacher's conditional, mixed with a scoring rule at the label (7.1).
+
+        ℓ^i = (1 − h) D(p^i, q^i) + h ℓ(x₁^i; q^i),        p^i(y) = p(y | x₁^{≠i}, x_t)
+
+    The target of a position averages over all labels that fit its context, where data shows one:
+    for a divergence that is linear in p the optimum is the same, with less variance (5.2).
+
+    Attributes:
+        divergence: D.
+        target: a teacher and the path.
+        hard: h, the weight of the data's own labels.
+        scoring: ℓ of these labels.
+
+    Raises:
+        InputError: h outside [0, 1).
+    """
+
+    divergence: SoftDivergence
+    target: Bayes
+    hard: float = 0.0
+    scoring: ScoringRule = field(default_factory=KL)
+
+    def __post_init__(self) -> None:
+        """Refuse a weight outside [0, 1)."""
+        if not 0 <= self.hard < 1:
+            raise InputError(f"objective.hard must lie in [0, 1), found {self.hard}")
+
+    def with_teacher(self, teacher: Teacher) -> "SoftDistributionMatching":
+        """Return the same objective with a teacher in place of its adapter."""
+        return replace(self, target=replace(self.target, teacher=teacher))
+
+    def position_loss(self, batch: Corrupted, step: int) -> "SoftTargetLoss":
+        """Return the loss against the targets of the batch."""
+        if not self.divergence.linear:
+            name = type(self.divergence).__name__
+            warnings.warn(f"{name} moves a factorized model off the marginals (2.5)", stacklevel=2)
+        return SoftTargetLoss(self, self.target(batch))
+
+
+@dataclass(frozen=True)
+class SoftTargetLoss(PositionLoss):
+    """(1 − h) D(p, q) + h ℓ(x₁; q), with p of every noised position of one batch.
+
+    Attributes:
+        objective: D, ℓ and h.
+        log_p: targets of all noised positions, in row-major order.
+    """
+
+    objective: SoftDistributionMatching
+    log_p: Float[Tensor, "n V"]
+
+    def __call__(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Float[Tensor, "m"]:
+        """Return the mixture at some of the noised positions."""
+        soft = self.objective.divergence(self._targets(log_q, positions), log_q)
+        if not self.objective.hard:
+            return soft
+        at_label = self.objective.scoring(log_q, positions.x_1)
+        return torch.lerp(soft, at_label, self.objective.hard)
+
+    def gradient(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Tensor | None:
+        """Return the gradient by the logits, if both parts have a closed form."""
+        soft = self.objective.divergence.gradient(self._targets(log_q, positions), log_q)
+        if not self.objective.hard or soft is None:
+            return soft
+        at_label = self.objective.scoring.gradient(log_q, positions.x_1)
+        return None if at_label is None else torch.lerp(soft, at_label, self.objective.hard)
+
+    def _targets(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Float[Tensor, "m V"]:
+        return self.log_p[positions.index].to(log_q.dtype)

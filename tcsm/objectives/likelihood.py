@@ -1,4 +1,4 @@
-"""Likelihoods as objectives: the bound of a diffusion model, next-token loss of a causal one."""
+"""Likelihoods: the bound of a diffusion model, next-token loss, and pseudo-likelihood."""
 
 from dataclasses import dataclass
 
@@ -10,37 +10,38 @@ from tcsm.errors import InputError
 from tcsm.noise import Noise
 from tcsm.objectives.base import DenoisingObjective, Objective, SequenceMean, Terms
 from tcsm.posteriors.losses import BoundIntegrand, PositionLoss
-from tcsm.process.corruption import TimeSampling
+from tcsm.process.corruption import Corrupted, TimeSampling
 from tcsm.teachers.autoregressive import Autoregressive
+from tcsm.teachers.conditional import Conditional
 
 
 @dataclass(frozen=True)
 class Nelbo(DenoisingObjective):
-    """The bound's integrand at sampled times, nats a token (11.3, 11.4).
+    """The bound's integrand at sampled times, nats per token (11.3, 11.4).
 
     Mask source: MDLM, MD4. Uniform source: the reverse-process bound, UDLM's.
 
     Raises:
-        InputError: another corruption or another weighting: the loss would be no bound.
+        InputError: another corruption or weighting, with which the loss would be no bound.
     """
 
     def __post_init__(self) -> None:
-        """The integrand is one over t, and carries its own weight."""
+        """Refuse what changes the integral over t, since the integrand has its own weight."""
         if not isinstance(self.corruption, TimeSampling):
-            found = type(self.corruption).__name__
-            raise InputError(f"objective=nelbo needs corruption=time, found {found}")
+            name = type(self.corruption).__name__
+            raise InputError(f"objective=nelbo needs corruption=time, found {name}")
         if not isinstance(self.weighting, SequenceMean):
-            found = type(self.weighting).__name__
-            raise InputError(f"objective=nelbo needs weighting=sequence_mean, found {found}")
+            name = type(self.weighting).__name__
+            raise InputError(f"objective=nelbo needs weighting=sequence_mean, found {name}")
 
-    def position_loss(self) -> PositionLoss:
-        """Integrand at a position."""
+    def position_loss(self, batch: Corrupted, step: int) -> PositionLoss:
+        """Return the integrand at a position."""
         return BoundIntegrand(self.corruption.path)
 
 
 @dataclass(frozen=True)
 class NextToken(Objective):
-    """Mean of −log p(x^i | x^{<i}): trains the autoregressive baseline."""
+    """The mean of −log p(x^i | x^{<i}), for the autoregressive baseline."""
 
     def __call__(
         self,
@@ -50,10 +51,10 @@ class NextToken(Objective):
         weight: Float[Tensor, "B"] | None = None,
         real: Bool[Tensor, "B L"] | None = None,
     ) -> Terms:
-        """Nats a token; ``noise`` is not needed."""
+        """Return nats per token; ``noise`` is not used."""
         if not isinstance(model, Autoregressive):
-            found = type(model).__name__
-            raise InputError(f"objective=next_token needs model=autoregressive, found {found}")
+            name = type(model).__name__
+            raise InputError(f"objective=next_token needs model=autoregressive, found {name}")
         per_row = torch.full((len(x_1),), 1 / x_1.numel(), device=x_1.device)
         per_row = per_row if weight is None else per_row * weight
         per_position = per_row.repeat_interleave(x_1.shape[1])
@@ -63,3 +64,50 @@ class NextToken(Objective):
         share = real * x_1.shape[1] / real.sum(-1, keepdim=True)
         result = model.cross_entropy(x_1, per_position * share.flatten())
         return {"loss": result.total, "cross_entropy": result.cross_entropy[real.flatten()].mean()}
+
+
+@dataclass(frozen=True)
+class PseudoLikelihood(Objective):
+    """Cross-entropy at some or all positions of clean data, for hollow and masked LMs (7.2).
+
+        loss = −(1/(ρL)) Σ_{i drawn} log p(x^i | what the model sees)
+
+    Each position is drawn with probability ρ. A hollow network sees x^{≠i} everywhere, so ρ = 1 is
+    its pseudo-likelihood. A masked LM sees what was not drawn, and ρ is BERT's share of masks.
+
+    Attributes:
+        rate: ρ.
+
+    Raises:
+        InputError: ρ outside (0, 1].
+    """
+
+    rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a rate outside (0, 1]."""
+        if not 0 < self.rate <= 1:
+            raise InputError(f"objective.rate must lie in (0, 1], found {self.rate}")
+
+    def __call__(
+        self,
+        model: nn.Module,
+        x_1: Int[Tensor, "B L"],
+        noise: Noise,
+        weight: Float[Tensor, "B"] | None = None,
+        real: Bool[Tensor, "B L"] | None = None,
+    ) -> Terms:
+        """Return nats per position."""
+        if not isinstance(model, Conditional):
+            name = type(model).__name__
+            raise InputError(
+                f"objective=pseudo_likelihood needs model=blind or masked_lm, found {name}"
+            )
+        positions = noise.uniform("sites", x_1.shape[1]) < self.rate
+        per_row = positions.double().new_full((len(x_1),), 1 / (self.rate * x_1.numel()))
+        if real is not None:
+            positions, per_row = positions & real, per_row * x_1.shape[1] / real.sum(-1)
+        per_row = per_row if weight is None else per_row * weight
+        result = model.cross_entropy(x_1, positions, per_row[positions.nonzero()[:, 0]])
+        mean = result.cross_entropy.mean() if len(result.loss) else result.total * 0
+        return {"loss": result.total, "cross_entropy": mean.detach()}

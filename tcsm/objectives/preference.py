@@ -5,7 +5,7 @@ ref(b) σ((R(a) − R(b))/τ), each of three losses has an optimum of its own (1
 
     Paired:   −log σ(β [l(w) − l(l)])             q ∝ ref e^{R/(τβ)}, the form of DPO
     Unpaired: softplus(−l(w)) + softplus(l(l))    r = p_w/p_l, as a model q ∝ ref p_w/p_l
-    Winners:  w against draws of the reference    q = p_w   (`tcsm.objectives.winners`)
+    Winners:  w against draws of the reference    q = p_w
 
 l(x) = log r(x | x_t) at one x_t for both (10.7), over its noised positions. A factorized posterior
 has the sum of its positions' ratios; a joint one has −E, up to what cancels in the paired loss. Of
@@ -24,9 +24,10 @@ from torch.nn.functional import softplus
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise
-from tcsm.objectives.base import ReferenceObjective, Terms, as_posterior
+from tcsm.objectives.base import DenoisingObjective, ReferenceObjective, Terms, as_posterior
 from tcsm.posteriors.joint import Joint
-from tcsm.process.corruption import Corrupted
+from tcsm.posteriors.losses import PositionLoss
+from tcsm.process.corruption import Corrupted, Positions
 from tcsm.process.pairs import SharedCorruption, halves
 
 
@@ -148,16 +149,67 @@ class Unpaired(Preference):
         return softplus(-winner) + softplus(loser)
 
 
-def _summed(drawn: Corrupted, both: Corrupted, values: Float[Tensor, "n V"]) -> Float[Tensor, "B"]:
+@dataclass(frozen=True)
+class Winners(ReferenceObjective, DenoisingObjective):
+    """BCE of winners against the reference at every noised position.
+
+        ℓ^i = softplus(−l(w^i)) + Σ_y q_ref^i(y) softplus(l(y)),        l = log q^i − log q_ref^i
+
+    The negative is the reference's whole conditional (9.3). The loss is least where q^i is the
+    marginal of p_w given x_t, for every reference. No loser shares x_t, so every corruption of the
+    winner is exact.
+
+    Attributes:
+        length: tokens of one sequence, L.
+    """
+
+    length: int
+
+    def __call__(
+        self,
+        model: nn.Module,
+        x_1: Int[Tensor, "B M"],
+        noise: Noise,
+        weight: Float[Tensor, "B"] | None = None,
+        real: Bool[Tensor, "B M"] | None = None,
+    ) -> Terms:
+        """Return the loss of the winners, and its diagnostics."""
+        text = None if real is None else halves(real, self.length)[0]
+        return super().__call__(model, halves(x_1, self.length)[0], noise, weight, text)
+
+    def position_loss(self, batch: Corrupted, step: int) -> PositionLoss:
+        """Return ℓ^i against the reference's conditionals of the batch."""
+        return WinnerLoss(self.log_reference(batch))
+
+
+@dataclass(frozen=True)
+class WinnerLoss(PositionLoss):
+    """ℓ of `Winners`.
+
+    Attributes:
+        log_reference: log q_ref of all noised positions of a batch, in row-major order.
+    """
+
+    log_reference: Float[Tensor, "n V"]
+
+    def __call__(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Float[Tensor, "m"]:
+        """Return the loss of some of the noised positions."""
+        log_ref = self.log_reference[positions.index].to(log_q.dtype)
+        log_r = log_q - log_ref
+        at_data = log_r.gather(-1, positions.x_1[:, None]).squeeze(-1)
+        return softplus(-at_data) + (log_ref.exp() * softplus(log_r)).sum(-1)
+
+
+def _summed(batch: Corrupted, both: Corrupted, values: Float[Tensor, "n V"]) -> Float[Tensor, "B"]:
     """Values of a sequence's own tokens, summed over its noised positions.
 
     Args:
-        drawn: the sequences.
+        batch: the sequences.
         both: the noised positions of the pairs.
         values: at these, in row-major order.
     """
     row, column = both.noised.nonzero(as_tuple=True)
-    at_token = values.gather(-1, drawn.x_1[row, column][:, None]).squeeze(-1)
-    if drawn.real is not None:
-        at_token = at_token.masked_fill(~drawn.real[row, column], 0)
-    return at_token.new_zeros(len(drawn.x_1)).index_add(0, row, at_token)
+    at_token = values.gather(-1, batch.x_1[row, column][:, None]).squeeze(-1)
+    if batch.real is not None:
+        at_token = at_token.masked_fill(~batch.real[row, column], 0)
+    return at_token.new_zeros(len(batch.x_1)).index_add(0, row, at_token)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tcsm.neighborhoods.base import Neighbors
 from tcsm.nets.base import WeightedLoss
 from tcsm.noise import Noise, categorical
-from tcsm.posteriors.losses import PositionLoss, RatioLoss, ReferenceRatioLoss
+from tcsm.posteriors.losses import PositionLoss
 from tcsm.process.corruption import Corrupted
 
 
@@ -42,16 +42,6 @@ class Posterior(ConcreteScore):
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
         """Log q^i(· | x_t) at the chosen noised positions, in row-major order."""
-
-    def sum_of_ratios(
-        self,
-        drawn: Corrupted,
-        loss: RatioLoss,
-        weight: Float[Tensor, "n"],
-        log_reference: Float[Tensor, "n V"],
-    ) -> WeightedLoss:
-        """Σ over noised positions of weight · loss, of r = q/q_ref (9.2)."""
-        return self.weighted_loss(drawn, ReferenceRatioLoss(loss, log_reference, drawn), weight)
 
     def log_ratio(self, drawn: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
         """Sums of differences of marginals; −∞ where a neighbor leaves the support."""

@@ -2,9 +2,9 @@
 
     q^i(y | x_t) ∝ q_ref^i(y | x_t) r^i(y | x_t),        log r = c tanh(logits/c)
 
-The network gives log r freely: nothing says that E_ref r = 1, so r is normalized where q is used,
-and not where r is trained. Two things tame it: a last layer that starts at zero, hence r = 1, and
-the soft clamp |log r| < c.
+The network's log r is unconstrained, E_ref r ≠ 1: r is normalized where q is used, and not where r
+is trained. A last layer that starts at zero, hence r = 1, and the soft clamp |log r| < c keep it
+stable.
 """
 
 from dataclasses import dataclass
@@ -17,19 +17,24 @@ from tcsm.errors import InputError
 from tcsm.nets.base import LossValues, Net, WeightedLoss
 from tcsm.posteriors.base import Posterior
 from tcsm.posteriors.factorized import Factorized, at_least_float
-from tcsm.posteriors.losses import NormalizedRatioLoss, PositionLoss, RatioLoss
+from tcsm.posteriors.losses import (
+    NormalizedRatioLoss,
+    PositionLoss,
+    RatioLoss,
+    ReferenceRatioLoss,
+)
 from tcsm.process.corruption import Corrupted, Positions
 from tcsm.process.paths import Path
 
 
 class Explicit(Posterior):
-    """The ratio is trained, the reference is not.
+    """A posterior whose ratio is trained and whose reference is frozen.
 
     Args:
         net: its logits are those of log r.
         reference: q_ref, frozen here.
         clamp: c, or None for log r = logits.
-        zero: whether the last layer starts at zero, else by chance, N(0, 1/D).
+        zero: whether the last layer starts at zero, else from N(0, 1/D).
 
     Raises:
         InputError: a clamp that is not positive.
@@ -43,54 +48,48 @@ class Explicit(Posterior):
         super().__init__()
         self.net, self.reference = net, reference.requires_grad_(False)
         self.clamp, self.zero = clamp, zero
-        self.begin()
+        self.reset_head()
 
-    def begin(self) -> None:
-        """A new last layer: what it says is a ratio, whatever the rest was trained for."""
+    def reset_head(self) -> None:
+        """Initialize the last layer anew, since its logits are now those of a ratio."""
         for weight in self.net.head.parameters():
             scale = 0.0 if self.zero else weight.shape[-1] ** -0.5
             nn.init.normal_(weight, std=scale)
 
     @property
     def path(self) -> Path:
-        """The reference's."""
+        """Return the reference's path."""
         return self.reference.path
 
     def ratios(self, logits: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
-        """Log r, in fp32 at least."""
+        """Return log r, in fp32 at least."""
         free = at_least_float(logits)
         return free if self.clamp is None else self.clamp * torch.tanh(free / self.clamp)
 
-    def sum_of_ratios(
-        self,
-        drawn: Corrupted,
-        loss: RatioLoss,
-        weight: Float[Tensor, "n"],
-        log_reference: Float[Tensor, "n V"],
-    ) -> WeightedLoss:
-        """Of r as the network gives it."""
-        logit_loss = _LogitLoss(self, loss, log_reference, drawn.positions())
-        result: WeightedLoss = self.net(drawn.x_t, drawn.t, drawn.noised, logit_loss, weight)
-        return result
-
     def weighted_loss(
-        self, drawn: Corrupted, loss: PositionLoss, weight: Float[Tensor, "n"]
+        self, batch: Corrupted, loss: PositionLoss, weight: Float[Tensor, "n"]
     ) -> WeightedLoss:
-        """Of q, normalized."""
-        log_reference = self.reference.log_conditionals(drawn.x_t, drawn.t, drawn.noised)
-        return self.sum_of_ratios(drawn, NormalizedRatioLoss(loss), weight, log_reference)
+        """Return Σ weight · loss, of the network's own ratio for a loss of a ratio, else of q."""
+        if isinstance(loss, ReferenceRatioLoss):
+            ratio_loss, log_reference = loss.loss, loss.log_reference
+        else:
+            ratio_loss = NormalizedRatioLoss(loss)
+            log_reference = self.reference.log_conditionals(batch.x_t, batch.t, batch.noised)
+        logit_loss = _LogitLoss(self, ratio_loss, log_reference, batch.positions())
+        result: WeightedLoss = self.net(batch.x_t, batch.t, batch.noised, logit_loss, weight)
+        return result
 
     def log_conditionals(
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """Log softmax(log q_ref + log r) at the chosen noised positions."""
+        """Return log softmax(log q_ref + log r) at the chosen noised positions."""
         log_reference = self.reference.log_conditionals(x_t, t, positions)
         return torch.log_softmax(log_reference + self.ratios(self.net(x_t, t, positions)), -1)
 
 
 @dataclass(frozen=True)
 class _LogitLoss:
-    """Logits of a chunk → what the loss makes of log r."""
+    """The loss as a function of the logits of a chunk."""
 
     model: Explicit
     loss: RatioLoss

@@ -53,10 +53,8 @@ class Factorized(Posterior):
     ) -> Float[Tensor, "n V"]:
         """Log q^i(· | x_t) at the chosen noised positions."""
         row, column = positions.nonzero(as_tuple=True)
-        here = x_t[row, column]
-        return self.conditionals(
-            self.net(x_t, t, positions), Positions(here, here, t[row], row, column)
-        )
+        here, index = x_t[row, column], torch.arange(len(row), device=row.device)
+        return self.conditionals(self.net(x_t, t, positions), Positions(here, here, t[row], index))
 
 
 class LeaveOneOut(Factorized):

@@ -1,6 +1,6 @@
-"""Per-position losses: functions of the log-conditionals of a noised position.
+"""Per-position losses: functions of log-conditionals, or of their ratio to a reference.
 
-Of their ratios to a reference, too: log r = log q − log q_ref for every token (9.1).
+The ratio is log r = log q − log q_ref for every token (9.1).
 """
 
 from abc import ABC, abstractmethod
@@ -10,19 +10,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tcsm.process.corruption import Corrupted, Positions
+from tcsm.process.corruption import Positions
 from tcsm.process.paths import Path
 
 
 class PositionLoss(ABC):
-    """A loss at one noised position, from its log-conditionals."""
+    """A loss of the log-conditionals of a noised position."""
 
     @abstractmethod
     def __call__(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "n"]:
-        """One number a position."""
+        """Return the loss of each position."""
 
     def gradient(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Tensor | None:
-        """Its derivative by the logits, (n, V); None lets autograd find it, chunk by chunk."""
+        """Return its derivative by the logits, (n, V); None for autograd, chunk by chunk."""
         return None
 
 
@@ -30,7 +30,7 @@ class CrossEntropy(PositionLoss):
     """−log q(x₁)."""
 
     def __call__(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "n"]:
-        """−log q(x₁)."""
+        """Return −log q(x₁)."""
         return -log_q.gather(-1, positions.x_1[:, None]).squeeze(-1)
 
 
@@ -41,12 +41,12 @@ class BoundIntegrand(PositionLoss):
     path: Path
 
     def __call__(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "n"]:
-        """As the path says."""
+        """Return the integrand of the path at each position."""
         return self.path.nelbo(log_q, positions.x_1, positions.x_t, positions.t)
 
 
 class RatioLoss(ABC):
-    """A loss at one noised position, from log r and from the reference that r is taken to."""
+    """A loss of log r at a noised position, and of the reference that r is a ratio to."""
 
     @abstractmethod
     def __call__(
@@ -55,7 +55,7 @@ class RatioLoss(ABC):
         log_reference: Float[Tensor, "n V"],
         positions: Positions,
     ) -> Float[Tensor, "n"]:
-        """One number a position."""
+        """Return the loss of each position."""
 
     def gradient(
         self,
@@ -63,47 +63,42 @@ class RatioLoss(ABC):
         log_reference: Float[Tensor, "n V"],
         positions: Positions,
     ) -> Tensor | None:
-        """Its derivative by log r, (n, V); None lets autograd find it, chunk by chunk."""
+        """Return its derivative by log r, (n, V); None for autograd, chunk by chunk."""
         return None
 
 
 @dataclass(frozen=True)
 class ReferenceRatioLoss(PositionLoss):
-    """A loss of r = q/q_ref, which normalizes itself: E_ref r = 1 (9.2).
+    """A loss of r = q/q_ref, which is normalized: E_ref r = 1 (9.2).
+
+    A model that has a ratio of its own, `Explicit`, uses ``loss`` and ``log_reference`` instead.
 
     Attributes:
-        loss: what is made of log r.
+        loss: the function of log r.
         log_reference: log q_ref at all noised positions of one batch, in row-major order.
-        drawn: the batch.
     """
 
     loss: RatioLoss
     log_reference: Float[Tensor, "n V"]
-    drawn: Corrupted
 
     def __call__(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Float[Tensor, "m"]:
-        """At some of the noised positions."""
-        reference = self._reference(log_q, positions)
+        """Return the loss of some of the noised positions."""
+        reference = self.log_reference[positions.index].to(log_q.dtype)
         return self.loss(log_q - reference, reference, positions)
 
     def gradient(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Tensor | None:
-        """By the logits: a softmax takes from all what it gives to one."""
-        reference = self._reference(log_q, positions)
+        """Return the derivative by the logits, g − q Σ g for a derivative g by log r."""
+        reference = self.log_reference[positions.index].to(log_q.dtype)
         by_ratio = self.loss.gradient(log_q - reference, reference, positions)
         return None if by_ratio is None else by_ratio - log_q.exp() * by_ratio.sum(-1, True)
-
-    def _reference(
-        self, log_q: Float[Tensor, "m V"], positions: Positions
-    ) -> Float[Tensor, "m V"]:
-        return self.log_reference[self.drawn.places(positions)].to(log_q.dtype)
 
 
 @dataclass(frozen=True)
 class NormalizedRatioLoss(RatioLoss):
-    """A loss of q ∝ q_ref r, where r itself is free (9.4).
+    """A loss of q ∝ q_ref r, where r itself is not normalized (9.4).
 
     Attributes:
-        loss: what is made of log q.
+        loss: the function of log q.
     """
 
     loss: PositionLoss
@@ -114,7 +109,7 @@ class NormalizedRatioLoss(RatioLoss):
         log_reference: Float[Tensor, "n V"],
         positions: Positions,
     ) -> Float[Tensor, "n"]:
-        """The loss at log q."""
+        """Return the loss at log q."""
         return self.loss(torch.log_softmax(log_reference + log_r, -1), positions)
 
     def gradient(
@@ -123,5 +118,5 @@ class NormalizedRatioLoss(RatioLoss):
         log_reference: Float[Tensor, "n V"],
         positions: Positions,
     ) -> Tensor | None:
-        """By log r, which enters as logits do."""
+        """Return the derivative by log r, which equals that by the logits."""
         return self.loss.gradient(torch.log_softmax(log_reference + log_r, -1), positions)

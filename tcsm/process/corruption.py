@@ -8,7 +8,7 @@ of each sequence alone. A network sees it as the separators that it consists of.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int
@@ -28,20 +28,16 @@ class Positions:
         x_1: data tokens.
         x_t: noised states.
         t: times.
-        row: which sequence of the batch.
-        column: which position in it.
+        index: which of the batch's noised positions, 0 … n − 1 for all of them.
     """
 
     x_1: Int[Tensor, "n"]
     x_t: Int[Tensor, "n"]
     t: Float[Tensor, "n"]
-    row: Int[Tensor, "n"]
-    column: Int[Tensor, "n"]
+    index: Int[Tensor, "n"]
 
     def __getitem__(self, chunk: slice) -> "Positions":
-        return Positions(
-            self.x_1[chunk], self.x_t[chunk], self.t[chunk], self.row[chunk], self.column[chunk]
-        )
+        return Positions(*(getattr(self, part.name)[chunk] for part in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -52,9 +48,11 @@ class Corrupted:
         x_1: data.
         x_t: noised data.
         t: time of each sequence.
-        open: positions that x_t leaves unknown.
-        omega: likelihood weight of a noised position, a sequence.
+        noised: positions whose data value x_t leaves unknown: masked ones, or with the uniform
+            source all.
+        omega: likelihood weight of a noised position of each sequence.
         real: positions of text, the others being padding; None if all are text.
+        weight: weight of each sequence in the loss, such as that of a reward; 1 if None.
     """
 
     x_1: Int[Tensor, "B L"]
@@ -63,6 +61,7 @@ class Corrupted:
     noised: Bool[Tensor, "B L"]
     omega: Float64[Tensor, "B"]
     real: Bool[Tensor, "B L"] | None = None
+    weight: Float[Tensor, "B"] | None = None
 
     def lengths(self) -> Float64[Tensor, "B"]:
         """Positions of text in each sequence: L without padding."""
@@ -75,14 +74,11 @@ class Corrupted:
         return self.noised.sum().double() / self.lengths().sum()
 
     def positions(self) -> Positions:
-        """The noised positions."""
+        """Return the noised positions."""
         row, column = self.noised.nonzero(as_tuple=True)
-        return Positions(self.x_1[row, column], self.x_t[row, column], self.t[row], row, column)
-
-    def places(self, positions: Positions) -> Int[Tensor, "n"]:
-        """Where some positions stand among all open ones, in row-major order."""
-        place = self.noised.flatten().cumsum(0) - 1
-        return place[positions.row * self.noised.shape[1] + positions.column]
+        index = torch.arange(len(row), device=row.device)
+        x_1, x_t = self.x_1[row, column], self.x_t[row, column]
+        return Positions(x_1, x_t, self.t[row], index)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def load_initial(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> Non
         )
     take_over(model, folder)
     if isinstance(model, Explicit):
-        model.begin()
+        model.reset_head()
 
 
 def open_batches(
@@ -71,5 +71,5 @@ def weights_named(model: nn.Module, objective: Objective) -> dict[str, str]:
     """Return key → digest of the initial weights and of the reference's weights."""
     digests = {"initial": digest(named_tensors(model))}
     if isinstance(objective, ReferenceObjective):
-        digests["reference"] = digest(named_tensors(objective.frozen()))
+        digests["reference"] = digest(named_tensors(objective.require_reference()))
     return digests

@@ -13,7 +13,7 @@ from tcsm.data.tokenizers import HuggingFace, Tokenizer
 from tcsm.errors import InputError
 from tcsm.huggingface import one_line, quiet
 from tcsm.objectives.base import Objective, ReferenceObjective, as_posterior
-from tcsm.objectives.soft import SoftDistributionMatching
+from tcsm.objectives.distribution import SoftDistributionMatching
 from tcsm.process.sources import Mask
 from tcsm.stages._answers import CachedTeacher, make_room
 from tcsm.stages._shared import build_model, load_model, open_run, unwrap
@@ -61,7 +61,7 @@ def _compared(
     if cfg.reference is not None:
         frozen = of_run("reference", cfg, tokenizer, devices)
         objective = objective.with_reference(as_posterior(frozen, objective))
-    objective.frozen()
+    objective.require_reference()
     return objective
 
 

@@ -19,7 +19,7 @@ from tcsm.data.batch_sources import BatchSource
 from tcsm.errors import InputError
 from tcsm.evaluation import enumeration
 from tcsm.objectives.base import Objective, ReferenceObjective
-from tcsm.objectives.soft import SoftDistributionMatching
+from tcsm.objectives.distribution import SoftDistributionMatching
 from tcsm.posteriors.base import Posterior
 from tcsm.reporting.records import write_json
 from tcsm.stages._account import account

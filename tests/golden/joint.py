@@ -8,8 +8,8 @@ from torch import Tensor
 from tcsm.bregman import bce
 from tcsm.neighborhoods.hamming_k import HammingK
 from tcsm.objectives.base import OpenMean
-from tcsm.objectives.drawn import SampledScoreMatching
-from tcsm.objectives.noise_contrastive import NoiseContrastive
+from tcsm.objectives.density_ratio import NoiseContrastive
+from tcsm.objectives.score_matching import SampledScoreMatching
 from tcsm.posteriors.factorized import Factorized
 from tcsm.posteriors.joint import Joint
 from tcsm.process.corruption import CountSampling

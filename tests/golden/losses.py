@@ -11,10 +11,8 @@ from tcsm.bregman import Bregman
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.neighborhoods.hamming_k import HammingK
 from tcsm.objectives.base import OpenMean
-from tcsm.objectives.distribution import DistributionMatching
-from tcsm.objectives.score import ScoreMatching
-from tcsm.objectives.soft import SoftDistributionMatching
-from tcsm.objectives.whole import FullScoreMatching
+from tcsm.objectives.distribution import DistributionMatching, SoftDistributionMatching
+from tcsm.objectives.score_matching import FullScoreMatching, ScoreMatching
 from tcsm.posteriors.bayes import Bayes
 from tcsm.posteriors.factorized import Factorized, LeaveOneOut
 from tcsm.process.corruption import Corrupted

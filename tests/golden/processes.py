@@ -76,9 +76,7 @@ def integrands(case: Case) -> Iterator[Comparison]:
     t = t.double()
     logits = torch.tensor([case["pi_logits"]], dtype=torch.float64)
     zero = torch.zeros_like(x_t)
-    log_q = LeaveOneOut(Table(logits), path).conditionals(
-        logits, Positions(x_1, x_t, t, zero, zero)
-    )
+    log_q = LeaveOneOut(Table(logits), path).conditionals(logits, Positions(x_1, x_t, t, zero))
     yield Comparison("q", log_q[0].exp(), case["q"])
     yield Comparison("score", scores(path, log_q, x_t, t), case["score"])
     yield Comparison("reverse", path.nelbo(log_q, x_1, x_t, t)[0], case["reverse_integrand"])

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from tcsm.objectives.base import OpenMean
-from tcsm.objectives.density_ratio import DensityRatio
-from tcsm.objectives.density_ratio_sequence import SequenceDensityRatio, at_sequences
+from tcsm.objectives.density_ratio import DensityRatio, SequenceDensityRatio, at_sequences
 from tcsm.posteriors.explicit import Explicit
 from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import Corrupted, CountSampling

@@ -6,7 +6,7 @@ from tcsm.errors import InputError
 from tcsm.nets.hollow import Hollow
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
-from tcsm.objectives.conditional import PseudoLikelihood
+from tcsm.objectives.likelihood import PseudoLikelihood
 from tcsm.posteriors.factorized import Factorized
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

@@ -119,17 +119,15 @@ def test_optimum_of_the_explicit_ratio_is_their_ratio(name, reward, clamp):
 def test_weights_on_the_data_alone_lead_to_no_ratio_of_distributions():
     """Why both terms carry W: else r* sums to E[W | x_t], which is not 1."""
     world = World(Mask(V), [V, V, V], REWARD)
-    positions = world.drawn.positions()
-    share = world.share[positions.row] / len(world.drawn.x_1)
-    tilted = share * world.tilt[positions.row]
+    positions, (row, column) = world.drawn.positions(), world.drawn.noised.nonzero().T
+    share = world.share[row] / len(world.drawn.x_1)
+    tilted = share * world.tilt[row]
     log_reference = REFERENCE.log_softmax(-1)
     mass = tilted.sum() / share.sum()
     assert abs(mass.log()) > 0.1
     log_r = (world.truth.log() - log_reference + mass.log()).requires_grad_()
-    rule, here = bregman.bce, log_r[positions.column, positions.x_1]
-    both = DensityRatioLoss(rule)(
-        log_r[positions.column], log_reference[positions.column], positions
-    )
+    rule, here = bregman.bce, log_r[column, positions.x_1]
+    both = DensityRatioLoss(rule)(log_r[column], log_reference[column], positions)
     loss = (share * (both + rule.slope(here)) - tilted * rule.slope(here)).sum()
     (gradient,) = torch.autograd.grad(loss, log_r)
     assert_close(gradient, torch.zeros_like(gradient), atol=1e-10, rtol=0)
@@ -232,7 +230,7 @@ def test_annealing_goes_from_the_reference_to_the_data(name, kind):
 def test_the_penalty_is_what_a_ratio_sums_to():
     log_r, log_reference = torch.randn(4, V).double(), torch.randn(4, V).double().log_softmax(-1)
     zero = torch.zeros(4, dtype=torch.int64)
-    positions = Positions(zero, zero, torch.zeros(4), zero, zero)
+    positions = Positions(zero, zero, torch.zeros(4), zero)
     plain, paid = (
         DensityRatioLoss(bregman.bce, p)(log_r, log_reference, positions) for p in (0.0, 0.5)
     )

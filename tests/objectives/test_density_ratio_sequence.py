@@ -11,7 +11,7 @@ from tcsm.bregman import bce, generalized_kl, lsif
 from tcsm.errors import InputError
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean
-from tcsm.objectives.density_ratio_sequence import SequenceDensityRatio, at_sequences
+from tcsm.objectives.density_ratio import SequenceDensityRatio, at_sequences
 from tcsm.posteriors.factorized import Factorized
 from tcsm.posteriors.joint import Joint
 from tcsm.process.corruption import CountSampling
@@ -122,7 +122,7 @@ def test_the_loss_of_a_batch_is_that_of_its_draws():
     by_hand = objective.contrast(positive[:, 0], negative).mean()
     assert_close(terms["loss"], by_hand)
     assert_close(terms["margin"], (positive - negative).detach().mean())
-    assert_close(at_sequences(log_r[drawn.positions().column], negatives, drawn), negative)
+    assert_close(at_sequences(log_r[drawn.noised.nonzero()[:, 1]], negatives, drawn), negative)
 
 
 def test_generalized_kl_goes_without_a_warning():

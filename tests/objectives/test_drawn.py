@@ -11,8 +11,7 @@ from tcsm.neighborhoods.hamming import Hamming
 from tcsm.neighborhoods.hamming_k import HammingK
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean
-from tcsm.objectives.drawn import SampledScoreMatching
-from tcsm.objectives.whole import FullScoreMatching
+from tcsm.objectives.score_matching import FullScoreMatching, SampledScoreMatching
 from tcsm.posteriors.factorized import Factorized, LeaveOneOut
 from tcsm.posteriors.joint import Joint
 from tcsm.process.corruption import CountSampling, TimeSampling

@@ -10,8 +10,7 @@ from tcsm.bregman import generalized_kl
 from tcsm.errors import InputError
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.objectives.base import OpenMean
-from tcsm.objectives.log_linear import LogLinear
-from tcsm.objectives.score import ScoreMatching
+from tcsm.objectives.score_matching import LogLinear, LogLinearLoss, NeighborhoodLoss
 from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import CountSampling, Positions
 from tcsm.process.paths import Path
@@ -58,17 +57,14 @@ def rows():
     """Right, wrong and very wrong positions."""
     logits = torch.tensor([[3.0, 0, -1], [-2, 1, 0], [-30, 0, 0], [-4, 0, 2]]).double()
     nothing = torch.zeros(4).long()
-    return logits, Positions(nothing, nothing, nothing.double(), nothing, nothing)
+    return logits, Positions(nothing, nothing, nothing.double(), nothing)
 
 
 def test_it_is_generalized_kl_up_to_the_threshold_and_a_line_beyond():
     logits, positions = rows()
     log_q = logits.log_softmax(-1)
-    build = {"corruption": CountSampling(PATH), "weighting": OpenMean()}
-    raw = ScoreMatching(
-        **build, divergence=generalized_kl, neighborhood=Hamming(V)
-    ).position_loss()
-    found = LogLinear(**build, threshold=20.0).position_loss()(log_q, positions)
+    raw = NeighborhoodLoss(generalized_kl, Hamming(V))
+    found = LogLinearLoss(math.log(20))(log_q, positions)
     v = (-log_q[:, 0]).exp() / V
     assert_close(found[v <= 20], raw(log_q, positions)[v <= 20])
     beyond = 20 * (1 + v.log() - math.log(20)) - log_q[:, 0] + log_q.mean(-1) - 1
@@ -81,7 +77,7 @@ def test_it_is_generalized_kl_up_to_the_threshold_and_a_line_beyond():
 def test_gradient_is_bounded_and_that_of_autograd(threshold):
     logits, positions = rows()
     logits.requires_grad_()
-    loss = LogLinear(CountSampling(PATH), OpenMean(), threshold=threshold).position_loss()
+    loss = LogLinearLoss(math.log(threshold))
     log_q = logits.log_softmax(-1)
     (by_autograd,) = torch.autograd.grad(loss(log_q, positions).sum(), logits)
     assert_close(loss.gradient(log_q.detach(), positions), by_autograd)

@@ -10,7 +10,7 @@ from tcsm.bregman import bce, generalized_kl, hellinger
 from tcsm.errors import InputError
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean
-from tcsm.objectives.noise_contrastive import NoiseContrastive
+from tcsm.objectives.density_ratio import NoiseContrastive
 from tcsm.posteriors.factorized import Factorized
 from tcsm.posteriors.joint import Joint
 from tcsm.process.corruption import CountSampling

@@ -15,20 +15,13 @@ from tcsm.nets.hollow import Hollow
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import Noise
 from tcsm.objectives.base import Likelihood, OpenMean, SequenceMean
-from tcsm.objectives.conditional import PseudoLikelihood
-from tcsm.objectives.density_ratio import DensityRatio
-from tcsm.objectives.density_ratio_sequence import SequenceDensityRatio
-from tcsm.objectives.distribution import DistributionMatching
-from tcsm.objectives.drawn import SampledScoreMatching
-from tcsm.objectives.likelihood import Nelbo, NextToken
-from tcsm.objectives.noise_contrastive import NoiseContrastive
+from tcsm.objectives.density_ratio import DensityRatio, NoiseContrastive, SequenceDensityRatio
+from tcsm.objectives.distribution import DistributionMatching, SoftDistributionMatching
+from tcsm.objectives.likelihood import Nelbo, NextToken, PseudoLikelihood
 from tcsm.objectives.policy_gradient import PolicyGradient
-from tcsm.objectives.preference import Paired, Unpaired
+from tcsm.objectives.preference import Paired, Unpaired, Winners
 from tcsm.objectives.reverse import RateMatching, StepMatching
-from tcsm.objectives.score import ScoreMatching
-from tcsm.objectives.soft import SoftDistributionMatching
-from tcsm.objectives.whole import FullScoreMatching
-from tcsm.objectives.winners import Winners
+from tcsm.objectives.score_matching import FullScoreMatching, SampledScoreMatching, ScoreMatching
 from tcsm.posteriors.bayes import Bayes
 from tcsm.posteriors.factorized import Factorized
 from tcsm.posteriors.joint import Joint
@@ -270,7 +263,7 @@ def test_of_two_lengths_each_text_has_its_own_sum(corruption):
     assert (pair[0].x_t[:, 4] == SEPARATOR).all()
     assert pair[0].x_t is pair[1].x_t
     log_q, log_ref = (
-        net.net.left(pair[0].x_t).log_softmax(-1) for net in (model, objective.frozen())
+        net.net.left(pair[0].x_t).log_softmax(-1) for net in (model, objective.require_reference())
     )
     sums = []
     for one, x in zip(pair, (winner, loser), strict=True):

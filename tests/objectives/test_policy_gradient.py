@@ -169,7 +169,7 @@ def test_its_gradient_is_that_of_its_value():
     positions = drawn.positions()
     count = len(positions.x_1)
     log_reference = torch.randn(count, vocabulary).double().log_softmax(-1)
-    position_loss = PolicyLoss(BETA, torch.randn(count).double(), log_reference, drawn)
+    position_loss = PolicyLoss(BETA, torch.randn(count).double(), log_reference)
     for some in (slice(0, count), slice(3, 11)):
         logits = torch.randn(count, vocabulary).double()[some].requires_grad_()
         value = position_loss(logits.log_softmax(-1), positions[some])

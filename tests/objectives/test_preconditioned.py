@@ -11,8 +11,7 @@ from tcsm.errors import InputError
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.objectives.base import OpenMean
 from tcsm.objectives.distribution import DistributionMatching
-from tcsm.objectives.preconditioned import Preconditioned
-from tcsm.objectives.score import ScoreMatching
+from tcsm.objectives.score_matching import Preconditioned, ScoreMatching
 from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path

@@ -41,10 +41,8 @@ def test_d3pm_tends_to_udlm():
     limit = path.nelbo(log_q, x_1[0], x_t[0], drawn.t.expand(2)).sum()
 
     def error(steps):
-        objective = StepMatching(
-            corruption=StepSampling(path, steps), weighting=SequenceMean()
-        ).position_loss()
-        return objective(log_q, drawn.positions()).sum() - limit
+        objective = StepMatching(corruption=StepSampling(path, steps), weighting=SequenceMean())
+        return objective.position_loss(drawn, 0)(log_q, drawn.positions()).sum() - limit
 
     assert error(1000) / error(2000) == pytest.approx(2, rel=0.02)
     assert error(2000).abs() < 0.01 * limit

@@ -19,7 +19,7 @@ from tcsm.bregman import (
 from tcsm.errors import InputError
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.objectives.base import OpenMean
-from tcsm.objectives.score import ScoreMatching
+from tcsm.objectives.score_matching import ScoreMatching
 from tcsm.posteriors.factorized import Factorized, LeaveOneOut
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
@@ -175,7 +175,7 @@ def test_smoothed_loss_by_hand(name):
         neighborhood=Hamming(5),
         smoothing=epsilon,
     )
-    found = objective.position_loss()(log_q, drawn.positions())
+    found = objective.position_loss(drawn, 0)(log_q, drawn.positions())
     q = (1 - epsilon) * log_q.exp() + epsilon / 5
     label = (1 - epsilon) * torch.eye(5).double()[x] + epsilon / 5
     pairs = divergence.pair(q.log()[:, None] - q.log()[:, :, None]).mean(-1)

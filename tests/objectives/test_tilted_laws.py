@@ -20,7 +20,7 @@ from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean, SequenceMean
 from tcsm.objectives.density_ratio import DensityRatio
 from tcsm.objectives.distribution import DistributionMatching
-from tcsm.objectives.score import ScoreMatching
+from tcsm.objectives.score_matching import ScoreMatching
 from tcsm.posteriors.factorized import Factorized, LeaveOneOut
 from tcsm.process.corruption import CountSampling, TimeSampling
 from tcsm.process.paths import Path

@@ -11,8 +11,7 @@ from tcsm.neighborhoods.hamming import Hamming
 from tcsm.neighborhoods.hamming_k import HammingK
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import Likelihood, OpenMean
-from tcsm.objectives.score import ScoreMatching
-from tcsm.objectives.whole import FullScoreMatching
+from tcsm.objectives.score_matching import FullScoreMatching, ScoreMatching
 from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path

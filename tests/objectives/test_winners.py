@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from tcsm.errors import InputError
 from tcsm.noise import Noise, batch_noise
 from tcsm.objectives.base import OpenMean
-from tcsm.objectives.winners import Winners
+from tcsm.objectives.preference import Winners
 from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
