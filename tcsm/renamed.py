@@ -18,6 +18,7 @@ NAMES = {
     "tcsm.objectives.soft": "tcsm.objectives.distribution",
     "tcsm.objectives.whole.WholeScoreMatching": "tcsm.objectives.score_matching.FullScoreMatching",
     "tcsm.objectives.winners": "tcsm.objectives.preference",
+    "tcsm.rewards.combined.Remembered": "tcsm.rewards.combined.CachedReward",
     "tcsm.samplers.guided.BestOf": "tcsm.samplers.guidance.BestOfN",
     "tcsm.samplers.guided.Resampled": "tcsm.samplers.guidance.Resampling",
     "tcsm.teachers.conditional.Blind": "tcsm.teachers.conditional.HollowLM",

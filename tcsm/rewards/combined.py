@@ -42,7 +42,7 @@ class Sum(Reward):
 
 
 @dataclass(frozen=True)
-class Remembered(Reward):
+class CachedReward(Reward):
     """A cached reward: each text is evaluated once, in batches.
 
     Attributes:

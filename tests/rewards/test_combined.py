@@ -5,7 +5,7 @@ import pytest
 
 from tcsm.errors import InputError
 from tcsm.rewards.base import Reward, scores
-from tcsm.rewards.combined import Remembered, Sum
+from tcsm.rewards.combined import CachedReward, Sum
 
 
 class Length(Reward):
@@ -42,30 +42,30 @@ def test_a_part_that_fails_is_told_by_its_name():
 
 def test_a_text_is_asked_about_once():
     reward = Length()
-    remembered = Remembered(reward, batch=2)
+    cached = CachedReward(reward, batch=2)
     texts = ["a", "bb", "a", "ccc", "bb"]
-    assert scores(remembered, texts).tolist() == [1, 2, 1, 3, 2]
-    assert scores(remembered, ["ccc", "dddd"]).tolist() == [3, 4]
+    assert scores(cached, texts).tolist() == [1, 2, 1, 3, 2]
+    assert scores(cached, ["ccc", "dddd"]).tolist() == [3, 4]
     assert reward.asked == [["a", "bb"], ["ccc"], ["dddd"]]
 
 
 def test_the_oldest_are_forgotten():
     reward = Length()
-    remembered = Remembered(reward, limit=2)
+    cached = CachedReward(reward, limit=2)
     for texts in (["a", "b", "c"], ["c", "b"], ["a"]):
-        assert scores(remembered, texts).tolist() == [1.0] * len(texts)
+        assert scores(cached, texts).tolist() == [1.0] * len(texts)
     assert reward.asked == [["a", "b", "c"], ["a"]]
-    assert list(remembered.known) == ["c", "a"]
+    assert list(cached.known) == ["c", "a"]
 
 
 def test_what_fails_is_not_remembered():
-    remembered = Remembered(Length())
+    cached = CachedReward(Length())
     with pytest.raises(InputError, match="reward Length: gave nan for text 1: 'bad'"):
-        scores(remembered, ["good", "bad"])
-    assert remembered.known == {}
+        scores(cached, ["good", "bad"])
+    assert cached.known == {}
 
 
 @pytest.mark.parametrize("key", ["batch", "limit"])
 def test_bad_sizes_are_refused(key):
     with pytest.raises(InputError, match=rf"reward\.{key} must be 1 or more, found 0"):
-        Remembered(Length(), **{key: 0})
+        CachedReward(Length(), **{key: 0})

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from tcsm.errors import InputError
 from tcsm.rewards.base import scores
-from tcsm.rewards.combined import Remembered, Sum
+from tcsm.rewards.combined import CachedReward, Sum
 from tcsm.rewards.hub import HubClassifier
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "a", "b"]
@@ -268,8 +268,8 @@ def test_it_is_loaded_when_it_is_opened(tmp_path):
     missing = HubClassifier(str(tmp_path / "none"), 0)
     for reward, key in (
         (missing, "reward"),
-        (Remembered(missing), r"reward\.reward"),
-        (Sum([Remembered(missing)], [1.0]), r"reward\.rewards\.0\.reward"),
+        (CachedReward(missing), r"reward\.reward"),
+        (Sum([CachedReward(missing)], [1.0]), r"reward\.rewards\.0\.reward"),
     ):
         with pytest.raises(InputError, match=rf"^{key}\.name: .*none cannot be loaded"):
             reward.open()
