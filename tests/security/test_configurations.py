@@ -114,8 +114,8 @@ def test_no_secret_of_the_environment_is_written(tmp_path, capfd):
     from tests.stages.conftest import build
 
     house = build(tmp_path)
-    said = [house.run(stage, "experiment=kjv/mdlm") for stage in ("train", "evaluate")]
-    assert [done.code for done in said] == [0, 0]
+    said = [house.run(stage, "experiment=kjv/mdlm") for stage in ("prepare", "train", "evaluate")]
+    assert [done.code for done in said] == [0, 0, 0]
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b'"versions"' in written
     assert SECRET.encode() not in written

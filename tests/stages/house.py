@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -64,16 +65,25 @@ class Done(NamedTuple):
 
 @dataclass(frozen=True)
 class House:
-    """The folder ``root``: ``text.txt``, ``data/`` and the runs."""
+    """The folder ``root`` of runs; ``text.txt`` and ``data/`` lie there, or in ``source``."""
 
     root: Path
+    source: Path | None = None
+
+    @property
+    def text(self) -> Path:
+        return (self.source or self.root) / "text.txt"
+
+    @property
+    def data(self) -> Path:
+        return (self.source or self.root) / "data"
 
     def overrides(self, name: str = "run") -> list[str]:
         """The tiny configuration of a run of this name."""
         return [
             *TINY,
-            f"corpus.path={self.root / 'text.txt'}",
-            f"data.root={self.root / 'data'}",
+            f"corpus.path={self.text}",
+            f"data.root={self.data}",
             f"out={self.root / name}",
             f"scratch={self.root / 'scratch' / name}",
             f"targets.cache={self.root / 'cache'}",
@@ -93,6 +103,10 @@ class House:
         done = self.run(stage, *overrides, name=name)
         assert done.code == 0, done.err
         return self.root / name
+
+    def copy(self, run: Path, name: str = "run") -> Path:
+        """A copy of a run that a test may change."""
+        return Path(shutil.copytree(run, self.root / name))
 
     @contextmanager
     def started(

@@ -11,6 +11,8 @@ from tcsm.nets.base import Net
 from tests.checkpoints import make
 from tests.stages.house import LENGTH
 
+pytestmark = pytest.mark.slow
+
 SOFT = "experiment=kjv/soft_hollow"
 
 

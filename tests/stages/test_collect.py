@@ -13,7 +13,8 @@ from tcsm.data.tilts import Boltzmann, kl_of_weights, relative_ess
 from tcsm.rewards.classifier import Classifier
 from tcsm.stages.collect import BETAS
 from tests.stages.house import LENGTH, finite
-from tests.stages.test_refusals import forget_draws
+
+pytestmark = pytest.mark.slow
 
 MODEL = "kjv/distribution"
 HITTING = "sampler=first_hitting"
@@ -92,7 +93,7 @@ def test_an_autoregressive_model_writes_from_left_to_right(house, trained):
 def test_the_training_text_is_collected_window_by_window(house, judge):
     folder = house.good("collect", "collecting.corpus=true", judge, name="offline")
     assert record(folder)["network_calls"] == 0
-    text = (house.root / "text.txt").read_text()
+    text = (house.text).read_text()
     assert all(window in text for window in record(folder)["texts"])
 
 
@@ -176,7 +177,6 @@ def test_a_reward_that_is_no_number_names_its_text(house, trained, monkeypatch, 
     assert done.code == 2
     assert f"reward Classifier: gave {bad} for text 6: '" in done.err[-1]
     assert set(house.files("bad")) == {"bad/drawn-collect.safetensors"}
-    forget_draws(house.root / "bad")
 
 
 def test_a_killed_collection_starts_again_and_is_never_taken_for_whole(

@@ -14,7 +14,7 @@ from tcsm.stages import evaluate, train
 from tests.stages.house import command
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def documents(house):
     """Two runs as one YAML stream, as the workflow writes them."""
 
@@ -25,6 +25,7 @@ def documents(house):
     return "---\n".join([text("one", 0), text("two", 1)])
 
 
+@pytest.mark.slow
 def test_two_documents_of_a_file(house, documents, tmp_path):
     (tmp_path / "runs.yaml").write_text(documents)
     for stage in ("train", "evaluate"):
@@ -36,6 +37,7 @@ def test_two_documents_of_a_file(house, documents, tmp_path):
     assert weights[0] != weights[1]
 
 
+@pytest.mark.slow
 def test_standard_input_gives_the_same_runs(house, documents, tmp_path, monkeypatch):
     (tmp_path / "runs.yaml").write_text(documents)
     assert command("train", "--config", str(tmp_path / "runs.yaml")).code == 0
@@ -46,6 +48,7 @@ def test_standard_input_gives_the_same_runs(house, documents, tmp_path, monkeypa
     assert [(house.root / name).read_bytes() for name in records] == from_file
 
 
+@pytest.mark.slow
 def test_the_configuration_of_a_run_repeats_it(house, trained, tmp_path):
     """``config.yaml`` is all that a training needs."""
     folder = trained("kjv/score")
@@ -62,12 +65,12 @@ def test_a_bad_document_is_told_before_the_first_runs(house, documents, tmp_path
     (tmp_path / "runs.yaml").write_text(broken)
     done = command("train", "--config", str(tmp_path / "runs.yaml"))
     assert done.code == 2
-    assert done.err == [
-        "tcsm: error: seed must be a whole number of 0 or more, below 2^63, found 'one'"
-    ]
+    (line,) = done.err
+    assert all(word in line for word in ("seed", "'one'"))
     assert not (house.root / "never").exists()
 
 
+@pytest.mark.slow
 def test_the_module_is_the_command(house):
     """Outside pytest's type checks: a whole number does for a float; errors go to stderr."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -102,8 +105,5 @@ def test_help_is_given_wherever_it_is_asked_for(argv):
 def test_an_unknown_stage_is_told_with_those_there_are():
     done = command("nosuchstage")
     assert done.code == 2
-    assert done.err == [
-        "tcsm: error: nosuchstage: no such stage; "
-        "the stages are collect, evaluate, exact, grade, pair, prepare, report, reward, "
-        "sample, targets, tilt, train"
-    ]
+    (line,) = done.err
+    assert all(word in line for word in ("nosuchstage", "prepare", "train", "report"))

@@ -6,6 +6,8 @@ import pytest
 
 from tcsm.training.checkpoint import load
 
+pytestmark = pytest.mark.slow
+
 RATIO = "experiment=post/density_ratio"
 
 

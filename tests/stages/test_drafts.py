@@ -13,6 +13,8 @@ from tcsm.samplers.ancestral import Ancestral
 from tcsm.stages import _drafts, grade, sample
 from tests.stages.house import command
 
+pytestmark = pytest.mark.slow
+
 MODEL = "kjv/distribution"
 STAGES = [path.stem for path in STAGES_FOLDER.glob("[a-z]*.py")]
 MINE = ("reward=function", "reward.path=tests.stages.test_drafts:ones")
@@ -64,7 +66,9 @@ def told(house, stage, *overrides, name):
 def test_a_judge_that_fails_costs_no_drawing(house, trained, monkeypatch, stage, given, judges):
     """The same command takes the draws up, and ends as if nothing had failed."""
     run, ar = trained(MODEL), trained("kjv/ar")
-    name = MODEL if stage == "sample" else f"drafted-{stage}"
+    name = "drafted"
+    if stage == "sample":
+        house.copy(run, name)
     given = [key.format(run=run, ar=ar) for key in given]
     whole = house.files(str(house.good(stage, *given, name=name)))
     draft = house.root / name / f"drawn-{stage}.safetensors"
@@ -109,7 +113,7 @@ def test_another_code_draws_again(house, trained, rewarded, monkeypatch, tmp_pat
 
 def test_a_damaged_draft_is_drawn_again(house, trained, rewarded):
     folder = house.root / "damaged"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     (folder / "drawn-collect.safetensors").write_bytes(b"half")
     house.good("collect", f"reference={trained(MODEL)}", name="damaged")
     assert not (folder / "drawn-collect.safetensors").exists()
@@ -143,7 +147,9 @@ def test_what_is_missing_is_told_before_anything_is_computed(
     monkeypatch.setenv("TCSM_TARGETS", __name__)
     for kind in (Ancestral, Count):
         monkeypatch.setattr(kind, "__call__", never)
-    name = MODEL if stage in ("sample", "evaluate") else "early"
+    name = "early"
+    if stage in ("sample", "evaluate"):
+        house.copy(run, name)
     line = told(house, stage, *[key.format(run=run) for key in given], name=name)
     assert said.format(run=run) in line
 

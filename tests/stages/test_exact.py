@@ -8,6 +8,8 @@ import pytest
 from tcsm.worlds.pairs import Pairs
 from tests.stages.house import command, finite
 
+pytestmark = pytest.mark.slow
+
 TINY = ("world.length=4", "world.vocabulary=3", "data.batch=8", "trainer.log_every=2")
 TINY += ("trainer.warmup=1", "trainer.steps=4")
 

@@ -11,7 +11,8 @@ from tcsm import config
 from tcsm.evaluation.samples import entropy
 from tcsm.rewards.classifier import Classifier
 from tests.stages.house import LENGTH, finite
-from tests.stages.test_refusals import forget_draws
+
+pytestmark = pytest.mark.slow
 
 MODEL = "kjv/distribution"
 
@@ -79,13 +80,13 @@ def test_the_best_of_several_is_kept_and_paid_for(house, trained, rewarded):
 
 
 def test_a_run_grades_itself_and_keeps_its_configuration(house, trained, rewarded):
-    folder = trained(MODEL)
+    folder = house.copy(trained(MODEL), "itself")
     before = (folder / "config.yaml").read_bytes()
-    _, found = graded(house, *rewarded, name=MODEL)
+    _, found = graded(house, *rewarded, name="itself")
     assert found["rewards"] == [text.count("e") for text in found["texts"]]
     assert (folder / "config.yaml").read_bytes() == before
     again = (folder / "grade.json").read_bytes()
-    graded(house, *rewarded, name=MODEL)
+    graded(house, *rewarded, name="itself")
     assert (folder / "grade.json").read_bytes() == again
 
 
@@ -126,4 +127,3 @@ def test_a_reward_that_is_no_number_is_refused(house, trained, monkeypatch):
     done = house.run("grade", *given, name="refused")
     assert done.code == 2
     assert "reward Classifier: gave nan for text 0" in done.err[-1]
-    forget_draws(house.root / "refused")

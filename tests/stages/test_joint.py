@@ -7,6 +7,8 @@ import pytest
 
 from tests.stages.house import NEEDY, PARAMS, finite
 
+pytestmark = pytest.mark.slow
+
 JOINT = ("experiment=kjv/joint", "weighting=open_mean")
 OTHERS = {
     "single": ("neighborhood.size=1",),
@@ -33,10 +35,10 @@ def joint(house):
     return [name for name, model in models.items() if model._target_.endswith(".Joint")]
 
 
-def test_joint_experiments_go_through_all_stages(house, trained):
+def test_joint_experiments_go_through_all_stages(house, finished):
     assert "kjv/joint" in joint(house)
     for name in joint(house):
-        whole(trained(name), name)
+        whole(finished(name), name)
 
 
 @pytest.mark.parametrize("other", OTHERS)
@@ -84,23 +86,23 @@ def test_a_factorized_model_is_warned_of_larger_blocks(house):
         assert "leaves the marginals (2.5)" in " ".join(text.replace("#", "").split())
 
 
-def test_a_reference_is_known_by_its_weights(own_house, trained):
+def test_a_reference_is_known_by_its_weights(house, trained):
     """Wherever it lies; another one in its place would be another model without a word."""
-    first, kept, given = (own_house.root / name for name in ("first", "kept", "given"))
+    first, kept, given = (house.root / name for name in ("first", "kept", "given"))
     shutil.copytree(trained("kjv/mdlm"), given)
-    folder = own_house.good("train", *JOINT, f"reference={given}", name="joint")
-    own_house.good("evaluate", name="joint")
+    folder = house.good("train", *JOINT, f"reference={given}", name="joint")
+    house.good("evaluate", name="joint")
     before = (folder / "evaluate.json").read_bytes()
     given.rename(kept)
     shutil.copytree(trained("kjv/distribution"), given)
     for stage in ("evaluate", "sample"):
-        done = own_house.run(stage, name="joint")
+        done = house.run(stage, name="joint")
         assert (done.code, len(done.err)) == (2, 1)
         assert f"reference: {given}" in done.err[0]
         assert "reference=FOLDER" in done.err[0]
     assert (folder / "evaluate.json").read_bytes() == before
-    own_house.good("evaluate", f"reference={kept}", name="joint")
+    house.good("evaluate", f"reference={kept}", name="joint")
     assert (folder / "evaluate.json").read_bytes() == before
-    done = own_house.run("evaluate", f"reference={first}", name="joint")
+    done = house.run("evaluate", f"reference={first}", name="joint")
     assert done.code == 2
     assert f"reference: {folder} was trained with {given}, found {first}" in done.err[0]

@@ -10,6 +10,8 @@ from tcsm.data.buffer import read_buffer
 from tcsm.process.pairs import SharedCorruption
 from tests.stages.house import LENGTH
 
+pytestmark = pytest.mark.slow
+
 MODEL = "kjv/distribution"
 LINES = [
     {"prompt": "the ", "chosen": "heron", "rejected": "trout"},
@@ -26,11 +28,9 @@ def write(path, *lines):
 def test_a_file_becomes_pairs(house, tmp_path):
     done = house.run("pair", write(tmp_path / "p.jsonl", *LINES), name="pairs")
     assert done.code == 0
-    assert done.err == [
-        f"tcsm: pair: 1 of 6 texts were longer than data.length and were cut to {LENGTH} tokens",
-        f"tcsm: pair: 5 of 6 texts are shorter than data.length = {LENGTH}; their padding is not "
-        "trained on",
-    ]
+    longer, shorter = done.err
+    assert all(word in longer for word in ("1 of 6", "data.length", str(LENGTH)))
+    assert all(word in shorter for word in ("5 of 6", "data.length", str(LENGTH)))
     folder = house.root / "pairs"
     found = json.loads((folder / "pair.json").read_text())
     assert (found["stage"], found["count"], found["length"]) == ("pair", 3, LENGTH)
@@ -89,6 +89,13 @@ def test_a_training_from_pairs_moves_away_from_its_reference(house, trained, tmp
     ).read_bytes()
     refused = house.run("train", *given, both[0], name="lost")
     assert refused.err[-1].startswith("tcsm: error: reference: found null")
+
+
+def test_pairs_and_texts_are_not_mistaken(house, trained, tmp_path):
+    run = trained(MODEL)
+    pairs = house.good("pair", write(tmp_path / "p.jsonl", *LINES), name="pairs")
+    given = ["objective=preference_paired", "feed=pair_file", f"collected={pairs}"]
+    both = [f"initial={run}", f"reference={run}"]
     texts = ("objective=distribution", "reference=null")
     refused = house.run("train", *given, *both, *texts, name="lost")
     assert "feed: PairFile gives pairs, found objective DistributionMatching" in refused.err[-1]

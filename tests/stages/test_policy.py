@@ -96,14 +96,15 @@ def test_refusals(model):
         OnPolicy(Drawer(1), Letter()).open(DataContext(Nothing(), 1, LENGTH, 3, model, Letters()))
 
 
-def test_it_trains_from_the_command_line(own_house: House, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.slow
+def test_it_trains_from_the_command_line(house: House, monkeypatch: pytest.MonkeyPatch):
     """Twice the same: what is drawn depends on the weights and the step alone."""
     monkeypatch.setattr(Classifier, "__call__", Letter.__call__)
     monkeypatch.setattr(Classifier, "open", lambda self: None)
-    first = own_house.good("train", "trainer.steps=2", name="first")
+    first = house.good("train", "trainer.steps=2", name="first")
     given = [f"initial={first}", f"reference={first}", "reward=classifier"]
     given += ["objective=policy_gradient", "feed=on_policy"]
-    runs = [own_house.good("train", *given, name=name) for name in ("one", "other")]
+    runs = [house.good("train", *given, name=name) for name in ("one", "other")]
     one, other = ((run / "metrics.jsonl").read_bytes() for run in runs)
     assert one == other
     assert (runs[0] / "weights.safetensors").read_bytes() != (

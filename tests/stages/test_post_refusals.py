@@ -11,6 +11,8 @@ from tests.checkpoints import save
 from tests.stages.house import LENGTH
 from tests.stages.test_refusals import refusal
 
+pytestmark = pytest.mark.slow
+
 MODEL = "kjv/distribution"
 RATIO = ("objective=density_ratio", "divergence=bce")
 SOFT = "experiment=kjv/soft_hollow"
@@ -80,9 +82,9 @@ def test_a_reward_that_was_not_trained(house, trained):
 
 
 @pytest.fixture(scope="module")
-def drawn(house, trained):
+def drawn(file_house, trained):
     """A collection of the tiny model."""
-    return house.good("collect", f"reference={trained(MODEL)}", name="post-drawn")
+    return file_house.good("collect", f"reference={trained(MODEL)}", name="drawn")
 
 
 @pytest.mark.parametrize("beta", ["0.0", "-1.0", "nan", "inf"])
@@ -153,8 +155,10 @@ def test_a_reference_of_another_data_set(house, bent):
     record["splits_sha256"]["train"] = "0" * 64  # the same tokens would be of a text that moved
     write_json(folder / "train.json", record)
     line = refusal(house, "train", *RATIO, f"reference={folder}")
-    assert line.startswith(f"reference: {folder} was trained on corpus.path={house.root}/another.")
-    assert line.endswith(f", wanted {house.root}/text.txt")
+    another = house.text.with_name("another.txt")
+    assert all(
+        word in line for word in ("reference: ", str(folder), str(another), str(house.text))
+    )
 
 
 def test_a_reference_whose_text_lay_elsewhere(house, bent, tmp_path):
@@ -170,7 +174,7 @@ def test_a_reference_whose_text_lay_elsewhere(house, bent, tmp_path):
 def test_a_run_of_another_tokenizer(house, bent, key, given):
     folder = bent("tokenizers.Letters", "tokenizers.Bytes")
     line = refusal(house, "train", *given, f"{key}={folder}")
-    assert line == f"{key}: {folder} was trained on tokens of bytes, wanted letters"
+    assert all(word in line for word in (f"{key}: ", str(folder), "bytes", "letters"))
 
 
 def test_a_start_of_another_size(house, trained):

@@ -5,10 +5,9 @@ from tcsm.data.tokenizers import Bytes, Letters
 
 
 def test_three_files_hold_the_text_in_order(house):
-    text = (house.root / "text.txt").read_text()
+    text = house.text.read_text()
     splits = [
-        open_tokens(house.root / f"data/{name}.tok", Letters())
-        for name in ("train", "valid", "test")
+        open_tokens(house.data / f"{name}.tok", Letters()) for name in ("train", "valid", "test")
     ]
     assert "".join(Letters().decode(split.tokens) for split in splits) == text
     assert [len(split.tokens) for split in splits] == [
@@ -27,6 +26,7 @@ def test_it_says_what_it_wrote(own_house):
 
 
 def test_twice_gives_the_same_bytes(own_house):
+    own_house.good("prepare")
     before = own_house.files("data")
     own_house.good("prepare")
     assert own_house.files("data") == before

@@ -17,6 +17,8 @@ from tcsm.training.checkpoint import load
 from tests.held import PATIENCE
 from tests.stages.house import House
 
+pytestmark = pytest.mark.slow
+
 TOP = Path(__file__).parents[2]
 COMMON = ("devices.precision=fp32", "trainer.steps=4", "trainer.warmup=1", "scale.batch=8")
 REWARD = ("reward=function", "reward.path=tests.stages.house:vowels")
@@ -47,13 +49,11 @@ def allowed() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def needs(allowed: None, house: House, trained) -> dict[str, Path]:
+def needs(allowed: None, file_house: House, trained) -> dict[str, Path]:
     """The runs that cases start from."""
     model = trained("kjv/distribution")
-    teacher = house.good("train", "experiment=teacher/hollow", name="shared/teacher")
-    causal = house.good("train", "experiment=kjv/ar", name="shared/causal")
-    drawn = house.good("collect", f"reference={model}", *REWARD, name="shared/drawn")
-    return {"M": model, "A": causal, "T": teacher, "B": drawn}
+    drawn = file_house.good("collect", f"reference={model}", *REWARD, name="drawn")
+    return {"M": model, "A": trained("kjv/ar"), "T": trained("teacher/hollow"), "B": drawn}
 
 
 def overrides(case: str, needs: dict[str, Path]) -> list[str]:
@@ -66,7 +66,7 @@ def overrides(case: str, needs: dict[str, Path]) -> list[str]:
 
 def share(house: House, needs: dict[str, Path], cases: tuple[str, ...], *more: str) -> Path:
     """Train cases in one command of two processes; returns the folder of their folders."""
-    name = "shared/parts" if more else "shared/copies"
+    name = "parts" if more else "copies"
     texts = [
         config.cut(
             config.compose(
@@ -97,11 +97,11 @@ def share(house: House, needs: dict[str, Path], cases: tuple[str, ...], *more: s
 
 
 @pytest.fixture(scope="module")
-def one(house: House, needs: dict[str, Path]) -> Path:
+def one(file_house: House, needs: dict[str, Path]) -> Path:
     """The folder of the folders of the same runs, each by one process."""
     for case in CASES:
-        house.good("train", *overrides(case, needs), name=f"shared/one/{case}")
-    return house.root / "shared/one"
+        file_house.good("train", *overrides(case, needs), name=f"one/{case}")
+    return file_house.root / "one"
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
@@ -119,13 +119,13 @@ def require_equal(one: Path, two: Path) -> None:
         torch.testing.assert_close(right[name], tensor, rtol=1e-3, atol=2e-4)
 
 
-def test_copies_are_one(house: House, needs: dict[str, Path], one: Path) -> None:
-    folder = share(house, needs, tuple(CASES))
+def test_copies_are_one(file_house: House, needs: dict[str, Path], one: Path) -> None:
+    folder = share(file_house, needs, tuple(CASES))
     for case in CASES:
         require_equal(one / case, folder / case)
 
 
-def test_shards_are_one(house: House, needs: dict[str, Path], one: Path) -> None:
-    folder = share(house, needs, SHARDED, "devices.sharded=true")
+def test_shards_are_one(file_house: House, needs: dict[str, Path], one: Path) -> None:
+    folder = share(file_house, needs, SHARDED, "devices.sharded=true")
     for case in SHARDED:
         require_equal(one / case, folder / case)

@@ -2,10 +2,7 @@
 
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,11 +10,9 @@ import pytest
 from tests.held import PATIENCE, Gate, until
 from tests.stages.house import House
 
+pytestmark = pytest.mark.slow
 SLOW = ("trainer.steps=40", "trainer.log_every=1", "trainer.checkpoint_every=4")
 TWO = ("devices.processes=2", "devices.precision=fp32", "experiment=kjv/score", *SLOW)
-SAVED = (
-    "tcsm: stopped after step 9; state saved in {state}; start the same command again to resume"
-)
 SRUN = """#!/bin/bash
 while [[ $1 == --* ]]; do shift; done
 "$@" & one=$!
@@ -38,78 +33,49 @@ def ranks(agent: int) -> dict[int, int]:
     return found
 
 
-@contextmanager
-def waiting(house: House, gate: Gate) -> Iterator["subprocess.Popen[str]"]:
-    """The agent of two processes that wait in a step; they do not outlive the test."""
-    gate.close(8)
-    with house.started("train", *TWO, *gate.overrides, name="broken") as agent:
-        until(lambda: len(gate.waiting()) == 2, agent)
-        yield agent
-
-
 def ended(house: House, name: str, *more: str) -> tuple[int, str]:
-    """How two end that nobody disturbs, and what they say."""
+    """The exit code of two undisturbed processes, and their stderr."""
     with house.started("train", *TWO, *more, name=name) as agent:
         words = agent.communicate(timeout=PATIENCE)[1]
     return agent.returncode, words
 
 
-def kill_rank(agent: int) -> None:
-    os.kill(ranks(agent)[1], signal.SIGKILL)
-
-
-def warn_agent(agent: int) -> None:
-    os.kill(agent, signal.SIGTERM)
-
-
-def press_ctrl_c(agent: int) -> None:
-    os.kill(agent, signal.SIGINT)
-
-
 @pytest.fixture(scope="module")
-def unbroken(house: House) -> Path:
+def unbroken(file_house: House) -> Path:
     """The same in two processes that nobody disturbs."""
-    code, words = ended(house, "two/unbroken")
+    code, words = ended(file_house, "unbroken")
     assert (code, bool(words)) == (0, True)
-    return house.root / "two/unbroken"
+    return file_house.root / "unbroken"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which rank a process is")
-@pytest.mark.parametrize(
-    ("harm", "code", "said"),
-    [
-        (
-            kill_rank,
-            1,
-            "tcsm: error: process 1 died of SIGKILL; start the same command again to resume",
-        ),
-        (warn_agent, 75, SAVED),
-        (press_ctrl_c, 75, SAVED),
-    ],
-)
-def test_they_end_together_and_go_on(
-    own_house: House,
-    unbroken: Path,
-    gate: Gate,
-    harm: Callable[[int], None],
-    code: int,
-    said: str,
-) -> None:
-    with waiting(own_house, gate) as agent:
-        children = ranks(agent.pid).values()
-        harm(agent.pid)
-        lines = agent.communicate(timeout=PATIENCE)[1].splitlines()
-    assert agent.returncode == code
-    state = own_house.root / "scratch/broken/state.safetensors"
-    assert [line for line in lines if "tok/s" not in line] == [said.format(state=state)]
-    until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
-    assert not list((own_house.root / "scratch/broken").glob("launch-*"))
-    gate.open()
-    again, words = ended(own_house, "broken", *gate.overrides)
+def test_they_end_together_and_go_on(house: House, unbroken: Path, gate: Gate) -> None:
+    """Stopped twice and then killed in its parts, a run ends as one that nothing disturbs."""
+    scratch = house.root / "scratch/broken"
+    for step, number, code, words in (
+        (8, signal.SIGTERM, 75, ("stopped after step 9", str(scratch / "state.safetensors"))),
+        (16, signal.SIGINT, 75, ("stopped after step 17", str(scratch / "state.safetensors"))),
+        (26, signal.SIGKILL, 1, ("process 1 died of SIGKILL", "to resume")),
+    ):
+        gate.close(step)
+        with house.started("train", *TWO, *gate.overrides, name="broken") as agent:
+            until(lambda: len(gate.waiting()) == 2, agent)
+            children = ranks(agent.pid)
+            alive = [Path(f"/proc/{child}") for child in children.values()]
+            os.kill(children[1] if number == signal.SIGKILL else agent.pid, number)
+            lines = agent.communicate(timeout=PATIENCE)[1].splitlines()
+        assert agent.returncode == code
+        said = [text for text in lines if "tok/s" not in text and "goes on after" not in text]
+        assert len(said) == 1
+        assert all(word in said[0] for word in words)
+        until(lambda alive=alive: not any(path.exists() for path in alive))
+        assert not list(scratch.glob("launch-*"))
+        gate.open()
+    again, err = ended(house, "broken", *gate.overrides)
     assert again == 0
-    assert "training goes on after step" in words
+    assert "training goes on after step 24" in err
     for file in ("weights.safetensors", "metrics.jsonl"):
-        assert (own_house.root / "broken" / file).read_bytes() == (unbroken / file).read_bytes()
+        assert (house.root / "broken" / file).read_bytes() == (unbroken / file).read_bytes()
 
 
 def test_two_nodes_meet(
@@ -120,15 +86,15 @@ def test_two_nodes_meet(
     (tmp_path / "srun").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_JOB_ID", "1")
-    code, words = ended(house, "two/nodes", "devices.processes=1", "devices.nodes=2")
+    code, words = ended(house, "nodes", "devices.processes=1", "devices.nodes=2")
     assert code == 0
     assert "Traceback" not in words
-    weights = [folder / "weights.safetensors" for folder in (house.root / "two/nodes", unbroken)]
+    weights = [folder / "weights.safetensors" for folder in (house.root / "nodes", unbroken)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
 def test_what_is_wrong_for_all_is_said_once(house: House) -> None:
-    code, words = ended(house, "two/refused", "data.batch=5")
+    code, words = ended(house, "refused", "data.batch=5")
     assert code == 2
     assert len(words.splitlines()) == 1
     assert words.startswith("tcsm: error: data.batch must be a multiple of 2 (2 processes")

@@ -92,20 +92,21 @@ def flipped(content: bytes) -> bytes:
     return content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "said", "split"),
     [
-        (lambda content: content[:-5], "bytes, wanted"),
-        (lambda content: content + b"\0", "bytes, wanted"),
-        (lambda content: content[:99], "not a token file, or cut in its header"),
-        (lambda content: b"", "not a token file, or cut in its header"),
-        (flipped, "damaged, its sha256 is wrong"),
-        (None, "cannot be read: No such file"),
+        (lambda content: content[:-5], "bytes, wanted", "train"),
+        (lambda content: content + b"\0", "bytes, wanted", "train"),
+        (lambda content: content[:99], "not a token file", "train"),
+        (lambda content: b"", "not a token file", "train"),
+        (flipped, "damaged", "train"),
+        (flipped, "damaged", "valid"),
+        (None, "cannot be read", "train"),
     ],
 )
-@pytest.mark.parametrize("split", ["train", "valid"])
 def test_a_bad_token_file(house, tmp_path, damage, said, split):
-    shutil.copytree(house.root / "data", tmp_path / "data")
+    shutil.copytree(house.data, tmp_path / "data")
     file = tmp_path / f"data/{split}.tok"
     content = file.read_bytes()
     file.unlink()
@@ -129,21 +130,19 @@ def test_a_token_file_of_another_tokenizer(house):
 @pytest.fixture
 def run(house, trained, tmp_path):
     """A copy of a trained run that may be damaged, as an override of ``out``."""
-    shutil.copytree(trained("kjv/distribution"), tmp_path / "run")
-    for name in ("evaluate.json", "samples.json"):
-        (tmp_path / "run" / name).unlink()
-    return tmp_path / "run"
+    return shutil.copytree(trained("kjv/distribution"), tmp_path / "run")
 
 
-@pytest.mark.parametrize("stage", ["evaluate", "sample"])
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "said", "stage"),
     [
-        (lambda content: content[:-5], "is not a whole checkpoint"),
-        (lambda content: content[:5], "is not a whole checkpoint"),
-        (lambda content: b"", "is not a whole checkpoint"),
-        (flipped, "was altered"),
-        (None, "does not exist"),
+        (lambda content: content[:-5], "whole checkpoint", "evaluate"),
+        (lambda content: content[:5], "whole checkpoint", "evaluate"),
+        (lambda content: b"", "whole checkpoint", "evaluate"),
+        (flipped, "altered", "evaluate"),
+        (None, "does not exist", "evaluate"),
+        (flipped, "altered", "sample"),
     ],
 )
 def test_bad_weights(house, run, stage, damage, said):
@@ -153,18 +152,21 @@ def test_bad_weights(house, run, stage, damage, said):
     if damage:
         file.write_bytes(damage(content))
     line = refusal(house, stage, f"out={run}")
-    assert line.startswith(f"{file} {said}")
+    assert line.startswith(str(file))
+    assert said in line
     assert "train" in line
     assert not (run / "evaluate.json").exists()
     assert not (run / "samples.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["evaluate", "sample"])
 def test_weights_of_another_architecture(house, run, stage):
     line = refusal(house, stage, f"out={run}", "net.dim=32", "net.depth=2")
     assert line.startswith(f"net.depth: {run} was trained with 1, found 2; leave out net.depth=2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
@@ -188,6 +190,7 @@ def test_samples_that_cannot_be(house, run, overrides, said):
     assert not (run / "samples.json").exists()
 
 
+@pytest.mark.slow
 def test_a_judge_that_names_no_model(house, run, tmp_path):
     (tmp_path / "judge").mkdir()
     (tmp_path / "judge/config.yaml").write_text("seed: 0\n")
@@ -195,12 +198,14 @@ def test_a_judge_that_names_no_model(house, run, tmp_path):
     assert line.startswith(f"judge: {tmp_path}/judge/config.yaml names no model")
 
 
+@pytest.mark.slow
 def test_a_sampler_of_diffusion_for_an_autoregressive_model(house, trained):
-    trained("kjv/ar")
-    line = refusal(house, "sample", "experiment=kjv/ar", "sampler=ancestral", name="kjv/ar")
+    house.copy(trained("kjv/ar"))
+    line = refusal(house, "sample", "experiment=kjv/ar", "sampler=ancestral", name="run")
     assert "sampler: Ancestral needs a posterior, found Autoregressive" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
@@ -239,6 +244,17 @@ def test_an_evaluation_that_cannot_be(house, run, overrides, said):
         (["trainer.steps=null"], ["trainer.steps: must be of type int, found None"]),
         (["trainer.steps=1.5"], ["trainer.steps: must be of type int, found 1.5"]),
         (["trainer.warmup=7"], ["trainer.warmup must lie between 0 and trainer.steps = 6"]),
+    ],
+)
+def test_a_training_that_cannot_be(house, overrides, said):
+    line = refusal(house, "train", *overrides)
+    assert all(part in line for part in said), line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
         (["trainer.learning_rate=0.0"], ["trainer.learning_rate must be positive, found 0.0"]),
         (["trainer.learning_rate=nan"], ["trainer.learning_rate must be positive, found nan"]),
         (["trainer.clip=0.0"], ["trainer.clip must be positive or null, found 0.0"]),
@@ -326,11 +342,12 @@ def test_an_evaluation_that_cannot_be(house, run, overrides, said):
         (["corpus.path=another.txt"], ["text.txt, wanted another.txt, which does not exist"]),
     ],
 )
-def test_a_training_that_cannot_be(house, overrides, said):
+def test_more_trainings_that_cannot_be(house, overrides, said):
     line = refusal(house, "train", *overrides)
     assert all(part in line for part in said), line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
@@ -358,10 +375,8 @@ def test_another_number_is_told_from_the_one_that_was_written(house, run):
     text = (run / "metrics.jsonl").read_text()
     (run / "metrics.jsonl").write_text(text.replace('"step": 2,', '"step": 3,'))
     line = refusal(house, "report", f"runs=[{run}]")
-    assert line == (
-        f"{run}/metrics.jsonl: altered, train.json has another sha256; delete {run}/train.json "
-        "and run the same command again"
-    )
+    assert line.startswith(f"{run}/metrics.jsonl: ")
+    assert all(word in line for word in ("sha256", f"delete {run}/train.json"))
 
 
 # --- a full disk -------------------------------------------------------------------------------
@@ -394,6 +409,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch, after: int):
         yield reached
 
 
+@pytest.mark.slow
 def test_no_room_for_token_files(own_house, monkeypatch):
     (own_house.root / "text.txt").write_text(make_text(1, words=1500))
     for after in (0, 1, 2):
@@ -406,35 +422,35 @@ def test_no_room_for_token_files(own_house, monkeypatch):
     assert (own_house.root / "data").is_dir()
 
 
-def test_no_room_while_training_loses_nothing(own_house, trained, monkeypatch):
+@pytest.mark.slow
+def test_no_room_while_training_loses_nothing(house, trained, monkeypatch):
     """At whichever file the disk is full: one line, no torn file, the rest when there is room."""
     with full_disk(monkeypatch, 10**9) as reached:
-        whole = own_house.good("train", name="whole")
+        whole = house.good("train", name="whole")
     assert len(reached) > 12
     for after in range(0, len(reached), 3):
         with full_disk(monkeypatch, after):
-            done = own_house.run("train", name=f"full-{after}")
+            done = house.run("train", name=f"full-{after}")
         assert done.code == 2
         assert len(done.err) == 1
         assert "cannot be written" in done.err[0]
         assert "No space left on device" in done.err[0]
-        assert not own_house.unfinished()
-        again = own_house.good("train", name=f"full-{after}")
+        assert not house.unfinished()
+        again = house.good("train", name=f"full-{after}")
         for name in ("weights.safetensors", "metrics.jsonl", "train.json"):
             assert (again / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_no_room_for_a_checkpoint(own_house):
+def test_no_room_for_a_checkpoint(house):
     with small_files(20_000):
-        line = own_house.run("train").err[-1]
-    assert line.startswith(
-        f"tcsm: error: {own_house.root}/scratch/run/state.safetensors cannot be"
-    )
+        line = house.run("train").err[-1]
+    assert line.startswith(f"tcsm: error: {house.root}/scratch/run/state.safetensors cannot be")
     assert "free some space or choose another folder" in line
-    assert not (own_house.root / "run").exists()
-    assert not own_house.unfinished()
+    assert not (house.root / "run").exists()
+    assert not house.unfinished()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stage", "record"), [("evaluate", "evaluate"), ("sample", "samples")])
 def test_no_room_for_a_record(house, run, monkeypatch, stage, record):
     """After the draws of a sample, which are forgotten here."""
@@ -448,11 +464,11 @@ def test_no_room_for_a_record(house, run, monkeypatch, stage, record):
     forget_draws(run)
 
 
-def test_a_folder_that_may_not_be_written(own_house):
+def test_a_folder_that_may_not_be_written(house):
     """It is known before a step."""
-    line = refusal(own_house, "train", "out=/proc/nowhere/run")
+    line = refusal(house, "train", "out=/proc/nowhere/run")
     assert line.startswith("out: /proc/nowhere/run cannot be written")
-    assert not (own_house.root / "scratch").exists()
+    assert not (house.root / "scratch").exists()
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,20 @@ from safetensors.torch import load_file
 from tcsm.training.checkpoint import digest
 from tests.stages.house import EXPERIMENTS, PARAMS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
-def page(house, trained):
-    folders = ",".join(str(trained(experiment)) for experiment in EXPERIMENTS)
-    return house.good("report", f"runs=[{folders}]", name="report")
+def page(file_house, finished):
+    folders = ",".join(str(finished(experiment)) for experiment in EXPERIMENTS)
+    return file_house.good("report", f"runs=[{folders}]", name="report")
 
 
-def test_the_page_is_whole(page, house):
+def test_the_page_is_whole(page, file_house):
     text = (page / "index.html").read_text()
     assert text.rstrip().endswith("</html>")
     assert "TCSM on text.txt" in text
-    assert not house.unfinished()
+    assert not file_house.unfinished()
 
 
 def test_figures_and_tables_lie_beside_it(page):
@@ -63,7 +65,7 @@ def test_the_page_names_the_bytes_and_the_commit_of_each_stage(house, tmp_path, 
     table = pd.read_csv(page / "tables/provenance.csv").iloc[0]
     assert {stage: table[f"{stage}_commit"] for stage in made} == made
     assert table.weights_sha256 == digest(load_file(run / "weights.safetensors"))
-    tokens = (house.root / "data/train.tok").read_bytes()
+    tokens = (house.data / "train.tok").read_bytes()
     assert table.data_sha256 == hashlib.sha256(tokens[4096:]).hexdigest()
     text = (page / "index.html").read_text()
     for known in (*made.values(), table.weights_sha256, table.data_sha256):

@@ -9,6 +9,8 @@ from tcsm.rewards.base import scores
 from tcsm.rewards.classifier import FILE, Classifier
 from tests.stages.house import command, finite
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
@@ -67,7 +69,8 @@ def test_a_line_without_a_label_is_told_and_nothing_trained(tmp_path):
     given = reviews(tmp_path / "reviews.jsonl", {"text": "so so"})
     done = command("reward", *given, f"out={tmp_path / 'none'}")
     assert done.code == 2
-    assert done.err == [f"tcsm: error: {tmp_path}/reviews.jsonl:100: no key 'label'; found text"]
+    (line,) = done.err
+    assert all(word in line for word in (f"{tmp_path}/reviews.jsonl:100: ", "'label'", "text"))
     assert not (tmp_path / "none").exists()
 
 

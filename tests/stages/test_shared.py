@@ -6,19 +6,8 @@ import torch
 from tcsm import config
 from tcsm.data.tokenizers import Bytes, Letters
 from tcsm.errors import InputError
-from tcsm.nets.transformer import Transformer
-from tcsm.stages._shared import architecture, build_model, load_model, open_split, unwrap
+from tcsm.stages._shared import architecture, build_model, load_model, open_split
 from tcsm.training.devices import Devices
-from tests.stages.house import EXPERIMENTS
-
-
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_the_model_of_an_experiment_fits_its_tokenizer(house, experiment):
-    cfg = house.config(experiment)
-    net = unwrap(build_model(cfg, Letters()))
-    assert isinstance(net, Transformer)
-    assert net.vocabulary == 27
-    assert net.states == 27 + cfg.model.net.extra
 
 
 def test_a_vocabulary_of_another_tokenizer_is_refused(house):

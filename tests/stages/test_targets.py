@@ -12,13 +12,13 @@ EXACT = ("teacher=top_k", "teacher.k=27")
 
 
 @pytest.fixture(scope="module")
-def error(house, trained):
+def error(file_house, trained):
     """The record of a way of asking an autoregressive run."""
     run = trained("kjv/ar")
 
     def record(*way: str) -> dict:
         given = (f"reference={run}", f"teacher_run={run}")
-        folder = house.good("targets", "experiment=kjv/ar", *given, *way, name="errors")
+        folder = file_house.good("targets", "experiment=kjv/ar", *given, *way, name="errors")
         assert (folder / "config.yaml").exists()
         times = json.loads((folder / "targets.telemetry.json").read_text())
         assert times["targets_cpu_seconds"] + times["targets_spared_cpu_seconds"] > 0
@@ -27,6 +27,7 @@ def error(house, trained):
     return record
 
 
+@pytest.mark.slow
 def test_errors_of_ways_to_ask(error):
     found = error("teacher=top_k", "teacher.k=2")
     assert finite(found)
@@ -34,12 +35,12 @@ def test_errors_of_ways_to_ask(error):
     assert found["tv"] == pytest.approx(found["missing"], abs=1e-6)
     assert error(*EXACT)["tv"] < 1e-6
     assert error("teacher=exact")["tv"] == 0
-    by_k = [error("teacher=top_k", f"teacher.k={k}")["tv"] for k in (1, 4, 16)]
-    assert by_k[0] > by_k[1] > by_k[2]
+    assert found["tv"] > error("teacher=top_k", "teacher.k=16")["tv"] > 1e-6
     flat = error("teacher=top_k", "teacher.k=2", "teacher.temperature=2.0")
     assert flat["entropy"] > found["entropy"]
 
 
+@pytest.mark.slow
 def test_one_candidate_and_a_tail_is_the_tail_alone(error):
     for way, tail in (("one_sided", "OneSided"), ("taylor", "Taylor")):
         teacher = f"teacher.tail={{_target_: tcsm.teachers.adapters.{tail}}}"
@@ -48,9 +49,9 @@ def test_one_candidate_and_a_tail_is_the_tail_alone(error):
         assert hybrid["missing"] == 0
 
 
+@pytest.mark.slow
 def test_other_models_are_held_against_the_same_distribution(house, trained):
-    house.good("train", "experiment=teacher/hollow", name="teacher/hollow")
-    given = [f"reference={trained('kjv/ar')}", f"teacher_run={house.root / 'teacher/hollow'}"]
+    given = [f"reference={trained('kjv/ar')}", f"teacher_run={trained('teacher/hollow')}"]
     folder = house.good("targets", "experiment=kjv/ar", *given, name="hollow-errors")
     assert 0 < json.loads((folder / "targets.json").read_text())["tv"] < 1
 

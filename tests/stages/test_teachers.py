@@ -7,15 +7,16 @@ import pytest
 
 from tests.stages.house import LENGTH, TEACHERS
 
+pytestmark = pytest.mark.slow
+
 # Of conditionals there is no bound; the others are models of text.
 BOUNDS = {"teacher/gpt2": "exact", "teacher/ar": "exact", "teacher/denoiser": "count"}
 
 
 @pytest.mark.parametrize("experiment", TEACHERS)
-def test_a_teacher_is_trained_and_evaluated(house, experiment):
-    for stage in ("train", "evaluate"):
-        house.good(stage, f"experiment={experiment}", name=experiment)
-    folder = house.root / experiment
+def test_a_teacher_is_trained_and_evaluated(house, trained, experiment):
+    folder = house.copy(trained(experiment))
+    house.good("evaluate", f"experiment={experiment}")
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4, 6]
     assert all(math.isfinite(row["loss"]) for row in rows)

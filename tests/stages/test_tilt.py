@@ -15,6 +15,8 @@ from tcsm.worlds.rewards import Slope
 from tcsm.worlds.tilting import Tilting
 from tests.stages.house import command, finite
 
+pytestmark = pytest.mark.slow
+
 SIDE = 5
 TINY = ("world.vocabulary=5", "world.width=0.4", "devices.choice=cpu")
 QUICK = ("trainer.steps=60", "trainer.warmup=5", "trainer.log_every=30", "data.batch=256")

@@ -11,6 +11,8 @@ from tcsm.reporting.records import write_json
 from tcsm.reporting.runs import read_run
 from tests.stages.house import command, make_text
 
+pytestmark = pytest.mark.slow
+
 SMALL = (
     "scale=smoke",
     "scale.length=16",
