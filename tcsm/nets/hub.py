@@ -112,8 +112,8 @@ def _require_head(config: Any, name: str) -> None:  # noqa: ANN401
     saved = (getattr(config, "architectures", None) or [""])[0]
     if _HEADLESS.search(saved):
         raise InputError(
-            f"net.name: {name} is of a {saved}, as its config.json says, which has no head for "
-            "tokens; take a checkpoint that was saved with one"
+            f"net.name: {name} is a {saved} by its config.json, which has no language-modeling "
+            "head; use a checkpoint that was saved with one"
         )
 
 
@@ -235,7 +235,7 @@ class Pretrained(Hub):
         kind = "AutoModelForCausalLM" if causal else "AutoModelForMaskedLM"
         lm = huggingface.model(kind, "net", name, revision, dtype)
         clean = range(vocabulary) if tokens is None else tokens
-        with huggingface.one_line(f"net.name: {name} cannot be asked"), huggingface.quiet():
+        with huggingface.one_line(f"net.name: {name} cannot be evaluated"), huggingface.quiet():
             super().__init__(lm, [*clean, extra], vocabulary, causal, (before, after))
             _require_head(lm.config, name)
             check_sight(self, name)

@@ -63,7 +63,7 @@ class HubClassifier(Reward):
         self._require_odds()
         tokens = [self._tokens(text) for text in texts]
         rewards = torch.zeros(len(texts), dtype=torch.float64)
-        with huggingface.one_line(f"reward.name: {self.name} cannot be asked"):
+        with huggingface.one_line(f"reward.name: {self.name} cannot be evaluated"):
             for rows in self._equally_long(tokens):
                 rewards[rows] = self._log_odds(self._logits([tokens[row] for row in rows]))
         return rewards.numpy()

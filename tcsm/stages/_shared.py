@@ -110,8 +110,8 @@ def _require_width(net: Network, key: str, length: int) -> None:
         module.training = training
     if width != net.vocabulary:
         raise InputError(
-            f"{key}.net: {name} gives {width} logits a site, wanted {net.vocabulary}, one a clean "
-            "token: the mask or the start symbol is read, never written"
+            f"{key}.net: {name} gives {width} logits per position, wanted {net.vocabulary}, one "
+            "per clean token: the mask or the start symbol is an input, never an output"
         )
 
 

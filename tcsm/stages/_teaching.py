@@ -39,14 +39,14 @@ def taught(
         way = objective.target.teacher
         assert isinstance(way, TeacherAdapter)
         if isinstance(way, JointlyMasked) and not isinstance(objective.target.path.source, Mask):
-            raise InputError("teacher=together hides sites, which needs path=mask")
+            raise InputError("teacher=together masks positions, which needs path=mask")
         answers = cached(cfg, way, teacher_model(cfg, tokenizer, devices), devices)
         return objective.with_teacher(answers), answers
     if isinstance(objective, ReferenceObjective):
         objective = _compared(cfg, objective, tokenizer, devices)
     if cfg.teacher_run is not None or cfg.pretrained is not None:
         name = type(objective).__name__
-        raise InputError(f"teacher_run: {name} asks no teacher; set objective=soft, or null here")
+        raise InputError(f"teacher_run: {name} uses no teacher; set objective=soft, or null here")
     return objective, CachedTeacher()
 
 

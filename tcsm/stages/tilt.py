@@ -112,7 +112,7 @@ def load_initial(cfg: DictConfig, model: nn.Module) -> None:
     if run.get("world") != cfg.world:
         name = OmegaConf.select(run, "world._target_") or "no world"
         raise InputError(
-            f"initial: {folder} was trained in another world ({name}) than the key world says"
+            f"initial: {folder} was trained in another world ({name}) than the key world names"
         )
     take_over(model, folder)
 

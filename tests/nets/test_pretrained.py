@@ -267,4 +267,4 @@ def test_a_model_without_a_table_of_embeddings_is_refused_in_one_line(tmp_path):
     size |= {"num_self_attention_heads": 2, "num_cross_attention_heads": 2}
     config = transformers.PerceiverConfig(vocab_size=64, max_position_embeddings=32, **size)
     transformers.PerceiverForMaskedLM(config).save_pretrained(tmp_path)
-    assert "cannot be asked" in refusal(tmp_path, "bert")
+    assert "cannot be evaluated" in refusal(tmp_path, "bert")

@@ -280,7 +280,7 @@ def test_a_tokenizer_that_does_not_fit_the_model_is_one_line(tmp_path):
     tokenizer = words(tmp_path)
     tokenizer.add_tokens(["strange"])
     tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(InputError, match=r"^reward\.name: .* cannot be asked: .*$"):
+    with pytest.raises(InputError, match=r"^reward\.name: .* cannot be evaluated: .*$"):
         scores(HubClassifier(str(tmp_path), 0), ["strange film"])
 
 

@@ -55,7 +55,7 @@ def refusal(house, stage, *given, name="refused"):
 
 def test_a_network_with_a_column_for_the_mask_is_refused(house):
     line = refusal(house, "train", *mine(28))
-    assert "net: Wide gives 28 logits a site, wanted 27" in line
+    assert "net: Wide gives 28 logits per position, wanted 27" in line
 
 
 def test_a_network_that_fails_is_one_line(house):

@@ -170,7 +170,7 @@ def test_half_precision_changes_no_target_by_a_thousandth():
     [
         ([], "teacher_run: found null; name the folder of a teacher's run, or set pretrained"),
         (["teacher_run=nowhere"], "teacher_run: nowhere/config.yaml does not exist; train that"),
-        (["objective=distribution", "teacher_run=x"], "DistributionMatching asks no teacher"),
+        (["objective=distribution", "teacher_run=x"], "DistributionMatching uses no teacher"),
         (
             ["teacher/hollow", "teacher=taylor"],
             "teacher=taylor asks a run of model=auto",
@@ -178,7 +178,7 @@ def test_half_precision_changes_no_target_by_a_thousandth():
         (["kjv/ar"], "teacher=plain asks a run of model=blind or masked_lm, found Autoregressive"),
         (["teacher/bert", "data.length=17"], "data.length must be 16 or less, the most that the"),
         (["kjv/ar", "teacher=top_k", "teacher.k=28"], "teacher.k must lie in [1, 27], found 28"),
-        (["kjv/uniform", "teacher=together", *UNIFORM], "hides sites, which needs path=mask"),
+        (["kjv/uniform", "teacher=together", *UNIFORM], "masks positions, which needs path=mask"),
         (["teacher/hollow", "teacher.temperature=0.0"], "teacher.temperature must be positive"),
     ],
 )
