@@ -1,6 +1,6 @@
-"""Where ``tcsm`` and ``python -m tcsm`` begin; `tcsm.commands` does all that they do.
+"""Entry point of ``tcsm`` and ``python -m tcsm``, which run `tcsm.commands`.
 
-Nothing else is imported before Ctrl-C is heeded.
+It imports nothing else at the top, so that Ctrl-C is caught from the start.
 """
 
 import sys

@@ -104,7 +104,7 @@ def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa
     runs = [OmegaConf.create(config.cut(cfg, stage.READS)) for cfg in composed]
     _require_folders(runs, getattr(stage, "WRITES", ("out",)))
     for cfg in runs if "devices" in stage.READS else ():
-        importlib.import_module("tcsm.stages._room").require_room(cfg)  # imports torch
+        importlib.import_module("tcsm.stages._memory").require_memory(cfg)  # imports torch
     code: int | None = getattr(stage, "launch", distributed.require_single)(runs)
     if code is not None:
         return code

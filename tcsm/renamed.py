@@ -21,6 +21,8 @@ NAMES = {
     "tcsm.rewards.combined.Remembered": "tcsm.rewards.combined.CachedReward",
     "tcsm.samplers.guided.BestOf": "tcsm.samplers.guidance.BestOfN",
     "tcsm.samplers.guided.Resampled": "tcsm.samplers.guidance.Resampling",
+    "tcsm.stages._explore": "tcsm.exploration",
+    "tcsm.stages._policy": "tcsm.on_policy",
     "tcsm.teachers.conditional.Blind": "tcsm.teachers.conditional.HollowLM",
     "tcsm.teachers.ways.Together": "tcsm.teachers.adapters.JointlyMasked",
     "tcsm.teachers.ways": "tcsm.teachers.adapters",

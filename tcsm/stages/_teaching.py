@@ -15,7 +15,7 @@ from tcsm.huggingface import one_line, quiet
 from tcsm.objectives.base import Objective, ReferenceObjective, as_posterior
 from tcsm.objectives.distribution import SoftDistributionMatching
 from tcsm.process.sources import Mask
-from tcsm.stages._answers import CachedTeacher, make_room
+from tcsm.stages._cache import CachedTeacher, prune
 from tcsm.stages._shared import build_model, load_model, open_run, unwrap
 from tcsm.teachers.adapters import JointlyMasked, TeacherAdapter
 from tcsm.trained import Trained, hashes
@@ -99,7 +99,7 @@ def cached(
     identity = hashlib.sha256("\n".join([*parts, str(precision)]).encode()).hexdigest()
     cache = None if cfg.targets.cache is None else Path(cfg.targets.cache)
     if cache is not None and devices.main:
-        make_room(cache, cfg.targets.limit_mib * 2**20)
+        prune(cache, cfg.targets.limit_mib * 2**20)
     return CachedTeacher(way(model), identity, cache, precision)
 
 

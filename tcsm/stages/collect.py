@@ -21,12 +21,12 @@ from tcsm.data.tilts import Boltzmann, kl_of_weights, relative_ess
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.samples import distinct, entropy, repetition
+from tcsm.on_policy import rewards_of
 from tcsm.reporting.records import write_json
 from tcsm.stages._account import account
 from tcsm.stages._drafts import remove
 from tcsm.stages._drawing import draw, windows
 from tcsm.stages._judging import open_reward
-from tcsm.stages._policy import rewards_of
 from tcsm.trained import Trained
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe

@@ -19,6 +19,7 @@ from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.noise import batch_noise, fold
+from tcsm.on_policy import rewards_of
 from tcsm.reporting.records import write_json, write_text
 from tcsm.rewards.base import Reward
 from tcsm.samplers.base import Sampler
@@ -26,7 +27,6 @@ from tcsm.samplers.guidance import BestOfN, Guidance
 from tcsm.stages._drafts import Tensors, draft, of_model, remove
 from tcsm.stages._drawing import sampler_of
 from tcsm.stages._judging import judge_rate, open_judge, open_reward, variety
-from tcsm.stages._policy import rewards_of
 from tcsm.stages._teaching import of_run
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.trained import Trained

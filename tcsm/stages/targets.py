@@ -20,7 +20,7 @@ from tcsm.data.tokenfile import TokenFile
 from tcsm.errors import InputError
 from tcsm.reporting.records import write_json
 from tcsm.stages._account import account
-from tcsm.stages._answers import CachedTeacher
+from tcsm.stages._cache import CachedTeacher
 from tcsm.stages._shared import open_split
 from tcsm.stages._teaching import cached, of_run, teacher_model
 from tcsm.teachers.adapters import Exact, TeacherAdapter

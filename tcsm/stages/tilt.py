@@ -18,15 +18,15 @@ from tcsm.config import build
 from tcsm.data.batch_sources import BatchSource
 from tcsm.errors import InputError
 from tcsm.evaluation import enumeration
+from tcsm.exploration import CountedReward, Explored
 from tcsm.objectives.base import Objective, ReferenceObjective
 from tcsm.objectives.distribution import SoftDistributionMatching
 from tcsm.posteriors.base import Posterior
 from tcsm.reporting.records import write_json
 from tcsm.stages._account import account
-from tcsm.stages._aim import Distribution, TargetDistribution
-from tcsm.stages._explore import CountedReward, Explored
 from tcsm.stages._glue import Loss
 from tcsm.stages._shared import open_run, take_over, unwrap
+from tcsm.stages._target import Distribution, TargetDistribution
 from tcsm.stages._world import Counter, ExactEvaluation, Fresh, descend
 from tcsm.teachers.base import Tabulated
 from tcsm.training.devices import Devices

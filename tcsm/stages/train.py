@@ -19,8 +19,8 @@ from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound
 from tcsm.reporting.records import Writer, write_json
-from tcsm.stages._answers import CachedTeacher
-from tcsm.stages._feeding import load_initial, open_batches, weights_named
+from tcsm.stages._batches import load_initial, open_batches, weights_named
+from tcsm.stages._cache import CachedTeacher
 from tcsm.stages._finished import settled
 from tcsm.stages._glue import Loss, Validation
 from tcsm.stages._identity import contents, identity

@@ -21,7 +21,7 @@ from tcsm.errors import InputError
 from tcsm.reporting.runs import read_run
 from tcsm.rewards.grams import Grams, Logistic
 from tcsm.rewards.grams import load as load_classifier
-from tcsm.stages._answers import Answers
+from tcsm.stages._cache import Answers
 from tcsm.teachers.base import Teacher
 from tcsm.training import checkpoint
 from tests.chaos.house import Pipeline

@@ -12,10 +12,10 @@ from tcsm.data.batch_sources import DataContext
 from tcsm.data.tokenizers import Letters
 from tcsm.errors import InputError
 from tcsm.noise import batch_noise
+from tcsm.on_policy import OnPolicy, rewards_of
 from tcsm.rewards.base import Reward
 from tcsm.rewards.classifier import Classifier
 from tcsm.samplers.base import Sampled, Sampler
-from tcsm.stages._policy import OnPolicy, rewards_of
 from tests.stages.house import House
 
 LENGTH, SIZE = 5, 6

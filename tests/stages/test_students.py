@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from tcsm.stages._answers import make_room
+from tcsm.stages._cache import prune
 from tests.checkpoints import save
 from tests.held import until
 from tests.stages.house import House
@@ -150,7 +150,7 @@ def test_the_cache_is_bounded(tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(bytes(100))
         os.utime(path, (number, number))
-    make_room(tmp_path, 250)
+    prune(tmp_path, 250)
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["3", "4"]
 
 

@@ -7,7 +7,7 @@ import torch
 
 from tcsm.data.batch_sources import DataContext
 from tcsm.errors import InputError
-from tcsm.stages._explore import CountedReward, Explore
+from tcsm.exploration import CountedReward, Explore
 from tcsm.stages._world import Fresh
 from tcsm.worlds.base import every
 from tcsm.worlds.pairs import Pairs

@@ -18,9 +18,9 @@ from tcsm.data.buffer import Buffer, unweighted
 from tcsm.errors import InputError
 from tcsm.evaluation import enumeration
 from tcsm.noise import batch_noise
+from tcsm.on_policy import at_rest, own_draws
 from tcsm.posteriors.factorized import Factorized
 from tcsm.samplers.first_hitting import FirstHitting
-from tcsm.stages._policy import at_rest, own_draws
 from tcsm.worlds.base import draw, every
 from tcsm.worlds.tilting import Tilting
 

@@ -37,7 +37,7 @@ class Size:
     logits: int
 
 
-def require_room(cfg: DictConfig) -> None:
+def require_memory(cfg: DictConfig) -> None:
     """Refuse a run whose network, batch or samples cannot fit in memory.
 
     Raises:

@@ -112,7 +112,7 @@ def _name(x_1: Tensor, positions: Tensor) -> str:
     return total.hexdigest()[:32]
 
 
-def make_room(root: Path, limit: int) -> None:
+def prune(root: Path, limit: int) -> None:
     """Remove the files that were not written for the longest time, until ``limit`` bytes stay."""
     files = []
     for path in root.glob("*/*"):

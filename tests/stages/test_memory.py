@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
 from tcsm.errors import InputError
-from tcsm.stages import _room
+from tcsm.stages import _memory
 from tcsm.training import memory
 from tests.stages.house import PARAMS, TINY, command
 
@@ -36,12 +36,12 @@ def changed(cfg: DictConfig, key: str, value: int) -> DictConfig:
 
 
 def test_the_default_run_fits(default: DictConfig) -> None:
-    _room.require_room(default)
+    _memory.require_memory(default)
 
 
 def test_every_process_has_a_sequence(default: DictConfig) -> None:
     with pytest.raises(InputError, match=r"^devices\.processes: 1000000 .*data\.batch"):
-        _room.require_room(changed(default, "devices.processes", 10**6))
+        _memory.require_memory(changed(default, "devices.processes", 10**6))
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,15 @@ def test_every_process_has_a_sequence(default: DictConfig) -> None:
 )
 def test_what_cannot_fit_is_refused(key: str, value: int, named: str, default: DictConfig) -> None:
     with pytest.raises(InputError, match=r"GiB of memory, and cpu has 8\.0 GiB") as error:
-        _room.require_room(changed(default, key, value))
+        _memory.require_memory(changed(default, key, value))
     assert str(error.value).startswith(named)
 
 
 def test_a_batch_in_parts_fits(default: DictConfig) -> None:
     many = changed(default, "data.batch", 65_536)
     with pytest.raises(InputError, match=r"^data\.batch: "):
-        _room.require_room(many)
-    _room.require_room(changed(many, "trainer.accumulate", 64))
+        _memory.require_memory(many)
+    _memory.require_memory(changed(many, "trainer.accumulate", 64))
 
 
 @pytest.mark.parametrize("net", ["small", "hollow", "time_conditioned", "causal", "paper"])
@@ -77,7 +77,7 @@ def test_the_bound_is_none_too_high(net: str) -> None:
     """A real network has as many parameters, and keeps at least as much for its backward pass."""
     small = ["net.depth=3"] + (["net.dim=64", "net.heads=4"] if net == "paper" else [])
     node = config.compose([f"net={net}", *small], PARAMS).net
-    size, made = _room.size_of(node), config.build(node)
+    size, made = _memory.size_of(node), config.build(node)
     assert size.parameters == sum(p.numel() for p in made.parameters())
     own = {p.untyped_storage().data_ptr() for p in made.parameters()}
     kept: dict[int, int] = {}
@@ -92,7 +92,7 @@ def test_the_bound_is_none_too_high(net: str) -> None:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         logits = made(x, t, torch.ones(2, 16, dtype=torch.bool)).float().log_softmax(-1)
     assert logits.requires_grad
-    assert sum(kept.values()) >= 2 * 16 * (size.kept - _room.TOKEN)
+    assert sum(kept.values()) >= 2 * 16 * (size.kept - _memory.TOKEN)
 
 
 def test_a_command_is_refused_before_it_reads_anything(tmp_path: Path) -> None:
