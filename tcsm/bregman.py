@@ -8,7 +8,7 @@ logs a = log u, b = log v. The three give the loss against a known target, the l
 
 At score level only the symmetrized generator matters (3.3): F and s F(1/s) are one loss there.
 So ``generalized_kl`` ≡ ``itakura_saito`` and ``pearson`` ≡ ``neyman`` ≡ 2 ``lsif``: equal losses,
-not rivals. As density-ratio losses they differ.
+not alternatives. As density-ratio losses they differ.
 """
 
 import math
@@ -25,54 +25,54 @@ from tcsm.errors import InputError
 
 
 class Bregman(ABC):
-    """A divergence D_F, as three functions of a log; everything else follows from them."""
+    """A divergence D_F, defined by three functions of a log."""
 
     @abstractmethod
     def generator(self, a: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """F(u) of a = log u."""
+        """Return F(u) of a = log u."""
 
     @abstractmethod
     def slope(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """F′(v) of b = log v."""
+        """Return F′(v) of b = log v."""
 
     @abstractmethod
     def dual(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """The convex dual at the slope, v F′(v) − F(v), of b = log v."""
+        """Return the convex dual at the slope, v F′(v) − F(v), of b = log v."""
 
     @abstractmethod
     def slope_rate(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """v F″(v), the derivative of ``slope`` by b = log v."""
+        """Return v F″(v), the derivative of ``slope`` by b = log v."""
 
     @abstractmethod
     def dual_rate(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """v² F″(v), the derivative of ``dual`` by b = log v: what a density ratio pays (9.1)."""
+        """Return v² F″(v), the derivative of ``dual`` by b = log v, for density ratios (9.1)."""
 
     def between(
         self, log_u: Float[Tensor, "*s"], log_v: Float[Tensor, "*s"]
     ) -> Float[Tensor, "*s"]:
-        """D_F(u, v) ≥ 0: the target ratio u is known (2.1)."""
+        """Return D_F(u, v) ≥ 0 for a known target ratio u (2.1)."""
         return self.generator(log_u) + self.dual(log_v) - log_u.exp() * self.slope(log_v)
 
     def from_samples(self, log_v: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """φ(v) = v F′(v) − F(v) − F′(1/v): D_F up to a constant, for a symmetric N (2.3)."""
+        """Return φ(v) = v F′(v) − F(v) − F′(1/v): D_F up to a constant if N is symmetric (2.3)."""
         return self.dual(log_v) - self.slope(-log_v)
 
     def pair(self, log_v: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """ψ(log v) = φ(v) − φ(1), the canonical sample form: 0 at v = 1 (3.1)."""
+        """Return ψ(log v) = φ(v) − φ(1), the canonical sample form, 0 at v = 1 (3.1)."""
         return self.from_samples(log_v) - self.from_samples(torch.zeros_like(log_v))
 
     def at_position(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
-        """(1/V) Σ_y ψ(log q_y − log q_x): the 1-ball of one position whose label is x (3.1)."""
+        """Return (1/V) Σ_y ψ(log q_y − log q_x), the 1-ball of a position with label x (3.1)."""
         return self.pair(log_q - log_q.gather(-1, x[:, None])).mean(-1)
 
     def at_any_label(self, log_q: Float[Tensor, "n V"]) -> Float[Tensor, "n"]:
-        """(1/V) Σ_x ``at_position`` over all labels x; O(V²) unless a closed form exists."""
+        """Return (1/V) Σ_x ``at_position`` over labels x; O(V²) without a closed form."""
         return self.pair(log_q[:, None, :] - log_q[:, :, None]).mean((-1, -2))
 
     def over_blocks(
         self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], blocks: Blocks
     ) -> Float[Tensor, "B"] | None:
-        """Mean over blocks S of V^−k Σ_y ψ(Σ_{i∈S} log s_{i,y}) (6.1); None: no closed form."""
+        """Return the mean over blocks S of V^−k Σ_y ψ(Σ_{i∈S} log s_{i,y}) (6.1), or None."""
         return None
 
 
@@ -106,11 +106,11 @@ class Power(Bregman):
 
     @property
     def powers(self) -> tuple[float, float]:
-        """λ and 1 − λ."""
+        """Return λ and 1 − λ."""
         return self.power, 1 - self.power
 
     def generator(self, a: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """F(u), with its limits u log u − u + 1 at λ = 1 and u − 1 − log u at λ = 0."""
+        """Return F(u), with its limits u log u − u + 1 at λ = 1 and u − 1 − log u at λ = 0."""
         u = a.exp()
         if self.power == 1:
             core = torch.xlogy(u, u) - u + 1
@@ -121,28 +121,28 @@ class Power(Bregman):
         return self.scale * core + self.linear * u + self.constant
 
     def slope(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """F′(v) = scale · (v^(λ−1) − 1)/(λ − 1) + linear."""
+        """Return F′(v) = scale · (v^(λ−1) − 1)/(λ − 1) + linear."""
         return self.scale * _box_cox(self.power - 1, b) + self.linear
 
     def dual(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """v F′(v) − F(v) = scale · (v^λ − 1)/λ − constant."""
+        """Return v F′(v) − F(v) = scale · (v^λ − 1)/λ − constant."""
         return self.scale * _box_cox(self.power, b) - self.constant
 
     def slope_rate(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """Scale · v^(λ−1)."""
+        """Return scale · v^(λ−1)."""
         return self.scale * torch.exp((self.power - 1) * b)
 
     def dual_rate(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """Scale · v^λ."""
+        """Return scale · v^λ."""
         return self.scale * torch.exp(self.power * b)
 
     def pair(self, log_v: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """ψ in its closed form, exact near v = 1."""
+        """Return ψ in closed form, accurate near v = 1."""
         first, second = (_box_cox(power, log_v) for power in self.powers)
         return self.scale * (first + second)
 
     def at_position(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
-        """Σ over both powers of (m(λ) q_x^{−λ} − 1)/λ, at λ = 0 mean log q − log q_x (6.2)."""
+        """Return Σ over both powers of (m(λ) q_x^{−λ} − 1)/λ, or mean log q − log q_x (6.2)."""
         log_q_x = log_q.gather(-1, x[:, None]).squeeze(-1)
         first, second = (_mean_box_cox(power, log_q, log_q_x) for power in self.powers)
         return self.scale * (first + second)
@@ -150,13 +150,13 @@ class Power(Bregman):
     def over_blocks(
         self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], blocks: Blocks
     ) -> Float[Tensor, "B"]:
-        """Σ over both powers of (mean over S of ∏ m_i(λ) − 1)/λ (6.2, 6.3)."""
+        """Return Σ over both powers of (mean over S of ∏ m_i(λ) − 1)/λ (6.2, 6.3)."""
         log_q_x = log_q.gather(-1, x[:, None]).squeeze(-1)
         first, second = (_block_box_cox(power, log_q, log_q_x, blocks) for power in self.powers)
         return self.scale * (first + second)
 
     def at_any_label(self, log_q: Float[Tensor, "n V"]) -> Float[Tensor, "n"]:
-        """Σ over both powers of (m(λ) m(−λ) − 1)/λ; nothing at λ = 0."""
+        """Return Σ over both powers of (m(λ) m(−λ) − 1)/λ, 0 at λ = 0."""
         terms = [
             torch.expm1(_log_moment(power, log_q) + _log_moment(-power, log_q)) / power
             for power in self.powers
@@ -169,45 +169,45 @@ class Power(Bregman):
 class BinaryCrossEntropy(Bregman):
     """F(s) = s log s − (1 + s) log(1 + s): the all-pairs Bradley-Terry likelihood (3.8).
 
-    ψ(u) = 2 softplus(u) − 2 log 2: gradients bounded by 2 a logit, both ways.
+    ψ(u) = 2 softplus(u) − 2 log 2: gradients are bounded by 2 per logit in both directions.
     """
 
     def generator(self, a: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """F(u), with F(0) = 0."""
+        """Return F(u), with F(0) = 0."""
         u = a.exp()
         return torch.xlogy(u, u) - (1 + u) * torch.log1p(u)
 
     def slope(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """F′(v) = log σ(log v)."""
+        """Return F′(v) = log σ(log v)."""
         return logsigmoid(b)
 
     def dual(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """v F′(v) − F(v) = log(1 + v)."""
+        """Return v F′(v) − F(v) = log(1 + v)."""
         return softplus(b)
 
     def slope_rate(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """σ(−log v)."""
+        """Return σ(−log v)."""
         return torch.sigmoid(-b)
 
     def dual_rate(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """σ(log v)."""
+        """Return σ(log v)."""
         return torch.sigmoid(b)
 
 
 def _box_cox(power: float, log_s: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-    """(s^λ − 1)/λ of log s, and log s at λ = 0."""
+    """Return (s^λ − 1)/λ of log s, and log s at λ = 0."""
     return torch.expm1(power * log_s) / power if power else log_s
 
 
 def _log_moment(power: float, log_q: Float[Tensor, "n V"]) -> Float[Tensor, "n"]:
-    """Log of (1/V) Σ_y q_y^λ."""
+    """Return log of (1/V) Σ_y q_y^λ."""
     return torch.logsumexp(power * log_q, -1) - math.log(log_q.shape[-1])
 
 
 def _mean_box_cox(
     power: float, log_q: Float[Tensor, "n V"], log_q_x: Float[Tensor, "n"]
 ) -> Float[Tensor, "n"]:
-    """(1/V) Σ_y ((q_y/q_x)^λ − 1)/λ."""
+    """Return (1/V) Σ_y ((q_y/q_x)^λ − 1)/λ."""
     if power == 0:
         return log_q.mean(-1) - log_q_x
     return torch.expm1(_log_moment(power, log_q) - power * log_q_x) / power
@@ -216,7 +216,7 @@ def _mean_box_cox(
 def _block_box_cox(
     power: float, log_q: Float[Tensor, "n V"], log_q_x: Float[Tensor, "n"], blocks: Blocks
 ) -> Float[Tensor, "B"]:
-    """Mean over S and y of ((∏_{i∈S} q_y/q_x)^λ − 1)/λ."""
+    """Return mean over S and y of ((∏_{i∈S} q_y/q_x)^λ − 1)/λ."""
     if power == 0:
         return blocks.mean_of_sums(_mean_box_cox(power, log_q, log_q_x))
     log_m = _log_moment(power, log_q) - power * log_q_x

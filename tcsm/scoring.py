@@ -18,14 +18,14 @@ from tcsm.errors import InputError
 
 
 class ScoringRule(ABC):
-    """A proper scoring rule, one number a position; lower is better."""
+    """A proper scoring rule, one loss per position; lower is better."""
 
     @abstractmethod
     def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
-        """ℓ(x; q) in Savage's form, no constant shifted."""
+        """Return ℓ(x; q) in Savage's form, no constant shifted."""
 
     def gradient(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Tensor | None:
-        """By the logits, if known in closed form; it spares a chunked head its graph."""
+        """Return the gradient by the logits in closed form, or None for autograd."""
         return None
 
 
@@ -38,11 +38,11 @@ class KL(ScoringRule):
     """−log q_x: cross-entropy, F = Σ q log q. Forward KL with a factorized model."""
 
     def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
-        """−log q_x."""
+        """Return −log q_x."""
         return -_at(log_q, x)
 
     def gradient(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Tensor | None:
-        """q − δ_x."""
+        """Return q − δ_x."""
         return log_q.exp().scatter_add(-1, x[:, None], -torch.ones_like(log_q[:, :1]))
 
 
@@ -51,7 +51,7 @@ class GeneralizedKL(ScoringRule):
     """1 − log q_x, F = Σ q log q − q: KL's equal, since q is normalized."""
 
     def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
-        """1 − log q_x."""
+        """Return 1 − log q_x."""
         return 1 - _at(log_q, x)
 
 
@@ -60,7 +60,7 @@ class ItakuraSaito(ScoringRule):
     """1/q_x + Σ log q − V, F = −Σ log q."""
 
     def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
-        """1/q_x + Σ log q − V."""
+        """Return 1/q_x + Σ log q − V."""
         return torch.exp(-_at(log_q, x)) + log_q.sum(-1) - log_q.shape[-1]
 
 
@@ -69,7 +69,7 @@ class Brier(ScoringRule):
     """Σ q² − 2 q_x, F = Σ q². Its gradient vanishes where q is badly wrong: warm-start with KL."""
 
     def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
-        """Σ q² − 2 q_x."""
+        """Return Σ q² − 2 q_x."""
         return torch.exp(2 * log_q).sum(-1) - 2 * torch.exp(_at(log_q, x))
 
 
@@ -78,7 +78,7 @@ class Spherical(ScoringRule):
     """−q_x/‖q‖, F = ‖q‖₂. Its gradient vanishes where q is badly wrong: warm-start with KL."""
 
     def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
-        """−q_x/‖q‖."""
+        """Return −q_x/‖q‖."""
         return -torch.exp(_at(log_q, x) - torch.logsumexp(2 * log_q, -1) / 2)
 
 
@@ -101,7 +101,7 @@ class Tsallis(ScoringRule):
             )
 
     def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
-        """Σ q^a/a − q_x^(a−1)/(a − 1)."""
+        """Return Σ q^a/a − q_x^(a−1)/(a − 1)."""
         a = self.order
         return torch.exp(a * log_q).sum(-1) / a - torch.exp((a - 1) * _at(log_q, x)) / (a - 1)
 
@@ -111,13 +111,13 @@ class OneVsRest(ScoringRule):
     """−log q_x − Σ_{y≠x} log(1 − q_y), F = Σ q log q + (1 − q) log(1 − q)."""
 
     def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
-        """−log q_x − Σ_{y≠x} log(1 − q_y)."""
+        """Return −log q_x − Σ_{y≠x} log(1 − q_y)."""
         rest = _log1mexp(log_q)
         return -_at(log_q, x) - rest.sum(-1) + _at(rest, x)
 
 
 def _log1mexp(log_q: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
-    """log(1 − e^a) for a < 0 by whichever form keeps its digits; finite at q = 1."""
+    """Return log(1 − e^a) for a < 0, accurate everywhere and finite at q = 1."""
     a = log_q.clamp(max=-torch.finfo(log_q.dtype).tiny)
     near = a > -math.log(2)
     return torch.where(

@@ -2,7 +2,7 @@
 
 With q factorized, D must be linear in p up to a constant of p: then its optimum over all contexts
 is that of hard labels, the marginals, with less variance. Reverse KL, Jensen-Shannon and total
-variation are not linear and lead elsewhere (2.5); ``linear`` tells which is which.
+variation are not linear and have other optima (2.5); ``linear`` says which.
 """
 
 import math
@@ -19,11 +19,11 @@ from tcsm.errors import InputError
 from tcsm.scoring import ScoringRule
 
 Distributions = Float[Tensor, "n V"]
-_NOTHING = -1e4  # its exponential is 0 in every precision, yet 0 · it is 0
+_NOTHING = -1e4  # finite, so that 0 · it is 0, and its exponential is 0 in every precision
 
 
 def _product(p: Tensor, f: Tensor) -> Tensor:
-    """p f, which is 0 where p is, whatever f is there."""
+    """Return p f, and 0 where p = 0 even if f is not finite."""
     return torch.where(p > 0, p * f, 0.0)
 
 
@@ -37,10 +37,10 @@ class SoftDivergence(ABC):
 
     @abstractmethod
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
-        """D(p, q), the entropy of p included."""
+        """Return D(p, q), including the entropy of p."""
 
     def gradient(self, log_p: Distributions, log_q: Distributions) -> Tensor | None:
-        """By the logits of q, if known in closed form; it spares a chunked head its graph."""
+        """Return the gradient by the logits of q in closed form, or None for autograd."""
         return None
 
 
@@ -48,11 +48,11 @@ class ForwardKL(SoftDivergence):
     """Σ p (log p − log q)."""
 
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
-        """Σ p (log p − log q), with 0 log 0 = 0."""
+        """Return Σ p (log p − log q), with 0 log 0 = 0."""
         return (log_p.exp() * (log_p.clamp(min=_NOTHING) - log_q)).sum(-1)
 
     def gradient(self, log_p: Distributions, log_q: Distributions) -> Tensor | None:
-        """Q − p."""
+        """Return q − p."""
         return log_q.exp() - log_p.exp()
 
 
@@ -60,7 +60,7 @@ class GeneralizedKL(ForwardKL):
     """Σ p (log p − log q) − p + q: KL's equal while both are normalized."""
 
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
-        """KL, and the difference of the masses."""
+        """Return KL plus the difference of the masses."""
         return super().__call__(log_p, log_q) - log_p.exp().sum(-1) + log_q.exp().sum(-1)
 
 
@@ -68,7 +68,7 @@ class ItakuraSaito(SoftDivergence):
     """Σ p/q − log(p/q) − 1, infinite if p has a zero."""
 
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
-        """Σ e^d − 1 − d, d = log p − log q."""
+        """Return Σ e^d − 1 − d, d = log p − log q."""
         d = log_p - log_q
         return (torch.expm1(d) - d).sum(-1)
 
@@ -77,7 +77,7 @@ class Brier(SoftDivergence):
     """Σ (p − q)². Its gradient vanishes where q is badly wrong."""
 
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
-        """Σ (p − q)²."""
+        """Return Σ (p − q)²."""
         return ((log_p.exp() - log_q.exp()) ** 2).sum(-1)
 
 
@@ -85,7 +85,7 @@ class Brier(SoftDivergence):
 class Proper(SoftDivergence):
     """Σ_x p_x (ℓ(x; q) − ℓ(x; p)) = D_F(p, q) of any scoring rule ℓ (5.1), by all V labels.
 
-    O(V²) a position: for the rules that have no class of their own here. Where p has a zero it is
+    O(V²) per position, for rules without a class of their own here. Where p has a zero it is
     the limit p → 0, infinite if F is there (Itakura-Saito).
 
     Attributes:
@@ -95,7 +95,7 @@ class Proper(SoftDivergence):
     scoring: ScoringRule
 
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
-        """Expected excess of the rule."""
+        """Return the expected excess of the rule."""
         excess = self._at_all_labels(log_q) - self._at_all_labels(log_p)
         return _product(log_p.exp(), excess).sum(-1)
 
@@ -109,7 +109,7 @@ class ScoreGeneralizedKL(SoftDivergence):
     """KL + IS/V: generalized KL of the concrete scores (4.1); infinite if p has a zero."""
 
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
-        """KL + IS/V, O(V)."""
+        """Return KL + IS/V, O(V)."""
         return ForwardKL()(log_p, log_q) + ItakuraSaito()(log_p, log_q) / log_p.shape[-1]
 
 
@@ -117,8 +117,8 @@ class ScoreGeneralizedKL(SoftDivergence):
 class ScoreLevel(SoftDivergence):
     """(1/V) Σ_{x,y} p_x D_F(p_y/p_x, q_y/q_x): score level with a known target (2.1).
 
-    O(V²) a position. Linear: Σ p_x (s F′(s) − F(s)) − Σ p_y F′(s), and the same at r = p_y/p_x, a
-    constant. Where p has a zero it is the limit p → 0, finite if F(0) and F′(∞) are (BCE, powers
+    O(V²) per position. Linear: Σ p_x (s F′(s) − F(s)) − Σ p_y F′(s), and the same at r = p_y/p_x,
+    a constant. Where p has a zero it is the limit p → 0, finite if F(0) and F′(∞) are (BCE, powers
     between 0 and 1). Of others (generalized KL, LSIF, Itakura-Saito) it is infinite, and what
     depends on q has no lower end.
 
@@ -129,7 +129,7 @@ class ScoreLevel(SoftDivergence):
     divergence: Bregman
 
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
-        """Mean over y of the expectation over x."""
+        """Return the mean over y of the expectation over x."""
         p, slope, dual = log_p.exp(), self.divergence.slope, self.divergence.dual
         here, there = p[:, :, None], p[:, None, :]
         log_r = log_p[:, None, :] - log_p[:, :, None]
@@ -155,7 +155,7 @@ class ReverseKL(SoftDivergence):
             raise InputError(f"soft.floor must be finite and below 0, found {self.floor}")
 
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
-        """Σ q (log q − log p)."""
+        """Return Σ q (log q − log p)."""
         return (log_q.exp() * (log_q - log_p.clamp(min=self.floor))).sum(-1)
 
 
@@ -165,7 +165,7 @@ class JensenShannon(SoftDivergence):
     linear: ClassVar[bool] = False
 
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
-        """Both halves."""
+        """Return ½ KL(p, m) + ½ KL(q, m)."""
         log_m = torch.logaddexp(log_p, log_q) - math.log(2)
         kl = ForwardKL()
         return (kl(log_p, log_m) + kl(log_q, log_m)) / 2
@@ -188,6 +188,6 @@ class TotalVariation(SoftDivergence):
             raise InputError(f"soft.epsilon must be positive, found {self.epsilon}")
 
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
-        """Smoothed total variation."""
+        """Return the smoothed total variation."""
         gap = log_p.exp() - log_q.exp()
         return torch.sqrt(gap**2 + self.epsilon**2).sum(-1) / 2

@@ -29,7 +29,7 @@ class Draws:
     Attributes:
         nats: the bound; its mean over draws is the estimate.
         level: α of each draw, nan where there is no noise.
-        open_nats: mean cross-entropy of a noised position, nats; nan where none is open.
+        noised_nats: mean cross-entropy of a noised position, nats; nan if there is none.
     """
 
     nats: Float64[Tensor, "N M"]
@@ -44,7 +44,7 @@ class Bound(ABC):
     def __call__(
         self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
     ) -> Draws:
-        """M = ``draws`` draws for sequences x₁ with identities ``ids`` (N)."""
+        """Return M = ``draws`` draws for sequences x₁ with identities ``ids`` (N)."""
 
     @abstractmethod
     def check(self, model: nn.Module) -> None:
@@ -58,14 +58,14 @@ class Exact(Bound):
     def __call__(
         self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
     ) -> Draws:
-        """One column."""
+        """Return one column, without noise."""
         self.check(model)
         assert isinstance(model, Autoregressive)
         nats = -model.log_prob(x_1)[:, None]
         return Draws(nats, torch.full_like(nats, torch.nan), nats / x_1.shape[1])
 
     def check(self, model: nn.Module) -> None:
-        """Autoregressive models alone have an exact likelihood."""
+        """Raise InputError for a model that is not autoregressive."""
         if not isinstance(model, Autoregressive):
             raise InputError(
                 f"bound=exact needs model=autoregressive, found {type(model).__name__}"
@@ -83,30 +83,30 @@ class _Sampled(Bound):
     path: Path
 
     def check(self, model: nn.Module) -> None:
-        """A posterior is what is corrupted for."""
+        """Raise InputError for a model that is no factorized posterior."""
         if isinstance(model, Joint):
             raise InputError("bound: −log q of a joint model is no bound (11.5); set bound=joint")
         if not isinstance(model, Posterior):
-            found = type(model).__name__
-            raise InputError(f"bound: {found} has an exact likelihood; set bound=exact")
+            name = type(model).__name__
+            raise InputError(f"bound: {name} has an exact likelihood; set bound=exact")
 
     @abstractmethod
     def corruption(self) -> Corruption:
-        """How to corrupt."""
+        """Return the corruption."""
 
     @abstractmethod
     def weight(self, omega: Tensor) -> Tensor:
-        """Weight of a noised position's integrand, a draw."""
+        """Return the weight of a noised position's integrand, for each draw."""
 
     @abstractmethod
     def integrand(self) -> PositionLoss:
-        """What is summed over noised positions."""
+        """Return the per-position loss that is summed over noised positions."""
 
     @torch.no_grad()
     def __call__(
         self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
     ) -> Draws:
-        """M corruptions of every sequence in one pass."""
+        """Return M draws per sequence, all corruptions in one pass."""
         self.check(model)
         assert isinstance(model, Posterior)
         if draws < 1:
@@ -133,25 +133,25 @@ class Count(_Sampled):
     """
 
     def __post_init__(self) -> None:
-        """Counts exist for masks alone."""
+        """Refuse other sources than the mask."""
         CountSampling(self.path)
 
     def check(self, model: nn.Module) -> None:
-        """As the base; a time-conditioned network has no such form."""
+        """Raise InputError also for a time-conditioned network, for which counts give no bound."""
         super().check(model)
         if getattr(getattr(model, "net", None), "timed", False):
             raise InputError("bound=count needs net.timed=false, found true; set bound=time")
 
     def corruption(self) -> Corruption:
-        """By count."""
+        """Return the corruption by count."""
         return CountSampling(self.path)
 
     def weight(self, omega: Tensor) -> Tensor:
-        """L/n."""
+        """Return L/n."""
         return omega
 
     def integrand(self) -> PositionLoss:
-        """−log q(x₁)."""
+        """Return −log q(x₁)."""
         return CrossEntropy()
 
 
@@ -171,13 +171,13 @@ class Time(_Sampled):
             raise InputError(f"bound.epsilon must lie in [0, 1), found {self.epsilon}")
 
     def corruption(self) -> Corruption:
-        """By time."""
+        """Return the corruption by time."""
         return TimeSampling(self.path, self.epsilon)
 
     def weight(self, omega: Tensor) -> Tensor:
-        """1 − ε, the length of the interval."""
+        """Return 1 − ε, the length of the interval."""
         return torch.full_like(omega, 1 - self.epsilon)
 
     def integrand(self) -> PositionLoss:
-        """The path's own."""
+        """Return the integrand of the path."""
         return BoundIntegrand(self.path)

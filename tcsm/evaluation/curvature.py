@@ -1,13 +1,13 @@
-"""How unevenly a score-matching loss bends at its optimum: what k does to its condition.
+"""The condition number of a score-matching loss at its optimum, as a function of the neighborhood.
 
-Around q = p the loss over N(x) has the curvature of a graph's Laplacian (2.3),
+Around q = p the loss over N(x) has the Hessian of a graph's Laplacian (2.3),
 
     vᵀ H v = Σ_x p(x) Σ_{y ∈ N(x)} c ψ″(log p(y) − log p(x)) (v(y) − v(x))²,
 
-v a change of log q, and KL(p ‖ q) has vᵀ C v = Var_p v. The condition is λ_max/λ_min of
+v a change of log q, and KL(p ‖ q) has vᵀ C v = Var_p v. The condition number is λ_max/λ_min of
 H v = λ C v: 1 if the loss is a multiple of KL, large if some directions of KL hardly change the
-loss. With BCE and a leak ε the odds of modes that single steps do not connect have λ = O(ε) for
-k = 1 and O(1) for k = 2 (2.2).
+loss. With BCE and a leak ε the odds of modes that single substitutions do not connect have
+λ = O(ε) for k = 1 and O(1) for k = 2 (2.2).
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from tcsm.worlds.base import World, every
 
 @dataclass(frozen=True)
 class LossHessian:
-    """A loss at the distribution of a world, all positions masked.
+    """A score-matching loss at q = p, all positions masked.
 
     Attributes:
         world: gives p.
@@ -39,7 +39,7 @@ class LossHessian:
 
 @lru_cache(maxsize=64)
 def condition(hessian: LossHessian) -> float:
-    """λ_max/λ_min at q = p, v any sum of functions of two positions; the same for all seeds.
+    """Return λ_max/λ_min at q = p, with v in the sums of functions of two positions.
 
     Of joint models: p is their optimum for every k, while that of a factorized one moves (2.5).
     """
@@ -54,7 +54,7 @@ def condition(hessian: LossHessian) -> float:
 
 
 def laplacian(hessian: LossHessian) -> Float64[Tensor, "N N"]:
-    """H of all N sequences."""
+    """Return H over all N sequences."""
     x, log_p = every(hessian.world.vocabulary, hessian.world.length), hessian.world.log_p
     near = hessian.neighborhood.enumerate(x, torch.ones_like(x, dtype=torch.bool))
     place = hessian.world.vocabulary ** torch.arange(x.shape[1] - 1, -1, -1)
@@ -68,7 +68,7 @@ def laplacian(hessian: LossHessian) -> Float64[Tensor, "N N"]:
 
 
 def _second(divergence: Bregman, u: Float64[Tensor, "n"]) -> Float64[Tensor, "n"]:
-    """ψ″(u), by differentiating twice."""
+    """Return ψ″(u), by differentiating twice."""
     u = u.detach().requires_grad_()
     (first,) = torch.autograd.grad(divergence.pair(u).sum(), u, create_graph=True)
     (second,) = torch.autograd.grad(first.sum(), u)
@@ -76,7 +76,7 @@ def _second(divergence: Bregman, u: Float64[Tensor, "n"]) -> Float64[Tensor, "n"
 
 
 def contrasts(vocabulary: int, length: int) -> Float64[Tensor, "N P"]:
-    """A basis of all sums of functions of one or two positions, less the constant."""
+    """Return a basis of all sums of functions of one or two positions, without the constant."""
     x = every(vocabulary, length)
     single = (x[..., None] == torch.arange(1, vocabulary)).double()
     first, second = torch.combinations(torch.arange(length)).unbind(-1)

@@ -1,10 +1,9 @@
-"""The exact distribution of a model, by enumeration, and how far the truth is from it.
+"""The exact distribution of a model, by enumeration.
 
-A joint posterior's distribution is q(x | all masked) ∝ q_ref e^{−E} (6.6). A factorized one has no
-distribution of its own but that of the chain that opens position after position in uniformly
-random order, each by q^i: the mean over all orders of ∏ q (11.3). Summed by dynamic programming
-over the partly masked sequences, of which there are (V + 1)^L; samplers that take one position a
-step draw from it.
+A joint posterior's distribution is q(x | all masked) ∝ q_ref e^{−E} (6.6). A factorized one has
+only that of the chain which unmasks positions one by one in uniformly random order, each by q^i:
+the mean over all orders of ∏ q (11.3). It is summed by dynamic programming over the (V + 1)^L
+partly masked sequences; samplers that unmask one position per step draw from it.
 """
 
 import itertools
@@ -20,12 +19,12 @@ from tcsm.posteriors.factorized import Factorized
 from tcsm.posteriors.joint import Joint
 from tcsm.worlds.base import every
 
-CHUNK = 4096  # sequences that a network sees at once
+CHUNK = 4096  # sequences in one network call
 
 
 @torch.no_grad()
 def log_distribution(model: nn.Module, length: int) -> Float64[Tensor, "N"]:
-    """Log of the exact distribution over all V^L sequences, in lexicographic order.
+    """Return the exact log-distribution over all V^L sequences, in lexicographic order.
 
     Raises:
         InputError: the model is neither joint nor factorized.
@@ -40,7 +39,7 @@ def log_distribution(model: nn.Module, length: int) -> Float64[Tensor, "N"]:
 
 
 def joint_distribution(model: Joint, length: int) -> Float64[Tensor, "N"]:
-    """Log q(x | all masked): energies and reference, normalized over all sequences."""
+    """Return log q(x | all masked), normalized over all sequences."""
     vocabulary = model.path.source.vocabulary
     guesses = every(vocabulary, length)
     x_t, t = torch.full((1, length), vocabulary), torch.zeros(1, dtype=torch.float64)
@@ -50,7 +49,7 @@ def joint_distribution(model: Joint, length: int) -> Float64[Tensor, "N"]:
 
 
 def per_position(log_q: Float[Tensor, "L V"], x: Int[Tensor, "N L"]) -> Float[Tensor, "N"]:
-    """Σᵢ log q^i(x^i)."""
+    """Return Σᵢ log q^i(x^i)."""
     return log_q[torch.arange(x.shape[1]), x].sum(-1)
 
 
@@ -78,7 +77,7 @@ def chain_distribution(model: Factorized, length: int) -> Float64[Tensor, "N"]:
 
 @torch.no_grad()
 def log_chain(model: Factorized, x: Int[Tensor, "B L"]) -> Float64[Tensor, "B"]:
-    """Log of the same distribution at a few short sequences: L calls for each of the L! orders."""
+    """Return the chain's log-probability of short sequences: L calls for each of the L! orders."""
     length, mask = x.shape[1], model.path.source.vocabulary
     orders = [
         sum(
@@ -93,7 +92,7 @@ def log_chain(model: Factorized, x: Int[Tensor, "B L"]) -> Float64[Tensor, "B"]:
 def _log_position(
     model: Factorized, x: Int[Tensor, "B L"], known: Sequence[int], position: int, mask: int
 ) -> Float64[Tensor, "B"]:
-    """Log q of the token at a position, where some others are known."""
+    """Return log q of the token at a position, given the tokens at known positions."""
     noised = torch.ones_like(x, dtype=torch.bool)
     noised[:, list(known)] = False
     here = torch.zeros_like(noised)
@@ -106,17 +105,17 @@ def _log_position(
 def _conditionals(model: Factorized, length: int) -> Float64[Tensor, "M L V"]:
     """Return q^i(· | x_t) of all partly masked sequences, in lexicographic order; 0 if visible."""
     vocabulary = model.path.source.vocabulary
-    found = []
+    parts = []
     for x_t in torch.split(every(vocabulary + 1, length), CHUNK):
         noised = x_t == vocabulary
         t = model.path.schedule.inverse(1 - noised.double().mean(-1))
         q = model.log_conditionals(x_t, t, noised).double().exp()
         blank = torch.zeros(*x_t.shape, vocabulary, dtype=torch.float64)
-        found.append(blank.masked_scatter(noised[..., None], q))
-    return torch.cat(found)
+        parts.append(blank.masked_scatter(noised[..., None], q))
+    return torch.cat(parts)
 
 
 def kl(log_p: Float64[Tensor, "N"], log_q: Float64[Tensor, "N"]) -> float:
-    """KL(p ‖ q) in nats; not a number or infinite where q is."""
+    """Return KL(p ‖ q) in nats."""
     p = log_p.exp()
     return float(torch.where(p > 0, p * (log_p - log_q), 0.0).sum())

@@ -19,7 +19,7 @@ class Rate:
 
 
 def rate(nats: Float64[Tensor, "N"], size: Int[Tensor, "N"]) -> Rate:
-    """Nats a unit of size, by the ratio estimator.
+    """Return nats per unit of size, by the ratio estimator.
 
     Its error is that of the residuals b − r·size, linearized; it includes the Monte-Carlo noise of
     the draws, which are independent between sequences (11.7). One sequence has no error: nan.
@@ -34,13 +34,13 @@ def rate(nats: Float64[Tensor, "N"], size: Int[Tensor, "N"]) -> Rate:
 
 
 def bits_per_character(nats: Float64[Tensor, "N"], characters: Int[Tensor, "N"]) -> Rate:
-    """BPC = Σ b / (ln 2 Σ characters)."""
+    """Return BPC = Σ b / (ln 2 Σ characters)."""
     in_nats = rate(nats, characters)
     return Rate(in_nats.value / math.log(2), in_nats.se / math.log(2))
 
 
 def perplexity(nats: Float64[Tensor, "N"], length: int) -> float:
-    """PPL = exp(Σ b / Σ tokens), infinite from 710 nats a token."""
+    """Return PPL = exp(Σ b / Σ tokens), infinite from 710 nats per token."""
     return float(torch.exp(nats.sum() / (len(nats) * length)))
 
 
@@ -62,7 +62,7 @@ class Level:
 
 
 def by_level(draws: Draws, ranges: int = 10) -> list[Level]:
-    """Cross-entropy against α in equal ranges; ranges with fewer than two draws are left out."""
+    """Return cross-entropy against α in equal ranges, omitting those with fewer than two draws."""
     alpha, nats = draws.level.flatten(), draws.noised_nats.flatten()
     kept = alpha.isfinite() & nats.isfinite()
     alpha, nats = alpha[kept], nats[kept]

@@ -4,7 +4,7 @@
 
 −log q(x₁ | x_t) of the joint distribution itself is *no* bound: with the exact posterior it falls
 below the entropy. Here q̂^i is a distribution for every number K of candidates, so that this
-bounds the chain which opens position after position in random order by K candidates each, whatever
+bounds the chain which unmasks positions one by one in random order by K candidates each, for any
 K; more of them tighten it.
 """
 
@@ -38,13 +38,13 @@ class JointCount(Bound):
     candidates: int = 8
 
     def __post_init__(self) -> None:
-        """Counts exist for masks alone."""
+        """Refuse other sources than the mask."""
         CountSampling(self.path)
         if self.candidates < 1:
             raise InputError(f"bound.candidates must be at least 1, found {self.candidates}")
 
     def check(self, model: nn.Module) -> None:
-        """Joint models alone; with a time they have no such form."""
+        """Raise InputError for a model that is not joint, or is time-conditioned."""
         if not isinstance(model, Joint):
             raise InputError(f"bound=joint needs model=joint, found {type(model).__name__}")
         if any(getattr(part, "timed", False) for part in model.modules()):
@@ -54,7 +54,7 @@ class JointCount(Bound):
     def __call__(
         self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
     ) -> Draws:
-        """One masked position of each of M corruptions of every sequence."""
+        """Return M draws per sequence, each by one masked position of a corruption."""
         self.check(model)
         assert isinstance(model, Joint)
         if draws < 1:

@@ -1,9 +1,9 @@
-"""How likely a model is to draw a sequence when its positions open in a known order (12.4).
+"""The log-probability that a model draws a sequence in a known order of unmasking (12.4).
 
-    log q(x | order) = Σ_g Σ_{i ∈ g} log q^i(x^i | x^{opened before g})
+    log q(x | order) = Σ_g Σ_{i ∈ g} log q^i(x^i | x^{unmasked before g})
 
 The first-hitting sampler draws its order from noise alone and then from exactly this distribution,
-group g by group. So of sequences that θ drew along known orders, the weights p_base(x | order) /
+group g by group. So for sequences that θ drew in known orders, the weights p_base(x | order) /
 p_θ(x | order) are exact, and have mean 1 and the base sampler's distribution for every order
 (10.5).
 """
@@ -23,14 +23,14 @@ def log_along(
     t: Float64[Tensor, "B L"],
     at_once: int = 1,
 ) -> Float64[Tensor, "B"]:
-    """Log q(x | order) in nats, ⌈L/at_once⌉ passes.
+    """Return log q(x | order) in nats, ⌈L/at_once⌉ passes.
 
     Args:
         model: a posterior of masks.
         x: clean sequences.
-        order: positions, the first to open first.
+        order: positions, the first to be unmasked first.
         t: times at which they do, in that order; the first of a group is the group's.
-        at_once: positions that open together, independent of each other.
+        at_once: positions that are unmasked together, independently.
     """
     x_t = torch.full_like(x, model.path.source.vocabulary)
     total = torch.zeros(len(x), dtype=torch.float64, device=x.device)

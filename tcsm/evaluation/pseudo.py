@@ -1,6 +1,6 @@
-"""How well a teacher knows each token given all others: −Σ log p(x^i | x^{≠i}), nats (7.2).
+"""The pseudo-likelihood of a teacher: −Σ log p(x^i | x^{≠i}), nats (7.2).
 
-No bound on −log p(x), and lower than it as a rule: it compares teachers with each other alone.
+It is no bound on −log p(x), and lower as a rule: it compares teachers with each other only.
 """
 
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from tcsm.teachers.base import Teacher
 
 @dataclass(frozen=True)
 class Pseudo(Bound):
-    """The pseudo-likelihood of held-out text, every position asked once: no draws."""
+    """The pseudo-likelihood of held-out text; there is nothing to draw."""
 
     @torch.no_grad()
     def __call__(
         self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
     ) -> Draws:
-        """One column."""
+        """Return one column, without noise."""
         self.check(model)
         assert isinstance(model, Teacher)
         everywhere = torch.ones_like(x_1, dtype=torch.bool)
@@ -31,7 +31,7 @@ class Pseudo(Bound):
         return Draws(nats, torch.full_like(nats, torch.nan), nats / x_1.shape[1])
 
     def check(self, model: nn.Module) -> None:
-        """Teachers alone have conditionals of clean data."""
+        """Raise InputError for a model without conditionals of clean data."""
         if not isinstance(model, Teacher):
-            found = type(model).__name__
-            raise InputError(f"bound=pseudo needs model=blind or masked_lm, found {found}")
+            name = type(model).__name__
+            raise InputError(f"bound=pseudo needs model=blind or masked_lm, found {name}")

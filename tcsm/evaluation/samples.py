@@ -1,4 +1,4 @@
-"""Statistics of samples: low entropy or much repetition betrays collapse to any judge's taste."""
+"""Statistics of samples; low entropy or much repetition indicates mode collapse."""
 
 import math
 
@@ -8,19 +8,19 @@ from torch import Tensor
 
 
 def entropy(tokens: Int[Tensor, "B L"]) -> float:
-    """Entropy of the token frequencies over all samples, bits."""
+    """Return entropy of the token frequencies over all samples, bits."""
     share = torch.bincount(tokens.flatten()).double() / tokens.numel()
     return float(-torch.special.xlogy(share, share).sum() / math.log(2))
 
 
 def distinct(tokens: Int[Tensor, "B L"], n: int) -> float:
-    """Distinct n-grams over all n-grams of the set; 0 where samples are shorter than n."""
+    """Return distinct n-grams over all n-grams of the set; 0 where samples are shorter than n."""
     grams = _grams(tokens, n)
     return len(torch.unique(grams, dim=0)) / len(grams) if len(grams) else 0.0
 
 
 def repetition(tokens: Int[Tensor, "B L"], n: int) -> float:
-    """Share of n-grams that stood in the same sample before, mean over samples."""
+    """Return the mean over samples of the share of n-grams that repeat an earlier one."""
     if tokens.shape[1] < n:
         return 0.0
     rows = [_grams(row[None], n) for row in tokens]

@@ -1,10 +1,10 @@
-"""The contract of a neighborhood: neighbors as edits, and the score loss over them.
+"""The contract of a neighborhood: a list of edits, and the score loss over them.
 
-A neighbor of x is x with K positions rewritten; each has a weight, and the loss is
+A neighbor of x is x with K positions replaced; each has a weight, and the loss is
 
     ℓ(x) = Σ_{y ∈ N(x)} c(x, y) ψ(log q(y) − log q(x))                                (2.3)
 
-Objectives meet a neighborhood in one of three ways, which give the same value where they apply:
+Objectives use one of three methods, which give the same value where they apply:
 
 * ``position_loss`` of a `PerPosition` neighborhood, one number a noised position, evaluated chunk
   by chunk: neighbors that differ at one position, under a factorized posterior (3.1);
@@ -28,12 +28,12 @@ from tcsm.noise import Noise
 
 @dataclass(frozen=True)
 class Neighbors:
-    """N neighbors of each sequence: neighbor j rewrites K positions.
+    """N neighbors of each sequence; neighbor j replaces tokens at K positions.
 
     Attributes:
         positions: which positions, each once.
-        tokens: what they become; at a visible position, what it is.
-        weight: share in the loss: c, or what makes a draw unbiased; 0 for entries that pad.
+        tokens: their new tokens; at a visible position, its own.
+        weight: weight in the loss: c, or an importance weight of a draw; 0 for padding.
     """
 
     positions: Int[Tensor, "B N K"]
@@ -41,14 +41,14 @@ class Neighbors:
     weight: Float64[Tensor, "B N"]
 
     def apply(self, x: Int[Tensor, "B L"]) -> Int[Tensor, "B N L"]:
-        """The neighbors themselves."""
+        """Return the neighbors themselves."""
         spread = x[:, None].expand(-1, self.positions.shape[1], -1)
         return spread.scatter(-1, self.positions, self.tokens)
 
     def log_ratio(
         self, log_q: Float[Tensor, "B L V"], x: Int[Tensor, "B L"]
     ) -> Float[Tensor, "B N"]:
-        """Log q(y)/q(x) under a product distribution: Σ over rewritten positions."""
+        """Return log q(y)/q(x) under a product distribution: Σ over rewritten positions."""
         batch, count, size = self.positions.shape
         flat = log_q.flatten(1)
         vocabulary = log_q.shape[-1]
@@ -59,12 +59,12 @@ class Neighbors:
         return change.view(batch, count, size).sum(-1)
 
     def sum(self, values: Float[Tensor, "B N"]) -> Float[Tensor, "B"]:
-        """Σ weight · value; what has no weight adds nothing, whatever its value."""
+        """Return Σ weight · value; entries of weight 0 add nothing, even if not finite."""
         kept = torch.where(self.weight > 0, values, torch.zeros_like(values))
         return (self.weight.to(values.dtype) * kept).sum(-1)
 
     def draw(self, count: int, noise: Noise) -> "Neighbors":
-        """``count`` of them by weight, with replacement; sums keep their expectation."""
+        """Return ``count`` draws by weight, with replacement; weighted sums are unbiased."""
         cumulated = self.weight.cumsum(-1)
         total = cumulated[:, -1:]
         index = torch.searchsorted(
@@ -77,7 +77,7 @@ class Neighbors:
 
 
 class Neighborhood(ABC):
-    """A family of neighbors.
+    """A set of neighbors for each sequence.
 
     Attributes:
         symmetric: y ∈ N(x) ⇔ x ∈ N(y), with one weight. The sample form (2.3) is wrong without it.
@@ -92,12 +92,12 @@ class Neighborhood(ABC):
 
     @abstractmethod
     def enumerate(self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"]) -> Neighbors:
-        """All neighbors that differ from x at noised positions alone."""
+        """Return all neighbors that differ from x at noised positions only."""
 
     def draw(
         self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"], count: int, noise: Noise
     ) -> Neighbors:
-        """``count`` neighbors whose weighted sums are in expectation those of all."""
+        """Return ``count`` drawn neighbors; weighted sums over them are unbiased."""
         return self.enumerate(x, noised).draw(count, noise)
 
     def sequence_loss(
@@ -108,7 +108,7 @@ class Neighborhood(ABC):
         noised: Bool[Tensor, "B L"],
         noise: Noise,
     ) -> Float[Tensor, "B"]:
-        """ℓ of a factorized posterior, given its log-conditionals at the n noised positions."""
+        """Return ℓ of each sequence from the log-conditionals of its noised positions."""
         near = self.enumerate(x, noised)
         return near.sum(divergence.pair(near.log_ratio(everywhere(log_q, noised), x)))
 
@@ -118,26 +118,26 @@ class PerPosition(Neighborhood):
 
     @property
     def one_position(self) -> bool:
-        """They do."""
+        """Return True."""
         return True
 
     @abstractmethod
     def position_loss(
         self, divergence: Bregman, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]
     ) -> Float[Tensor, "n"]:
-        """Score loss of a factorized posterior by position; ℓ is its mean over noised ones."""
+        """Return the score loss of each position; ℓ is its mean over noised positions."""
 
     def any_label_loss(
         self, divergence: Bregman, log_q: Float[Tensor, "n V"]
     ) -> Float[Tensor, "n"]:
-        """(1/V) Σ_x ``position_loss``, for smoothing (3.7a)."""
+        """Return (1/V) Σ_x ``position_loss`` over all labels x, for smoothing (3.7a)."""
         labels = torch.arange(log_q.shape[-1], device=log_q.device)
         each = [self.position_loss(divergence, log_q, x.expand(len(log_q))) for x in labels]
         return torch.stack(each).mean(0)
 
 
 def require_symmetric(neighborhood: Neighborhood) -> None:
-    """Refuse what the sample form cannot be used with.
+    """Refuse a neighborhood with which the sample form is wrong.
 
     Raises:
         InputError: a directed neighborhood, for which in- and out-neighbors count (2.4).
@@ -152,6 +152,6 @@ def require_symmetric(neighborhood: Neighborhood) -> None:
 
 
 def everywhere(log_q: Float[Tensor, "n V"], noised: Bool[Tensor, "B L"]) -> Float[Tensor, "B L V"]:
-    """Log-conditionals of the noised positions in their places, 0 at closed ones."""
+    """Return the log-conditionals at their positions in the batch, 0 at visible positions."""
     blank = torch.zeros(*noised.shape, log_q.shape[-1], dtype=log_q.dtype, device=log_q.device)
     return blank.masked_scatter(noised[..., None], log_q)

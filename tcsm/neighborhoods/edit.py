@@ -1,9 +1,9 @@
-"""Edits at fixed length: one token inserted, the last one dropped, or the other way round.
+"""Edits at fixed length: one token inserted and the last one dropped, or one deleted.
 
     insert(i, v):  x^{<i} v x^i … x^{e−1}           delete(i, v):  x^{<i} x^{i+1} … x^e v     (6.7)
 
-i runs over the noised positions and e is the end of i's open span: closed tokens stay in their
-place, or the posterior of a neighbor would be 0. insert(i, v) is undone by delete(i, x^e), so that
+i runs over the noised positions and e is the end of the noised span of i: visible tokens do not
+move, or the posterior of a neighbor would be 0. insert(i, v) is undone by delete(i, x^e), so that
 not distinct results but operations are listed and drawn: their multiplicities are symmetric.
 """
 
@@ -31,13 +31,14 @@ class Edit(Neighborhood):
     symmetric: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Edits of the only sequence there is lead nowhere."""
+        """Refuse fewer than two tokens, which have no edits."""
         if self.vocabulary < 2:
-            found = self.vocabulary
-            raise InputError(f"neighborhood.vocabulary must be at least 2, found {found}")
+            raise InputError(
+                f"neighborhood.vocabulary must be at least 2, found {self.vocabulary}"
+            )
 
     def enumerate(self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"]) -> Neighbors:
-        """2LV entries, of which those at visible positions have no weight."""
+        """Return 2LV entries; those at visible positions have weight 0."""
         sizes = (torch.arange(size, device=x.device) for size in (2, x.shape[1], self.vocabulary))
         every = torch.cartesian_prod(*sizes).unbind(-1)
         kind, position, token = (part.expand(len(x), -1) for part in every)
@@ -48,7 +49,7 @@ class Edit(Neighborhood):
     def draw(
         self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"], count: int, noise: Noise
     ) -> Neighbors:
-        """Operations drawn uniformly."""
+        """Return uniformly drawn operations."""
         u = noise.uniform("edit", count, 3)
         places = noised.double().cumsum(-1)
         chosen = torch.searchsorted(places, u[..., 0] * places[:, -1:], right=True)
@@ -67,7 +68,7 @@ def _operate(
     token: Int[Tensor, "B N"],
     share: Int[Tensor, "B"],
 ) -> Neighbors:
-    """Carry out one operation for each neighbor; its weight is 1/share, 0 at visible positions."""
+    """Return one operation's result per neighbor, of weight 1/share, 0 at visible positions."""
     length = x.shape[1]
     place = torch.arange(length, device=x.device)
     first, last = position[..., None], _ends(noised).gather(1, position)[..., None]
@@ -85,8 +86,8 @@ def _operate(
 
 
 def _ends(noised: Bool[Tensor, "B L"]) -> Int[Tensor, "B L"]:
-    """The last position of the open span that holds each noised position."""
+    """Return the last position of the noised span that contains each noised position."""
     length = noised.shape[1]
     place = torch.arange(length, device=noised.device)
-    closed = torch.where(noised, length, place)
-    return closed.flip(-1).cummin(-1).values.flip(-1) - 1
+    visible = torch.where(noised, length, place)
+    return visible.flip(-1).cummin(-1).values.flip(-1) - 1

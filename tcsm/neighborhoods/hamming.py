@@ -1,6 +1,6 @@
 """The 1-Hamming ball: all sequences that differ from x at one position.
 
-ℓ(x) = mean over open i of (1/V) Σ_y ψ(log q^i(y) − log q^i(x^i))               (3.1, §13)
+ℓ(x) = mean over noised i of (1/V) Σ_y ψ(log q^i(y) − log q^i(x^i))               (3.1, §13)
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from tcsm.neighborhoods.base import Neighbors, PerPosition
 
 @dataclass(frozen=True)
 class Hamming(PerPosition):
-    """The whole 1-ball over V tokens.
+    """The 1-ball over V tokens.
 
     Raises:
         InputError: fewer than two tokens.
@@ -27,13 +27,14 @@ class Hamming(PerPosition):
     symmetric: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """A ball around the only sequence there is would be empty."""
+        """Refuse fewer than two tokens, whose ball is empty."""
         if self.vocabulary < 2:
-            found = self.vocabulary
-            raise InputError(f"neighborhood.vocabulary must be at least 2, found {found}")
+            raise InputError(
+                f"neighborhood.vocabulary must be at least 2, found {self.vocabulary}"
+            )
 
     def enumerate(self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"]) -> Neighbors:
-        """L·V entries, of which those at visible positions and x itself have no weight."""
+        """Return L·V entries; those at visible positions and x itself have weight 0."""
         batch, length = x.shape
         positions = torch.arange(length, device=x.device).repeat_interleave(self.vocabulary)
         tokens = torch.arange(self.vocabulary, device=x.device).repeat(length)
@@ -46,11 +47,11 @@ class Hamming(PerPosition):
     def position_loss(
         self, divergence: Bregman, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]
     ) -> Float[Tensor, "n"]:
-        """(1/V) Σ_y ψ; the token y = x adds 0, as ψ(0) = 0."""
+        """Return (1/V) Σ_y ψ(log q_y − log q_x), where y = x adds ψ(0) = 0."""
         return divergence.at_position(log_q, x)
 
     def any_label_loss(
         self, divergence: Bregman, log_q: Float[Tensor, "n V"]
     ) -> Float[Tensor, "n"]:
-        """The closed form over all pairs."""
+        """Return the closed form over all pairs of tokens."""
         return divergence.at_any_label(log_q)

@@ -2,7 +2,7 @@
 
 ℓ(x) = (1/k) mean over blocks S of V^−k Σ_{y ∈ X^S} ψ(Σ_{i∈S} log q^i(y^i) − log q^i(x^i))   (6.1)
 
-A block S is k noised positions, or all where fewer are open. Score matching over it identifies a
+A block S is k noised positions, or all if there are fewer. Score matching over it identifies a
 *joint* posterior better than the 1-ball does, but moves a *factorized* one off the marginals
 (2.5).
 """
@@ -22,7 +22,7 @@ from tcsm.errors import InputError
 from tcsm.neighborhoods.base import Neighborhood, Neighbors, everywhere
 from tcsm.noise import Noise, categorical
 
-MOST = 2**20  # rewritings that may be listed
+MOST = 2**20  # neighbors that may be listed
 
 
 @dataclass(frozen=True)
@@ -38,45 +38,47 @@ class HammingK(Neighborhood):
     symmetric: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Refuse a ball around the only sequence, and one of no radius."""
+        """Refuse fewer than two tokens, and blocks of no position."""
         if self.vocabulary < 2:
-            found = self.vocabulary
-            raise InputError(f"neighborhood.vocabulary must be at least 2, found {found}")
+            raise InputError(
+                f"neighborhood.vocabulary must be at least 2, found {self.vocabulary}"
+            )
         if self.size < 1:
             raise InputError(f"neighborhood.size must be at least 1, found {self.size}")
 
     @property
     def one_position(self) -> bool:
-        """Blocks of one position make the 1-ball."""
+        """Return whether blocks are single positions."""
         return self.size == 1
 
     def enumerate(self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"]) -> Neighbors:
-        """V^k rewritings of each of C(L, k) sets of positions; a neighbor may come several times.
+        """Return V^k rewritings of each of C(L, k) sets of positions, with repetitions.
 
-        Where fewer than k positions are open, a set holds closed ones too, which stay as they are.
+        If fewer than k positions are noised, a set also contains visible ones, which stay
+        unchanged.
 
         Raises:
             InputError: the list would be too long.
         """
         length, size = x.shape[1], min(self.size, x.shape[1])
-        found = math.comb(length, size) * self.vocabulary**size
-        if found > MOST:
+        count = math.comb(length, size) * self.vocabulary**size
+        if count > MOST:
             raise InputError(
-                f"neighborhood: {found} rewritings are too many to list, {MOST} at most; draw "
+                f"neighborhood: {count} rewritings are too many to list, {MOST} at most; draw "
                 "some (neighborhood=sampled_hamming_k or objective=score_drawn)"
             )
         subsets = torch.tensor(list(itertools.combinations(range(length), size)))
         words = torch.cartesian_prod(*[torch.arange(self.vocabulary)] * size).view(-1, size)
         positions = subsets.to(x.device).repeat_interleave(len(words), 0)
         tokens = words.to(x.device).repeat(len(subsets), 1)
-        whole = noised[:, positions].sum(-1) == self._sizes(noised)[:, None]
-        weight = whole / whole.sum(-1, keepdim=True).double()
+        full = noised[:, positions].sum(-1) == self._sizes(noised)[:, None]
+        weight = full / full.sum(-1, keepdim=True).double()
         return self._rewrite(x, noised, positions.expand(len(x), -1, -1), tokens, weight)
 
     def draw(
         self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"], count: int, noise: Noise
     ) -> Neighbors:
-        """Blocks drawn uniformly (6.4), and their tokens."""
+        """Return uniformly drawn blocks with uniformly drawn tokens (6.4)."""
         positions = self._blocks(noised, count, noise)
         tokens = (noise.uniform("tokens", *positions.shape[1:]) * self.vocabulary).long()
         weight = torch.full(positions.shape[:2], 1 / count, dtype=torch.float64, device=x.device)
@@ -90,11 +92,11 @@ class HammingK(Neighborhood):
         noised: Bool[Tensor, "B L"],
         noise: Noise,
     ) -> Float[Tensor, "B"]:
-        """All blocks: in O(nVk) by moments (6.2, 6.3), else by the list."""
-        closed = divergence.over_blocks(log_q, x[noised], Blocks(noised, self.size))
-        if closed is None:
+        """Return the mean over all blocks: in O(nVk) by moments (6.2, 6.3), else by the list."""
+        values = divergence.over_blocks(log_q, x[noised], Blocks(noised, self.size))
+        if values is None:
             return super().sequence_loss(divergence, log_q, x, noised, noise)
-        return closed / self._sizes(noised).clamp(min=1)
+        return values / self._sizes(noised).clamp(min=1)
 
     def _sizes(self, noised: Bool[Tensor, "B L"]) -> Int[Tensor, "B"]:
         return Blocks(noised, self.size).sizes()
@@ -102,7 +104,7 @@ class HammingK(Neighborhood):
     def _blocks(
         self, noised: Bool[Tensor, "B L"], count: int, noise: Noise
     ) -> Int[Tensor, "B N k"]:
-        """Uniform subsets of the noised positions, with visible ones where too few are noised."""
+        """Return uniform subsets of noised positions, with visible ones if too few are noised."""
         rank = noise.uniform("blocks", count, noised.shape[1]) + 2 * ~noised[:, None]
         return rank.argsort(-1)[..., : self.size]
 
@@ -114,7 +116,7 @@ class HammingK(Neighborhood):
         tokens: Int[Tensor, "*n k"],
         weight: Float[Tensor, "B N"],
     ) -> Neighbors:
-        """Visible positions keep their token; the k positions of a block share its weight."""
+        """Return blocks with their tokens, kept at visible positions, and weights over k."""
         free, here = (part[:, None].expand(-1, positions.shape[1], -1) for part in (noised, x))
         kept = torch.where(free.gather(-1, positions), tokens, here.gather(-1, positions))
         return Neighbors(positions, kept, weight / self._sizes(noised).clamp(min=1)[:, None])
@@ -134,7 +136,7 @@ class SampledHammingK(HammingK):
     draws: int = 16
 
     def __post_init__(self) -> None:
-        """A mean needs a draw."""
+        """Refuse a mean over no draws."""
         super().__post_init__()
         if self.draws < 1:
             raise InputError(f"neighborhood.draws must be at least 1, found {self.draws}")
@@ -147,7 +149,7 @@ class SampledHammingK(HammingK):
         noised: Bool[Tensor, "B L"],
         noise: Noise,
     ) -> Float[Tensor, "B"]:
-        """Mean over ``draws`` blocks and rewritings."""
+        """Return the weighted mean over ``draws`` blocks and rewritings."""
         distribution = everywhere(log_q, noised)
         near = self.propose(distribution.detach(), x, noised, noise)
         return near.sum(divergence.pair(near.log_ratio(distribution, x)))
@@ -159,7 +161,7 @@ class SampledHammingK(HammingK):
         noised: Bool[Tensor, "B L"],
         noise: Noise,
     ) -> Neighbors:
-        """Blocks drawn uniformly, tokens by √q."""
+        """Return uniformly drawn blocks with tokens drawn by √q, and importance weights."""
         positions = self._blocks(noised, self.draws, noise)
         rows = torch.arange(len(x), device=x.device)[:, None, None]
         log_g = torch.log_softmax(log_q[rows, positions].double() / 2, -1)

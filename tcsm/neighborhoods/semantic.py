@@ -1,6 +1,6 @@
 """Semantic neighbors: one token becomes one that is near it in an embedding (6.8).
 
-The graph of tokens joins each to its nearest ones, both ways round, and to a few fixed random
+The graph of tokens joins each to its nearest ones, in both directions, and to a few fixed random
 ones. Score matching over it identifies a posterior of full support if and only if the graph is
 connected (2.2), at the cost of as many terms a position as a token has neighbors, not V.
 """
@@ -27,10 +27,10 @@ class Semantic(PerPosition):
     Weights by the token's own number of neighbors would not be symmetric.
 
     Attributes:
-        embedding: gives one vector a token, (V, D); asked when neighbors are first needed.
+        embedding: returns one vector per token, (V, D); called when neighbors are first needed.
         near: nearest tokens of each.
-        random: random tokens of each, which tie the graph together.
-        seed: of these.
+        random: random neighbors of each token, which connect the graph.
+        seed: seed of the random neighbors.
 
     Raises:
         InputError: a negative number of neighbors, or none.
@@ -43,17 +43,17 @@ class Semantic(PerPosition):
     symmetric: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Refuse what makes no edges."""
+        """Refuse negative numbers of neighbors, and none."""
         for key in ("near", "random"):
             if getattr(self, key) < 0:
-                found = getattr(self, key)
-                raise InputError(f"neighborhood.{key} must be 0 or more, found {found}")
+                value = getattr(self, key)
+                raise InputError(f"neighborhood.{key} must be 0 or more, found {value}")
         if self.near + self.random < 1:
             raise InputError("neighborhood.near + neighborhood.random must be 1 or more, found 0")
 
     @cached_property
     def neighbors(self) -> Int[Tensor, "V D"]:
-        """Neighbors of each token; shorter rows are filled up with the token itself.
+        """Return the neighbors of each token; shorter rows are padded with the token itself.
 
         Raises:
             InputError: the graph is not connected, or has fewer tokens than neighbors.
@@ -68,7 +68,7 @@ class Semantic(PerPosition):
         return _table(graph)
 
     def enumerate(self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"]) -> Neighbors:
-        """L·D entries, of which those at visible positions and x itself have no weight."""
+        """Return L·D entries; those at visible positions and x itself have weight 0."""
         neighbors = self.neighbors.to(x.device)
         degree = neighbors.shape[1]
         tokens = torch.where(noised[..., None], neighbors[x], x[..., None]).flatten(1)
@@ -80,13 +80,13 @@ class Semantic(PerPosition):
     def position_loss(
         self, divergence: Bregman, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]
     ) -> Float[Tensor, "n"]:
-        """(1/D) Σ over neighbors of ψ(log q_y − log q_x); the token itself adds 0."""
+        """Return (1/D) Σ over neighbors of ψ(log q_y − log q_x); the token itself adds 0."""
         near = self.neighbors.to(x.device)[x]
         return divergence.pair(log_q.gather(-1, near) - log_q.gather(-1, x[:, None])).mean(-1)
 
 
 def nearest(vectors: Float[Tensor, "V D"], count: int) -> Bool[Tensor, "V V"]:
-    """Edges from each token to its nearest ones; not symmetric yet."""
+    """Return edges from each token to its nearest tokens, not symmetric."""
     vectors = vectors.double()
     distance = torch.cdist(vectors, vectors).fill_diagonal_(torch.inf)
     order = distance.argsort(dim=-1, stable=True)[:, :count]
@@ -94,22 +94,22 @@ def nearest(vectors: Float[Tensor, "V D"], count: int) -> Bool[Tensor, "V V"]:
 
 
 def scattered(vocabulary: int, count: int, seed: int) -> Bool[Tensor, "V V"]:
-    """Edges from each token to ``count`` others, drawn uniformly once and for all."""
+    """Return edges from each token to ``count`` others, drawn uniformly by the seed."""
     u = batch_noise(seed, 0, vocabulary).uniform("edges", vocabulary).fill_diagonal_(2.0)
     order = u.argsort(-1)[:, :count]
     return torch.zeros(u.shape, dtype=torch.bool).scatter(1, order, True)
 
 
 def require_connected(graph: Bool[Tensor, "V V"]) -> None:
-    """Refuse a graph of several parts.
+    """Refuse a graph that is not connected.
 
     Raises:
-        InputError: it says which token cannot be reached, and why that matters.
+        InputError: a token cannot be reached from token 0.
     """
     reached = torch.zeros(len(graph), dtype=torch.bool)
     reached[0] = True
-    while (grown := reached | graph[reached].any(0)).sum() > reached.sum():
-        reached = grown
+    while (wider := reached | graph[reached].any(0)).sum() > reached.sum():
+        reached = wider
     if not reached.all():
         lost = (~reached).nonzero().flatten()
         raise InputError(
@@ -120,7 +120,7 @@ def require_connected(graph: Bool[Tensor, "V V"]) -> None:
 
 
 def _table(graph: Bool[Tensor, "V V"]) -> Int[Tensor, "V D"]:
-    """Rows of neighbors, filled up with the token itself."""
+    """Return rows of neighbors, padded with the token itself."""
     order = graph.byte().argsort(dim=-1, descending=True, stable=True)
     order = order[:, : int(graph.sum(-1).max())]
     own = torch.arange(len(graph))[:, None]

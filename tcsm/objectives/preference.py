@@ -33,7 +33,7 @@ from tcsm.process.pairs import SharedCorruption, halves
 
 @dataclass(frozen=True)
 class Preference(ReferenceObjective):
-    """A loss of both sequences of a pair at one x_t, and a share of the winner's likelihood.
+    """A loss of both sequences of a pair at one x_t, plus the winner's cross-entropy.
 
     Attributes:
         corruption: distribution of (t, x_t) given the pair.
@@ -51,7 +51,7 @@ class Preference(ReferenceObjective):
     likelihood: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a weight that would unlearn the winner."""
+        """Refuse a negative weight."""
         if not 0 <= self.likelihood < math.inf:
             raise InputError(f"objective.likelihood must be 0 or more, found {self.likelihood}")
 
@@ -59,7 +59,7 @@ class Preference(ReferenceObjective):
     def contrast(
         self, winner: Float[Tensor, "B"], loser: Float[Tensor, "B"]
     ) -> Float[Tensor, "B"]:
-        """The loss of each pair from l of both."""
+        """Return the loss of each pair from l of both."""
 
     def __call__(
         self,
@@ -69,7 +69,7 @@ class Preference(ReferenceObjective):
         weight: Float[Tensor, "B"] | None = None,
         real: Bool[Tensor, "B M"] | None = None,
     ) -> Terms:
-        """Corrupt pairs, compare, report; ``margin`` is the mean of l(w) − l(l)."""
+        """Return the loss and its diagnostics; ``margin`` is the mean of l(w) − l(l)."""
         text = None if real is None else halves(real, self.length)
         winner, loser = self.corruption(*halves(x_1, self.length), noise, text)
         l_w, l_l, nats = self._log_ratios(model, winner, loser)
@@ -87,7 +87,7 @@ class Preference(ReferenceObjective):
     def _log_ratios(
         self, model: nn.Module, winner: Corrupted, loser: Corrupted
     ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"], Float[Tensor, "B"]]:
-        """L of winners and losers, and nats of a winner's noised position.
+        """Return l of winners and of losers, and the cross-entropy of the winner in nats.
 
         Raises:
             InputError: a joint model, which has no distribution of a part of a text, and two
@@ -123,7 +123,7 @@ class Paired(Preference):
     beta: float = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse what has no distribution."""
+        """Refuse a value that is not positive."""
         super().__post_init__()
         if not 0 < self.beta < math.inf:
             raise InputError(f"objective.beta must be a positive number, found {self.beta}")
@@ -131,7 +131,7 @@ class Paired(Preference):
     def contrast(
         self, winner: Float[Tensor, "B"], loser: Float[Tensor, "B"]
     ) -> Float[Tensor, "B"]:
-        """Its gradient at q = ref is −β/2 (∇ log q(w) − ∇ log q(l)) (10.8)."""
+        """Return the loss; its gradient at q = ref is −β/2 (∇ log q(w) − ∇ log q(l)) (10.8)."""
         return softplus(-self.beta * (winner - loser))
 
 
@@ -145,7 +145,7 @@ class Unpaired(Preference):
     def contrast(
         self, winner: Float[Tensor, "B"], loser: Float[Tensor, "B"]
     ) -> Float[Tensor, "B"]:
-        """BCE with winners as positives, losers as negatives."""
+        """Return BCE with winners as positives and losers as negatives."""
         return softplus(-winner) + softplus(loser)
 
 
@@ -201,7 +201,7 @@ class WinnerLoss(PositionLoss):
 
 
 def _summed(batch: Corrupted, both: Corrupted, values: Float[Tensor, "n V"]) -> Float[Tensor, "B"]:
-    """Values of a sequence's own tokens, summed over its noised positions.
+    """Return the sum over noised positions of the values at a sequence's own tokens.
 
     Args:
         batch: the sequences.

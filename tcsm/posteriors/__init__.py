@@ -1,4 +1,4 @@
-"""Posteriors p(x₁ | x_t), known by their ratios."""
+"""Models of the posterior p(x₁ | x_t)."""
 
 from tcsm.public import importer
 

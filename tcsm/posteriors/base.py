@@ -1,10 +1,10 @@
-"""A posterior p(x₁ | x_t), known by what objectives and samplers ask of it.
+"""The contract of a model of the posterior p(x₁ | x_t).
 
-Objectives meet a posterior in two ways that give the same numbers where both apply:
+Objectives use one of two methods, which give the same numbers where both apply:
 
-* ``weighted_loss``: a per-position function of the log-conditionals of the noised positions,
-  evaluated chunk by chunk; the whole 1-ball of a factorized posterior is such a function (3.1);
-* ``log_ratio`` over listed neighbors, the concrete score itself: the general contract.
+* ``weighted_loss``, a sum of per-position functions of the log-conditionals, evaluated chunk by
+  chunk; the mean over the 1-ball of a factorized posterior is such a function (3.1);
+* ``log_ratio`` over listed neighbors, the concrete score itself, for any posterior.
 """
 
 from abc import ABC, abstractmethod
@@ -21,30 +21,30 @@ from tcsm.process.corruption import Corrupted
 
 
 class ConcreteScore(nn.Module, ABC):
-    """p(x₁ | x_t) up to a factor: all that score matching needs."""
+    """A model of p(x₁ | x_t) up to a factor, which is all that score matching needs."""
 
     @abstractmethod
     def log_ratio(self, drawn: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
-        """The concrete score log q(y | x_t) − log q(x₁ | x_t) of each neighbor y of x₁ (1.2)."""
+        """Return the concrete score log q(y | x_t) − log q(x₁ | x_t) of each neighbor y (1.2)."""
 
 
 class Posterior(ConcreteScore):
-    """p(x₁ | x_t) with tractable marginals q^i(y | x_t) and independent positions."""
+    """A model of p(x₁ | x_t) with marginals q^i(y | x_t) and independent positions."""
 
     @abstractmethod
     def weighted_loss(
         self, drawn: Corrupted, loss: PositionLoss, weight: Float[Tensor, "n"]
     ) -> WeightedLoss:
-        """Σ over noised positions of weight · loss."""
+        """Return Σ over noised positions of weight · loss, with the values of each position."""
 
     @abstractmethod
     def log_conditionals(
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """Log q^i(· | x_t) at the chosen noised positions, in row-major order."""
+        """Return log q^i(· | x_t) at the chosen noised positions, in row-major order."""
 
     def log_ratio(self, drawn: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
-        """Sums of differences of marginals; −∞ where a neighbor leaves the support."""
+        """Return sums of differences of marginals; −∞ where a neighbor leaves the support."""
         log_q = self.log_marginals(drawn.x_t, drawn.t, drawn.noised)
         return near.log_ratio(log_q, drawn.x_1)
 
@@ -57,13 +57,13 @@ class Posterior(ConcreteScore):
         count: int,
         noise: Noise,
     ) -> Int[Tensor, "B K L"]:
-        """K draws of x₁; visible positions carry x_t over."""
+        """Return K draws of x₁; visible positions carry x_t over."""
         return draws(self.log_conditionals(x_t, t, noised), x_t, noised, count, noise)
 
     def log_marginals(
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], noised: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "B L V"]:
-        """Log q^i(· | x_t) everywhere: visible positions carry x_t over, −∞ elsewhere (1.3)."""
+        """Return log q^i(· | x_t) everywhere; at visible positions 0 at x_t, else −∞ (1.3)."""
         at_open = self.log_conditionals(x_t, t, noised)
         tokens = torch.arange(at_open.shape[-1], device=x_t.device)
         carried = torch.zeros(*x_t.shape, len(tokens), dtype=at_open.dtype, device=x_t.device)

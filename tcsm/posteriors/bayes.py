@@ -2,7 +2,7 @@
 
     p^i(y) = p(y | x₁^{≠i}, x_t) ∝ p₁(y | x₁^{≠i}) p_{t|1}(x_t^i | y)
 
-A masked x_t^i says nothing of y: the teacher's own conditional. A uniform one adds λ_t at x_t^i
+A masked x_t^i is independent of y: the teacher's own conditional. A uniform one adds λ_t at x_t^i
 (1.4); without it the targets are biased.
 """
 
@@ -21,10 +21,10 @@ from tcsm.teachers.base import Teacher
 
 @dataclass(frozen=True)
 class Bayes:
-    """A teacher seen through the noise.
+    """Target conditionals: a teacher's p₁ combined with the path.
 
     Attributes:
-        teacher: p₁; a way to ask one until its model is there.
+        teacher: p₁; an adapter until the teacher's run has been loaded.
         path: p_{t|1}.
     """
 
@@ -33,10 +33,10 @@ class Bayes:
 
     @torch.no_grad()
     def __call__(self, drawn: Corrupted) -> Float[Tensor, "n V"]:
-        """Log p^i at the noised positions, in row-major order.
+        """Return log p^i at the noised positions, in row-major order.
 
         Raises:
-            InputError: nobody was there to teach.
+            InputError: the teacher is still an adapter.
         """
         if isinstance(self.teacher, TeacherAdapter):
             raise InputError("teacher_run: found null; objective=soft needs a teacher's folder")

@@ -26,7 +26,7 @@ class Factorized(Posterior):
     """q^i = softmax of the logits at position i.
 
     Args:
-        net: the network; wrapped for data parallelism, it stays in this place.
+        net: the network, or its wrapper for data parallelism.
         path: the noising process it inverts.
     """
 
@@ -37,13 +37,13 @@ class Factorized(Posterior):
     def conditionals(
         self, logits: Float[Tensor, "n V"], positions: Positions
     ) -> Float[Tensor, "n V"]:
-        """Log q of the logits, in fp32 at least."""
+        """Return log q of the logits, in fp32 at least."""
         return torch.log_softmax(at_least_float(logits), -1)
 
     def weighted_loss(
         self, drawn: Corrupted, loss: PositionLoss, weight: Float[Tensor, "n"]
     ) -> WeightedLoss:
-        """One pass; the head sees noised positions alone."""
+        """Return Σ weight · loss by one pass; the head runs on noised positions only."""
         logit_loss = _LogitLoss(self.conditionals, loss, drawn.positions())
         result: WeightedLoss = self.net(drawn.x_t, drawn.t, drawn.noised, logit_loss, weight)
         return result
@@ -51,7 +51,7 @@ class Factorized(Posterior):
     def log_conditionals(
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """Log q^i(· | x_t) at the chosen noised positions."""
+        """Return log q^i(· | x_t) at the chosen noised positions."""
         row, column = positions.nonzero(as_tuple=True)
         here, index = x_t[row, column], torch.arange(len(row), device=row.device)
         return self.conditionals(self.net(x_t, t, positions), Positions(here, here, t[row], index))
@@ -63,7 +63,7 @@ class LeaveOneOut(Factorized):
     def conditionals(
         self, logits: Float[Tensor, "n V"], positions: Positions
     ) -> Float[Tensor, "n V"]:
-        """Log softmax(logits + λ_t 1[y = x_t])."""
+        """Return log softmax(logits + λ_t 1[y = x_t])."""
         evidence = self.path.source.evidence(self.path.alpha(positions.t))
         logits = at_least_float(logits)
         return torch.log_softmax(add_at(logits, positions.x_t, evidence.to(logits.dtype)), -1)
@@ -71,7 +71,7 @@ class LeaveOneOut(Factorized):
 
 @dataclass(frozen=True)
 class _LogitLoss:
-    """Logits of a chunk → what the loss makes of their log-conditionals."""
+    """The loss as a function of the logits of a chunk."""
 
     conditionals: Callable[[Tensor, Positions], Tensor]
     loss: PositionLoss
@@ -89,5 +89,5 @@ class _LogitLoss:
 
 
 def at_least_float(logits: Tensor) -> Tensor:
-    """Logits in single precision, where they came in less."""
+    """Return the logits in at least single precision."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -20,7 +20,7 @@ from tcsm.process.paths import Path
 
 
 class Joint(ConcreteScore):
-    """The energy is trained, the reference is not.
+    """A joint posterior whose energy is trained and whose reference is frozen.
 
     Args:
         net: (guesses (B, N, L), x_t, t) ↦ E, (B, N).
@@ -33,11 +33,11 @@ class Joint(ConcreteScore):
 
     @property
     def path(self) -> Path:
-        """The reference's."""
+        """Return the reference's."""
         return self.reference.path
 
     def log_ratio(self, drawn: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
-        """Log q_ref(y)/q_ref(x₁) − E(y) + E(x₁): 1 + N energies of one x_t."""
+        """Return log q_ref(y)/q_ref(x₁) − E(y) + E(x₁): 1 + N energies of one x_t."""
         with torch.no_grad():
             reference = self.reference.log_ratio(drawn, near)
         guesses = torch.cat([drawn.x_1[:, None], near.apply(drawn.x_1)], 1)
@@ -52,7 +52,7 @@ class Joint(ConcreteScore):
         count: int,
         noise: Noise,
     ) -> Int[Tensor, "B K L"]:
-        """K draws of q_ref(· | x_t); visible positions carry x_t over."""
+        """Return K draws of q_ref(· | x_t); visible positions carry x_t over."""
         return self.reference.candidates(x_t, t, noised, count, noise)
 
     @torch.no_grad()
@@ -64,7 +64,7 @@ class Joint(ConcreteScore):
         count: int,
         noise: Noise,
     ) -> Int[Tensor, "B L"]:
-        """One of K candidates by the weights softmax(−E) (9.6); tends to q like 1/K."""
+        """Return one of K candidates by the weights softmax(−E) (9.6); the error is O(1/K)."""
         guesses = self.candidates(x_t, t, noised, count, noise)
         log_weight = torch.log_softmax(-self.net(guesses, x_t, t).double(), -1)
         pick = categorical(log_weight, noise.uniform("pick"))
@@ -81,7 +81,7 @@ class Joint(ConcreteScore):
         """Return log q̂^i(· | x_t) at one noised position i a sequence, by K candidates (11.5).
 
         q̂^i(y) ∝ Σ_k q_ref^i(y) e^{−E(x_k^{i←y})} is a normalized distribution for every K, that
-        of a sampler which opens position i by drawing candidates, then y. It tends to q^i.
+        of a sampler which unmasks position i by drawing candidates, then y. It tends to q^i.
         """
         guesses = self.candidates(drawn.x_t, drawn.t, drawn.noised, count, noise)
         here = torch.zeros_like(drawn.noised).scatter(1, position[:, None], True)
@@ -89,7 +89,7 @@ class Joint(ConcreteScore):
         batch, vocabulary = reference.shape
         tokens = torch.arange(vocabulary, device=position.device)
         every = guesses[:, :, None].repeat(1, 1, vocabulary, 1)
-        place = position[:, None, None, None].expand(-1, count, vocabulary, 1)
-        every = every.scatter(-1, place, tokens[:, None].expand_as(place))
+        index = position[:, None, None, None].expand(-1, count, vocabulary, 1)
+        every = every.scatter(-1, index, tokens[:, None].expand_as(index))
         energy = self.net(every.flatten(1, 2), drawn.x_t, drawn.t).view(batch, count, vocabulary)
         return torch.log_softmax(reference.double() + torch.logsumexp(-energy.double(), 1), -1)

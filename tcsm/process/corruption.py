@@ -1,10 +1,11 @@
 """How a batch is corrupted: by time, or for the mask source by count.
 
-Both give x_t ∼ p_{t|1}(· | x₁) and ω, the weight of a noised position under which masked
-cross-entropy is a bound on −log p(x₁) in nats a sequence: κ(t) by time, L/n by count (11.3, 11.6).
+Both draw x_t ∼ p_{t|1}(· | x₁) and give ω, the weight of a noised position with which masked
+cross-entropy is a bound on −log p(x₁) in nats per sequence: κ(t) by time, L/n by count (11.3,
+11.6).
 
-Padding is no text: it stays as it is in x_t, is never open, and L counts the positions of text
-of each sequence alone. A network sees it as the separators that it consists of.
+Padding is not noised: it is unchanged in x_t, is visible, and does not count in L, the number of
+positions of text of a sequence. A network reads it as separators.
 """
 
 from abc import ABC, abstractmethod
@@ -42,7 +43,7 @@ class Positions:
 
 @dataclass(frozen=True)
 class Corrupted:
-    """A batch and its noised version.
+    """A batch of data and its noised version.
 
     Attributes:
         x_1: data.
@@ -64,13 +65,13 @@ class Corrupted:
     weight: Float[Tensor, "B"] | None = None
 
     def lengths(self) -> Float64[Tensor, "B"]:
-        """Positions of text in each sequence: L without padding."""
+        """Return the number of positions of text in each sequence, L without padding."""
         if self.real is None:
             return torch.full_like(self.omega, self.x_1.shape[1], dtype=torch.float64)
         return self.real.sum(-1).double()
 
     def noised_share(self) -> Float64[Tensor, ""]:
-        """Noised positions over positions of text, in the whole batch."""
+        """Return the share of noised positions among positions of text, over the whole batch."""
         return self.noised.sum().double() / self.lengths().sum()
 
     def positions(self) -> Positions:
@@ -100,7 +101,7 @@ class Corruption(ABC):
         """
 
     def keep_padding(self, drawn: Corrupted, real: Bool[Tensor, "B L"] | None) -> Corrupted:
-        """The same with padding as it is in the data, and closed."""
+        """Return the batch with padding unchanged and visible."""
         if real is None:
             return drawn
         x_t = torch.where(real, drawn.x_t, drawn.x_1)
@@ -109,7 +110,7 @@ class Corruption(ABC):
 
 @dataclass(frozen=True)
 class TimeSampling(Corruption):
-    """T stratified over the global batch on [0, 1 − ε], then every position by itself; ω = κ(t).
+    """A stratified time t in [0, 1 − ε] per sequence, positions noised independently; ω = κ(t).
 
     The clamp ε keeps κ finite; it drops the bound's last ∫₁₋ε¹, a relative error of about ε.
 
@@ -120,7 +121,7 @@ class TimeSampling(Corruption):
     epsilon: float = 1e-3
 
     def __post_init__(self) -> None:
-        """Refuse a clamp that leaves no time."""
+        """Refuse a clamp outside [0, 1)."""
         if not 0 <= self.epsilon < 1:
             raise InputError(f"corruption.epsilon must lie in [0, 1), found {self.epsilon}")
 
@@ -136,21 +137,21 @@ class TimeSampling(Corruption):
 
 @dataclass(frozen=True)
 class CountSampling(Corruption):
-    """N stratified on {1 … L} masked positions, a uniform subset of that size; ω = L/n (11.6).
+    """A stratified number n in {1 … L} of masked positions, a uniform subset; ω = L/n (11.6).
 
-    Exactly the bound of every schedule for a time-free network, with bounded weights and much
-    less variance than by time. Carries t with α(t) = 1 − n/L for networks that want one.
+    It is exactly the bound of every schedule for a time-free network, with bounded weights and
+    much less variance than by time. Networks with a time input get t with α(t) = 1 − n/L.
 
     Raises:
         InputError: the source is not the mask.
     """
 
     def __post_init__(self) -> None:
-        """Counts exist for masks alone."""
+        """Refuse other sources than the mask."""
         if not isinstance(self.path.source, Mask):
-            found = type(self.path.source).__name__
+            name = type(self.path.source).__name__
             raise InputError(
-                f"corruption by count needs the Mask source, found {found}; "
+                f"corruption by count needs the Mask source, found {name}; "
                 "set corruption=time and bound=time"
             )
 

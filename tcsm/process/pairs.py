@@ -1,13 +1,13 @@
 """One noised state for two sequences, whose distribution is symmetric in them (10.7).
 
 A preference compares log p(x | x_t) of a winner and a loser. The normalizer Z_t(x_t) cancels only
-at one x_t for both, and x_t must not tell which of them it was made of:
+at one x_t for both, and x_t must not reveal from which of them it was drawn:
 
     anchor ∼ fair coin on {winner, loser},    x_t ∼ p_{t|1}(· | anchor),
-    afresh from the source where x_t is closed though the two differ
+    redrawn from the source where x_t is visible though the two differ
 
-Uniform noise closes no position, so this is noise on one of both. With masks, a random part of
-where the two agree is revealed, and all that differs is hidden.
+Uniform noise makes no position visible, so this is noise on one of both. With masks, a random part
+of the positions where the two agree is visible, and all positions that differ are masked.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class SharedCorruption:
     """A distribution of (t, x_t) given a winner and a loser.
 
     The time is that of the anchor. With masks no posterior depends on it, but a network that
-    takes it sees more masks than it is used to at that time.
+    takes it sees more masks than in training at that time.
 
     Attributes:
         corruption: distribution of (t, x_t) given one sequence.
@@ -41,18 +41,18 @@ class SharedCorruption:
         noise: Noise,
         real: tuple[Bool[Tensor, "B L"], Bool[Tensor, "B L"]] | None = None,
     ) -> tuple[Corrupted, Corrupted]:
-        """Both as data, with the same x_t, t and, at positions of its text, noised positions.
+        """Return winner and loser, with one x_t and t and the noised positions of their own text.
 
         A position that is padding of both is no text. One that is padding of the shorter alone is
-        noised as the longer's, or x_t would tell their lengths, and is closed in the shorter.
+        noised as the longer's, or x_t would reveal their lengths, and is visible in the shorter.
         """
         either = None if real is None else real[0] | real[1]
         coin = noise.uniform("anchor")[:, None] < 1 / 2
         drawn = self.corruption(torch.where(coin, winner, loser), noise, either)
         source = self.corruption.path.source
-        told = (winner != loser) & ~drawn.noised
+        revealing = (winner != loser) & ~drawn.noised
         fresh = source.draw(noise.uniform("afresh", winner.shape[1]))
-        x_t = torch.where(told, fresh, drawn.x_t)
+        x_t = torch.where(revealing, fresh, drawn.x_t)
         noised = source.noised(x_t)
         if real is None:
             shared = (x_t, drawn.t, noised, drawn.omega)
@@ -65,7 +65,7 @@ class SharedCorruption:
 
 
 def halves(rows: Shaped[Tensor, "B M"], length: int) -> tuple[Tensor, Tensor]:
-    """What belongs to winners and to losers in rows [winner | loser] of L tokens each.
+    """Split rows [winner | loser] of L tokens each.
 
     Raises:
         InputError: rows of another size.

@@ -23,7 +23,7 @@ from tcsm.process.sources import Source
 class Mixture:
     """A kernel's weights at each position: to the data value, stay, afresh from the source.
 
-    They need not be normalized. All float64, of one shape.
+    The weights need not be normalized. All float64, of one shape.
     """
 
     to_data: Float[Tensor, "*s"]
@@ -33,7 +33,7 @@ class Mixture:
     def distribution(
         self, x_t: Int[Tensor, "*s"], x_1: Int[Tensor, "*s"], source: Source
     ) -> Tensor:
-        """Probabilities of each state, shape (*s, states)."""
+        """Return the probabilities of all states, shape (*s, states)."""
         states = torch.arange(source.states, device=x_t.device)
         distribution = (
             self.to_data[..., None] * one_hot(x_1, source.states)
@@ -45,7 +45,7 @@ class Mixture:
     def draw(
         self, x_t: Int[Tensor, "*s"], x_1: Int[Tensor, "*s"], source: Source, u: Tensor
     ) -> Int[Tensor, "*s"]:
-        """A draw by one uniform for the branch and one for the source, u of shape (*s, 2)."""
+        """Return a draw by uniforms u of shape (*s, 2): one for the branch, one for the source."""
         which = u[..., 0] * (self.to_data + self.stay + self.afresh)
         kept = torch.where(which < self.to_data, x_1, x_t)
         return torch.where(which < self.to_data + self.stay, kept, source.draw(u[..., 1]))
@@ -59,13 +59,13 @@ class Path:
     schedule: Schedule
 
     def alpha(self, t: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
-        """α(t), float64."""
+        """Return α(t), float64."""
         return self.schedule.alpha(t.double())
 
     def sample(
         self, x_1: Int[Tensor, "B L"], t: Float[Tensor, "B"], noise: Noise
     ) -> Int[Tensor, "B L"]:
-        """x_t ∼ p_{t|1}(· | x₁) (1.1)."""
+        """Draw x_t ∼ p_{t|1}(· | x₁) (1.1)."""
         u = noise.uniform("corrupt", x_1.shape[1], 2)
         keep = u[..., 0] < self.alpha(t)[:, None]
         return torch.where(keep, x_1, self.source.draw(u[..., 1]))
@@ -73,7 +73,7 @@ class Path:
     def log_likelihood(
         self, x_t: Int[Tensor, "*s"], alpha: Float[Tensor, "*s"]
     ) -> Float[Tensor, "*s V"]:
-        """Log p_{t|1}(x_t^i | x₁^i = v) for every clean token v; −∞ where impossible (1.1)."""
+        """Return log p_{t|1}(x_t^i | x₁^i = v) for every clean token v; −∞ if impossible (1.1)."""
         tokens = torch.arange(self.source.vocabulary, device=x_t.device)
         noise = ((1 - alpha) * self.source.probability(x_t))[..., None]
         return torch.log(alpha[..., None] * (x_t[..., None] == tokens) + noise)
@@ -85,7 +85,7 @@ class Path:
         alpha_t: Float[Tensor, "*s"],
         alpha_s: Float[Tensor, "*s"],
     ) -> Mixture:
-        """p_{s|t,1}(a | x_t, x₁) ∝ p_{s|1}(a | x₁) p_{t|s}(x_t | a), t < s, exactly (8.3).
+        """Return p_{s|t,1}(a | x_t, x₁) ∝ p_{s|1}(a | x₁) p_{t|s}(x_t | a), t < s, exactly (8.3).
 
         With α_ts = α_t/α_s the product of the two mixtures has four terms; two give a = x₁.
         """
@@ -104,7 +104,7 @@ class Path:
         alpha_t: Float[Tensor, "*#s"],
         alpha_s: Float[Tensor, "*#s"],
     ) -> Mixture:
-        """The flow's own kernel: jump to x₁ with probability (α_s − α_t)/(1 − α_t) (12.1, 12.2).
+        """Return the flow's kernel: to x₁ with probability (α_s − α_t)/(1 − α_t) (12.1, 12.2).
 
         It is the exact exponential of the rates (1.6) with x₁ held fixed over the step.
         """
@@ -114,7 +114,7 @@ class Path:
     def rate(
         self, log_q: Float[Tensor, "*s V"], x: Int[Tensor, "*s"], t: Float[Tensor, "*s"]
     ) -> Float[Tensor, "*s V"]:
-        """u_t(y, x) = κ (q(y | x_t) − 1[y = x]), towards every clean token y (1.6)."""
+        """Return u_t(y, x) = κ (q(y | x_t) − 1[y = x]), towards every clean token y (1.6)."""
         tokens = torch.arange(self.source.vocabulary, device=x.device)
         here = (x[..., None] == tokens).to(log_q.dtype)
         return self.schedule.kappa(t)[..., None] * (log_q.exp() - here)
@@ -122,7 +122,7 @@ class Path:
     def leave_one_out(
         self, log_q: Float[Tensor, "n V"], x_t: Int[Tensor, "n"], alpha: Float[Tensor, "n"]
     ) -> Float[Tensor, "n V"]:
-        """Log π of log q: the posterior with its own position's evidence taken back (1.5)."""
+        """Return log π of log q, the posterior without the evidence of its own x_t^i (1.5)."""
         evidence = self.source.evidence(alpha).to(log_q.dtype)
         return torch.log_softmax(add_at(log_q, x_t, -evidence), -1)
 
@@ -133,7 +133,7 @@ class Path:
         x_t: Int[Tensor, "n"],
         t: Float[Tensor, "n"],
     ) -> Float[Tensor, "n"]:
-        """Integrand over t of the bound on −log p(x₁), at noised positions, nats (11.3, 11.4)."""
+        """Return the integrand over t of the bound on −log p(x₁), in nats (11.3, 11.4)."""
         alpha = self.schedule.alpha(t.double())
         log_pi = self.leave_one_out(log_q.double(), x_t, alpha)
         return self.schedule.alpha_dot(t.double()) * self.source.nelbo(log_pi, x_1, x_t, alpha)
@@ -142,6 +142,6 @@ class Path:
 def add_at(
     values: Float[Tensor, "n V"], x: Int[Tensor, "n"], amount: Float[Tensor, "n"]
 ) -> Float[Tensor, "n V"]:
-    """``values`` with ``amount`` added at column x; rows whose x is no clean token stay."""
+    """Return ``values`` with ``amount`` added at column x; a mask state x adds nothing."""
     tokens = torch.arange(values.shape[-1], device=values.device)
     return torch.where(x[:, None] == tokens, values + amount[:, None], values)

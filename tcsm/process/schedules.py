@@ -20,18 +20,18 @@ class Schedule(ABC):
 
     @abstractmethod
     def alpha(self, t: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """Probability that a position already holds its data value at time t."""
+        """Return α(t), the probability that a position holds its data value at time t."""
 
     @abstractmethod
     def alpha_dot(self, t: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """Derivative of α."""
+        """Return α̇(t)."""
 
     @abstractmethod
     def inverse(self, alpha: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """The time at which α is reached."""
+        """Return the time t with α(t) = α."""
 
     def kappa(self, t: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """κ = α̇/(1 − α); infinite at t = 1."""
+        """Return κ = α̇/(1 − α), infinite at t = 1."""
         return self.alpha_dot(t) / (1 - self.alpha(t))
 
 
@@ -40,15 +40,15 @@ class Linear(Schedule):
     """α = t."""
 
     def alpha(self, t: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """T."""
+        """Return t."""
         return t
 
     def alpha_dot(self, t: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """1."""
+        """Return 1."""
         return torch.ones_like(t)
 
     def inverse(self, alpha: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """α."""
+        """Return α."""
         return alpha
 
 
@@ -63,20 +63,20 @@ class Polynomial(Schedule):
     power: float
 
     def __post_init__(self) -> None:
-        """Refuse a power that does not rise from 0 to 1."""
+        """Refuse a power that is not positive."""
         if not 0 < self.power < math.inf:
             raise InputError(f"schedule.power must be positive, found {self.power}")
 
     def alpha(self, t: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """t^power."""
+        """Return t^power."""
         return t**self.power
 
     def alpha_dot(self, t: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """Power · t^(power − 1)."""
+        """Return power · t^(power − 1)."""
         return self.power * t ** (self.power - 1)
 
     def inverse(self, alpha: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """α^(1/power)."""
+        """Return α^(1/power)."""
         return alpha ** (1 / self.power)
 
 
@@ -85,13 +85,13 @@ class Cosine(Schedule):
     """α = 1 − cos(πt/2)."""
 
     def alpha(self, t: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """1 − cos(πt/2), as 2 sin²(πt/4): exact near t = 0."""
+        """Return 1 − cos(πt/2), as 2 sin²(πt/4): exact near t = 0."""
         return 2 * torch.sin(math.pi / 4 * t) ** 2
 
     def alpha_dot(self, t: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """(π/2) sin(πt/2)."""
+        """Return (π/2) sin(πt/2)."""
         return math.pi / 2 * torch.sin(math.pi / 2 * t)
 
     def inverse(self, alpha: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """(4/π) asin √(α/2)."""
+        """Return (4/π) asin √(α/2)."""
         return 4 / math.pi * torch.asin(torch.sqrt(alpha / 2))

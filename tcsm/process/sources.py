@@ -28,30 +28,30 @@ class Source(ABC):
     vocabulary: int
 
     def __post_init__(self) -> None:
-        """Refuse an alphabet on which nothing can be learned."""
+        """Refuse fewer than two tokens."""
         if self.vocabulary < 2:
             raise InputError(f"source.vocabulary must be at least 2, found {self.vocabulary}")
 
     @property
     @abstractmethod
     def states(self) -> int:
-        """How many states a noised position can be in."""
+        """Return the number of states of a noised position."""
 
     @abstractmethod
     def draw(self, u: Float[Tensor, "*s"]) -> Int[Tensor, "*s"]:
-        """x₀ of uniforms u of [0, 1)."""
+        """Return x₀ ∼ p₀ from uniforms u in [0, 1)."""
 
     @abstractmethod
     def probability(self, x: Int[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """p₀(x), float64."""
+        """Return p₀(x), float64."""
 
     @abstractmethod
     def noised(self, x_t: Int[Tensor, "*s"]) -> Bool[Tensor, "*s"]:
-        """Positions whose data value x_t leaves unknown; a loss lives there alone."""
+        """Return the positions whose data value x_t leaves unknown; losses are defined there."""
 
     @abstractmethod
     def evidence(self, alpha: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """λ_t: log-odds that an open x_t^i = v lends to x₁^i = v over any other token (1.4)."""
+        """Return λ_t, the log-odds that x_t^i = v adds to x₁^i = v over other tokens (1.4)."""
 
     @abstractmethod
     def nelbo(
@@ -72,23 +72,23 @@ class Mask(Source):
 
     @property
     def states(self) -> int:
-        """V clean tokens and M."""
+        """Return V + 1: the clean tokens and M."""
         return self.vocabulary + 1
 
     def draw(self, u: Float[Tensor, "*s"]) -> Int[Tensor, "*s"]:
-        """M everywhere."""
+        """Return M everywhere."""
         return torch.full_like(u, self.vocabulary, dtype=torch.int64)
 
     def probability(self, x: Int[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """1 at M, 0 elsewhere."""
+        """Return 1 at M, 0 elsewhere."""
         return (x == self.vocabulary).double()
 
     def noised(self, x_t: Int[Tensor, "*s"]) -> Bool[Tensor, "*s"]:
-        """The masked positions."""
+        """Return the masked positions."""
         return x_t == self.vocabulary
 
     def evidence(self, alpha: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """0: an M says nothing of its token."""
+        """Return 0, since M is independent of the token."""
         return torch.zeros_like(alpha)
 
     def nelbo(
@@ -98,7 +98,7 @@ class Mask(Source):
         x_t: Int[Tensor, "n"],
         alpha: Float[Tensor, "n"],
     ) -> Float[Tensor, "n"]:
-        """−log π(x₁)/(1 − α): MDLM's and MD4's bound (11.3)."""
+        """Return −log π(x₁)/(1 − α), the bound of MDLM and MD4 (11.3)."""
         return -log_pi.gather(-1, x_1[:, None]).squeeze(-1) / (1 - alpha)
 
 
@@ -107,23 +107,23 @@ class Uniform(Source):
 
     @property
     def states(self) -> int:
-        """The V clean tokens."""
+        """Return V."""
         return self.vocabulary
 
     def draw(self, u: Float[Tensor, "*s"]) -> Int[Tensor, "*s"]:
-        """⌊uV⌋."""
+        """Return ⌊uV⌋."""
         return (u * self.vocabulary).long()
 
     def probability(self, x: Int[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """1/V."""
+        """Return 1/V."""
         return torch.full_like(x, 1 / self.vocabulary, dtype=torch.float64)
 
     def noised(self, x_t: Int[Tensor, "*s"]) -> Bool[Tensor, "*s"]:
-        """All positions."""
+        """Return all positions."""
         return torch.ones_like(x_t, dtype=torch.bool)
 
     def evidence(self, alpha: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """λ_t = log(1 + V α/(1 − α)) (1.4)."""
+        """Return λ_t = log(1 + V α/(1 − α)) (1.4)."""
         return torch.logaddexp(torch.zeros_like(alpha), math.log(self.vocabulary) + alpha.logit())
 
     def nelbo(
@@ -133,7 +133,7 @@ class Uniform(Source):
         x_t: Int[Tensor, "n"],
         alpha: Float[Tensor, "n"],
     ) -> Float[Tensor, "n"]:
-        """(αV)⁻¹ Σ_{y≠x_t} r_y (e^d − 1 − d), d = log s − log r: the reverse process (11.4).
+        """Return (αV)⁻¹ Σ_{y≠x_t} r_y (e^d − 1 − d), d = log s − log r: UDLM's bound (11.4).
 
         r_y = w(y|x₁)/w(x_t|x₁), w(a|x₁) = α 1[a=x₁] + (1 − α)/V, and s the same under π.
         """

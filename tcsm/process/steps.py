@@ -3,7 +3,7 @@
     t = k/T, s = (k + 1)/T, k uniform;        ω = T (α_s − α_t)/(1 − α_t)
 
 For the mask source ω times cross-entropy is T times the KL of one reverse step, the last of which
-is the reconstruction: their mean over k is the T-step bound, and T → ∞ gives back κ(t).
+is the reconstruction: their mean over k is the T-step bound, and T → ∞ gives κ(t).
 """
 
 from dataclasses import dataclass
@@ -31,12 +31,12 @@ class StepSampling(Corruption):
     steps: int = 1000
 
     def __post_init__(self) -> None:
-        """Refuse a grid without a step."""
+        """Refuse fewer than one step."""
         if self.steps < 1:
             raise InputError(f"corruption.steps must be 1 or more, found {self.steps}")
 
     def after(self, t: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """The next time of the grid."""
+        """Return the next time of the grid."""
         return (torch.round(t * self.steps) + 1) / self.steps
 
     def __call__(

@@ -17,13 +17,13 @@ from tcsm.samplers.base import GridSampler, SamplerStep
 class Ancestral(GridSampler):
     """The reverse kernel of the noising process, any source."""
 
-    def step(self, posterior: Posterior, leg: SamplerStep) -> Int[Tensor, "B L"]:
-        """Draw x₁ at noised positions, then cross the bridge; the others hold x₁ already."""
-        x_t, noised, times = leg.x_t, leg.noised, (leg.t, leg.s)
-        u = leg.noise.uniform("step", x_t.shape[1], 3)
+    def step(self, posterior: Posterior, step: SamplerStep) -> Int[Tensor, "B L"]:
+        """Draw x₁ at noised positions, then x_s from the bridge; visible positions stay."""
+        x_t, noised, times = step.x_t, step.noised, (step.t, step.s)
+        u = step.noise.uniform("step", x_t.shape[1], 3)
         x_1 = x_t.clone()
         x_1[noised] = categorical(
-            posterior.log_conditionals(x_t, leg.t, noised), u[..., 0][noised]
+            posterior.log_conditionals(x_t, step.t, noised), u[..., 0][noised]
         )
         here = x_t[noised]
         alpha_t, alpha_s = (self.path.alpha(time)[:, None].expand(x_t.shape) for time in times)

@@ -1,4 +1,4 @@
-"""The walk from noise to data on a grid 0 = t₀ < … < t_N = 1 (§12).
+"""The contract of samplers, and steps on a time grid 0 = t₀ < … < t_N = 1 (§12).
 
 The data value is drawn first, from q^i in float64, then the branch that takes it: putting "stay"
 and V tokens in one fp32 categorical under-draws rare tokens (12.6).
@@ -22,7 +22,7 @@ from tcsm.samplers.conditioning import Conditioning, resolve_conditioning
 
 @dataclass(frozen=True)
 class Sampled:
-    """Tokens, and what they cost.
+    """Samples, and the number of network calls.
 
     Attributes:
         tokens: samples of x₁.
@@ -35,7 +35,7 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Sampler(ABC):
-    """A way to draw x₁ from a model.
+    """A method to draw x₁ from a model.
 
     Attributes:
         steps: size of the time grid N.
@@ -47,7 +47,7 @@ class Sampler(ABC):
     steps: int
 
     def __post_init__(self) -> None:
-        """A walk has a step."""
+        """Refuse fewer than one step."""
         if self.steps < 1:
             raise InputError(f"sampler.steps must be at least 1, found {self.steps}")
 
@@ -60,19 +60,19 @@ class Sampler(ABC):
         seed: int,
         conditioning: Conditioning | None = None,
     ) -> Sampled:
-        """Draw ``count`` sequences; a pure function of the seed and of what is given."""
+        """Draw ``count`` sequences; a pure function of the seed and the conditioning."""
 
 
 @dataclass(frozen=True)
 class SamplerStep:
-    """One step of a walk.
+    """One step of a sampler from time t to time s > t.
 
     Attributes:
-        x_t: where it begins.
-        open: the positions that it may change.
-        t: when it begins.
-        s: when it ends, s > t.
-        noise: its randomness.
+        x_t: the state at time t.
+        noised: the positions that may change.
+        t: time at the start.
+        s: time at the end, s > t.
+        noise: the step's randomness.
     """
 
     x_t: Int[Tensor, "B L"]
@@ -93,15 +93,15 @@ class PathSampler(Sampler):
     path: Path
 
     def posterior(self, model: nn.Module) -> Posterior:
-        """The model, which must be a posterior of some path.
+        """Return the model, which must be a `Posterior`.
 
         Raises:
             InputError: it is not.
         """
         if not isinstance(model, Posterior):
-            name, found = type(self).__name__, type(model).__name__
+            sampler, name = type(self).__name__, type(model).__name__
             raise InputError(
-                f"sampler: {name} needs a posterior, found {found}; use next_token for an "
+                f"sampler: {sampler} needs a posterior, found {name}; use next_token for an "
                 "autoregressive model, importance for a joint one"
             )
         return model
@@ -109,13 +109,13 @@ class PathSampler(Sampler):
     def conditioning(
         self, conditioning: Conditioning | None, length: int, model: nn.Module
     ) -> Conditioning:
-        """What is given, or nothing, where the model lives."""
+        """Return the conditioning on the model's device; an empty one for None."""
         return resolve_conditioning(
             conditioning, length, self.path.source.vocabulary, device_of(model)
         )
 
     def start(self, count: int, seed: int, conditioning: Conditioning) -> Int[Tensor, "B L"]:
-        """x₀ ∼ p₀, with the known positions in their places."""
+        """Draw x₀ ∼ p₀, with the known tokens at their positions."""
         device = conditioning.tokens.device
         noise = Noise(seed, -1, torch.arange(count, device=device), count)
         return conditioning.hold(
@@ -129,7 +129,7 @@ class PathSampler(Sampler):
         seed: int,
         conditioning: Conditioning,
     ) -> Int[Tensor, "B L"]:
-        """Takes a step for each interval of the grid; none changes a known position."""
+        """Return the state after a step for each interval of the grid; known positions stay."""
         ids = torch.arange(len(x_t), device=x_t.device)
         grid = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64, device=x_t.device)
         for index in range(self.steps):
@@ -144,8 +144,8 @@ class GridSampler(PathSampler):
     """A sampler that steps along the grid, one network call a step."""
 
     @abstractmethod
-    def step(self, posterior: Posterior, leg: SamplerStep) -> Int[Tensor, "B L"]:
-        """The state at the leg's end."""
+    def step(self, posterior: Posterior, step: SamplerStep) -> Int[Tensor, "B L"]:
+        """Return the state at the end of the step."""
 
     @torch.no_grad()
     def __call__(
@@ -156,12 +156,12 @@ class GridSampler(PathSampler):
         seed: int,
         conditioning: Conditioning | None = None,
     ) -> Sampled:
-        """Walk the grid."""
+        """Draw sequences by one network call for each interval of the grid."""
         posterior, known = self.posterior(model), self.conditioning(conditioning, length, model)
         x_t = self.start(count, seed, known)
         return Sampled(self.walk(partial(self.step, posterior), x_t, seed, known), self.steps)
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where a model's weights live."""
+    """Return the device of a model's weights."""
     return next(model.parameters()).device

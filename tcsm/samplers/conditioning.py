@@ -1,9 +1,9 @@
-"""What of a sample is known beforehand: a prompt, or any positions between which a model fills in.
+"""Conditioning of samplers on known tokens: a prompt, or any positions to infill between.
 
-For the mask source a walk that starts with the known positions open draws p(x₁ | known positions)
-wherever the same walk without them would draw p(x₁): the posterior of the other positions is the
-model's own. For the uniform source known positions are put back after every step; the model reads
-them as noised states, which is an approximation that gets better as t nears 1.
+With the mask source, a sampler that starts with the known positions visible draws from
+p(x₁ | known positions) wherever the same sampler without them draws from p(x₁): the posterior of
+the other positions is the model's own. With the uniform source, known tokens are restored after
+every step; the model reads them as noised states, an approximation that improves as t nears 1.
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from tcsm.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Conditioning:
-    """Tokens that every sample of a call has.
+    """Known tokens of every sample of a call.
 
     Attributes:
-        tokens: one token a position; what stands at positions that are not fixed does not matter.
-        fixed: the positions that keep theirs.
+        tokens: one token per position; those at free positions have no effect.
+        fixed: whether a position keeps its token.
 
     Raises:
         InputError: tokens and positions that differ in number.
@@ -31,7 +31,7 @@ class Conditioning:
     fixed: Bool[Tensor, "M"]
 
     def __post_init__(self) -> None:
-        """Every position is either fixed or not."""
+        """Refuse tokens and positions that differ in number."""
         if self.tokens.shape != self.fixed.shape:
             raise InputError(
                 f"given.fixed must say of each of {len(self.tokens)} tokens whether it is, "
@@ -39,14 +39,14 @@ class Conditioning:
             )
 
     def hold(self, x: Int[Tensor, "B L"]) -> Int[Tensor, "B L"]:
-        """The same with the known tokens in their places."""
+        """Return x with the known tokens at their positions."""
         return torch.where(self.fixed, self.tokens, x)
 
     def prefix(self) -> int:
-        """How many positions are fixed, if they are the first ones.
+        """Return the number of fixed positions, which must be the first ones.
 
         Raises:
-            InputError: a fixed position after an open one.
+            InputError: a fixed position after a free one.
         """
         known = int(self.fixed.sum())
         if not self.fixed[:known].all():
@@ -61,7 +61,7 @@ class Conditioning:
 def resolve_conditioning(
     conditioning: Conditioning | None, length: int, vocabulary: int, device: torch.device
 ) -> Conditioning:
-    """What is given for sequences of some length, on a device; nothing if it is None.
+    """Return a conditioning on a device, an empty one for None.
 
     Raises:
         InputError: another length, or a token that the model does not know.

@@ -1,8 +1,8 @@
-"""First-hitting: masked positions open one after the other, at times drawn beforehand (12.4).
+"""First-hitting: masked positions are unmasked one after the other, at times drawn first (12.4).
 
-A position is open by time t with probability α(t), whatever the model says: its opening level α is
-uniform. So the order and the times are drawn first, and the network runs only when something
-happens: L calls for one position a call, exact for a network that gives the true conditionals.
+A position is unmasked by time t with probability α(t), independently of the model, so that its
+level α is uniform. The order and the times are drawn first, and the network runs only when a
+position is unmasked: L calls with one position per call, exact for the true conditionals.
 """
 
 import math
@@ -21,12 +21,12 @@ from tcsm.samplers.conditioning import Conditioning
 
 @dataclass(frozen=True)
 class Opening:
-    """When the positions of each sequence open, which no model has a say in.
+    """The order and the levels at which positions are unmasked, independent of the model.
 
     Attributes:
-        order: positions, the first to open first.
+        order: positions, the first to be unmasked first.
         level: α at which they do, rising.
-        at_once: how many of them open at one call.
+        at_once: number of positions that are unmasked in one call.
     """
 
     order: Int64[Tensor, "B L"]
@@ -34,7 +34,7 @@ class Opening:
     at_once: int
 
     def among(self, noised: Bool[Tensor, "L"], steps: int) -> "Opening":
-        """The same order of some positions alone, in ``steps`` calls at most."""
+        """Return the order of the free positions only, for ``steps`` calls at most."""
         kept, count = noised[self.order], int(noised.sum())
         order, level = (part[kept].view(len(part), count) for part in (self.order, self.level))
         return Opening(order, level, max(1, math.ceil(count / steps)))
@@ -42,21 +42,21 @@ class Opening:
 
 @dataclass(frozen=True)
 class FirstHitting(PathSampler):
-    """At most ``steps`` network calls, each opening ⌈n/steps⌉ of n positions; exact for steps ≥ n.
+    """At most ``steps`` network calls, each for ⌈n/steps⌉ of n positions; exact for steps ≥ n.
 
-    A time-conditioned network is given the time of the first of them.
+    A time-conditioned network gets the time of the first of them.
 
     Raises:
         InputError: the source is not the mask.
     """
 
     def __post_init__(self) -> None:
-        """Only masks are hit."""
+        """Refuse other sources than the mask."""
         super().__post_init__()
         if not isinstance(self.path.source, Mask):
-            found = type(self.path.source).__name__
+            name = type(self.path.source).__name__
             raise InputError(
-                f"sampler first_hitting needs the Mask source, found {found}; "
+                f"sampler first_hitting needs the Mask source, found {name}; "
                 "set sampler=ancestral or leaping"
             )
 
@@ -69,7 +69,7 @@ class FirstHitting(PathSampler):
         seed: int,
         conditioning: Conditioning | None = None,
     ) -> Sampled:
-        """Open groups of positions in the order of their levels."""
+        """Draw sequences, unmasking groups of positions in the order of their levels."""
         posterior, known = self.posterior(model), self.conditioning(conditioning, length, model)
         x_t = self.start(count, seed, known)
         opening = self.opening(count, length, seed, x_t.device).among(~known.fixed, self.steps)
@@ -85,7 +85,7 @@ class FirstHitting(PathSampler):
         return Sampled(x_t, len(groups))
 
     def opening(self, count: int, length: int, seed: int, device: torch.device) -> Opening:
-        """The order in which a call with the same numbers opens its positions."""
+        """Return the order in which a call with the same arguments unmasks its positions."""
         level, order = self._noise(count, seed, device).uniform("level", length).sort(-1)
         return Opening(order, level, math.ceil(length / self.steps))
 

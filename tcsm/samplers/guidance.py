@@ -21,10 +21,10 @@ from tcsm.noise import categorical
 
 @dataclass(frozen=True)
 class Guidance(ABC):
-    """A choice among candidates by their scores.
+    """A distribution over candidates by their rewards.
 
     Attributes:
-        count: n, candidates of a text.
+        count: n, the number of candidates for each text.
 
     Raises:
         InputError: no candidate.
@@ -33,34 +33,34 @@ class Guidance(ABC):
     count: int
 
     def __post_init__(self) -> None:
-        """Somebody must be elected."""
+        """Refuse fewer than one candidate."""
         if self.count < 1:
             raise InputError(f"guide.count must be at least 1, found {self.count}")
 
     @abstractmethod
     def log_chances(self, scores: Float64[Tensor, "B n"]) -> Float64[Tensor, "B n"]:
-        """Log of the chance of each candidate."""
+        """Return the log-probability of each candidate to be kept."""
 
     def choose(
         self, scores: Float64[Tensor, "B n"], u: Float64[Tensor, "B"]
     ) -> Int64[Tensor, "B"]:
-        """The candidate that is kept, by one uniform a text."""
+        """Return the index of the kept candidate, by one uniform per text."""
         return categorical(self.log_chances(scores), u)
 
 
 @dataclass(frozen=True)
 class BestOfN(Guidance):
-    """The candidate of the highest score, the first of equals."""
+    """The candidate of the highest reward, the first of equals."""
 
     def log_chances(self, scores: Float64[Tensor, "B n"]) -> Float64[Tensor, "B n"]:
-        """0 for the best, −∞ for the others."""
+        """Return 0 for the best candidate, −∞ for the others."""
         best = scores.argmax(-1, keepdim=True)
         return torch.full_like(scores, -torch.inf).scatter(-1, best, 0.0)
 
 
 @dataclass(frozen=True)
 class Resampling(Guidance):
-    """A candidate by softmax(R/β): self-normalized importance resampling.
+    """One candidate by softmax(R/β): self-normalized importance resampling.
 
     Attributes:
         beta: β, in units of the reward.
@@ -78,5 +78,5 @@ class Resampling(Guidance):
             raise InputError(f"guide.beta must be a positive number, found {self.beta}")
 
     def log_chances(self, scores: Float64[Tensor, "B n"]) -> Float64[Tensor, "B n"]:
-        """Log softmax of R/β."""
+        """Return log softmax of R/β."""
         return torch.log_softmax(scores / self.beta, -1)

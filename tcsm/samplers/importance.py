@@ -19,7 +19,7 @@ from tcsm.samplers.conditioning import Conditioning
 
 @dataclass(frozen=True)
 class Importance(PathSampler):
-    """Ancestral sampling with whole sequences drawn by weight.
+    """Ancestral sampling with x₁ resampled from candidates by their weights.
 
     Attributes:
         candidates: K; 1 draws from the reference.
@@ -31,7 +31,7 @@ class Importance(PathSampler):
     candidates: int = 8
 
     def __post_init__(self) -> None:
-        """Somebody must be elected."""
+        """Refuse fewer than one candidate."""
         super().__post_init__()
         if self.candidates < 1:
             raise InputError(f"sampler.candidates must be at least 1, found {self.candidates}")
@@ -45,7 +45,7 @@ class Importance(PathSampler):
         seed: int,
         conditioning: Conditioning | None = None,
     ) -> Sampled:
-        """Walk the grid; a step costs one pass of the reference and K energies."""
+        """Draw sequences; each step costs one pass of the reference and K energies."""
         if not isinstance(model, Joint):
             raise InputError(f"sampler=importance needs model=joint, found {type(model).__name__}")
         known = self.conditioning(conditioning, length, model)
@@ -53,12 +53,12 @@ class Importance(PathSampler):
         x_t = self.walk(partial(self.step, model), x_t, seed, known)
         return Sampled(x_t, self.steps * (1 + self.candidates))
 
-    def step(self, joint: Joint, leg: SamplerStep) -> Int[Tensor, "B L"]:
-        """The state at the leg's end; candidates agree on the known positions."""
-        x_t, noised, times = leg.x_t, leg.noised, (leg.t, leg.s)
-        x_1 = joint.resample(x_t, leg.t, noised, self.candidates, leg.noise)
+    def step(self, joint: Joint, step: SamplerStep) -> Int[Tensor, "B L"]:
+        """Return the state at the end of the step; all candidates keep the known positions."""
+        x_t, noised, times = step.x_t, step.noised, (step.t, step.s)
+        x_1 = joint.resample(x_t, step.t, noised, self.candidates, step.noise)
         alpha_t, alpha_s = (self.path.alpha(time)[:, None].expand(x_t.shape) for time in times)
-        u = leg.noise.uniform("step", x_t.shape[1], 2)
+        u = step.noise.uniform("step", x_t.shape[1], 2)
         bridge = self.path.bridge(x_t[noised], x_1[noised], alpha_t[noised], alpha_s[noised])
         crossed = bridge.draw(x_t[noised], x_1[noised], self.path.source, u[noised])
         return x_t.masked_scatter(noised, crossed)

@@ -19,14 +19,14 @@ from tcsm.samplers.base import GridSampler, SamplerStep
 class TauLeaping(GridSampler):
     """Jump with probability (α_s − α_t)/(1 − α_t), 1 on the last step."""
 
-    def step(self, posterior: Posterior, leg: SamplerStep) -> Int[Tensor, "B L"]:
-        """Choose the positions that jump, then their tokens."""
-        alpha_t, alpha_s = (self.path.alpha(time)[:, None] for time in (leg.t, leg.s))
-        leap = self.path.leap(leg.x_t, alpha_t, alpha_s)
-        u = leg.noise.uniform("step", leg.x_t.shape[1], 2)
-        jumps = leg.noised & (u[..., 0] < leap.to_data)
-        x_s = leg.x_t.clone()
+    def step(self, posterior: Posterior, step: SamplerStep) -> Int[Tensor, "B L"]:
+        """Draw the positions that jump, then their tokens."""
+        alpha_t, alpha_s = (self.path.alpha(time)[:, None] for time in (step.t, step.s))
+        leap = self.path.leap(step.x_t, alpha_t, alpha_s)
+        u = step.noise.uniform("step", step.x_t.shape[1], 2)
+        jumps = step.noised & (u[..., 0] < leap.to_data)
+        x_s = step.x_t.clone()
         if torch.any(jumps):
-            log_q = posterior.log_conditionals(leg.x_t, leg.t, jumps)
+            log_q = posterior.log_conditionals(step.x_t, step.t, jumps)
             x_s[jumps] = categorical(log_q, u[..., 1][jumps])
         return x_s

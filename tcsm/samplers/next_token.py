@@ -14,7 +14,7 @@ from tcsm.teachers.autoregressive import Autoregressive
 
 @dataclass(frozen=True)
 class NextToken(Sampler):
-    """x^i ∼ p(· | x^{<i}); needs a call for each noised position whatever ``steps`` says."""
+    """x^i ∼ p(· | x^{<i}), by one call per free position; ``steps`` has no effect."""
 
     @torch.no_grad()
     def __call__(
@@ -27,8 +27,8 @@ class NextToken(Sampler):
     ) -> Sampled:
         """Draw ``count`` sequences after a prefix; a pure function of the seed."""
         if not isinstance(model, Autoregressive):
-            found = type(model).__name__
-            raise InputError(f"sampler=next_token needs model=autoregressive, found {found}")
+            name = type(model).__name__
+            raise InputError(f"sampler=next_token needs model=autoregressive, found {name}")
         known = resolve_conditioning(conditioning, length, model.net.vocabulary, device_of(model))
         u = batch_noise(seed, 0, count).uniform("token", length).to(device_of(model))
         first = known.prefix()

@@ -1,8 +1,7 @@
-"""Ways to ask a trained model for conditionals: a model ↦ a teacher.
+"""Adapters from a trained model to a teacher, one per method to get its conditionals.
 
-A configuration names the way; which model is asked is known when its run is opened. Divided by a
-temperature T, all are conditionals of the flattened distribution p₁^{1/T}, or their
-approximations.
+A configuration names the adapter; its model is loaded later, from the teacher's run. With a
+temperature T, the teacher has the conditionals of p₁^{1/T}, or an approximation.
 """
 
 import math
@@ -22,10 +21,10 @@ from tcsm.teachers.left_to_right import LeftToRight
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherAdapter(ABC):
-    """How a model is asked.
+    """A function from a model to a teacher.
 
     Attributes:
-        temperature: T; above 1 flattens the distribution, below sharpens it.
+        temperature: T; values above 1 flatten the distribution, those below sharpen it.
 
     Raises:
         InputError: no temperature.
@@ -34,22 +33,22 @@ class TeacherAdapter(ABC):
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse what divides nothing."""
+        """Refuse a temperature that is not positive."""
         if not 0 < self.temperature < math.inf:
             raise InputError(f"teacher.temperature must be positive, found {self.temperature}")
 
     def __call__(self, model: nn.Module) -> Teacher:
-        """The teacher.
+        """Return the teacher of a model.
 
         Raises:
-            InputError: a model of another kind.
+            InputError: a model of another class.
         """
         teacher = self.teacher(model)
         return teacher if self.temperature == 1 else Tempered(teacher, self.temperature)
 
     @abstractmethod
     def teacher(self, model: nn.Module) -> Teacher:
-        """The teacher at T = 1."""
+        """Return the teacher at T = 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,7 @@ class Plain(TeacherAdapter):
     """A model that has conditionals of its own: hollow, or a masked language model (7.2)."""
 
     def teacher(self, model: nn.Module) -> Teacher:
-        """Itself."""
+        """Return the model itself."""
         if not isinstance(model, Teacher):
             raise _wrong_model("plain", "model=blind or masked_lm", model)
         return model
@@ -67,7 +66,7 @@ class JointlyMasked(TeacherAdapter):
     """A masked network with all noised positions masked at once: plain distillation (7.2)."""
 
     def teacher(self, model: nn.Module) -> Teacher:
-        """One pass for all."""
+        """Return a teacher that masks all chosen positions in one pass."""
         net = getattr(model, "net", None)
         if not isinstance(net, Net):
             raise _wrong_model("together", "model=factorized or masked_lm", model)
@@ -78,7 +77,7 @@ class OneSided(TeacherAdapter):
     """An autoregressive model by its past alone."""
 
     def teacher(self, model: nn.Module) -> Teacher:
-        """The next-token distribution."""
+        """Return a teacher of next-token distributions."""
         return causal.OneSided(_left_to_right("one_sided", model))
 
 
@@ -86,7 +85,7 @@ class Taylor(TeacherAdapter):
     """An autoregressive model to first order (7.5)."""
 
     def teacher(self, model: nn.Module) -> Teacher:
-        """One backward pass for all."""
+        """Return a first-order teacher."""
         return causal.Taylor(_left_to_right("taylor", model))
 
 
@@ -101,7 +100,7 @@ class Exact(TeacherAdapter):
     batch: int = 1024
 
     def teacher(self, model: nn.Module) -> Teacher:
-        """V suffixes a position."""
+        """Return an exact teacher."""
         return causal.Exact(_left_to_right("exact", model), self.batch)
 
 
@@ -112,7 +111,7 @@ class TopK(TeacherAdapter):
     Attributes:
         k: K.
         ranking: chooses the candidates.
-        tail: stands for the others; None for zeros.
+        tail: gives the probabilities of the others; None for zeros.
         batch: sequences that the network sees at once.
     """
 
@@ -122,7 +121,7 @@ class TopK(TeacherAdapter):
     batch: int = 1024
 
     def teacher(self, model: nn.Module) -> Teacher:
-        """Candidates exactly, the tail as it says."""
+        """Return a teacher with K exact candidates and a tail."""
         exact = causal.Exact(_left_to_right("top_k", model), self.batch)
         ranking = self.ranking(model)
         if self.tail is None:
@@ -131,12 +130,12 @@ class TopK(TeacherAdapter):
         return causal.TopK(exact, self.k, ranking, ranking if same else self.tail(model))
 
 
-def _left_to_right(way: str, model: nn.Module) -> LeftToRight:
+def _left_to_right(teacher: str, model: nn.Module) -> LeftToRight:
     if not isinstance(model, Autoregressive):
-        raise _wrong_model(way, "model=autoregressive", model)
+        raise _wrong_model(teacher, "model=autoregressive", model)
     return LeftToRight(model)
 
 
-def _wrong_model(way: str, wanted: str, model: nn.Module) -> InputError:
-    found = type(model).__name__
-    return InputError(f"teacher={way} asks a run of {wanted}, found {found} in teacher_run")
+def _wrong_model(teacher: str, wanted: str, model: nn.Module) -> InputError:
+    name = type(model).__name__
+    return InputError(f"teacher={teacher} needs a run of {wanted}, found {name} in teacher_run")

@@ -26,24 +26,24 @@ class Autoregressive(nn.Module):
         self.net = net
 
     def shifted(self, x: Int[Tensor, "B L"]) -> Int[Tensor, "B L"]:
-        """What the network reads to predict x: the start, then x without its end."""
+        """Return the network's input to predict x: the start symbol, then x without its end."""
         start = torch.full_like(x[:, :1], self.net.vocabulary)
         return torch.cat([start, x[:, :-1]], 1)
 
     def cross_entropy(self, x: Int[Tensor, "B L"], weight: Float[Tensor, "n"]) -> WeightedLoss:
-        """Σ weight · (−log p(x^i | x^{<i})) over all positions, row-major."""
+        """Return Σ weight · (−log p(x^i | x^{<i})) over all positions, row-major."""
         everywhere = torch.ones_like(x, dtype=torch.bool)
         logit_loss = LabelCrossEntropy(x.flatten())
         result: WeightedLoss = self.net(self.shifted(x), None, everywhere, logit_loss, weight)
         return result
 
     def log_prob(self, x: Int[Tensor, "B L"]) -> Float[Tensor, "B"]:
-        """Log p₁(x), exact, in nats."""
+        """Return log p₁(x), exact, in nats."""
         weight = torch.ones(x.numel(), device=x.device)
         return -self.cross_entropy(x, weight).cross_entropy.view(x.shape).double().sum(-1)
 
     def log_next(self, prefix: Int[Tensor, "B L"]) -> Float[Tensor, "B V"]:
-        """Log p(· | prefix), for the token after it; the prefix may be empty."""
+        """Return log p(· | prefix) of the next token; the prefix may be empty."""
         padded = (
             torch.cat([prefix, torch.zeros_like(prefix[:, :1])], 1)
             if prefix.numel()

@@ -1,4 +1,4 @@
-"""A teacher: a model of clean data p₁, known by its conditionals p₁(y | x^{≠i}).
+"""The contract of a teacher: a model of clean data p₁ with conditionals p₁(y | x^{≠i}).
 
 They are what a target concrete score needs: p₁(x^{i←y})/p₁(x) = p₁(y | x^{≠i})/p₁(x^i | x^{≠i}).
 """
@@ -14,16 +14,16 @@ from tcsm.nets.base import LossValues
 
 
 class Teacher(nn.Module, ABC):
-    """p₁ as a source of targets; which x^i stands at the asked position itself must not matter.
+    """A model of p₁ that gives targets, which do not depend on the position's own token x^i.
 
-    Approximate teachers may break that; each says so.
+    Approximate teachers may depend on it; their docstrings say so.
     """
 
     @abstractmethod
     def log_conditionals(
         self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """Log p₁(y | x₁^{≠i}) at the chosen positions, in row-major order; normalized."""
+        """Return normalized log p₁(y | x₁^{≠i}) at the chosen positions, in row-major order."""
 
 
 class Tabulated(Teacher):
@@ -42,7 +42,7 @@ class Tabulated(Teacher):
     def log_conditionals(
         self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """Rows of the table."""
+        """Return normalized rows of the table."""
         row, column = positions.nonzero(as_tuple=True)
         tokens = torch.arange(self.log_p.shape[0], device=x_1.device)
         whole = substitute(x_1[row], column, tokens.expand(len(row), -1))
@@ -64,7 +64,7 @@ class Tempered(Teacher):
     def log_conditionals(
         self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """The teacher's, divided."""
+        """Return the teacher's log-conditionals over T, normalized."""
         return torch.log_softmax(
             self.teacher.log_conditionals(x_1, positions) / self.temperature, -1
         )
@@ -73,14 +73,14 @@ class Tempered(Teacher):
 def substitute(
     x: Int[Tensor, "n L"], column: Int[Tensor, "n"], tokens: Int[Tensor, "n K"]
 ) -> Int[Tensor, "n K L"]:
-    """x^{i←y} for one position i of each sequence and K tokens y."""
+    """Return x^{i←y} for one position i of each sequence and K tokens y."""
     spread = x[:, None].repeat(1, tokens.shape[1], 1)
     return spread.scatter_(-1, column[:, None, None].expand(*tokens.shape, 1), tokens[..., None])
 
 
 @dataclass(frozen=True)
 class LabelCrossEntropy:
-    """Cross-entropy at known labels, to read off logits chunk by chunk.
+    """Cross-entropy at known labels, as a function of a chunk of logits.
 
     Attributes:
         labels: one a position.
@@ -89,11 +89,11 @@ class LabelCrossEntropy:
     labels: Int[Tensor, "n"]
 
     def __call__(self, logits: Float[Tensor, "m V"], chunk: slice) -> LossValues:
-        """−log p(label)."""
+        """Return −log p(label)."""
         loss = nn.functional.cross_entropy(logits.float(), self.labels[chunk], reduction="none")
         return LossValues(loss, loss.detach())
 
     def gradient(self, logits: Float[Tensor, "m V"], chunk: slice) -> Tensor | None:
-        """Softmax − label."""
+        """Return softmax − label."""
         q = logits.float().softmax(-1)
         return q.scatter_add(-1, self.labels[chunk, None], -torch.ones_like(q[:, :1]))

@@ -26,7 +26,7 @@ class OneSided(Teacher):
     def log_conditionals(
         self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """The next-token distribution."""
+        """Return the next-token log-probabilities."""
         return self.model.log_next(x_1, positions)
 
 
@@ -47,7 +47,7 @@ class Exact(Teacher):
     def log_conditionals(
         self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """All V substitutions."""
+        """Return log p₁ of all V substitutions, normalized."""
         row, column = positions.nonzero(as_tuple=True)
         tokens = torch.arange(len(self.model.embedding), device=x_1.device)
         scores = self.log_suffix(x_1, (row, column), tokens.expand(len(row), -1))
@@ -56,7 +56,7 @@ class Exact(Teacher):
     def log_suffix(
         self, x: Int[Tensor, "B L"], place: tuple[Tensor, Tensor], tokens: Int[Tensor, "n K"]
     ) -> Float[Tensor, "n K"]:
-        """Σ_{j≥i} log p(x^j | x^{<j}) of each x^{i←y}: log p₁ up to its prefix, equal for all.
+        """Return Σ_{j≥i} log p(x^j | x^{<j}) of each x^{i←y}: log p₁ without the shared prefix.
 
         Args:
             x: sequences.
@@ -106,13 +106,13 @@ class Taylor(Teacher):
         if not torch.allclose(by_embedding, by_token, rtol=1e-3, atol=1e-3):
             raise InputError(
                 "teacher=taylor: the network reads more of a token than its embedding, whose "
-                "gradient is asked; take teacher=exact, top_k or one_sided"
+                "gradient is needed; set teacher=exact, top_k or one_sided"
             )
 
     def log_conditionals(
         self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """One forward and one backward for all positions and tokens."""
+        """Return the first-order log-conditionals by one forward and one backward pass."""
         table = self.model.embedding
         with torch.enable_grad():
             embedded = table[x_1].requires_grad_()
@@ -129,8 +129,8 @@ class TopK(Teacher):
         exact: scores the candidates.
         k: K; V is exact whatever the rest.
         ranking: chooses the candidates.
-        tail: its log-odds to x₁^i stand for the others; None for zeros, whose TV error is exactly
-            the mass they should have.
+        tail: gives the log-odds of the others to x₁^i; None for probabilities of 0, whose TV error
+            is the mass that the others should have.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class TopK(Teacher):
     def log_conditionals(
         self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """Rank, score, fill."""
+        """Return exact values of the K best candidates and the tail's values of the others."""
         row, column = positions.nonzero(as_tuple=True)
         label = x_1[row, column][:, None]
         rank = self.ranking.log_conditionals(x_1, positions)
@@ -153,7 +153,7 @@ class TopK(Teacher):
         scores = self.exact.log_suffix(x_1, (row, column), best).to(rank.dtype)
         others = torch.full_like(rank, -torch.inf)
         if self.tail is not None:
-            same = self.tail is self.ranking  # a backward spared where Taylor is both
+            same = self.tail is self.ranking  # one backward pass less if Taylor is both
             others = rank if same else self.tail.log_conditionals(x_1, positions)
             others = others - others.gather(-1, label) + scores[:, :1]
         return torch.log_softmax(others.scatter(-1, best, scores), -1)

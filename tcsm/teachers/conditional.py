@@ -17,23 +17,23 @@ from tcsm.teachers.base import LabelCrossEntropy, Teacher
 
 
 class Conditional(Teacher):
-    """A teacher that learns its conditionals by cross-entropy."""
+    """A teacher that is trained by cross-entropy."""
 
     @abstractmethod
     def cross_entropy(
         self, x: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"], weight: Float[Tensor, "n"]
     ) -> WeightedLoss:
-        """Σ weight · (−log p(x^i | what it sees)) over the chosen positions, row-major."""
+        """Return Σ weight · (−log p(x^i | context)) over the chosen positions, row-major."""
 
 
 class HollowLM(Conditional):
-    """All conditionals in one pass of a network that is blind to each position itself.
+    """All conditionals in one pass of a hollow network, whose logits do not depend on x^i.
 
     Args:
         net: a hollow network.
 
     Raises:
-        InputError: the network would see what it is asked for.
+        InputError: the network is not hollow, so it would see the label.
     """
 
     def __init__(self, net: Net) -> None:
@@ -45,13 +45,13 @@ class HollowLM(Conditional):
     def log_conditionals(
         self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """One pass."""
+        """Return the log-conditionals by one pass."""
         return _log_softmax(self.net(x_1, None, positions))
 
     def cross_entropy(
         self, x: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"], weight: Float[Tensor, "n"]
     ) -> WeightedLoss:
-        """At positions that see all others: the pseudo-likelihood."""
+        """Return the weighted pseudo-likelihood: each position sees all others."""
         result: WeightedLoss = self.net(
             x, None, positions, LabelCrossEntropy(x[positions]), weight
         )
@@ -59,7 +59,7 @@ class HollowLM(Conditional):
 
 
 class MaskedLM(Conditional):
-    """A masked language model, asked with one position masked at a time.
+    """A masked language model, evaluated with one position masked at a time.
 
     Args:
         net: a bidirectional network without t, whose state V is the mask.
@@ -80,7 +80,7 @@ class MaskedLM(Conditional):
     def log_conditionals(
         self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """One pass a position, ``batch`` of them together."""
+        """Return the log-conditionals by one pass per position, ``batch`` of them together."""
         row, column = positions.nonzero(as_tuple=True)
         hidden = torch.arange(x_1.shape[1], device=x_1.device) == column[:, None]
         whole = x_1[row].masked_fill(hidden, self.net.vocabulary)
@@ -91,7 +91,7 @@ class MaskedLM(Conditional):
     def cross_entropy(
         self, x: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"], weight: Float[Tensor, "n"]
     ) -> WeightedLoss:
-        """The chosen positions masked together, BERT's way of learning many at once."""
+        """Return the weighted cross-entropy with the chosen positions masked together."""
         seen = x.masked_fill(positions, self.net.vocabulary)
         result: WeightedLoss = self.net(
             seen, None, positions, LabelCrossEntropy(x[positions]), weight
@@ -100,9 +100,9 @@ class MaskedLM(Conditional):
 
 
 class Denoiser(Teacher):
-    """A masked network, asked once with all chosen positions hidden together: p(y | x₁ elsewhere).
+    """A masked network with all chosen positions masked together: p(y | x₁ elsewhere).
 
-    With the mask source that is the marginal of the posterior itself, what students are after:
+    With the mask source that is the marginal of the posterior itself, the student's optimum:
     plain distillation (7.2). It has no label noise left, and is no distribution of clean contexts.
 
     Args:
@@ -116,7 +116,7 @@ class Denoiser(Teacher):
     def log_conditionals(
         self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """One pass."""
+        """Return the log-conditionals by one pass."""
         return _log_softmax(
             self.net(x_1.masked_fill(positions, self.net.vocabulary), None, positions)
         )

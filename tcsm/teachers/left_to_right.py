@@ -1,4 +1,4 @@
-"""An autoregressive model as its teachers ask it: by tokens, embeddings, suffixes (7.3–7.5)."""
+"""What teachers need of an autoregressive model: by tokens, embeddings, suffixes (7.3–7.5)."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,7 +10,7 @@ from tcsm.teachers.autoregressive import Autoregressive
 
 
 class LeftToRight(nn.Module):
-    """An autoregressive model, as its teachers ask it.
+    """Next-token probabilities of an autoregressive model, by tokens, embeddings or suffixes.
 
     Args:
         model: its network has a row for each of its states in ``embedding``.
@@ -22,19 +22,19 @@ class LeftToRight(nn.Module):
 
     @property
     def embedding(self) -> Float[Tensor, "V D"]:
-        """W: one row a clean token."""
+        """Return W, one row per clean token."""
         table: Tensor = self.model.net.embedding  # type: ignore[assignment]
         return table[: self.model.net.vocabulary].detach()
 
     def log_next(
         self, x: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """Log p(· | x^{<i}) at the chosen positions, float64."""
+        """Return log p(· | x^{<i}) at the chosen positions, float64."""
         logits: Tensor = self.model.net(self.model.shifted(x), None, positions)
         return torch.log_softmax(logits.double(), -1)
 
     def log_next_of(self, embedded: Float[Tensor, "B L D"]) -> Float[Tensor, "B L V"]:
-        """The same at every position, as a function of the embeddings of x.
+        """Return log p(· | x^{<i}) at all positions as a function of the embeddings of x.
 
         Every input gets an embedding of its own: number 0 is the start's, then those of x.
         """
@@ -53,7 +53,7 @@ class LeftToRight(nn.Module):
         tokens: Int[Tensor, "n K"],
         batch: int,
     ) -> Float[Tensor, "n K"]:
-        """Σ_{j≥i} log p(x^j | x^{<j}) of each x^{i←y}, every prefix read once.
+        """Return Σ_{j≥i} log p(x^j | x^{<j}) of each x^{i←y}; each prefix is read once.
 
         Args:
             x: sequences.

@@ -1,4 +1,4 @@
-"""The contract of a world: its distribution as a table, and fresh samples for ever.
+"""The contract of a toy distribution: its table of probabilities, and samples.
 
 p₁ is listed over all V^L sequences in lexicographic order, in float64.
 """
@@ -33,28 +33,27 @@ class World(ABC):
     length: int
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be listed."""
+        """Refuse sizes that cannot be listed."""
         for key, least in (("vocabulary", 2), ("length", 1)):
-            found = getattr(self, key)
-            if found < least:
-                raise InputError(f"world.{key} must be at least {least}, found {found}")
-        if (found := self.vocabulary**self.length) > MOST:
+            if (value := getattr(self, key)) < least:
+                raise InputError(f"world.{key} must be at least {least}, found {value}")
+        if (count := self.vocabulary**self.length) > MOST:
             raise InputError(
-                f"world: V^L = {found} sequences are too many to list, {MOST} at most; choose a "
+                f"world: V^L = {count} sequences are too many to list, {MOST} at most; choose a "
                 "smaller world.vocabulary or world.length"
             )
 
     @abstractmethod
     def log_weights(self) -> Float64[Tensor, "N"]:
-        """Log p₁ of all sequences, up to a constant."""
+        """Return log p₁ of all sequences, up to a constant."""
 
     @cached_property
     def log_p(self) -> Float64[Tensor, "N"]:
-        """Log p₁ of all sequences."""
+        """Return log p₁ of all sequences."""
         return torch.log_softmax(self.log_weights(), 0)
 
     def sample(self, noise: Noise) -> Int[Tensor, "B L"]:
-        """x₁ ∼ p₁, a pure function of the noise."""
+        """Draw x₁ ∼ p₁, a pure function of the noise."""
         return every(self.vocabulary, self.length)[draw(self.log_p, noise.uniform("world"))]
 
 
@@ -65,5 +64,5 @@ def draw(log_p: Float64[Tensor, "N"], u: Float64[Tensor, "B"]) -> Int[Tensor, "B
 
 
 def every(states: int, length: int) -> Int[Tensor, "N L"]:
-    """All sequences of so many states in lexicographic order."""
+    """Return all sequences over a number of states, in lexicographic order."""
     return torch.cartesian_prod(*[torch.arange(states)] * length).view(-1, length)

@@ -23,7 +23,7 @@ POINTS = 64  # of each half circle
 
 
 def coordinates(x: Int[Tensor, "*s"], side: int) -> Float64[Tensor, "*s"]:
-    """Where cells lie in (−1, 1)."""
+    """Return the coordinates of cells in (−1, 1)."""
     return (2 * x.double() + 1) / side - 1
 
 
@@ -39,27 +39,27 @@ class Grid(World):
     length: int = 2
 
     def __post_init__(self) -> None:
-        """A plane has two coordinates."""
+        """Refuse other lengths than two."""
         super().__post_init__()
         if self.length != 2:
             raise InputError(f"world.length must be 2 on a grid, found {self.length}")
 
     def places(self) -> Float64[Tensor, "N 2"]:
-        """Coordinates of all cells."""
+        """Return the coordinates of all cells."""
         return coordinates(every(self.vocabulary, 2), self.vocabulary)
 
     def log_mixture(self, at: Float64[Tensor, "M 2"], width: float) -> Float64[Tensor, "N"]:
-        """Log Σ exp(−distance²/2w²) over points of equal weight."""
+        """Return log Σ exp(−distance²/2w²) over points of equal weight."""
         return torch.logsumexp(-((torch.cdist(self.places(), at) / width) ** 2) / 2, 1)
 
 
 @dataclass(frozen=True)
 class Checkerboard(Grid):
-    """Squares that are likely in turn.
+    """Likely and unlikely squares in turn.
 
     Attributes:
         squares: k, along a side.
-        sharpness: s; odds of the middle of two neighbors are e^2s/2 or so.
+        sharpness: s; the odds of neighboring squares at their centers are about e^2s/2.
 
     Raises:
         InputError: no square, or no sharpness.
@@ -69,19 +69,19 @@ class Checkerboard(Grid):
     sharpness: float = 5.0
 
     def __post_init__(self) -> None:
-        """Refuse what is no board."""
+        """Refuse values that are not positive."""
         super().__post_init__()
         _positive(squares=self.squares, sharpness=self.sharpness)
 
     def log_weights(self) -> Float64[Tensor, "N"]:
-        """Log σ of the product of two waves."""
+        """Return log σ of the product of two waves."""
         waves = torch.sin(math.pi * self.squares * (self.places() + 1) / 2)
         return torch.nn.functional.logsigmoid(self.sharpness * waves.prod(1))
 
 
 @dataclass(frozen=True)
 class EightGaussians(Grid):
-    """Modes on a circle.
+    """Eight modes on a circle.
 
     Attributes:
         radius: r.
@@ -95,12 +95,12 @@ class EightGaussians(Grid):
     width: float = 0.12
 
     def __post_init__(self) -> None:
-        """Refuse modes without a size."""
+        """Refuse values that are not positive."""
         super().__post_init__()
         _positive(radius=self.radius, width=self.width)
 
     def log_weights(self) -> Float64[Tensor, "N"]:
-        """The mixture."""
+        """Return the log-density of the mixture."""
         angle = torch.arange(8, dtype=torch.float64) * math.pi / 4
         return self.log_mixture(
             self.radius * torch.stack([angle.cos(), angle.sin()], 1), self.width
@@ -109,7 +109,7 @@ class EightGaussians(Grid):
 
 @dataclass(frozen=True)
 class Moons(Grid):
-    """Two half circles, each with its end in the other's arms.
+    """Two interleaved half circles.
 
     Attributes:
         radius: of both.
@@ -123,18 +123,18 @@ class Moons(Grid):
     width: float = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse arcs without a size."""
+        """Refuse values that are not positive."""
         super().__post_init__()
         _positive(radius=self.radius, width=self.width)
 
     def log_weights(self) -> Float64[Tensor, "N"]:
-        """The mixture over points of both arcs, the second turned by half a circle."""
+        """Return the log-density of the mixture over points of both arcs."""
         angle = torch.linspace(0, math.pi, POINTS, dtype=torch.float64)
         arc = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], 1)
         return self.log_mixture(self.radius * torch.cat([arc, -arc]), self.width)
 
 
 def _positive(**sizes: int | float) -> None:
-    for key, found in sizes.items():
-        if not 0 < found < math.inf:
-            raise InputError(f"world.{key} must be positive, found {found}")
+    for key, value in sizes.items():
+        if not 0 < value < math.inf:
+            raise InputError(f"world.{key} must be positive, found {value}")

@@ -3,9 +3,9 @@
     p₁(x) = p(a₁) ∏_j p(a_j | a_{j−1}) · ∏_j ℓ(b_j | a_j),      (a_j, b_j) = (x^{2j−1}, x^{2j})
     ℓ(b | a) = (1 − leak) 1[b = a] + leak/(V − 1) 1[b ≠ a]
 
-With V = L = 2 and no leak it is the distribution on {00, 11} whose odds no 1-Hamming ball can tell
-(2.2). The modes a_j are a Markov chain, so that there are odds to learn within pairs and between
-them.
+With V = L = 2 and no leak it is the distribution on {00, 11} whose odds no 1-Hamming ball
+identifies (2.2). The modes a_j are a Markov chain, so that there are odds to learn within pairs
+and between them.
 """
 
 import zlib
@@ -22,13 +22,13 @@ from tcsm.worlds.base import World, every
 
 @dataclass(frozen=True)
 class Pairs(World):
-    """V^(L/2) modes, two steps apart at least, with improbable states between.
+    """V^(L/2) modes at Hamming distance 2 or more, with improbable sequences between them.
 
     Attributes:
-        leak: chance that a pair does not agree.
+        leak: probability that a pair differs.
         spread: the chain's log-probabilities are uniform on an interval of this width, up to
             their normalizer.
-        seed: of the chain; no run's own seed, so that all runs see one distribution.
+        seed: seed of the chain, independent of a run's seed, so that all runs share it.
 
     Raises:
         InputError: an odd length, a leak outside (0, 1), or a negative spread.
@@ -39,7 +39,7 @@ class Pairs(World):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse half a pair, and a leak that closes or swallows the modes."""
+        """Refuse an odd length, and a leak or spread out of range."""
         super().__post_init__()
         if self.length % 2:
             raise InputError(f"world.length must be even, found {self.length}")
@@ -49,7 +49,7 @@ class Pairs(World):
             raise InputError(f"world.spread must be 0 or more, found {self.spread}")
 
     def log_weights(self) -> Float64[Tensor, "N"]:
-        """The chain's steps and the pairs' leaks, summed."""
+        """Return the sum of the chain's and the pairs' log-probabilities."""
         x = every(self.vocabulary, self.length)
         a, b = x[:, ::2], x[:, 1::2]
         leak = torch.tensor(self.leak, dtype=torch.float64)
@@ -60,7 +60,7 @@ class Pairs(World):
         return agree + steps[torch.arange(a.shape[1]), before, a].sum(1)
 
     def log_steps(self) -> Float64[Tensor, "P W V"]:
-        """Log p(a_j | a_{j−1}) for every pair j; row V is where there is none before."""
+        """Return log p(a_j | a_{j−1}) for every pair j; row V is that of the first pair."""
         pairs, rows = self.length // 2, self.vocabulary + 1
         noise = Noise(self.seed, zlib.crc32(b"pairs"), torch.arange(pairs), pairs)
         logits = self.spread * noise.uniform("steps", rows, self.vocabulary)

@@ -15,7 +15,7 @@ from tcsm.worlds.grid import coordinates
 
 @dataclass(frozen=True)
 class Reward(ABC):
-    """A judgment of cells; more is better.
+    """A reward of cells; more is better.
 
     Attributes:
         side: V, cells of a side.
@@ -24,17 +24,17 @@ class Reward(ABC):
     side: int
 
     def __call__(self, x: Int[Tensor, "N 2"]) -> Float64[Tensor, "N"]:
-        """R."""
+        """Return R."""
         return self.at(coordinates(x, self.side))
 
     @abstractmethod
     def at(self, place: Float64[Tensor, "N 2"]) -> Float64[Tensor, "N"]:
-        """R at points of the plane."""
+        """Return R at points of the plane."""
 
 
 @dataclass(frozen=True)
 class Region(Reward):
-    """0 in any of some boxes, −1 elsewhere: it removes modes.
+    """0 in any of some boxes, −1 elsewhere, which removes modes.
 
     Attributes:
         kept: boxes (left, right, bottom, top) in coordinates of (−1, 1).
@@ -46,7 +46,7 @@ class Region(Reward):
     kept: Sequence[Sequence[int | float]]
 
     def __post_init__(self) -> None:
-        """Refuse a box that holds nothing."""
+        """Refuse an empty box."""
         for box in self.kept or [()]:
             if len(box) != 4 or not (box[0] < box[1] and box[2] < box[3]):
                 raise InputError(
@@ -54,7 +54,7 @@ class Region(Reward):
                 )
 
     def at(self, place: Float64[Tensor, "N 2"]) -> Float64[Tensor, "N"]:
-        """0 or −1."""
+        """Return 0 inside a box, −1 outside."""
         box = torch.tensor([list(map(float, box)) for box in self.kept], dtype=torch.float64)
         low, high = box[:, ::2], box[:, 1::2]
         inside = ((place[:, None] >= low) & (place[:, None] < high)).all(-1).any(-1)
@@ -63,7 +63,7 @@ class Region(Reward):
 
 @dataclass(frozen=True)
 class Slope(Reward):
-    """A linear reward: it tilts smoothly.
+    """A linear reward.
 
     Attributes:
         gradient: of R, one number a coordinate.
@@ -75,10 +75,10 @@ class Slope(Reward):
     gradient: Sequence[int | float]
 
     def __post_init__(self) -> None:
-        """A plane has two directions."""
+        """Refuse other than two finite numbers."""
         if len(self.gradient) != 2 or not all(map(math.isfinite, self.gradient)):
             raise InputError(f"reward.gradient must be two numbers, found {list(self.gradient)}")
 
     def at(self, place: Float64[Tensor, "N 2"]) -> Float64[Tensor, "N"]:
-        """R = g · (u, v)."""
+        """Return R = g · (u, v)."""
         return place @ torch.tensor([float(g) for g in self.gradient], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What post-training in a world asks for, and the distributions that answer, exactly.
+"""Exact target distributions of post-training on a toy distribution.
 
 tilted    p(x) e^{R(x)/β}/Z                                                       (10.1)
 best of n draws, ties broken by chance
@@ -20,13 +20,13 @@ Distribution = Float64[Tensor, "N"]
 
 @dataclass(frozen=True)
 class Tilting:
-    """A reward, how much it counts, and how often it may be asked.
+    """A reward, its temperature, and the number of sequences that may be scored.
 
     Attributes:
         reward: R.
         beta: β, in units of the reward.
-        calls: sequences that may be judged in training.
-        best_of: n: the best of so many draws is kept when all is done; 1 keeps every draw.
+        calls: sequences that may be scored in training.
+        best_of: n: of n draws of the trained model the best is kept; 1 keeps every draw.
 
     Raises:
         InputError: a number that is not positive.
@@ -38,7 +38,7 @@ class Tilting:
     best_of: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse a temperature without a distribution, and no calls."""
+        """Refuse a temperature, number of calls or of draws that is not positive."""
         if not 0 < self.beta < math.inf:
             raise InputError(f"tilting.beta must be a positive number, found {self.beta}")
         for key in ("calls", "best_of"):
@@ -47,19 +47,19 @@ class Tilting:
 
 
 def tilted(log_p: Distribution, reward: Distribution, beta: float) -> Distribution:
-    """Log of p e^{R/β}/Z (10.1)."""
+    """Return log of p e^{R/β}/Z (10.1)."""
     return torch.log_softmax(log_p + reward / beta, 0)
 
 
 def relative_ess(log_p: Distribution, reward: Distribution, beta: float) -> float:
-    """(E W)²/E W² under p, W = e^{R/β}: the share of draws that weights leave in use (10.5)."""
+    """Return (E W)²/E W² under p, W = e^{R/β}: the relative effective sample size (10.5)."""
     log_w = reward / beta
     first, second = (torch.logsumexp(log_p + k * log_w, 0) for k in (1, 2))
     return float(torch.exp(2 * first - second))
 
 
 def best_of(log_p: Distribution, reward: Distribution, count: int) -> Distribution:
-    """Log of the distribution of the best of ``count`` independent draws."""
+    """Return the log-distribution of the best of ``count`` independent draws."""
     _, level = torch.unique(reward, return_inverse=True)
     mass = torch.zeros_like(log_p).index_add(0, level, log_p.exp())
     up_to = mass.cumsum(0)
@@ -70,5 +70,5 @@ def best_of(log_p: Distribution, reward: Distribution, count: int) -> Distributi
 
 
 def total_variation(log_p: Distribution, log_q: Distribution) -> float:
-    """½ Σ |p − q|."""
+    """Return ½ Σ |p − q|."""
     return float((log_p.exp() - log_q.exp()).abs().sum() / 2)

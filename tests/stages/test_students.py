@@ -173,9 +173,9 @@ def test_half_precision_changes_no_target_by_a_thousandth():
         (["objective=distribution", "teacher_run=x"], "DistributionMatching uses no teacher"),
         (
             ["teacher/hollow", "teacher=taylor"],
-            "teacher=taylor asks a run of model=auto",
+            "teacher=taylor needs a run of model=auto",
         ),
-        (["kjv/ar"], "teacher=plain asks a run of model=blind or masked_lm, found Autoregressive"),
+        (["kjv/ar"], "teacher=plain needs a run of model=blind or masked_lm, found Autoregressive"),
         (["teacher/bert", "data.length=17"], "data.length must be 16 or less, the most that the"),
         (["kjv/ar", "teacher=top_k", "teacher.k=28"], "teacher.k must lie in [1, 27], found 28"),
         (["kjv/uniform", "teacher=together", *UNIFORM], "masks positions, which needs path=mask"),

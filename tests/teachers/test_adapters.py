@@ -63,7 +63,7 @@ def test_a_masked_network_may_be_asked_together():
     net = awake(Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1))
     found = adapters.JointlyMasked()(MaskedLM(net)).log_conditionals(X, SITES)
     assert_close(found, Denoiser(net).log_conditionals(X, SITES))
-    with pytest.raises(InputError, match="teacher=together asks a run of model=factorized or"):
+    with pytest.raises(InputError, match="teacher=together needs a run of model=factorized or"):
         adapters.JointlyMasked()(torch.nn.Identity())
 
 
@@ -82,12 +82,12 @@ def test_a_flattened_distribution_is_that_of_the_root_of_the_table():
 @pytest.mark.parametrize("way", [PAST, SLOPE, adapters.Exact(), adapters.TopK(k=2)])
 def test_a_model_without_a_direction_is_refused(way):
     blind = HollowLM(awake(Hollow(vocabulary=V, dim=8, depth=1, heads=1)))
-    with pytest.raises(InputError, match="asks a run of model=autoregressive, found HollowLM"):
+    with pytest.raises(InputError, match="needs a run of model=autoregressive, found HollowLM"):
         way(blind)
 
 
 def test_a_model_without_conditionals_is_refused():
-    with pytest.raises(InputError, match="teacher=plain asks a run of model=blind or masked_lm"):
+    with pytest.raises(InputError, match="teacher=plain needs a run of model=blind or masked_lm"):
         adapters.Plain()(MODEL)
 
 
