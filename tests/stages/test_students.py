@@ -175,7 +175,7 @@ def test_half_precision_changes_no_target_by_a_thousandth():
             ["teacher/hollow", "teacher=taylor"],
             "teacher=taylor needs a run of model=auto",
         ),
-        (["kjv/ar"], "teacher=plain needs a run of model=blind or masked_lm, found Autoregressive"),
+        (["kjv/ar"], "teacher=plain needs a run of model=blind or masked_lm, found Auto"),
         (["teacher/bert", "data.length=17"], "data.length must be 16 or less, the most that the"),
         (["kjv/ar", "teacher=top_k", "teacher.k=28"], "teacher.k must lie in [1, 27], found 28"),
         (["kjv/uniform", "teacher=together", *UNIFORM], "masks positions, which needs path=mask"),
