@@ -42,17 +42,17 @@ def loss(model, beta=BETA):
     return objective(beta)(model, ALL, batch_noise(0, 0, V), V * q * advantage)["loss"]
 
 
-def leash_of(model):
+def penalty_of(model):
     """KL(q ‖ p_ref), by hand."""
     log_q, log_p = (x.log_softmax(-1)[0] for x in (model.net.logits, REFERENCE))
     return (log_q.exp() * (log_q - log_p)).sum()
 
 
-def test_it_descends_the_reward_and_its_leash():
+def test_it_descends_the_reward_and_the_kl_penalty():
     """The gradient is that of −E_q[R] + β KL(q ‖ p_ref), by all texts."""
     model = Factorized(Table(torch.randn(1, V)), PATH)
     q = model.net.logits.softmax(-1)[0]
-    wanted = torch.autograd.grad(-(q * REWARD).sum() + BETA * leash_of(model), model.net.logits)
+    wanted = torch.autograd.grad(-(q * REWARD).sum() + BETA * penalty_of(model), model.net.logits)
     found = torch.autograd.grad(loss(model), model.net.logits)
     assert_close(found, wanted)
 
@@ -143,7 +143,7 @@ def test_of_several_positions_the_optimum_is_near_the_tilted_distribution_and_no
     assert 1e-4 < after < 0.1 * before
 
 
-def test_without_a_leash_only_the_best_is_left():
+def test_without_a_penalty_only_the_best_is_left():
     model = Factorized(Table(REFERENCE.clone()), PATH)
     descent = torch.optim.SGD(model.parameters(), lr=50.0)
     for _ in range(150):
@@ -153,11 +153,11 @@ def test_without_a_leash_only_the_best_is_left():
     assert model.net.logits.softmax(-1)[0, 3] > 0.99
 
 
-def test_the_leash_does_not_mind_the_advantage():
+def test_the_penalty_does_not_depend_on_the_advantage():
     """A sequence of no advantage is held by the reference all the same."""
     model = Factorized(Table(torch.randn(1, V)), PATH)
     found = objective()(model, ALL, batch_noise(0, 0, V), torch.zeros(V))["loss"]
-    assert_close(found, (BETA * leash_of(model)).to(found.dtype))
+    assert_close(found, (BETA * penalty_of(model)).to(found.dtype))
 
 
 def test_its_gradient_is_that_of_its_value():
