@@ -28,12 +28,13 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from tcsm import renamed
 from tcsm.allowed import last_line, packages
+from tcsm.choices import check_choices, compose_choices, is_null
 from tcsm.errors import InputError
 from tcsm.keys import as_set, expand_home, expand_homes, not_set
 from tcsm.overrides import Overrides
 from tcsm.shipped import places, shipped
-from tcsm.signatures import check_arguments, near
-from tcsm.unexpected import words
+from tcsm.signatures import check_arguments
+from tcsm.unexpected import first_line, words
 from tcsm.values import check_values, require_no_password
 
 # Constructors of these may read the disk or the network.
@@ -62,11 +63,11 @@ def compose(overrides: Sequence[str] = (), params_dir: Path | None = None) -> Di
         InputError: An unknown group choice, an unknown key, or a file that is not valid YAML.
     """
     folder = (params_dir or params_folder()).resolve()
-    _check_choices(overrides, folder)
+    check_choices(overrides, folder)
     with hydra.initialize_config_dir(config_dir=str(folder), version_base=None):
-        absent = [o.removesuffix("=null") for o in overrides if _is_null(o, folder)]
-        chosen = [o for o in overrides if not _is_null(o, folder)]
-        lines = Overrides(chosen, partial(_choices, folder)).quoted()
+        absent = [o.removesuffix("=null") for o in overrides if is_null(o, folder)]
+        chosen = [o for o in overrides if not is_null(o, folder)]
+        lines = Overrides(chosen, partial(compose_choices, folder)).quoted()
         try:
             cfg = hydra.compose("config", overrides=lines)
             cfg.update(dict.fromkeys(absent))  # Hydra's own groups cannot be null
@@ -76,8 +77,8 @@ def compose(overrides: Sequence[str] = (), params_dir: Path | None = None) -> Di
         except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
             unknown = re.match(r"Could not override '([^']+)'", str(error))
             if unknown is None:
-                raise InputError(f"params: {_line(error)}") from None
-            known = _choices(folder, lines)
+                raise InputError(f"params: {first_line(error)}") from None
+            known = compose_choices(folder, lines)
             raise InputError(not_set(error, unknown[1], known)) from None
 
 
@@ -115,12 +116,13 @@ def cut(cfg: DictConfig, keys: Iterable[str]) -> str:
         try:
             value = OmegaConf.select(cfg, key, default=absent)
             if value is absent:
-                raise InputError(f"{key}: missing from the configuration; found {_names(cfg)}")
+                known = ", ".join(map(str, cfg))
+                raise InputError(f"{key}: missing from the configuration; found {known}")
             if OmegaConf.is_config(value):
                 value = OmegaConf.to_container(value, resolve=True)
             value = expand_home(value, key)
         except OmegaConfBaseException as error:
-            raise InputError(f"{error.full_key or key}: {_line(error)}") from None
+            raise InputError(f"{error.full_key or key}: {first_line(error)}") from None
         OmegaConf.update(kept, key, value, force_add=True)
     return resolve(kept)
 
@@ -145,7 +147,7 @@ def load(path: str) -> Iterator[DictConfig]:
             mapping = isinstance(yaml.safe_load(part), dict)
             cfg = OmegaConf.create(part)
         except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
-            raise InputError(f"{name}: document {number}: {_line(error)}") from None
+            raise InputError(f"{name}: document {number}: {first_line(error)}") from None
         if not mapping or not isinstance(cfg, DictConfig):
             raise InputError(f"{name}: document {number}: expected a YAML mapping")
         yield cfg
@@ -234,7 +236,7 @@ def _plain(cfg: DictConfig, leave: Container[str] = ()) -> dict[str, Any]:
         key = error.full_key
         raise InputError(f"{key}: found no value; give one as {key}=VALUE") from None
     except OmegaConfBaseException as error:
-        raise InputError(f"{error.full_key or 'config'}: {_line(error)}") from None
+        raise InputError(f"{error.full_key or 'config'}: {first_line(error)}") from None
 
 
 def _bad_value(error: Exception) -> str:
@@ -243,63 +245,10 @@ def _bad_value(error: Exception) -> str:
     cause: BaseException = error
     while cause.__cause__ is not None and not isinstance(cause, InputError):
         cause = cause.__cause__
-    key, reason = match[1] if match else "config", _line(cause)
+    key, reason = match[1] if match else "config", first_line(cause)
     if not isinstance(cause, InputError) and (place := last_line(cause, packages()[1:])):
         reason = f"{words(cause)} ({place})"
     outer, _, own = key.rpartition(".")
     if reason.startswith(f"{own}."):  # the class names its own key: net.name of pretrained.net
         return f"{outer}.{reason}" if outer else reason
     return reason if reason.startswith(key) else f"{key}: {reason}"
-
-
-def _choices(folder: Path, overrides: Sequence[str]) -> DictConfig:
-    """Return the configuration that the group choices among some overrides compose."""
-    groups = [line for line in overrides if re.match(r"\w+(/\w+)*=", line)]
-    choices = [line for line in groups if (folder / line.partition("=")[0]).is_dir()]
-    try:
-        return hydra.compose("config", overrides=choices)
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
-        raise InputError(f"params: {_line(error)}") from None
-
-
-def _check_choices(overrides: Sequence[str], folder: Path) -> None:
-    """Refuse a choice without a file before Hydra reads it, since Hydra fails in many ways."""
-    for override in overrides:
-        group, equals, choice = override.partition("=")
-        if not group.strip("+~ ") or group.startswith("-"):
-            raise InputError(f"{override}: found no key; expected KEY=VALUE")
-        if re.match(r"[+~\s]*hydra\b", group):  # Hydra's search path may import any package
-            raise InputError(f"{override}: a run has no settings of Hydra")
-        if equals and re.fullmatch(r"\w+(/\w+)*", group) and (folder / group).is_dir():
-            files = sorted((folder / group).rglob("*.yaml"))
-            choices = [f.relative_to(folder / group).with_suffix("").as_posix() for f in files]
-            if choice not in choices and not _is_null(override, folder):
-                hint = _elsewhere(choice, folder) + near(choice, choices)
-                raise InputError(f"{override}: no such choice; {hint}")
-
-
-def _is_null(override: str, folder: Path) -> bool:
-    """Return whether an override sets a group to null that is null in ``config.yaml``."""
-    group, _, choice = override.partition("=")
-    if choice != "null" or not (folder / group).is_dir():
-        return False
-    top = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
-    return top.get(group, "") is None
-
-
-def _elsewhere(choice: str, folder: Path) -> str:
-    """Return a hint on other groups that have such a choice."""
-    groups = sorted(path.parent.name for path in folder.glob("*/*.yaml") if path.stem == choice)
-    return f"there is {' and '.join(f'{group}={choice}' for group in groups)}; " if groups else ""
-
-
-def _names(cfg: DictConfig) -> str:
-    return ", ".join(map(str, cfg))
-
-
-def _line(error: BaseException) -> str:
-    """Return the first line of a library's message; its other lines hold object addresses."""
-    text = (
-        str(error) if isinstance(error, InputError | yaml.YAMLError) else str(error).split("\n")[0]
-    )
-    return " ".join(text.split()) or type(error).__name__

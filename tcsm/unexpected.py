@@ -2,6 +2,8 @@
 
 import os
 
+import yaml
+
 from tcsm.allowed import last_line, packages
 from tcsm.errors import InputError
 
@@ -50,3 +52,13 @@ def raised_at(error: BaseException) -> str:
     """Return ``FILE:LINE`` of the user's own code that raised, else of this package's, else ""."""
     package, *users = packages()
     return last_line(error, users) or last_line(error, [package])
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of a library's message; its other lines hold object addresses.
+
+    Messages of our own and of YAML are joined to one line.
+    """
+    whole = isinstance(error, InputError | yaml.YAMLError)
+    text = str(error) if whole else str(error).split("\n")[0]
+    return " ".join(text.split()) or type(error).__name__

@@ -45,7 +45,7 @@ def mistake(*overrides: str) -> str:
         (["net.heads=3"], "net.dim must be a multiple", "found 128"),
         (["corpus=local"], "corpus.path: found no value", "corpus.path=VALUE"),
         (["net.dim=${nowhere.dim}"], "net.dim: ", "nowhere"),
-        (["~trainer.steps"], "trainer.steps: missing", "Recipe takes steps"),
+        (["~trainer.steps"], "trainer.steps: missing", "OptimConfig takes steps"),
         (["trainer.decay._target_=os.system"], "trainer.decay._target_", "start with 'tcsm.'"),
         (["corpus._target_=subprocess.run"], "corpus._target_", "start with 'tcsm.'"),
         (["corpus.normalize.path=os.system"], "corpus.normalize.path", "start with 'tcsm.'"),
