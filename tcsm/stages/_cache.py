@@ -57,7 +57,7 @@ class CachedTeacher(Teacher):
             return {}
         return {"targets_cpu_seconds": self.made, "targets_spared_cpu_seconds": self.spared}
 
-    def go_on(self, journal: Path) -> None:
+    def resume_costs(self, journal: Path) -> None:
         """Continue the costs of a journal of telemetry."""
         rows = journal.read_text("utf-8").splitlines() if journal.exists() else []
         last = json.loads(rows[-1]) if rows else {}

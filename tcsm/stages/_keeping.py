@@ -40,7 +40,7 @@ def resume(
     devices.require_same(state.step, where)
 
 
-def counted(
+def train_until_nonfinite(
     descend: Callable[[], object], state: TrainState, checkpoints: CheckpointManager
 ) -> None:
     """Train; a loss that is not finite ends the run at its last checkpoint, as a result."""

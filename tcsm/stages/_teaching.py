@@ -24,7 +24,7 @@ from tcsm.training.devices import Devices
 from tcsm.training.state import named_tensors
 
 
-def taught(
+def load_objective(
     cfg: DictConfig, tokenizer: Tokenizer, devices: Devices
 ) -> tuple[Objective, CachedTeacher]:
     """Return the objective of a run, with its teacher if it needs one, and the cached teacher.
@@ -40,8 +40,8 @@ def taught(
         assert isinstance(way, TeacherAdapter)
         if isinstance(way, JointlyMasked) and not isinstance(objective.target.path.source, Mask):
             raise InputError("teacher=together masks positions, which needs path=mask")
-        answers = cached(cfg, way, teacher_model(cfg, tokenizer, devices), devices)
-        return objective.with_teacher(answers), answers
+        teacher = cached(cfg, way, teacher_model(cfg, tokenizer, devices), devices)
+        return objective.with_teacher(teacher), teacher
     if isinstance(objective, ReferenceObjective):
         objective = _compared(cfg, objective, tokenizer, devices)
     if cfg.teacher_run is not None or cfg.pretrained is not None:

@@ -71,7 +71,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         base = copy.deepcopy(model).eval().requires_grad_(False)
         distribution = torch.log_softmax(enumeration.log_distribution(base, world.length), 0)
         target = TargetDistribution(world, reward.tilting, distribution)
-        objective = taught(build(cfg.objective), base, target, reward)
+        objective = attach_models(build(cfg.objective), base, target, reward)
         state = TrainState(unwrap(model), build(cfg.trainer), cfg.seed)
         evaluation = ExactEvaluation(world.length, copy.deepcopy(base), state, target.judge)
         counter = Counter()
@@ -117,7 +117,7 @@ def load_initial(cfg: DictConfig, model: nn.Module) -> None:
     take_over(model, folder)
 
 
-def taught(
+def attach_models(
     objective: Objective, base: nn.Module, target: TargetDistribution, reward: CountedReward
 ) -> Objective:
     """Return the objective with its reference p_pre, or the tilted distribution as teacher."""

@@ -24,9 +24,9 @@ from tcsm.stages._cache import CachedTeacher
 from tcsm.stages._finished import settled
 from tcsm.stages._glue import Loss, Validation
 from tcsm.stages._identity import contents, identity
-from tcsm.stages._keeping import counted, resume, scratch, write_artifacts
+from tcsm.stages._keeping import resume, scratch, train_until_nonfinite, write_artifacts
 from tcsm.stages._shared import build_model, open_split, require_tokens, unwrap
-from tcsm.stages._teaching import taught
+from tcsm.stages._teaching import load_objective
 from tcsm.trained import REFERENCE, Trained, hashes, require_same_text
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks
@@ -98,9 +98,9 @@ def main(cfg: DictConfig, out: Path) -> None:
         train, valid = (open_split(cfg, tokenizer, split) for split in ("train", "valid"))
         text = _text(cfg, train)
         windows = WindowBatches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
-        objective, answers = taught(cfg, tokenizer, devices)
+        objective, teacher = load_objective(cfg, tokenizer, devices)
         require_tokens(objective, tokenizer)
-        models = {**weights_named(model, objective), "teacher_run": answers.identity}
+        models = {**weights_named(model, objective), "teacher_run": teacher.identity}
         devices.place(model, unwrap(model))
         state = TrainState(unwrap(model), optim, cfg.seed)
         windows.rows(devices.world, state.optim.accumulate)
@@ -109,29 +109,29 @@ def main(cfg: DictConfig, out: Path) -> None:
         )
         loss = Loss(model, objective, cfg.seed)
         source = open_batches(cfg, windows, model, tokenizer, objective)
-        held = contents(cfg, devices, (train, valid), models)
-        checkpoints = scratch(cfg, identity(cfg, held), devices)
-        if settled(cfg, checkpoints, held, state):
+        digests = contents(cfg, devices, (train, valid), models)
+        checkpoints = scratch(cfg, identity(cfg, digests), devices)
+        if settled(cfg, checkpoints, digests, state):
             return
         resume(cfg, checkpoints, state, devices)
-        answers.go_on(checkpoints.folder / "telemetry.jsonl")
+        teacher.resume_costs(checkpoints.folder / "telemetry.jsonl")
         watch = Stopwatch(state.elapsed)
         if devices.main:
             Trained(out).forget()
         with ExitStack() as stack:
-            hooks = _hooks(cfg, checkpoints, state, validate, stack, answers)
+            hooks = _hooks(cfg, checkpoints, state, validate, stack, teacher)
             descend = partial(fit, state, loss, source, devices, hooks)
-            counted(descend, state, checkpoints) if cfg.count_failures else descend()
+            train_until_nonfinite(descend, state, checkpoints) if cfg.count_failures else descend()
         weights = state.weights()  # every process must call it
         if devices.main:
-            text["contents"] = held
+            text["contents"] = digests
             if checkpoints.changes:  # the result differs from that of an uninterrupted run
                 text["changes"] = checkpoints.changes
             write_artifacts(cfg, out, state, weights, text)
             flops = unwrap(model).flops_per_token(cfg.data.length)
             telemetry = describe(watch, state.tokens, devices.device, flops, devices.world)
             beside = ("config.yaml", "train.json", "telemetry.jsonl")
-            write_json(out / "train.telemetry.json", {**telemetry, **answers.costs()}, beside)
+            write_json(out / "train.telemetry.json", {**telemetry, **teacher.costs()}, beside)
 
 
 def launch(runs: Sequence[DictConfig]) -> int | None:
@@ -213,7 +213,7 @@ def _hooks(
     state: TrainState,
     validate: Validation,
     stack: ExitStack,
-    answers: CachedTeacher,
+    teacher: CachedTeacher,
 ) -> Hooks:
     """Return hooks: journals in the scratch folder, the progress line, and checkpoints."""
     if not checkpoints.main:  # it takes part in validation and checkpoints
@@ -222,7 +222,7 @@ def _hooks(
     metrics, times = (stack.enter_context(Writer(path, state.step)) for path in paths)
     return Hooks(
         record=lambda row: metrics.append({**row, **validate(int(row["step"]))}),
-        time=lambda row: times.append({**row, **answers.costs()}),
+        time=lambda row: times.append({**row, **teacher.costs()}),
         progress=Progress(f"{cfg.experiment} seed {cfg.seed}"),
         checkpoints=checkpoints,
     )
