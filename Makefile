@@ -31,11 +31,11 @@ check: .venv/.stamp
 
 # The proof: all tests, some twenty minutes on two cores, after lint.
 test: .venv/.stamp lint
-	$(BIN)/python -m pytest -n 2 --quiet -rs
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --quiet -rs
 
 # The tests to run while working, two minutes: all but those marked slow (workflow, DVC, SLURM, chaos).
 quick: .venv/.stamp
-	$(BIN)/python -m pytest -n 2 --quiet -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --quiet -m "not slow"
 
 # A part of the tests: through a SLURM of two nodes on this machine. Root, slurm-wlm, munge.
 slurm: .venv/.stamp

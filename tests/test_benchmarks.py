@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks import token_files, workflow_scale
 from benchmarks.workflow_scale import Grid
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_grid_is_planned_cold_and_warm(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]
     )
 
 
+@pytest.mark.slow
 def test_a_locale_of_ascii_prepares_a_text_and_names_what_it_cannot_say(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("über βeta, the word " * 300, "utf-8")
     (tmp_path / "ü.txt").write_text("in the beginning " * 300, "utf-8")

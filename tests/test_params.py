@@ -66,6 +66,7 @@ def test_a_scale_is_all_that_its_choice_sets(scale: str) -> None:
     assert at(scale, "experiment=kjv/score") == chosen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_an_experiment_builds_at_every_scale(experiment: str) -> None:
     assert composed(f"experiment={experiment}").scale == composed().scale
@@ -74,6 +75,7 @@ def test_an_experiment_builds_at_every_scale(experiment: str) -> None:
             config.check(at(scale, f"experiment={experiment}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", TRAINED)
 def test_an_experiment_takes_one_step(experiment: str) -> None:
     cfg = at("smoke", f"experiment={experiment}")
@@ -141,6 +143,7 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("memory")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", ["smoke", "full"])
 @pytest.mark.parametrize("ablation", ABLATIONS)
 def test_every_arm_of_an_ablation_builds(

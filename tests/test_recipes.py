@@ -10,6 +10,7 @@ import pytest
 
 from workflow.ablations import read
 
+pytestmark = pytest.mark.slow
 TOP = Path(__file__).parents[1]
 TEXT = (TOP / "CONTRIBUTING.md").read_text("utf-8")
 FILE = re.compile(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 TOP = Path(__file__).parents[1]
 BUILT_OF = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "tcsm", "params")
 OFFLINE = ("--no-deps", "--no-build-isolation", "--no-index", "--quiet")

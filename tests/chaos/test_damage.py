@@ -21,7 +21,7 @@ from tcsm.errors import InputError
 from tcsm.reporting.runs import read_run
 from tcsm.rewards.grams import Grams, Logistic
 from tcsm.rewards.grams import load as load_classifier
-from tcsm.stages._cache import Answers
+from tcsm.stages._cache import CachedTeacher
 from tcsm.teachers.base import Teacher
 from tcsm.training import checkpoint
 from tests.chaos.house import Pipeline
@@ -122,7 +122,7 @@ def test_kept_answers_of_teachers_are_made_again(tmp_path: Path) -> None:
     x_1, sites = torch.zeros(2, 3, dtype=torch.int64), torch.ones(2, 3, dtype=torch.bool)
 
     def ask(path: Path) -> object:
-        return Answers(Sure(), "sure", tmp_path).log_conditionals(x_1, sites).tolist()
+        return CachedTeacher(Sure(), "sure", tmp_path).log_conditionals(x_1, sites).tolist()
 
     ask(tmp_path)
     (path,) = tmp_path.rglob("*.safetensors")

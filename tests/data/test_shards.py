@@ -53,9 +53,11 @@ def serial(tmp_path):
     return (tmp_path / "serial.tok").read_bytes()
 
 
-@pytest.mark.parametrize("characters", [1, 8, 100])
-@pytest.mark.parametrize("workers", [1, 2])
-def test_the_bytes_are_those_of_one_stream(tmp_path, serial, characters, workers):
+SEVERAL = pytest.param(2, 8, marks=pytest.mark.slow)  # processes, some shards each
+
+
+@pytest.mark.parametrize(("workers", "characters"), [(1, 1), (1, 8), (1, 100), SEVERAL])
+def test_the_bytes_are_those_of_one_stream(tmp_path, serial, workers, characters):
     shards = Shards(tmp_path / "shards", Letters(), workers, characters)
     prepare(Fable(), shards, tmp_path / "data")
     assert (tmp_path / "data/train.tok").read_bytes() == serial
@@ -87,7 +89,7 @@ def test_a_damaged_shard_and_those_of_another_text_are_not_used(tmp_path, serial
     assert (tmp_path / "data/train.tok").read_bytes() == serial
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_bad_symbol_is_told_with_its_corpus(tmp_path, workers):
     class Bad(Fable):
         def splits(self):
@@ -111,6 +113,7 @@ def test_too_many_processes_are_refused(tmp_path):
         Shards(tmp_path, Letters(), 1_000_000)
 
 
+@pytest.mark.slow
 def test_no_room_is_told_and_the_shards_that_are_whole_stay(tmp_path):
     code = """if True:
         import resource, signal, sys

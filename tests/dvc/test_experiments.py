@@ -49,14 +49,15 @@ def test_curves_of_two_states_are_drawn(tried: Checkout, tmp_path: Path) -> None
 
 def test_experiments_are_listed_and_one_is_brought_back(tried: Checkout, tmp_path: Path) -> None:
     house = tried.copy(tmp_path / "house")
-    house.dvc("exp", "run", "pretrain", "--name", "four", "--set-param", f"{FILE}:++{KEY}=4.0")
+    house.git("checkout", "--quiet", ".")
+    assert house.make("checkout").returncode == 0
+    assert (house.folder / KJV_SCORE).read_text() == "6.0"
     table = house.dvc("exp", "show", "--csv", "--only-changed")
     head, *lines = [line.split(",") for line in table.splitlines()]
     number = head.index("headline.score")
     (value,) = (place for place, name in enumerate(head) if name.endswith(KEY))
     found = {line[0]: (line[number], line[value]) for line in lines}
     assert found["three"] == ("9.0", "3.0")
-    assert found["four"][1] == "4.0"
     house.dvc("exp", "apply", "three")
     assert house.make("checkout").returncode == 0
     assert (house.folder / KJV_SCORE).read_text() == "9.0"

@@ -109,6 +109,7 @@ def test_an_address_without_one_is_kept():
     assert text == "note: https://example.org/a@b me@example.org\n"
 
 
+@pytest.mark.slow
 def test_no_secret_of_the_environment_is_written(tmp_path, capfd):
     """Every file and every word of preparation, training and evaluation."""
     from tests.stages.conftest import build

@@ -16,7 +16,7 @@ from tcsm.errors import InputError
 from tcsm.nets.hub import Pretrained
 from tcsm.rewards.classifier import Classifier
 from tcsm.rewards.hub import HubClassifier
-from tcsm.stages._cache import Answers
+from tcsm.stages._cache import CachedTeacher
 from tcsm.teachers.base import Tabulated
 from tcsm.training.checkpoint import load, load_weights
 from tests.checkpoints import save
@@ -83,7 +83,7 @@ def test_a_pickle_in_the_place_of_a_file_is_refused(reader, planted, tmp_path, m
 @PLANTS
 def test_a_kept_answer_is_made_anew(planted, tmp_path, mark, capsys):
     teacher = Tabulated(torch.full((2, 2), 0.25).log())
-    answers = Answers(teacher, "teacher", tmp_path / "cache")
+    answers = CachedTeacher(teacher, "teacher", tmp_path / "cache")
     x, sites = torch.zeros(1, 2, dtype=torch.long), torch.ones(1, 2, dtype=torch.bool)
     first = answers.log_conditionals(x, sites)
     (file,) = (tmp_path / "cache").rglob("*.safetensors")

@@ -35,6 +35,7 @@ def hostile(tmp_path):
     return house
 
 
+@pytest.mark.slow
 def test_hostile_text_and_folders_pass_every_rule_unharmed(hostile, tmp_path):
     done = hostile.snakemake("--config", "scale=grid")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -44,6 +45,7 @@ def test_hostile_text_and_folders_pass_every_rule_unharmed(hostile, tmp_path):
     assert hostile.plan("--config", "scale=grid") == {}
 
 
+@pytest.mark.slow
 def test_a_hostile_name_of_data_stops_before_any_job(tmp_path):
     house = build(tmp_path / "house")
     house.edit("params/config.yaml", "data/toy", "data/..")

@@ -104,6 +104,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> House:
     return house
 
 
+@pytest.mark.slow
 def test_small_runs_share_a_process(grid: House) -> None:
     logs = grid.folder / "results/logs/grid"
     assert (logs / "train/weights/light-few.log").read_text().count("training") == 2
@@ -115,6 +116,7 @@ def test_small_runs_share_a_process(grid: House) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_arms_get_their_values_and_what_they_need(grid: House) -> None:
     runs = grid.folder / "results/grid"
     assert (runs / "weights/light-few/seed-1/weights.safetensors").read_text() == "2.0"
@@ -128,6 +130,7 @@ def test_arms_get_their_values_and_what_they_need(grid: House) -> None:
     assert not (runs / "toy/first/seed-1").exists()
 
 
+@pytest.mark.slow
 def test_a_run_is_given_those_of_its_own_seed_that_are_there(grid: House) -> None:
     runs = grid.folder / "results/grid"
     for seed in (0, 1):
@@ -141,6 +144,7 @@ def test_a_run_is_given_those_of_its_own_seed_that_are_there(grid: House) -> Non
     assert not (runs / "toy/buffer/seed-0/train.json").exists()
 
 
+@pytest.mark.slow
 def test_again_nothing_and_an_edit_its_arms(grid: House) -> None:
     assert grid.plan("--config", "scale=grid") == {}
     grid.edit("params/ablation/weights.yaml", "weight=5.0", "weight=6.0")
@@ -167,6 +171,7 @@ def test_again_nothing_and_an_edit_its_arms(grid: House) -> None:
     grid.edit("params/experiment/toy/first.yaml", "8.0", "7.0")
 
 
+@pytest.mark.slow
 def test_a_bad_arm_stops_before_any_job(grid: House) -> None:
     grid.edit("params/ablation/weights.yaml", "weight=5.0", "weight=-5.0")
     done = grid.snakemake("--config", "scale=grid")
@@ -199,6 +204,7 @@ def test_an_arm_names_stages_that_there_are(params: Path, stages: str, said: str
         read("losses", "long", params)
 
 
+@pytest.mark.slow
 def test_an_experiment_names_stages_that_there_are(house: House) -> None:
     house.edit("params/experiment/toy/buffer.yaml", "[collect]", "[colect]")
     done = house.snakemake("--dry-run", "--config", "scale=grid")

@@ -17,6 +17,7 @@ from tests.held import plugged, until
 from tests.stages.house import make_text
 from tests.workflow.house import TOP, House
 
+pytestmark = pytest.mark.slow
 ARM = """# @package _global_
 defaults:
   - override /corpus: tiny

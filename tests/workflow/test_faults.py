@@ -5,10 +5,13 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from tests.chaos.house import long_form
 from tests.held import PATIENCE, until
 from tests.workflow.house import House
 
+pytestmark = pytest.mark.slow
 WAIT = f"""    import pathlib, time
     end = time.monotonic() + {PATIENCE}
     while not pathlib.Path("go").exists() and time.monotonic() < end:

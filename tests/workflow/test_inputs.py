@@ -10,6 +10,7 @@ from tests.workflow.house import TOP
 from workflow.inputs import Inputs, listed, places
 from workflow.runs import Runs
 
+pytestmark = pytest.mark.slow
 PARAMS = {
     "scale/tiny.yaml": "pretrain: [mine/ar, mine/teacher]\nseeds: [0, 1]\njudge: null\n"
     "ablations: [labels, pairs, judged]\n",

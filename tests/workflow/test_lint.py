@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.workflow.house import House
 
 RULES = (
@@ -18,6 +20,7 @@ RULES = (
 ENVIRONMENT = "Specify a conda environment or container for each rule."
 
 
+@pytest.mark.slow
 def test_lint_misses_only_the_software_environment(finished: House) -> None:
     done = finished.snakemake("--lint")
     said = done.stdout + done.stderr

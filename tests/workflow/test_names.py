@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tcsm.errors import InputError
 from tests.workflow.house import House, build
+from workflow.runs import Runs
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -45,13 +49,20 @@ def test_capitals_and_another_root_are_planned_from_another_folder(house: House,
         ("toy/score", "train/score", "experiment: train/score must be FOLDER/NAME"),
     ],
 )
-def test_a_name_that_no_rule_matches_is_refused(house: House, old: str, new: str, said: str):
+def test_a_name_that_no_rule_matches_is_refused(
+    house: House, old: str, new: str, said: str, monkeypatch: pytest.MonkeyPatch
+):
     if old == "toy/score":
         folder = house.folder / "params/experiment" / new.partition("/")[0]
         shutil.copytree(house.folder / "params/experiment/toy", folder)
     house.edit(f"params/{'config' if old == 'data/toy' else 'scale/default'}.yaml", old, new)
-    done = house.snakemake("--dry-run")
-    assert done.returncode != 0
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if said in line]
-    assert len(lines) == 1
-    assert "Traceback" not in done.stdout + done.stderr
+    monkeypatch.chdir(house.folder)
+    with pytest.raises(InputError) as error:
+        Runs("default")
+    assert said in str(error.value)
+    if old == "toy/score":  # and so for all of them
+        done = house.snakemake("--dry-run")
+        assert done.returncode != 0
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if said in line]
+        assert len(lines) == 1
+        assert "Traceback" not in done.stdout + done.stderr

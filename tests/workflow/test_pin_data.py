@@ -9,6 +9,7 @@ import pytest
 
 from tests.workflow.house import TOP, House
 
+pytestmark = pytest.mark.slow
 FILES = ("train.tok", "valid.tok", "test.tok")
 
 

@@ -14,7 +14,10 @@ import pytest
 
 from workflow.warm import ADDRESS, THREADS
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere starts are cold")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="elsewhere starts are cold"),
+    pytest.mark.slow,
+]
 
 SNAKEMAKE = """
 import os
