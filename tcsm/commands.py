@@ -146,11 +146,11 @@ def _runs(arguments: list[str], stage: Any) -> list[DictConfig]:  # noqa: ANN401
         of, anew = (getattr(stage, name, ()) for name in ("OF", "ANEW"))
         return [defaults.compose(arguments, stage.READS, of, anew)]
     if len(arguments) != 2:
-        raise InputError(f"--config: takes one file and nothing else, found {arguments[1:]}")
-    found = list(config.load(arguments[1]))
-    for cfg in found:  # a document is a whole run, whatever it was composed of
+        raise InputError(f"--config: takes one file and nothing else, got {arguments[1:]}")
+    documents = list(config.load(arguments[1]))
+    for cfg in documents:  # a document is a complete run, without a command line
         OmegaConf.update(cfg, "overrides", cfg.get("overrides", []), force_add=True)
-    return found
+    return documents
 
 
 def _stages() -> dict[str, str]:

@@ -56,8 +56,8 @@ class Excerpts:
     def changed(self, tokenizer: Tokenizer) -> str:
         """Return the first place where decoding gives another text, "" if there is none."""
         for start, text in self.parts:
-            if found := _changed(text, tokenizer.decode(tokenizer.encode(text)), start):
-                return found
+            if change := _changed(text, tokenizer.decode(tokenizer.encode(text)), start):
+                return change
         return ""
 
 
