@@ -41,7 +41,8 @@ def load(folder: Folder, *overrides: str) -> Run:
     Raises:
         InputError: There is no such run, or an override is invalid.
     """
-    composed = defaults.compose([f"out={folder}", *overrides], sampling.READS, sampling.OF)
+    lines = [f"out={folder}", *overrides]
+    composed = defaults.compose(lines, sampling.READS, sampling.OF, sampling.ANEW)
     cfg = OmegaConf.create(config.cut(composed, sampling.READS))
     assert isinstance(cfg, DictConfig)
     tokenizer = config.build(cfg.tokenizer)

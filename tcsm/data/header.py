@@ -99,9 +99,8 @@ def read_header(path: Path, maker: str = "prepare") -> Header:
             length = int.from_bytes(head[len(MAGIC) :], "little")
             head += file.read(min(length, _MOST))
     except OSError as error:
-        where = ", or name its folder by data.root" if maker == "prepare" else ""
         raise InputError(
-            f"{path}: cannot be read: {error.strerror}; run {maker}{where}"
+            f"{path}: cannot be read: {error.strerror}; run {maker}{elsewhere(maker)}"
         ) from error
     try:
         header = Header(**json.loads(head[_PREFIX:]))
@@ -112,3 +111,8 @@ def read_header(path: Path, maker: str = "prepare") -> Header:
             f"{path}: not a token file, or cut in its header; run {maker} again"
         ) from error
     return header
+
+
+def elsewhere(maker: str = "prepare") -> str:
+    """Return the second half of an advice to run a stage: the key that names another folder."""
+    return ", or set data.root to another folder" if maker == "prepare" else ""

@@ -19,7 +19,7 @@ from typing import IO, BinaryIO
 import numpy as np
 from jaxtyping import UInt, UInt16
 
-from tcsm.data.header import PAGE, Header, read_header
+from tcsm.data.header import PAGE, Header, elsewhere, read_header
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 
@@ -168,7 +168,7 @@ def open_tokens(path: Path, tokenizer: Tokenizer, maker: str = "prepare") -> Tok
         raise InputError(
             f"{path}: written by the tokenizer {header.tokenizer!r}{kind} "
             f"({header.fingerprint[:12]}), wanted {tokenizer.name!r} "
-            f"({tokenizer.fingerprint[:12]}); run {maker} again"
+            f"({tokenizer.fingerprint[:12]}); run {maker} again{elsewhere(maker)}"
         )
     if _checksum(path, header.offset, header.end) != header.sha256:
         raise InputError(f"{path}: damaged, its sha256 is wrong; run {maker} again")

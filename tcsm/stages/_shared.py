@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from tcsm.config import build, load
+from tcsm.data.header import elsewhere
 from tcsm.data.source import difference, moved, source_of
 from tcsm.data.tokenfile import TokenFile, open_tokens
 from tcsm.data.tokenizers import Tokenizer
@@ -39,7 +40,7 @@ def open_split(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> TokenFile:
         raise InputError(f"{path}: does not say what it was made from; run prepare again")
     if differs := difference(tokens.header.source, source):
         ways = [f"set {line}" for line in moved(tokens.header.source, source)]
-        way = " or ".join([*ways, "run prepare again"])
+        way = " or ".join([*ways, f"run prepare again{elsewhere()}"])
         raise InputError(f"{path}: made from {differs}; {way}")
     return tokens
 

@@ -134,6 +134,13 @@ def test_another_tokenizer_is_refused(path):
         open_tokens(path, Bytes())
 
 
+def test_tokens_of_another_folder_may_be_named(path):
+    with pytest.raises(InputError, match=r"data\.root"):
+        open_tokens(path, Bytes())
+    with pytest.raises(InputError, match=r"run collect again$"):
+        open_tokens(path, Bytes(), "collect")
+
+
 def test_same_name_with_other_definition_is_refused(path):
     impostor = Letters()
     impostor.fingerprint = "0" * 64
