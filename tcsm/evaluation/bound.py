@@ -114,14 +114,14 @@ class _Sampled(Bound):
         count = len(x_1)
         draw = torch.arange(draws, device=x_1.device).repeat(count)
         noise = Noise(seed, ids.repeat_interleave(draws), draw, draws)
-        drawn = self.corruption()(x_1.repeat_interleave(draws, 0), noise)
-        row = drawn.noised.nonzero(as_tuple=True)[0]
-        result = model.weighted_loss(drawn, self.integrand(), torch.ones_like(row).float())
+        batch = self.corruption()(x_1.repeat_interleave(draws, 0), noise)
+        row = batch.noised.nonzero(as_tuple=True)[0]
+        result = model.weighted_loss(batch, self.integrand(), torch.ones_like(row).float())
         zero = torch.zeros(count * draws, dtype=torch.float64, device=x_1.device)
-        nats = self.weight(drawn.omega) * zero.index_add(0, row, result.loss.double())
+        nats = self.weight(batch.omega) * zero.index_add(0, row, result.loss.double())
         cross_entropy = zero.index_add(0, row, result.cross_entropy.double())
-        noised_nats = cross_entropy / drawn.noised.sum(-1)
-        columns = (nats, self.path.alpha(drawn.t), noised_nats)
+        noised_nats = cross_entropy / batch.noised.sum(-1)
+        columns = (nats, self.path.alpha(batch.t), noised_nats)
         return Draws(*(column.view(count, draws) for column in columns))
 
 

@@ -132,7 +132,7 @@ class SequenceObjective(Objective):
 
         loss = (1/B) Σ_b W_b w_b n_b ℓ_b
 
-    ℓ_b takes the place of a mean over the n_b noised positions, weighted like theirs.
+    ℓ_b takes the place of a mean over the n_b noised positions, with the same weights.
 
     Attributes:
         corruption: distribution of (t, x_t) given x₁.

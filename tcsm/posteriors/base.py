@@ -24,7 +24,7 @@ class ConcreteScore(nn.Module, ABC):
     """A model of p(x₁ | x_t) up to a factor, which is all that score matching needs."""
 
     @abstractmethod
-    def log_ratio(self, drawn: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
+    def log_ratio(self, batch: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
         """Return the concrete score log q(y | x_t) − log q(x₁ | x_t) of each neighbor y (1.2)."""
 
 
@@ -33,7 +33,7 @@ class Posterior(ConcreteScore):
 
     @abstractmethod
     def weighted_loss(
-        self, drawn: Corrupted, loss: PositionLoss, weight: Float[Tensor, "n"]
+        self, batch: Corrupted, loss: PositionLoss, weight: Float[Tensor, "n"]
     ) -> WeightedLoss:
         """Return Σ over noised positions of weight · loss, with the values of each position."""
 
@@ -43,10 +43,10 @@ class Posterior(ConcreteScore):
     ) -> Float[Tensor, "n V"]:
         """Return log q^i(· | x_t) at the chosen noised positions, in row-major order."""
 
-    def log_ratio(self, drawn: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
+    def log_ratio(self, batch: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
         """Return sums of differences of marginals; −∞ where a neighbor leaves the support."""
-        log_q = self.log_marginals(drawn.x_t, drawn.t, drawn.noised)
-        return near.log_ratio(log_q, drawn.x_1)
+        log_q = self.log_marginals(batch.x_t, batch.t, batch.noised)
+        return near.log_ratio(log_q, batch.x_1)
 
     @torch.no_grad()
     def candidates(
@@ -80,5 +80,7 @@ def draws(
 ) -> Int[Tensor, "B K L"]:
     """Draw the noised positions of K sequences independently; the others carry x_t over."""
     u = noise.uniform("candidates", count, x_t.shape[1])
-    drawn = [x_t.masked_scatter(noised, categorical(log_q, u[:, k][noised])) for k in range(count)]
-    return torch.stack(drawn, 1)
+    sequences = [
+        x_t.masked_scatter(noised, categorical(log_q, u[:, k][noised])) for k in range(count)
+    ]
+    return torch.stack(sequences, 1)

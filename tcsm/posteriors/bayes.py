@@ -32,7 +32,7 @@ class Bayes:
     path: Path
 
     @torch.no_grad()
-    def __call__(self, drawn: Corrupted) -> Float[Tensor, "n V"]:
+    def __call__(self, batch: Corrupted) -> Float[Tensor, "n V"]:
         """Return log p^i at the noised positions, in row-major order.
 
         Raises:
@@ -40,7 +40,7 @@ class Bayes:
         """
         if isinstance(self.teacher, TeacherAdapter):
             raise InputError("teacher_run: found null; objective=soft needs a teacher's folder")
-        log_p = self.teacher.log_conditionals(drawn.x_1, drawn.noised)
-        positions = drawn.positions()
+        log_p = self.teacher.log_conditionals(batch.x_1, batch.noised)
+        positions = batch.positions()
         evidence = self.path.source.evidence(self.path.alpha(positions.t))
         return torch.log_softmax(add_at(log_p, positions.x_t, evidence.to(log_p.dtype)), -1)

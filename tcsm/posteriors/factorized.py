@@ -41,11 +41,11 @@ class Factorized(Posterior):
         return torch.log_softmax(at_least_float(logits), -1)
 
     def weighted_loss(
-        self, drawn: Corrupted, loss: PositionLoss, weight: Float[Tensor, "n"]
+        self, batch: Corrupted, loss: PositionLoss, weight: Float[Tensor, "n"]
     ) -> WeightedLoss:
         """Return Σ weight · loss by one pass; the head runs on noised positions only."""
-        logit_loss = _LogitLoss(self.conditionals, loss, drawn.positions())
-        result: WeightedLoss = self.net(drawn.x_t, drawn.t, drawn.noised, logit_loss, weight)
+        logit_loss = _LogitLoss(self.conditionals, loss, batch.positions())
+        result: WeightedLoss = self.net(batch.x_t, batch.t, batch.noised, logit_loss, weight)
         return result
 
     def log_conditionals(

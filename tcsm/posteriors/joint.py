@@ -36,12 +36,12 @@ class Joint(ConcreteScore):
         """Return the reference's."""
         return self.reference.path
 
-    def log_ratio(self, drawn: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
+    def log_ratio(self, batch: Corrupted, near: Neighbors) -> Float[Tensor, "B N"]:
         """Return log q_ref(y)/q_ref(x₁) − E(y) + E(x₁): 1 + N energies of one x_t."""
         with torch.no_grad():
-            reference = self.reference.log_ratio(drawn, near)
-        guesses = torch.cat([drawn.x_1[:, None], near.apply(drawn.x_1)], 1)
-        energy: Tensor = self.net(guesses, drawn.x_t, drawn.t)
+            reference = self.reference.log_ratio(batch, near)
+        guesses = torch.cat([batch.x_1[:, None], near.apply(batch.x_1)], 1)
+        energy: Tensor = self.net(guesses, batch.x_t, batch.t)
         return reference - energy[:, 1:] + energy[:, :1]
 
     def candidates(
@@ -73,7 +73,7 @@ class Joint(ConcreteScore):
     @torch.no_grad()
     def log_marginal(
         self,
-        drawn: Corrupted,
+        batch: Corrupted,
         position: Int[Tensor, "B"],
         count: int,
         noise: Noise,
@@ -83,13 +83,15 @@ class Joint(ConcreteScore):
         q̂^i(y) ∝ Σ_k q_ref^i(y) e^{−E(x_k^{i←y})} is a normalized distribution for every K, that
         of a sampler which unmasks position i by drawing candidates, then y. It tends to q^i.
         """
-        guesses = self.candidates(drawn.x_t, drawn.t, drawn.noised, count, noise)
-        here = torch.zeros_like(drawn.noised).scatter(1, position[:, None], True)
-        reference = self.reference.log_conditionals(drawn.x_t, drawn.t, here)
-        batch, vocabulary = reference.shape
+        guesses = self.candidates(batch.x_t, batch.t, batch.noised, count, noise)
+        here = torch.zeros_like(batch.noised).scatter(1, position[:, None], True)
+        reference = self.reference.log_conditionals(batch.x_t, batch.t, here)
+        vocabulary = reference.shape[1]
         tokens = torch.arange(vocabulary, device=position.device)
         every = guesses[:, :, None].repeat(1, 1, vocabulary, 1)
         index = position[:, None, None, None].expand(-1, count, vocabulary, 1)
         every = every.scatter(-1, index, tokens[:, None].expand_as(index))
-        energy = self.net(every.flatten(1, 2), drawn.x_t, drawn.t).view(batch, count, vocabulary)
+        energy = self.net(every.flatten(1, 2), batch.x_t, batch.t).view(
+            len(guesses), count, vocabulary
+        )
         return torch.log_softmax(reference.double() + torch.logsumexp(-energy.double(), 1), -1)

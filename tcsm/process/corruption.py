@@ -100,12 +100,12 @@ class Corruption(ABC):
             real: positions of text, the others being padding; None if all are text.
         """
 
-    def keep_padding(self, drawn: Corrupted, real: Bool[Tensor, "B L"] | None) -> Corrupted:
+    def keep_padding(self, batch: Corrupted, real: Bool[Tensor, "B L"] | None) -> Corrupted:
         """Return the batch with padding unchanged and visible."""
         if real is None:
-            return drawn
-        x_t = torch.where(real, drawn.x_t, drawn.x_1)
-        return replace(drawn, x_t=x_t, noised=drawn.noised & real, real=real)
+            return batch
+        x_t = torch.where(real, batch.x_t, batch.x_1)
+        return replace(batch, x_t=x_t, noised=batch.noised & real, real=real)
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,8 @@ class TimeSampling(Corruption):
         """Corrupt a batch."""
         t = noise.stratified("time") * (1 - self.epsilon)
         x_t = self.path.sample(x_1, t, noise)
-        drawn = Corrupted(x_1, x_t, t, self.path.source.noised(x_t), self.path.schedule.kappa(t))
-        return self.keep_padding(drawn, real)
+        batch = Corrupted(x_1, x_t, t, self.path.source.noised(x_t), self.path.schedule.kappa(t))
+        return self.keep_padding(batch, real)
 
 
 @dataclass(frozen=True)

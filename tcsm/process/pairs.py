@@ -48,17 +48,17 @@ class SharedCorruption:
         """
         either = None if real is None else real[0] | real[1]
         coin = noise.uniform("anchor")[:, None] < 1 / 2
-        drawn = self.corruption(torch.where(coin, winner, loser), noise, either)
+        batch = self.corruption(torch.where(coin, winner, loser), noise, either)
         source = self.corruption.path.source
-        revealing = (winner != loser) & ~drawn.noised
+        revealing = (winner != loser) & ~batch.noised
         fresh = source.draw(noise.uniform("afresh", winner.shape[1]))
-        x_t = torch.where(revealing, fresh, drawn.x_t)
+        x_t = torch.where(revealing, fresh, batch.x_t)
         noised = source.noised(x_t)
         if real is None:
-            shared = (x_t, drawn.t, noised, drawn.omega)
+            shared = (x_t, batch.t, noised, batch.omega)
             return Corrupted(winner, *shared), Corrupted(loser, *shared)
         first, second = (
-            Corrupted(x_1, x_t, drawn.t, noised & text, drawn.omega, text)
+            Corrupted(x_1, x_t, batch.t, noised & text, batch.omega, text)
             for x_1, text in zip((winner, loser), real, strict=True)
         )
         return first, second

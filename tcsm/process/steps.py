@@ -47,5 +47,5 @@ class StepSampling(Corruption):
         x_t = self.path.sample(x_1, t, noise)
         now, then = self.path.alpha(t), self.path.alpha(self.after(t))
         omega = self.steps * (then - now) / (1 - now)
-        drawn = Corrupted(x_1, x_t, t, self.path.source.noised(x_t), omega)
-        return self.keep_padding(drawn, real)
+        batch = Corrupted(x_1, x_t, t, self.path.source.noised(x_t), omega)
+        return self.keep_padding(batch, real)
