@@ -70,7 +70,7 @@ READERS = {
 }
 
 
-def logit_loss(results: Path) -> dict[str, dict[str, Any]]:
+def results_of(results: Path) -> dict[str, dict[str, Any]]:
     """Return the values of every file of results, by its name below the folder."""
     return {
         str(path.relative_to(results)): dict(READERS[path.suffix](path))
@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("results", type=Path, help="folder of a scale, such as results/default")
     parser.add_argument("--write", action="store_true", help="keep these numbers from now on")
     options = parser.parse_args(arguments)
-    path, now = HERE / "frozen" / f"{options.results.name}.json", logit_loss(options.results)
+    path, now = HERE / "frozen" / f"{options.results.name}.json", results_of(options.results)
     if options.write:
         path.parent.mkdir(exist_ok=True)
         lines = (f"{json.dumps(file)}: {json.dumps(now[file])}" for file in now)

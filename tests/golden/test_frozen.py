@@ -5,7 +5,7 @@ import json
 import torch
 from safetensors.torch import save_file
 
-from tests.golden.frozen import differences, logit_loss
+from tests.golden.frozen import differences, results_of
 
 
 def _results(folder, value=1.5, rows=(0.5, 0.25), scale=1.0, **more):
@@ -16,7 +16,7 @@ def _results(folder, value=1.5, rows=(0.5, 0.25), scale=1.0, **more):
     (run / "metrics.jsonl").write_text("".join(json.dumps({"loss": r}) + "\n" for r in rows))
     (run / "evaluate.telemetry.json").write_text(json.dumps({"seconds": value}))
     save_file({"w": scale * torch.ones(3)}, run / "weights.safetensors")
-    return logit_loss(folder)
+    return results_of(folder)
 
 
 def test_equal_results_and_new_fields_are_no_difference(tmp_path):
@@ -34,5 +34,5 @@ def test_every_kind_of_number_is_compared(tmp_path):
 def test_a_file_that_is_gone_or_new_is_said(tmp_path):
     kept = _results(tmp_path / "a")
     (tmp_path / "a" / "kjv" / "seed-0" / "evaluate.json").rename(tmp_path / "a" / "samples.json")
-    found = sorted(differences(kept, logit_loss(tmp_path / "a")))
+    found = sorted(differences(kept, results_of(tmp_path / "a")))
     assert found == ["kjv/seed-0/evaluate.json: missing", "samples.json: new"]

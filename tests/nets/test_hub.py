@@ -42,8 +42,8 @@ def test_it_is_a_network_and_all_of_it_learns(kind):
     assert moved.tolist() == [not net.causal, not net.causal, True, True]
     assert_close(net(X, None, SITES), logits(net, X)[SITES])
     logits(net, X).pow(2).sum().backward()
-    logit_loss = net.lm.get_input_embeddings().weight.grad.abs().amax(-1) > 0
-    assert logit_loss.tolist() == [True, True, True, False]
+    used = net.lm.get_input_embeddings().weight.grad.abs().amax(-1) > 0
+    assert used.tolist() == [True, True, True, False]
     assert net.embedding.tolist() == net.lm.get_input_embeddings().weight.tolist()
 
 
