@@ -15,8 +15,8 @@ def bpc(folder):
     return json.loads((folder / "evaluate.json").read_text())["splits"]["test"]["bpc"]
 
 
-def test_a_ratio_begins_at_its_reference_and_saves_its_own_network_alone(house, trained):
-    run = trained("kjv/distribution")
+def test_a_ratio_begins_at_its_reference_and_saves_its_own_network_alone(house, finished):
+    run = finished("kjv/distribution")
     given = (RATIO, f"reference={run}", f"initial={run}")
     still = ("trainer.steps=0", "trainer.warmup=0")
     for kind in ("factorized", "explicit"):
