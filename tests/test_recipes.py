@@ -61,6 +61,10 @@ def test_a_neighborhood(copy: Path) -> None:
     proved(copy, "tests/neighborhoods/test_ring.py")
 
 
+def test_an_objective(copy: Path) -> None:
+    proved(copy, "tests/objectives/test_label_smoothing.py")
+
+
 def test_a_stage(copy: Path) -> None:
     proved(copy, "tests/stages/test_accuracy.py")
 
