@@ -82,7 +82,7 @@ def compose(overrides: Sequence[str] = (), params_dir: Path | None = None) -> Di
             raise InputError(not_set(error, unknown[1], known)) from None
 
 
-def said(overrides: Sequence[str], key: str) -> Any:  # noqa: ANN401 -- any value
+def override_value(overrides: Sequence[str], key: str) -> Any:  # noqa: ANN401 -- any value
     """Return the value that overrides give a key; None if none does, or by an interpolation."""
     lines = [line for line in overrides if line.partition("=")[0].strip("+ ") == key]
     if not lines or "=" not in lines[-1] or "${" in lines[-1]:

@@ -52,7 +52,9 @@ def compose(
     run = Trained(Path(folder)).configuration if folder else None
     if run is None:
         return _composed(overrides, reads)
-    whole = key == "out" or ("out" in of and _same(folder, config.said(overrides, "out")))
+    whole = key == "out" or (
+        "out" in of and _same(folder, config.override_value(overrides, "out"))
+    )
     asked = _composed([*_known(run, overrides, whole), *overrides], reads, overrides)
     if key == "runs":
         return asked
@@ -184,7 +186,7 @@ def _composed(
 def _named(overrides: Sequence[str], of: Sequence[str]) -> tuple[str, str]:
     """Return the key that names a run and the run's folder; empty if there is none."""
     for key in of:
-        folder = config.said(overrides, key)
+        folder = config.override_value(overrides, key)
         if folder:
             return key, str(folder[0] if isinstance(folder, list) else folder)
     return ("out", str(config.compose(overrides).out)) if "out" in of else ("", "")

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from tcsm.reporting.records import write_text
 from tcsm.training import optim
-from tcsm.training.interruption import noted
+from tcsm.training.interruption import stop_signals
 
 T = TypeVar("T")
 PATIENCE = 600  # seconds; nothing that works comes near, however slow the machine
@@ -41,7 +41,7 @@ class OptimConfig(optim.OptimConfig):
 
 def _wait(mark: Path) -> None:
     came = threading.Event()
-    former = {number: signal.getsignal(number) for number in noted()}
+    former = {number: signal.getsignal(number) for number in stop_signals()}
 
     def note(number: int, frame: FrameType | None) -> None:
         came.set()

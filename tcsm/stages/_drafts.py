@@ -37,7 +37,7 @@ class Draft:
     path: Path
     identity: str
 
-    def taken(self, draw: Callable[[], Tensors]) -> Tensors:
+    def load_or_draw(self, draw: Callable[[], Tensors]) -> Tensors:
         """Return the samples of the file if they are the same, else new ones, which are saved.
 
         Raises:

@@ -66,7 +66,7 @@ def draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
         with devices.autocast():
             return _batches(cfg, (model, base), sampler)
 
-    tensors = kept.taken(batches)
+    tensors = kept.load_or_draw(batches)
     drawn = Drawn(tensors["tokens"], tensors["log_weight"], int(tensors["calls"]))
     _warn(drawn.log_weight)
     return drawn

@@ -72,7 +72,7 @@ class Finished:
         whole = checkpoint.digest(tensors) == self.record()["weights_sha256"]
         return whole and ((self.folder / TELEMETRY).exists() or not saved.path.exists())
 
-    def require_way(self, saved: CheckpointManager, steps: int) -> None:
+    def require_optimizer(self, saved: CheckpointManager, steps: int) -> None:
         """Refuse more steps for a training whose optimizer state is gone.
 
         Raises:
@@ -80,7 +80,7 @@ class Finished:
         """
         former = self.former()
         keys = self.run.differing(former.values) if former else ()
-        if former is None or STEPS not in keys or not self.run.may_go_on(keys):
+        if former is None or STEPS not in keys or not self.run.can_resume(keys):
             return
         taken = self.record()["steps"]
         if 0 < taken < steps and not saved.path.exists() and saved.spare(steps) is None:
@@ -136,7 +136,7 @@ def settled(
     if checkpoints.anywhere(finished.exists and finished.complete(checkpoints)):
         done = True
     else:
-        finished.require_way(checkpoints, cfg.trainer.steps)
+        finished.require_optimizer(checkpoints, cfg.trainer.steps)
         checkpoints.anywhere(False)  # wait until all processes have read the files
         if checkpoints.main:
             finished.clear()

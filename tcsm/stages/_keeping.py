@@ -22,7 +22,7 @@ from tcsm.training.state import TrainState
 def scratch(cfg: DictConfig, run: Identity, devices: Devices) -> CheckpointManager:
     """Return the checkpoint manager of the scratch folder."""
     kept = (Path(cfg.scratch), run, devices.main, devices.any)
-    if devices.spread:
+    if devices.is_sharded:
         return Shards(*kept, rank=devices.rank, world=devices.world)
     return CheckpointManager(*kept)
 

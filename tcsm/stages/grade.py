@@ -139,7 +139,7 @@ def _draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices, reward: Rewar
         with devices.autocast():
             return _candidates(cfg, model, sampler, guide.count)
 
-    drawn = kept.taken(candidates)
+    drawn = kept.load_or_draw(candidates)
     tokens = drawn["tokens"]
     rewards = torch.stack([rewards_of(reward, some, tokenizer) for some in tokens], 1)
     chosen = guide.choose(rewards, batch_noise(cfg.seed, 0, len(rewards)).uniform("guide"))

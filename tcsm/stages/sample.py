@@ -61,7 +61,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         contents = (of_model(model, devices), tokenizer.fingerprint)
         kept = draft(cfg, "sample", ("sampler", "sampling"), *contents)
         with devices.autocast():
-            drawn = kept.taken(partial(_draw, cfg, walks, model, given))
+            drawn = kept.load_or_draw(partial(_draw, cfg, walks, model, given))
             runs = []
             for index, walk in enumerate(walks):
                 sampled = Sampled(drawn[f"tokens.{index}"], int(drawn[f"calls.{index}"]))

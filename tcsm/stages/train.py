@@ -30,7 +30,7 @@ from tcsm.stages._teaching import load_objective
 from tcsm.trained import REFERENCE, Trained, hashes, require_same_text
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks
-from tcsm.training.launch import start, wanted
+from tcsm.training.launch import is_needed, start
 from tcsm.training.loop import fit
 from tcsm.training.optim import OptimConfig
 from tcsm.training.resume import JOURNALS, CheckpointManager
@@ -143,7 +143,7 @@ def launch(runs: Sequence[DictConfig]) -> int | None:
     devices: Devices = build(runs[0].devices)
     if any(run.devices != runs[0].devices for run in runs):
         raise InputError("devices: the runs of one command must have the same, found others")
-    if not wanted(devices):
+    if not is_needed(devices):
         return None
     text = "---\n".join(OmegaConf.to_yaml(run, resolve=True) for run in runs)
     return start("train", text, Path(runs[0].scratch), devices)

@@ -175,13 +175,13 @@ class Devices:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
 
     @property
-    def spread(self) -> bool:
+    def is_sharded(self) -> bool:
         """Return whether the weights are sharded over several processes."""
         return self.sharded and self.world > 1
 
     def place(self, model: nn.Module, net: nn.Module) -> None:
         """Move a model to its device; of a sharded network, only this process's shard."""
-        if self.spread:
+        if self.is_sharded:
             _sharding().shard(net, self.device.type, self.world)
         model.to(self.device)
 
@@ -196,7 +196,7 @@ class Devices:
 
     def gradients(self, net: nn.Module, last: bool) -> AbstractContextManager[None]:
         """Return a context for one micro-batch: only the last one exchanges gradients."""
-        if self.spread:
+        if self.is_sharded:
             _sharding().exchange(net, last)
         if isinstance(net, Replica) and not last:
             return net.no_sync()
@@ -218,7 +218,7 @@ class Devices:
         dist.all_reduce(raised)
         return bool(raised)
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """Wait for all processes."""
         self.any(False)
 

@@ -47,7 +47,7 @@ class Identity:
         """Return the SHA-256 of the values."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
-    def may_go_on(self, keys: Iterable[str]) -> bool:
+    def can_resume(self, keys: Iterable[str]) -> bool:
         """Return whether a state that differs in these keys can be resumed."""
         return self.soft.issuperset(keys)
 

@@ -19,7 +19,7 @@ class Preempted(SystemExit):
         super().__init__(PREEMPTED)
 
 
-def noted() -> tuple[signal.Signals, ...]:
+def stop_signals() -> tuple[signal.Signals, ...]:
     """Return the signals that end a run after its current step.
 
     SIGINT and SIGHUP are not among them where they are ignored already, as under `nohup` or in a
@@ -45,7 +45,7 @@ def interruption() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield came.is_set
         return
-    former = {number: signal.signal(number, note) for number in noted()}
+    former = {number: signal.signal(number, note) for number in stop_signals()}
     try:
         yield came.is_set
     finally:

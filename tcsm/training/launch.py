@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tcsm import distributed
 from tcsm.errors import InputError
 from tcsm.training.devices import Devices
-from tcsm.training.interruption import noted
+from tcsm.training.interruption import stop_signals
 
 if TYPE_CHECKING:
     from torch.distributed.launcher.api import LaunchConfig
@@ -29,7 +29,7 @@ MEETING = "TCSM_MEETING"  # HOST:PORT/ID of the rendezvous of several nodes
 GRACE = 120  # seconds that ranks have to save their state once a signal has come
 
 
-def wanted(devices: Devices) -> bool:
+def is_needed(devices: Devices) -> bool:
     """Return whether processes must be started: several are configured, this is none of them."""
     return "RANK" not in os.environ and devices.processes * devices.nodes > 1
 
@@ -83,7 +83,7 @@ def _everywhere(command: Sequence[str], nodes: int) -> int:
         if number == signal.SIGINT:  # a second Ctrl-C ends it at once
             signal.signal(number, lambda *_: srun.terminate())
 
-    for number in noted():
+    for number in stop_signals():
         signal.signal(number, hand_on)
     return srun.wait()
 
@@ -132,7 +132,7 @@ def _here(command: Sequence[str], devices: Devices, logs: str) -> int:
 
 def _signals() -> str:
     """Return the signals that the agent passes on to its ranks, in its format."""
-    return ",".join(number.name for number in (*noted(), signal.SIGQUIT))
+    return ",".join(number.name for number in (*stop_signals(), signal.SIGQUIT))
 
 
 def _config(devices: Devices, logs: str) -> "LaunchConfig":

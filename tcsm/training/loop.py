@@ -74,7 +74,7 @@ def fit(
 
 def _stop(logger: MetricLogger, devices: Devices) -> NoReturn:
     """Exit once all processes are here, so that none is ended while it still writes."""
-    devices.meet()
+    devices.barrier()
     if devices.main:
         logger.say_stopped()
     raise Preempted

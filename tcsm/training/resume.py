@@ -194,7 +194,7 @@ class CheckpointManager:
         if "step" not in meta or "values" not in meta:
             return False
         keys = self.run.differing(values_of(meta))
-        return not keys or (self.run.may_go_on(keys) and int(meta["step"]) < steps)
+        return not keys or (self.run.can_resume(keys) and int(meta["step"]) < steps)
 
     def _is_second(self, meta: Meta) -> bool:
         """Return whether a saved run differs from this one, whose own state was set aside."""
