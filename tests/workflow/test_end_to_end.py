@@ -141,7 +141,7 @@ def test_a_comment_reruns_nothing_and_a_value_what_it_touches(
 ) -> None:
     house = House(Path(shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)))
     house.edit("params/objective/score.yaml", "smoothing: 0.05", "smoothing: 0.05  # a thought")
-    house.edit("tcsm/objectives/score.py", "import math\n", "import math  # a thought\n")
+    house.edit("tcsm/objectives/score_matching.py", "import math\n", "import math  # a thought\n")
     assert house.plan("--config", "scale=tiny") == {}
     house.edit("params/scale/tiny.yaml", "draws: 2, batch", "draws: 3, batch")
     assert house.plan("--config", "scale=tiny") == {"evaluate": 2, "report": 1}

@@ -40,7 +40,9 @@ def test_a_second_snakemake_is_refused_and_the_first_unharmed(house: House) -> N
 def test_what_failed_after_an_edit_is_made_again(house: House) -> None:
     """Snakemake removes the outputs of a failed job; the page of the former run is still there."""
     fail = "1 // (1 - __import__('pathlib').Path('fail').exists())"
-    house.edit("tcsm/objectives/score.py", "return self.weight", f"return {fail} * self.weight")
+    house.edit(
+        "tcsm/objectives/score_matching.py", "return self.weight", f"return {fail} * self.weight"
+    )
     (house.folder / "fail").touch()
     assert house.snakemake().returncode != 0
     (house.folder / "fail").unlink()

@@ -29,7 +29,9 @@ def test_output_of_the_run(finished: House) -> None:
 def test_comments_and_times_rerun_nothing(house: House) -> None:
     with (house.folder / "params/objective/score.yaml").open("a") as file:
         file.write("# a comment\n")
-    house.edit("tcsm/objectives/score.py", '"""The loss."""', "# it is\n\n        # a loss")
+    house.edit(
+        "tcsm/objectives/score_matching.py", '"""The loss."""', "# it is\n\n        # a loss"
+    )
     house.edit("tcsm/stages/train.py", '"""A number is learned."""', '"""It learns."""')
     for path in (house.folder / "params").rglob("*.yaml"):
         os.utime(path)
@@ -50,7 +52,12 @@ def test_comments_and_times_rerun_nothing(house: House) -> None:
             "seeds: [0, 1, 2]",
             {"train": 2, "evaluate": 2, "sample": 2, "report": 1},
         ),
-        ("tcsm/objectives/score.py", "self.weight * steps", "self.weight + steps", ALL_OF_ONE),
+        (
+            "tcsm/objectives/score_matching.py",
+            "self.weight * steps",
+            "self.weight + steps",
+            ALL_OF_ONE,
+        ),
         ("tcsm/evaluation/bound.py", "1 / draws", "2 / draws", {"evaluate": 2, "report": 1}),
         ("tcsm/reporting/notes.py", 'f"{cfg}"', 'f"{cfg} "', {"report": 1}),
     ],
@@ -85,7 +92,12 @@ def test_another_scale_has_its_own_folders(house: House) -> None:
             "-1",
             "objective.weight must be 0 or more, found -1",
         ),
-        ("params/objective/score.yaml", "weight", "wait", "objective.wait: tcsm.objectives.score"),
+        (
+            "params/objective/score.yaml",
+            "weight",
+            "wait",
+            "objective.wait: tcsm.objectives.score_matching",
+        ),
         ("params/scale/default.yaml", "toy/tokens,", "toy/none,", "toy/none: no such choice"),
     ],
 )
