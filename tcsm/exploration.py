@@ -21,7 +21,7 @@ from tcsm.noise import batch_noise
 from tcsm.on_policy import at_rest, own_draws
 from tcsm.posteriors.factorized import Factorized
 from tcsm.samplers.first_hitting import FirstHitting
-from tcsm.worlds.base import draw, every
+from tcsm.worlds.base import all_sequences, draw
 from tcsm.worlds.tilting import Tilting
 
 
@@ -75,7 +75,7 @@ class Explored(DataContext):
         count = self.reward.tilting.calls - self.reward.calls
         number = draw(self.base, batch_noise(self.seed, 0, count).uniform("collected"))
         vocabulary = round(len(self.base) ** (1 / self.length))
-        tokens = every(vocabulary, self.length)[number]
+        tokens = all_sequences(vocabulary, self.length)[number]
         return unweighted(tokens, self.reward(tokens))
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tcsm.bregman import Bregman
 from tcsm.neighborhoods.base import Neighborhood
-from tcsm.worlds.base import World, every
+from tcsm.worlds.base import World, all_sequences
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def condition(hessian: LossHessian) -> float:
 
 def laplacian(hessian: LossHessian) -> Float64[Tensor, "N N"]:
     """Return H over all N sequences."""
-    x, log_p = every(hessian.world.vocabulary, hessian.world.length), hessian.world.log_p
+    x, log_p = all_sequences(hessian.world.vocabulary, hessian.world.length), hessian.world.log_p
     near = hessian.neighborhood.enumerate(x, torch.ones_like(x, dtype=torch.bool))
     place = hessian.world.vocabulary ** torch.arange(x.shape[1] - 1, -1, -1)
     y = (near.apply(x) * place).sum(-1)
@@ -77,7 +77,7 @@ def _second(divergence: Bregman, u: Float64[Tensor, "n"]) -> Float64[Tensor, "n"
 
 def contrasts(vocabulary: int, length: int) -> Float64[Tensor, "N P"]:
     """Return a basis of all sums of functions of one or two positions, without the constant."""
-    x = every(vocabulary, length)
+    x = all_sequences(vocabulary, length)
     single = (x[..., None] == torch.arange(1, vocabulary)).double()
     first, second = torch.combinations(torch.arange(length)).unbind(-1)
     pairs = single[:, first, :, None] * single[:, second, None, :]

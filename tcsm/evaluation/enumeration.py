@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tcsm.errors import InputError
 from tcsm.posteriors.factorized import Factorized
 from tcsm.posteriors.joint import Joint
-from tcsm.worlds.base import every
+from tcsm.worlds.base import all_sequences
 
 CHUNK = 4096  # sequences in one network call
 
@@ -41,7 +41,7 @@ def log_distribution(model: nn.Module, length: int) -> Float64[Tensor, "N"]:
 def joint_distribution(model: Joint, length: int) -> Float64[Tensor, "N"]:
     """Return log q(x | all masked), normalized over all sequences."""
     vocabulary = model.path.source.vocabulary
-    guesses = every(vocabulary, length)
+    guesses = all_sequences(vocabulary, length)
     x_t, t = torch.full((1, length), vocabulary), torch.zeros(1, dtype=torch.float64)
     reference = model.reference.log_conditionals(x_t, t, torch.ones_like(x_t, dtype=torch.bool))
     energy = torch.cat([model.net(part[None], x_t, t)[0] for part in torch.split(guesses, CHUNK)])
@@ -61,7 +61,7 @@ def chain_distribution(model: Factorized, length: int) -> Float64[Tensor, "N"]:
     """
     conditionals = _conditionals(model, length)
     vocabulary = conditionals.shape[-1]
-    masked = every(vocabulary + 1, length) == vocabulary
+    masked = all_sequences(vocabulary + 1, length) == vocabulary
     place = (vocabulary + 1) ** torch.arange(length - 1, -1, -1)
     change = (torch.arange(vocabulary) - vocabulary) * place[:, None]
     distribution = torch.zeros(len(masked), dtype=torch.float64)
@@ -106,7 +106,7 @@ def _conditionals(model: Factorized, length: int) -> Float64[Tensor, "M L V"]:
     """Return q^i(· | x_t) of all partly masked sequences, in lexicographic order; 0 if visible."""
     vocabulary = model.path.source.vocabulary
     parts = []
-    for x_t in torch.split(every(vocabulary + 1, length), CHUNK):
+    for x_t in torch.split(all_sequences(vocabulary + 1, length), CHUNK):
         noised = x_t == vocabulary
         t = model.path.schedule.inverse(1 - noised.double().mean(-1))
         q = model.log_conditionals(x_t, t, noised).double().exp()

@@ -118,7 +118,7 @@ class PathSampler(Sampler):
         """Draw x₀ ∼ p₀, with the known tokens at their positions."""
         device = conditioning.tokens.device
         noise = Noise(seed, -1, torch.arange(count, device=device), count)
-        return conditioning.hold(
+        return conditioning.restore(
             self.path.source.draw(noise.uniform("start", len(conditioning.tokens)))
         )
 

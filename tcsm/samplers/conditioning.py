@@ -38,7 +38,7 @@ class Conditioning:
                 f"found {len(self.fixed)}"
             )
 
-    def hold(self, x: Int[Tensor, "B L"]) -> Int[Tensor, "B L"]:
+    def restore(self, x: Int[Tensor, "B L"]) -> Int[Tensor, "B L"]:
         """Return x with the known tokens at their positions."""
         return torch.where(self.fixed, self.tokens, x)
 

@@ -20,7 +20,7 @@ from tcsm.samplers.conditioning import Conditioning
 
 
 @dataclass(frozen=True)
-class Opening:
+class Unmasking:
     """The order and the levels at which positions are unmasked, independent of the model.
 
     Attributes:
@@ -33,11 +33,11 @@ class Opening:
     level: Float64[Tensor, "B L"]
     at_once: int
 
-    def among(self, noised: Bool[Tensor, "L"], steps: int) -> "Opening":
+    def among(self, noised: Bool[Tensor, "L"], steps: int) -> "Unmasking":
         """Return the order of the free positions only, for ``steps`` calls at most."""
         kept, count = noised[self.order], int(noised.sum())
         order, level = (part[kept].view(len(part), count) for part in (self.order, self.level))
-        return Opening(order, level, max(1, math.ceil(count / steps)))
+        return Unmasking(order, level, max(1, math.ceil(count / steps)))
 
 
 @dataclass(frozen=True)
@@ -72,22 +72,22 @@ class FirstHitting(PathSampler):
         """Draw sequences, unmasking groups of positions in the order of their levels."""
         posterior, known = self.posterior(model), self.conditioning(conditioning, length, model)
         x_t = self.start(count, seed, known)
-        opening = self.opening(count, length, seed, x_t.device).among(~known.fixed, self.steps)
+        unmasking = self.unmasking(count, length, seed, x_t.device).among(~known.fixed, self.steps)
         u = self._noise(count, seed, x_t.device).uniform("token", length)
-        groups = range(0, opening.order.shape[1], opening.at_once)
+        groups = range(0, unmasking.order.shape[1], unmasking.at_once)
         for first in groups:
-            now = opening.order[:, first : first + opening.at_once]
+            now = unmasking.order[:, first : first + unmasking.at_once]
             positions = torch.zeros_like(x_t, dtype=torch.bool).scatter(1, now, True)
-            t = self.path.schedule.inverse(opening.level[:, first])
+            t = self.path.schedule.inverse(unmasking.level[:, first])
             x_t[positions] = categorical(
                 posterior.log_conditionals(x_t, t, positions), u[positions]
             )
         return Sampled(x_t, len(groups))
 
-    def opening(self, count: int, length: int, seed: int, device: torch.device) -> Opening:
+    def unmasking(self, count: int, length: int, seed: int, device: torch.device) -> Unmasking:
         """Return the order in which a call with the same arguments unmasks its positions."""
         level, order = self._noise(count, seed, device).uniform("level", length).sort(-1)
-        return Opening(order, level, math.ceil(length / self.steps))
+        return Unmasking(order, level, math.ceil(length / self.steps))
 
     def _noise(self, count: int, seed: int, device: torch.device) -> Noise:
         return Noise(seed, 0, torch.arange(count, device=device), count)

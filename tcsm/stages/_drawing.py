@@ -116,11 +116,11 @@ def weighed(
     walk, factorized = _check_weighed(models, sampler)
     x = drawn.tokens
     count, length = x.shape
-    opening = walk.opening(count, length, seed, x.device)
-    t = walk.path.schedule.inverse(opening.level)
+    unmasking = walk.unmasking(count, length, seed, x.device)
+    t = walk.path.schedule.inverse(unmasking.level)
     log_p = []
     for model in factorized:
-        log_p.append(log_along(model, x, opening.order, t, opening.at_once))
+        log_p.append(log_along(model, x, unmasking.order, t, unmasking.at_once))
     drawn_log_p, base_log_p = log_p
     return Drawn(x, base_log_p - drawn_log_p, 3 * drawn.calls)
 

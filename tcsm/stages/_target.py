@@ -8,7 +8,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from tcsm.evaluation import enumeration
-from tcsm.worlds.base import World, every
+from tcsm.worlds.base import World, all_sequences
 from tcsm.worlds.tilting import Tilting, best_of, relative_ess, tilted, total_variation
 
 SHADES = 999  # levels of a picture, from 0 to its likeliest cell
@@ -32,7 +32,7 @@ class TargetDistribution:
     @property
     def reward(self) -> Distribution:
         """Return R of every sequence."""
-        return self.tilting.reward(every(self.world.vocabulary, self.world.length))
+        return self.tilting.reward(all_sequences(self.world.vocabulary, self.world.length))
 
     def tilt(self, distribution: Distribution) -> Distribution:
         """Return log(p · e^{R/β}/Z) for log p."""

@@ -32,7 +32,7 @@ from tcsm.teachers.base import Tabulated
 from tcsm.training.devices import Devices
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Stopwatch, describe
-from tcsm.worlds.base import World, every
+from tcsm.worlds.base import World, all_sequences
 
 READS = (
     "experiment",
@@ -122,7 +122,7 @@ def attach_models(
 ) -> Objective:
     """Return the objective with its reference p_pre, or the tilted distribution as teacher."""
     if isinstance(objective, SoftDistributionMatching):
-        reward(every(target.world.vocabulary, target.world.length))
+        reward(all_sequences(target.world.vocabulary, target.world.length))
         distribution = target.tilt(target.base).view(
             [target.world.vocabulary] * target.world.length
         )

@@ -54,7 +54,9 @@ class World(ABC):
 
     def sample(self, noise: Noise) -> Int[Tensor, "B L"]:
         """Draw x₁ ∼ p₁, a pure function of the noise."""
-        return every(self.vocabulary, self.length)[draw(self.log_p, noise.uniform("world"))]
+        return all_sequences(self.vocabulary, self.length)[
+            draw(self.log_p, noise.uniform("world"))
+        ]
 
 
 def draw(log_p: Float64[Tensor, "N"], u: Float64[Tensor, "B"]) -> Int[Tensor, "B"]:
@@ -63,6 +65,6 @@ def draw(log_p: Float64[Tensor, "N"], u: Float64[Tensor, "B"]) -> Int[Tensor, "B
     return torch.searchsorted(cumulated, u * cumulated[-1], right=True)
 
 
-def every(states: int, length: int) -> Int[Tensor, "N L"]:
+def all_sequences(states: int, length: int) -> Int[Tensor, "N L"]:
     """Return all sequences over a number of states, in lexicographic order."""
     return torch.cartesian_prod(*[torch.arange(states)] * length).view(-1, length)

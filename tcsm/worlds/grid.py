@@ -17,7 +17,7 @@ from jaxtyping import Float64, Int
 from torch import Tensor
 
 from tcsm.errors import InputError
-from tcsm.worlds.base import World, every
+from tcsm.worlds.base import World, all_sequences
 
 POINTS = 64  # of each half circle
 
@@ -46,7 +46,7 @@ class Grid(World):
 
     def places(self) -> Float64[Tensor, "N 2"]:
         """Return the coordinates of all cells."""
-        return coordinates(every(self.vocabulary, 2), self.vocabulary)
+        return coordinates(all_sequences(self.vocabulary, 2), self.vocabulary)
 
     def log_mixture(self, at: Float64[Tensor, "M 2"], width: float) -> Float64[Tensor, "N"]:
         """Return log Σ exp(−distance²/2w²) over points of equal weight."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise
-from tcsm.worlds.base import World, every
+from tcsm.worlds.base import World, all_sequences
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Pairs(World):
 
     def log_weights(self) -> Float64[Tensor, "N"]:
         """Return the sum of the chain's and the pairs' log-probabilities."""
-        x = every(self.vocabulary, self.length)
+        x = all_sequences(self.vocabulary, self.length)
         a, b = x[:, ::2], x[:, 1::2]
         leak = torch.tensor(self.leak, dtype=torch.float64)
         apart = torch.log(leak / (self.vocabulary - 1))

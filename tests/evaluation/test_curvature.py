@@ -6,7 +6,7 @@ import torch
 from tcsm.bregman import bce, generalized_kl, hellinger
 from tcsm.evaluation.curvature import LossHessian, condition, contrasts, laplacian
 from tcsm.neighborhoods.hamming_k import HammingK
-from tcsm.worlds.base import every
+from tcsm.worlds.base import all_sequences
 from tcsm.worlds.pairs import Pairs
 
 WORLD = Pairs(2, 4, leak=0.1)
@@ -14,7 +14,7 @@ WORLD = Pairs(2, 4, leak=0.1)
 
 def loss(hessian, log_q):
     """The population loss at all masked, by the list (2.3)."""
-    x = every(hessian.world.vocabulary, hessian.world.length)
+    x = all_sequences(hessian.world.vocabulary, hessian.world.length)
     near = hessian.neighborhood.enumerate(x, torch.ones_like(x, dtype=torch.bool))
     place = hessian.world.vocabulary ** torch.arange(x.shape[1] - 1, -1, -1)
     u = log_q[(near.apply(x) * place).sum(-1)] - log_q[:, None]

@@ -14,7 +14,7 @@ from tcsm.posteriors.joint import Joint
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tcsm.worlds.base import every
+from tcsm.worlds.base import all_sequences
 from tcsm.worlds.pairs import Pairs
 from tests.enumeration import kernel, posterior_table, random_distribution
 from tests.tables import Table, TableEnergy, exact
@@ -38,7 +38,7 @@ def test_the_chain_is_the_mean_over_all_orders():
                 seen[position] = x[position]
             orders.append(p)
         assert distribution[number].item() == pytest.approx(sum(orders) / len(orders))
-    few = every(V, L)[::5]
+    few = all_sequences(V, L)[::5]
     assert torch.allclose(log_chain(model, few), distribution[::5].log())
     assert distribution.sum().item() == pytest.approx(1)
 
@@ -63,14 +63,16 @@ def test_a_joint_distribution_is_reference_times_energy_normalized():
     energy, logits = torch.randn(V, V, V).double(), torch.randn(L, V).double()
     model = Joint(TableEnergy(energy), Factorized(Table(logits), PATH))
     q = logits.softmax(-1)
-    weight = torch.stack([q[range(L), x].prod() * (-energy[tuple(x)]).exp() for x in every(V, L)])
+    weight = torch.stack(
+        [q[range(L), x].prod() * (-energy[tuple(x)]).exp() for x in all_sequences(V, L)]
+    )
     assert torch.allclose(log_distribution(model, L).exp(), weight / weight.sum())
 
 
 def test_an_energy_of_pairs_can_be_the_planted_distribution():
     """The world of pairs is a sum over pairs of positions, so that KL = 0 is within reach."""
     world = Pairs(2, 4, leak=0.1)
-    x = every(2, 4)
+    x = all_sequences(2, 4)
     net = Pairwise(2, 4)
     features = (x[..., None] == torch.arange(2)).flatten(1).double()
     products = (features[:, :, None] * features[:, None]).flatten(1)

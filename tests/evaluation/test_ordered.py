@@ -12,12 +12,12 @@ from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine
 from tcsm.process.sources import Mask
 from tcsm.samplers.first_hitting import FirstHitting
-from tcsm.worlds.base import every
+from tcsm.worlds.base import all_sequences
 from tests.tables import Oracle, Table, number
 
 V, L = 3, 3
 PATH = Path(Mask(V), Cosine())
-ALL = every(V, L)
+ALL = all_sequences(V, L)
 ORDERS = list(itertools.permutations(range(L)))
 
 
@@ -70,13 +70,15 @@ def test_draws_are_weighed_back_to_the_base(steps):
     theta, base, count = model(1), model(2), 40_000
     sampler = FirstHitting(path=PATH, steps=steps)
     x = sampler(theta, count, L, 5).tokens
-    opening = sampler.opening(count, L, 5, x.device)
-    t = PATH.schedule.inverse(opening.level)
-    theirs, wanted = (log_along(m, x, opening.order, t, opening.at_once) for m in (theta, base))
+    unmasking = sampler.unmasking(count, L, 5, x.device)
+    t = PATH.schedule.inverse(unmasking.level)
+    theirs, wanted = (
+        log_along(m, x, unmasking.order, t, unmasking.at_once) for m in (theta, base)
+    )
     weight = (wanted - theirs).exp()
     distribution = torch.zeros(V**L).double().index_add(0, number(x, V), weight / count)
     mean_square = torch.zeros(V**L).double().index_add(0, number(x, V), weight**2 / count)
-    orders = [along(base, order, opening.at_once).exp() for order in ORDERS]
+    orders = [along(base, order, unmasking.at_once).exp() for order in ORDERS]
     error = (mean_square / count).sqrt()
     assert ((distribution - torch.stack(orders).mean(0)).abs() < 5 * error + 1e-12).all()
     plain = number(x, V).bincount(minlength=V**L) / count
@@ -88,7 +90,7 @@ def test_a_timed_network_is_asked_at_the_times_of_the_draw():
     oracle = Oracle(V, lambda x, t: seen.append(t) or torch.zeros(*x.shape, V).double())
     sampler, timed = FirstHitting(path=PATH, steps=2), Factorized(oracle, PATH)
     x = sampler(timed, 4, L, 0).tokens
-    opening = sampler.opening(4, L, 0, x.device)
-    t = PATH.schedule.inverse(opening.level)
-    log_along(timed, x, opening.order, t, opening.at_once)
+    unmasking = sampler.unmasking(4, L, 0, x.device)
+    t = PATH.schedule.inverse(unmasking.level)
+    log_along(timed, x, unmasking.order, t, unmasking.at_once)
     assert torch.stack(seen[:2]).equal(torch.stack(seen[2:]))

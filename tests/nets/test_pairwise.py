@@ -3,7 +3,7 @@ import torch
 
 from tcsm.errors import InputError
 from tcsm.nets.pairwise import Pairwise
-from tcsm.worlds.base import every
+from tcsm.worlds.base import all_sequences
 
 
 def test_it_is_a_sum_over_pairs_of_positions():
@@ -17,7 +17,7 @@ def test_it_is_a_sum_over_pairs_of_positions():
 
 def test_it_starts_at_zero_and_looks_at_the_guess_alone():
     net = Pairwise(3, 2)
-    guesses, x_t = every(3, 2)[None], torch.full((1, 2), 3)
+    guesses, x_t = all_sequences(3, 2)[None], torch.full((1, 2), 3)
     assert net(guesses, x_t, torch.zeros(1)).abs().max() == 0
     torch.nn.init.normal_(net.weight)
     one, two = net(guesses, x_t, torch.zeros(1)), net(guesses, x_t - 1, torch.ones(1))
@@ -26,7 +26,7 @@ def test_it_starts_at_zero_and_looks_at_the_guess_alone():
 
 def test_it_is_no_table_of_the_distribution():
     """Of the distributions of three positions it has those without interactions of all three."""
-    x = every(2, 3)
+    x = all_sequences(2, 3)
     odd = (-1.0) ** x.sum(-1)
     net = Pairwise(2, 3)
     torch.nn.init.normal_(net.weight)

@@ -32,9 +32,11 @@ def test_weights_are_the_bases_distribution_over_that_of_the_model_that_drew(ste
     sampler = FirstHitting(steps=steps, path=PATH)
     x = sampler(theta, COUNT, L, SEED).tokens
     found = weighed(Drawn(x, torch.zeros(COUNT).double(), steps), (theta, base), sampler, SEED)
-    opening = sampler.opening(COUNT, L, SEED, x.device)
-    t = PATH.schedule.inverse(opening.level)
-    wanted, theirs = (log_along(m, x, opening.order, t, opening.at_once) for m in (base, theta))
+    unmasking = sampler.unmasking(COUNT, L, SEED, x.device)
+    t = PATH.schedule.inverse(unmasking.level)
+    wanted, theirs = (
+        log_along(m, x, unmasking.order, t, unmasking.at_once) for m in (base, theta)
+    )
     assert_close(found.log_weight, wanted - theirs)
     assert found.log_weight.mean() < -0.1
     assert found.calls == 3 * steps

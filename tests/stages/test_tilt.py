@@ -9,7 +9,7 @@ from tcsm.data.batch_sources import DataContext
 from tcsm.errors import InputError
 from tcsm.exploration import CountedReward, Explore
 from tcsm.stages._world import Fresh
-from tcsm.worlds.base import every
+from tcsm.worlds.base import all_sequences
 from tcsm.worlds.pairs import Pairs
 from tcsm.worlds.rewards import Slope
 from tcsm.worlds.tilting import Tilting
@@ -134,7 +134,7 @@ def test_a_reward_that_is_no_number_is_told():
 
     reward = CountedReward(Tilting(Broken(4, [1.0, 0.0]), 1.0, 99))
     with pytest.raises(InputError, match=r"tilting.reward: gave .* number 0"):
-        reward(every(4, 2))
+        reward(all_sequences(4, 2))
 
 
 def test_exploring_needs_a_world():

@@ -3,7 +3,7 @@ import torch
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise, batch_noise
-from tcsm.worlds.base import World, every
+from tcsm.worlds.base import World, all_sequences
 from tests.enumeration import sequences
 
 
@@ -15,8 +15,8 @@ class Given(World):
 
 
 def test_all_sequences_come_in_lexicographic_order():
-    assert every(3, 2).tolist() == sequences(3, 2).tolist()
-    assert every(2, 1).tolist() == [[0], [1]]
+    assert all_sequences(3, 2).tolist() == sequences(3, 2).tolist()
+    assert all_sequences(2, 1).tolist() == [[0], [1]]
 
 
 def test_the_distribution_is_normalized():
