@@ -32,6 +32,12 @@ WORDS = Kind("a list of names of letters a-z, digits and _", lambda v: _all(v, W
 SEEDS = Kind("a list of whole numbers of 0 or more, below 2^63", lambda v: _all(v, SEED))
 GPUS = Kind("a whole number of 0 or more", lambda v: type(v) is int and v >= 0)
 TEXTS = Kind("a list of texts", lambda v: _all(v, TEXT))
+# No machine runs more at once: CPUs of today have less than a thousand threads.
+MOST_THREADS = max(1024, 4 * (os.cpu_count() or 1))
+THREADS = Kind(
+    f"a whole number from 1 to {MOST_THREADS}, or null",
+    lambda v: v is None or (COUNT.holds(v) and int(str(v)) <= MOST_THREADS),
+)
 MOST_STEPS = 2**24  # networks read time in float32, which distinguishes no more steps
 STEP = Kind(
     f"a whole number from 1 to {MOST_STEPS}",
@@ -45,13 +51,12 @@ PAIRS = Kind("a list of [subject, baseline]", lambda v: _all(v, PAIR))
 
 # Keys that hold the folder of another run.
 FOLDERS = ("reference", "base", "initial", "collected", "teacher_run", "reward_run", "judge_run")
-# No machine runs more at once: CPUs of today have less than a thousand threads.
-MOST_THREADS = max(1024, 4 * (os.cpu_count() or 1))
 ABSENT = object()
 KINDS = {
     "count_failures": FLAG,
     "experiment": TEXT,
     "seed": SEED,
+    "threads": THREADS,
     "scale.name": WORD,
     "scale.seeds": SEEDS,
     "scale.ablations": WORDS,

@@ -52,7 +52,7 @@ def test_an_unknown_key_lists_those_that_exist(key: str, said: str, cfg: DictCon
         ),
         ("sampling.steps=[1000000000]", "sampling.steps |16777216|1000000000"),
         ("grading.steps=1000000000", "grading.steps |16777216|1000000000"),
-        ("threads=1000000", "threads |1024|1000000"),
+        ("threads=1000000", "threads must |1024|1000000"),
     ],
 )
 def test_a_wrong_override_says_what_is_right(override: str, said: str) -> None:

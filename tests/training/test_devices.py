@@ -18,7 +18,7 @@ from tests.training.toy import make_net, make_optim, run_rank, train
             {"precision": "fp8"},
             "devices.precision must be one of auto, bf16, fp32, medium, found 'fp8'",
         ),
-        ({"threads": 0}, "threads must be 1 or more, found 0"),
+        ({"threads": 0}, "threads must .*found 0"),
     ],
 )
 def test_impossible_values_are_refused(values, message):
