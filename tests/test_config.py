@@ -188,6 +188,7 @@ def test_params_are_found_beside_the_source(
     assert config.compose().seed == 3
 
 
+@pytest.mark.slow
 def test_configuration_needs_no_torch() -> None:
     code = "import sys, tcsm.config, workflow.runs; sys.exit('torch' in sys.modules)"
     assert subprocess.call([sys.executable, "-c", code], cwd=PARAMS.parent) == 0

@@ -167,6 +167,7 @@ def test_a_stage_works_alone_and_the_ranks_of_one_training_are_one(
     assert seen == {"main": locks, "cleanup": locks, "end": []}
 
 
+@pytest.mark.slow
 def test_help_names_the_stages_without_importing_them() -> None:
     code = "import sys, tcsm.__main__ as m; m.run(['--help']); sys.exit('torch' in sys.modules)"
     top = Path(__file__).parents[1]

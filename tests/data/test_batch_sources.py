@@ -56,6 +56,7 @@ def test_every_resampling_weighs_a_sequence_by_its_weight(reward, a, seed):
     assert ((found - weights / rows).abs() <= one * (1 + 1e-5) + 1e-9).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("a", [0.0, 1.0])
 def test_means_over_steps_are_the_weights(a):
     given_ = context([0.0, 1.0, -1.0, 2.0, 0.5], size=4)
@@ -118,6 +119,7 @@ def test_a_share_of_the_rows_is_collected_from_all_of_the_buffer(share, rows):
     assert text.diff(dim=1).eq(1).all()
 
 
+@pytest.mark.slow
 def test_a_sequence_meets_every_level_of_noise():
     """Neither the buffer's order nor text or not is tied to the strata of the noise."""
     steps, size = 150, 16

@@ -78,6 +78,7 @@ def test_hugging_face_round_trip(folder):
     assert tokenizer.encode("").size == 0
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(part=st.text(alphabet=" \n\tacest.é\x1c", min_size=20, max_size=60))
 def test_long_texts_are_cut_where_merges_stay(folder, part):

@@ -53,6 +53,7 @@ def test_every_supported_case_of_the_committed_file_agrees(document):
     assert verdict.good
 
 
+@pytest.mark.slow
 def test_command_reports_the_tally_and_succeeds(document, tmp_path):
     path = written(tmp_path, {key: document[key] for key in ("meta", "loss_cases")})
     run = subprocess.run(

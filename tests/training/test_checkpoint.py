@@ -117,6 +117,7 @@ def save_with_little_room(path):
         os._exit(3 if "needs 40000 bytes" in str(error) else 4)
 
 
+@pytest.mark.slow
 def test_a_real_limit_leaves_the_previous_checkpoint(path, processes):
     before = path.read_bytes()
     child = processes.Process(target=save_with_little_room, args=(path,))

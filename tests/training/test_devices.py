@@ -117,6 +117,7 @@ def meeting():
     return TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_two_processes_are_one(processes, tmp_path, accumulate):
     store, outs = meeting(), [tmp_path / f"{rank}.pt" for rank in (0, 1)]

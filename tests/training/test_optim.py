@@ -122,6 +122,7 @@ def test_adamw_is_torchs():
     assert ours.state_dict()["param_groups"] == theirs.state_dict()["param_groups"]
 
 
+@pytest.mark.slow
 def test_a_step_does_not_import_the_compiler():
     code = """if True:
         import sys, torch

@@ -41,6 +41,7 @@ def child(processes, target, *args):
     return process.exitcode
 
 
+@pytest.mark.slow
 def test_killed_in_any_step_it_ends_the_same(processes, tmp_path, unbroken):
     chance = random.Random(0)
     steps = sorted(chance.sample(range(1, 41), 6))
@@ -51,6 +52,7 @@ def test_killed_in_any_step_it_ends_the_same(processes, tmp_path, unbroken):
     assert_same_run(tmp_path / "out", unbroken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("save", [1, 3])
 def test_killed_in_a_save_it_ends_the_same(processes, tmp_path, unbroken, save):
     args = (tmp_path / "scratch", tmp_path / "out")
@@ -59,6 +61,7 @@ def test_killed_in_a_save_it_ends_the_same(processes, tmp_path, unbroken, save):
     assert_same_run(tmp_path / "out", unbroken)
 
 
+@pytest.mark.slow
 def test_killed_from_outside_at_random_moments_it_ends_the_same(processes, tmp_path, unbroken):
     """Each life may be longer than the last, so that one is long enough however slow it is."""
     chance, patience, code = random.Random(1), 0.1, None
@@ -73,6 +76,7 @@ def test_killed_from_outside_at_random_moments_it_ends_the_same(processes, tmp_p
     assert_same_run(tmp_path / "out", unbroken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP])
 def test_a_preempted_run_saves_its_step_and_exits_with_75(processes, tmp_path, unbroken, number):
     args = (tmp_path / "scratch", tmp_path / "out")

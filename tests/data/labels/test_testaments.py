@@ -28,6 +28,7 @@ def test_verses_are_all_there_and_labeled(rows):
     assert rows[-1] == ("the grace of our lord jesus christ be with you all amen", 1)
 
 
+@pytest.mark.slow
 def test_no_verse_is_of_two_sides(rows):
     labels = testaments.Testaments(text8, None)
     sides = [set(ex.texts) for half in (0, 1) for ex in labels.half(half).values()]
