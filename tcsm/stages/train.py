@@ -94,10 +94,10 @@ def main(cfg: DictConfig, out: Path) -> None:
     tokenizer, optim = build(cfg.tokenizer), build(cfg.trainer)
     devices: Devices = build(cfg.devices)
     with devices.ready():
-        model = _model(cfg, tokenizer)
         train, valid = (open_split(cfg, tokenizer, split) for split in ("train", "valid"))
         text = _text(cfg, train)
         windows = WindowBatches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
+        model = _model(cfg, tokenizer)
         objective, teacher = load_objective(cfg, tokenizer, devices)
         require_tokens(objective, tokenizer)
         models = {**weights_named(model, objective), "teacher_run": teacher.identity}
