@@ -1,10 +1,9 @@
 """Guided decoding without training: of n samples of a model one is kept for its reward (10.3).
 
-BestOfN:    the best: x with chance Fⁿ(x) − F₋ⁿ(x), F the CDF of rewards;  KL ≤ log n − (n − 1)/n
-Resampled:  one ∝ e^{R/β}: the tilted distribution p(x) e^{R(x)/β}/Z up to O(1/n), and p itself at
-n = 1
+BestOfN:     the best: x with chance F(x)ⁿ − F₋(x)ⁿ, F the CDF of rewards;  KL ≤ log n − (n − 1)/n
+Resampling:  one ∝ e^{R/β}: p(x) e^{R(x)/β}/Z up to O(1/n), and p itself at n = 1
 
-Both cost n samples and n calls of the reward for each text, every time.
+Both cost n samples and n evaluations of the reward for each text.
 """
 
 import math

@@ -30,7 +30,7 @@ class Tabulated(Teacher):
     """A distribution of few short sequences as a table: exact, for worlds that can be enumerated.
 
     Args:
-        log_law: log p₁, shape (V,) * L; need not be normalized.
+        log_p: log p₁, shape (V,) * L; need not be normalized.
     """
 
     log_p: Tensor

@@ -129,8 +129,9 @@ def test_a_sequence_meets_every_level_of_noise():
     for step in range(steps):
         batch = source.at(step)
         drawn = corruption(batch.tokens, Noise(0, step, batch.ids, size))
-        for row, open in zip(batch.tokens[:, 0].clamp(max=TEXT).tolist(), drawn.open, strict=True):
-            counts.setdefault(row, []).append(int(open.sum()))
+        rows = batch.tokens[:, 0].clamp(max=TEXT).tolist()
+        for row, noised in zip(rows, drawn.noised, strict=True):
+            counts.setdefault(row, []).append(int(noised.sum()))
     assert set(counts) == {0, 1, 2, 3, TEXT}
     for found in counts.values():  # 1 or 2 of 2 sites, each half the time
         error = 0.5 / len(found) ** 0.5

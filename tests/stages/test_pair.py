@@ -65,7 +65,7 @@ def test_a_training_neither_noises_nor_learns_padding(house, trained, tmp_path, 
     def noted(self, winner, loser, noise, real=None):
         drawn = call(self, winner, loser, noise, real)
         seen.append([one.x_t.masked_select(~(real[0] | real[1])) for one in drawn])
-        assert not any((one.open & ~text).any() for one, text in zip(drawn, real, strict=True))
+        assert not any((one.noised & ~text).any() for one, text in zip(drawn, real, strict=True))
         return drawn
 
     monkeypatch.setattr(SharedCorruption, "__call__", noted)
@@ -98,6 +98,6 @@ def test_pairs_and_texts_are_not_mistaken(house, trained, tmp_path):
     both = [f"initial={run}", f"reference={run}"]
     texts = ("objective=distribution", "reference=null")
     refused = house.run("train", *given, *both, *texts, name="lost")
-    assert "feed: PairFile gives pairs, found objective DistributionMatching" in refused.err[-1]
+    assert "feed: PairFile gives pairs, but objective DistributionMatching" in refused.err[-1]
     refused = house.run("train", *given, *both, "feed=corpus", name="lost")
     assert "a pair is a row of 32 tokens, twice data.length, found 16" in refused.err[-1]

@@ -30,7 +30,7 @@ class Letter(Reward):
 class Drawer(Sampler):
     """Draws the letters that the model's single weight lifts."""
 
-    def __call__(self, model, count, length, seed, given=None):
+    def __call__(self, model, count, length, seed, conditioning=None):
         assert not model.training
         u = batch_noise(seed, 0, count).uniform("token", length)
         lifted = (u * 27 + float(model.weight)).long() % 27
