@@ -365,12 +365,14 @@ def test_a_report_that_cannot_be(house, overrides, said):
     assert all(part in line for part in said), line
 
 
+@pytest.mark.slow
 def test_a_damaged_record_is_named_with_its_line(house, run):
     (run / "train.json").write_text('{"seed": 0,\n "steps"')
     line = refusal(house, "report", f"runs=[{run}]")
     assert line.startswith(f"{run}/train.json:2: not valid JSON")
 
 
+@pytest.mark.slow
 def test_another_number_is_told_from_the_one_that_was_written(house, run):
     text = (run / "metrics.jsonl").read_text()
     (run / "metrics.jsonl").write_text(text.replace('"step": 2,', '"step": 3,'))
