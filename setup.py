@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-SHIPPED = ("params", "reports/template", "reports/captions")
+SHIPPED = ("params", "reports/template", "reports/chapters")
 
 
 class WithFolders(build_py):

@@ -27,8 +27,8 @@ from benchmarks.rates_plan import QUESTIONS, ask
 from benchmarks.train_step import commit, processor
 from tcsm.outcomes import FILES
 from tcsm.reporting import ablations
+from tcsm.reporting.post_training import wins
 from tcsm.reporting.runs import Run, read_runs
-from tcsm.reporting.sections.preference import wins
 from workflow.runs import Runs
 
 SEED = 3

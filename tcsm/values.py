@@ -74,7 +74,7 @@ KINDS = {
     "targets.limit_mib": COUNT,
     "runs": TEXTS,
     "overrides": TEXTS,
-    "pairs": PAIRS,
+    "report.pairs": PAIRS,
     "data.root": TEXT,
     "data.length": COUNT,
     "data.batch": COUNT,

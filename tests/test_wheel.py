@@ -19,7 +19,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `pip install .` puts beside other packages."""
     source, site = (tmp_path_factory.mktemp(name) for name in ("source", "site"))
     ignored = shutil.ignore_patterns("__pycache__")
-    for name in (*BUILT_OF, "reports/template", "reports/captions"):
+    for name in (*BUILT_OF, "reports/template", "reports/chapters"):
         place = TOP / name
         copy = shutil.copy if place.is_file() else shutil.copytree
         copy(place, source / name, **({} if place.is_file() else {"ignore": ignored}))
@@ -43,7 +43,7 @@ def python(site: Path, folder: Path, *arguments: str) -> str:
 
 
 def test_every_folder_is_shipped(site: Path) -> None:
-    for name in ("params", "reports/template", "reports/captions", "tcsm"):
+    for name in ("params", "reports/template", "reports/chapters", "tcsm"):
         files = [file for file in (TOP / name).rglob("*") if file.suffix not in ("", ".pyc")]
         found = site / "tcsm" / ("" if name == "tcsm" else name)
         lost = [file for file in files if not (found / file.relative_to(TOP / name)).exists()]
@@ -60,9 +60,9 @@ def test_a_text_is_prepared_and_a_page_made_in_an_empty_folder(site: Path, tmp_p
     own = ("corpus=local", "corpus.path=text.txt", "data.root=tokens", "out=tokens")
     assert "tokens/train.tok" in python(site, tmp_path, "-m", "tcsm", "prepare", *own)
     page = (
-        "import tcsm; from tcsm.reporting.page import Context, build; from pathlib import Path; "
+        "import tcsm; from tcsm.reporting.page import Report; from pathlib import Path; "
         f"assert tcsm.__file__.startswith({str(site)!r}); "
-        "print(build([], Context('a title', 'a line', []), Path('page')))"
+        "print(Report('a title', 'a line', ['summary']).build([], Path('page')))"
     )
     assert python(site, tmp_path, "-c", page) == "page/index.html\n"
     assert "a title" in (tmp_path / "page/index.html").read_text("utf-8")

@@ -214,8 +214,8 @@ class Runs:
         return self._made.text("report", first, {"out": self.out, "runs": self.folders(self.arms)})
 
     def page_parts(self) -> list[str]:
-        """The template and the captions of the page."""
-        signs = {"reports/template": "page.html.j2", "reports/captions": "headline.md"}
+        """The template and the chapters of the page."""
+        signs = {"reports/template": "page.html.j2", "reports/chapters": "generic.md"}
         folders = [shipped(folder, sign) for folder, sign in signs.items()]
         return sorted(str(p) for folder in folders for p in folder.rglob("*") if p.is_file())
 

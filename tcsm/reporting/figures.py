@@ -1,7 +1,7 @@
-"""Figures: lines over an axis and points by arm, from the frames; saving is apart from drawing.
+"""Figures: lines over an axis and points by variant, from frames, saved as SVG and PDF.
 
-Drawn small (4.6 in wide), so that letters stay legible on a phone; colors are safe for the
-color-blind (Okabe and Ito) and belong to an arm's place in the order, in every figure.
+Figures are 4.6 in wide, legible on a phone; colors are safe for the color-blind (Okabe and Ito)
+and follow the order of the models, in every figure.
 """
 
 import io
@@ -17,13 +17,19 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis as Ticks
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import (
+    FuncFormatter,
+    LogFormatter,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+)
 
 from tcsm.atomic import write_atomic
-from tcsm.reporting import wording
+from tcsm.reporting import formatting
 from tcsm.reporting.statistics import Array, over_seeds
-from tcsm.reporting.ticks import PLAIN, logarithmic
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5D4E9D", "#444444")
 STYLE: dict[Any, Any] = {
@@ -47,7 +53,8 @@ STYLE: dict[Any, Any] = {
     "ytick.color": "#555b66",
 }
 RANGE = ("pi", 100)
-FEW = 16  # so many places on the x axis still get a marker each
+FEW = 16  # points of a line, or rows of variants, that still have room
+PLAIN = FuncFormatter(lambda value, _: formatting.brief(value))
 
 
 @dataclass(frozen=True)
@@ -60,9 +67,10 @@ class Axis:
 
 
 def lines(
-    frame: pd.DataFrame, x: Axis, y: Axis, order: Sequence[str], band: tuple[str, int] = RANGE
+    frame: pd.DataFrame, x: Axis, y: Axis, order: Sequence[str] = (), band: tuple[str, int] = RANGE
 ) -> Figure:
-    """The mean over seeds of ``y`` against ``x``, a line an arm, in a band from least to most."""
+    """Draw the mean over seeds of ``y`` against ``x``, a line an arm, in a band of all seeds."""
+    order = order or list(pd.unique(frame["arm"]))
     present = [arm for arm in order if arm in set(frame["arm"])]
     with mpl.rc_context(STYLE):
         figure, axes = canvas(2.9 + 0.2 * math.ceil(len(present) / 2))
@@ -89,27 +97,32 @@ def lines(
     return figure
 
 
-def by_arm(frame: pd.DataFrame, x: Axis, order: Sequence[str], color: str = "arm") -> Figure:
-    """Every seed as a point, a row an arm, over the mean and its 95 % interval.
+def by_variant(
+    frame: pd.DataFrame, x: Axis, order: Sequence[str] = (), color: str = "arm"
+) -> Figure:
+    """Draw every seed as a point, a row an arm, over the mean and its 95 % interval.
 
-    An arm whose mean is several times the median of all is told at the edge, in words, so that it
-    does not press the others together. ``color`` is the column that colors tell apart.
+    An arm whose mean exceeds twice the median is written at the edge, so that it does not compress
+    the others. ``color`` is the column that colors distinguish.
     """
+    order = order or list(pd.unique(frame["arm"]))
     present = [arm for arm in order if arm in set(frame["arm"])]
     groups = {arm: frame.loc[frame["arm"] == arm] for arm in present}
     colors = colors_of(list(order) if color == "arm" else list(pd.unique(frame[color])))
-    far = _far({arm: float(mine[x.key].mean()) for arm, mine in groups.items()}, x)
+    far = _far({arm: float(runs[x.key].mean()) for arm, runs in groups.items()}, x)
     with mpl.rc_context(STYLE):
         figure, axes = canvas(0.8 + (0.38 if len(present) <= FEW // 2 else 0.27) * len(present))
         label(axes, x, Axis("", ""))
-        for row, (arm, mine) in enumerate(groups.items()):
-            tint = colors[arm if color == "arm" else mine[color].iloc[0]]
-            values = mine[x.key].to_numpy(dtype=float)
+        for row, (arm, runs) in enumerate(groups.items()):
+            tint = colors[arm if color == "arm" else runs[color].iloc[0]]
+            values = runs[x.key].to_numpy(dtype=float)
             if arm not in far:
                 _dots(axes, row, values, tint)
             else:
-                words, right = f"{wording.number(values.mean(), 2)} →", axes.get_yaxis_transform()
-                axes.text(0.99, row, words, color=tint, ha="right", va="center", transform=right)
+                text, right = formatting.number(values.mean(), 2), axes.get_yaxis_transform()
+                axes.text(
+                    0.99, row, f"{text} →", color=tint, ha="right", va="center", transform=right
+                )
         axes.set_yticks(range(len(present)), present, size=10 if len(present) <= FEW // 2 else 8.5)
         axes.set_ylim(len(present) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
@@ -117,33 +130,33 @@ def by_arm(frame: pd.DataFrame, x: Axis, order: Sequence[str], color: str = "arm
 
 
 def _dots(axes: Axes, row: int, values: Array, color: str) -> None:
-    found = over_seeds(values)
-    axes.plot([found.low, found.high], [row, row], color=color, alpha=0.35, lw=6)
-    axes.plot(found.value, row, "|", color=color, markersize=14, markeredgewidth=2.4)
+    mean = over_seeds(values)
+    axes.plot([mean.low, mean.high], [row, row], color=color, alpha=0.35, lw=6)
+    axes.plot(mean.value, row, "|", color=color, markersize=14, markeredgewidth=2.4)
     axes.plot(values, [row] * len(values), "o", color=color, ms=5, mec="white")
 
 
 def _far(means: Mapping[str, float], x: Axis) -> set[str]:
-    """The arms that lie beyond twice the median."""
+    """Return the arms whose mean exceeds twice the median."""
     middle = float(np.median(list(means.values()))) if means else math.nan
     return set() if x.log else {arm for arm, mean in means.items() if mean > 2 * middle > 0}
 
 
 def save(figure: Figure, folder: Path, name: str) -> Path:
-    """Writes ``NAME.svg`` and ``NAME.pdf``, equal bytes for equal figures; returns the SVG."""
+    """Write ``NAME.svg`` and ``NAME.pdf``, equal bytes for equal figures; return the first."""
     folder.mkdir(parents=True, exist_ok=True)
     path, pdf = folder / f"{name}.svg", folder / f"{name}.pdf"
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
-        for file, facts in ((path, nothing), (pdf, {"CreationDate": None})):
-            drawn = io.BytesIO()  # on a full disk matplotlib fails in ways of its own
-            figure.savefig(drawn, format=file.suffix[1:], metadata=facts)
+        for file, metadata in ((path, nothing), (pdf, {"CreationDate": None})):
+            drawn = io.BytesIO()  # write_atomic reports a full disk, matplotlib may not
+            figure.savefig(drawn, format=file.suffix[1:], metadata=metadata)
             write_atomic(file, drawn.getvalue())
     return path
 
 
 def inline(svg: str, name: str) -> str:
-    """An SVG to stand inside a page: no prologue, no fixed size, no name shared with another."""
+    """Return an SVG without prologue and size, its ids unique to it, for a page."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
     body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
@@ -153,13 +166,13 @@ def inline(svg: str, name: str) -> str:
 
 
 def canvas(height: float) -> tuple[Figure, Axes]:
-    """An empty figure as wide as all others."""
+    """Return an empty figure of the common width."""
     figure = Figure(figsize=(4.6, height), layout="constrained")
     return figure, figure.subplots()
 
 
 def colors_of(order: Sequence[str]) -> dict[str, str]:
-    """Name → color, by its place in the order."""
+    """Return name → color, by its place in the order."""
     return {arm: PALETTE[place % len(PALETTE)] for place, arm in enumerate(order)}
 
 
@@ -172,7 +185,7 @@ def _dashes(order: Sequence[str]) -> dict[str, object]:
 
 
 def label(axes: Axes, x: Axis, y: Axis) -> None:
-    """Names both axes and makes them logarithmic where they say so."""
+    """Label both axes and make them logarithmic where they say so."""
     axes.set(xlabel=x.label, ylabel=y.label)
     if x.log:
         axes.set_xscale("log")
@@ -183,7 +196,7 @@ def label(axes: Axes, x: Axis, y: Axis) -> None:
 
 
 def _mark(axes: Axes, x: Axis, places: Sequence[float]) -> None:
-    """Names places on the x axis in plain words; a few on a logarithmic axis are named each."""
+    """Label ticks of the x axis with plain numbers; each of few on a logarithmic axis."""
     if x.log and len(places) <= FEW // 2:
         axes.set_xticks(places)
         axes.xaxis.set_minor_locator(NullLocator())
@@ -191,3 +204,17 @@ def _mark(axes: Axes, x: Axis, places: Sequence[float]) -> None:
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(PLAIN)
+
+
+def logarithmic(axis: Ticks) -> None:
+    """Label powers of ten with plain numbers, and places between if there are few powers."""
+    axis.set_major_formatter(PLAIN)
+    axis.set_minor_formatter(_Between(minor_thresholds=(1.5, 0.6)))
+
+
+class _Between(LogFormatter):
+    """Labels ticks between powers of ten where an axis holds too few of these."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Return a plain number, or nothing where there is no room."""
+        return formatting.brief(round(x, 12)) if super().__call__(x, pos) else ""

@@ -1,6 +1,6 @@
-"""Frames: runs turned into pandas frames, one row an arm, a pair, a logged step or a sampler run.
+"""Frames: runs as pandas frames, one row a model, a pair, a logged step or a sampler run.
 
-An arm is an experiment with its label; ``arms`` maps the one to the other, in the order shown.
+``labels`` maps experiments to labels, in the order shown; the column ``arm`` holds the label.
 """
 
 import math
@@ -12,62 +12,97 @@ import pandas as pd
 from tcsm.errors import InputError
 from tcsm.reporting.records import Record
 from tcsm.reporting.runs import Run
+from tcsm.reporting.stability import KEY
 from tcsm.reporting.statistics import NOTHING, Array, Estimate, over_seeds, ratio
 
-Arms = Mapping[str, str]
+Experiments = Mapping[str, str]
 
 
-def of_arm(runs: Sequence[Run], experiment: str) -> list[Run]:
-    """The runs of one experiment by seed."""
+def seeds_of(runs: Sequence[Run], experiment: str) -> list[Run]:
+    """Return the runs of one experiment by seed."""
     return sorted((run for run in runs if run.experiment == experiment), key=lambda run: run.seed)
 
 
-def headline(runs: Sequence[Run], arms: Arms) -> pd.DataFrame:
-    """One row an arm that was trained: BPC on both splits, size, data and cost of a run."""
+def headline(runs: Sequence[Run], labels: Experiments) -> pd.DataFrame:
+    """Return one row a trained model: BPC on both splits, size, data and cost of a run."""
     rows = []
-    for experiment, label in arms.items():
-        mine = [run for run in of_arm(runs, experiment) if run.train]
-        if mine:
-            rows.append({"arm": label, **_likelihood_row(mine), **_cost_row(mine)})
+    for experiment, label in labels.items():
+        trained = [run for run in seeds_of(runs, experiment) if run.train]
+        if trained:
+            rows.append({"arm": label, **_likelihood_row(trained), **_cost_row(trained)})
     return pd.DataFrame(rows)
 
 
-def points(runs: Sequence[Run], arms: Arms, split: str) -> pd.DataFrame:
-    """One row an evaluated run: arm, seed, BPC."""
+def points(runs: Sequence[Run], labels: Experiments, split: str = "test") -> pd.DataFrame:
+    """Return one row an evaluated run: arm, seed, BPC."""
     rows = [
         {"arm": label, "seed": run.seed, "bpc": float(_numbers(run, split, "bpc"))}
-        for experiment, label in arms.items()
-        for run in _evaluated(of_arm(runs, experiment), split)
+        for experiment, label in labels.items()
+        for run in _evaluated(seeds_of(runs, experiment), split)
     ]
     return pd.DataFrame(rows, columns=["arm", "seed", "bpc"])
 
 
 def differences(
-    runs: Sequence[Run], arms: Arms, pairs: Sequence[Sequence[str]], split: str
+    runs: Sequence[Run],
+    labels: Experiments,
+    pairs: Sequence[Sequence[str]],
+    split: str = "test",
 ) -> pd.DataFrame:
-    """One row a pair (subject, baseline) with shared seeds: subject − baseline in BPC."""
+    """Return one row a pair (subject, baseline) with shared seeds: subject − baseline in BPC."""
     rows = []
     for subject, baseline in pairs:
-        shared = _shared(_evaluated(of_arm(runs, subject), split), runs, baseline, split)
+        shared = _shared(_evaluated(seeds_of(runs, subject), split), runs, baseline, split)
         if shared:
-            label = {"subject": arms[subject], "baseline": arms[baseline]}
-            rows.append(label | _difference(shared, split))
+            names = {"subject": labels[subject], "baseline": labels[baseline]}
+            rows.append(names | _difference(shared, split))
     return pd.DataFrame(rows)
 
 
-def curves(runs: Sequence[Run], arms: Arms, key: str, window: int) -> pd.DataFrame:
-    """One row a logged step: the metric ``key`` (nats a token) in bits, a mean over ``window``."""
+def learning(runs: Sequence[Run], labels: Experiments, key: str = KEY) -> pd.DataFrame:
+    """Return one row a logged step: the metric ``key`` (nats a token) in bits."""
     parts = [
-        _smooth(run.metrics, key, window).assign(arm=label, seed=run.seed)
-        for experiment, label in arms.items()
-        for run in of_arm(runs, experiment)
+        run.metrics[["tokens", key]].dropna().assign(arm=label, seed=run.seed)
+        for experiment, label in labels.items()
+        for run in seeds_of(runs, experiment)
         if key in run.metrics
     ]
-    return _joined(parts, ["tokens", "bits", "arm", "seed"])
+    if not parts:
+        return pd.DataFrame(columns=["tokens", "bits", "arm", "seed"])
+    points = pd.concat(parts, ignore_index=True).astype({"tokens": float})
+    return points.assign(bits=points.pop(key) / math.log(2))
 
 
-def by_noise(runs: Sequence[Run], arms: Arms) -> pd.DataFrame:
-    """One row a noise level of an evaluated run: 0 clean … 1 pure noise, bits a token."""
+def learning_table(runs: Sequence[Run], labels: Experiments) -> pd.DataFrame:
+    """Return the learning curves, means over seeds, by tokens, a column a model."""
+    points = learning(runs, labels)
+    arms = list(pd.unique(points["arm"]))
+    return points.pivot_table(index="tokens", columns="arm", values="bits")[arms].reset_index()
+
+
+def learning_ends(runs: Sequence[Run], labels: Experiments) -> pd.DataFrame:
+    """Return one row a model, the best first: bits per token at the end, a mean over seeds."""
+    last = learning(runs, labels).groupby(["arm", "seed"], sort=False).last()
+    ends = last.groupby("arm", sort=False)["bits"].mean()
+    return ends.sort_values(kind="stable").reset_index()
+
+
+def widest_noise(runs: Sequence[Run], labels: Experiments) -> pd.DataFrame:
+    """Return the noise level at which models with one estimator differ most, if there is one."""
+    rows = by_noise(runs, labels)
+    bound = rows.groupby("bound")["arm"].nunique().idxmax()
+    means = rows[rows["bound"] == bound].groupby(["noise", "arm"])["bits"].mean().unstack()
+    shared = means.dropna()
+    if shared.empty or len(means.columns) < 2:
+        return pd.DataFrame()
+    spread = shared.max(axis=1) - shared.min(axis=1)
+    row = shared.iloc[int(spread.argmax())]
+    found = {"bound": bound, "noise": row.name, "best": row.idxmin(), "worst": row.idxmax()}
+    return pd.DataFrame([found | {"gap": spread.max()}])
+
+
+def by_noise(runs: Sequence[Run], labels: Experiments) -> pd.DataFrame:
+    """Return one row a noise level of an evaluated run: 0 clean … 1 pure noise, bits a token."""
     rows = [
         {
             "arm": label,
@@ -76,15 +111,15 @@ def by_noise(runs: Sequence[Run], arms: Arms) -> pd.DataFrame:
             "noise": _noise(level),
             "bits": level["nats_per_token"] / math.log(2),
         }
-        for experiment, label in arms.items()
-        for run in of_arm(runs, experiment)
+        for experiment, label in labels.items()
+        for run in seeds_of(runs, experiment)
         for level in run.evaluate.get("by_noise", [])
     ]
     return pd.DataFrame(rows, columns=["arm", "seed", "bound", "noise", "bits"])
 
 
-def samples(runs: Sequence[Run], arms: Arms) -> pd.DataFrame:
-    """One row a sampler run: arm, seed, sampler, steps, network calls and its statistics."""
+def samples(runs: Sequence[Run], labels: Experiments) -> pd.DataFrame:
+    """Return one row a sampler run: arm, seed, sampler, steps, network calls, statistics."""
     rows = [
         {
             "arm": label,
@@ -92,8 +127,8 @@ def samples(runs: Sequence[Run], arms: Arms) -> pd.DataFrame:
             **{key: drawn[key] for key in ("sampler", "steps", "network_calls")},
             **{key: math.nan if v is None else v for key, v in drawn["statistics"].items()},
         }
-        for experiment, label in arms.items()
-        for run in of_arm(runs, experiment)
+        for experiment, label in labels.items()
+        for run in seeds_of(runs, experiment)
         for drawn in run.samples.get("runs", [])
     ]
     return pd.DataFrame(rows)
@@ -101,17 +136,6 @@ def samples(runs: Sequence[Run], arms: Arms) -> pd.DataFrame:
 
 def _noise(level: Mapping[str, float]) -> float:
     return level["masked_fraction"] if "masked_fraction" in level else round(1 - level["alpha"], 9)
-
-
-def _joined(parts: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(columns))
-
-
-def _smooth(metrics: pd.DataFrame, key: str, window: int) -> pd.DataFrame:
-    """Tokens and bits averaged over the same whole windows, so that steep beginnings stay put."""
-    logged = metrics[["tokens", key]].dropna()
-    means = logged.rolling(min(window, len(logged))).mean().dropna()
-    return pd.DataFrame({"tokens": means["tokens"], "bits": means[key] / math.log(2)})
 
 
 def _evaluated(runs: Sequence[Run], split: str) -> list[Run]:
@@ -127,13 +151,12 @@ def _likelihood_row(runs: Sequence[Run]) -> dict[str, object]:
     bounds = sorted({_bound(run.evaluate) for run in runs if run.evaluate})
     row: dict[str, object] = {"seeds": len(runs), "bound": ", ".join(bounds)}
     for split in ("valid", "test"):
-        found = _bpc(runs, split)
-        row |= {f"{split}_{key}": value for key, value in vars(found).items()}
+        row |= {f"{split}_{key}": value for key, value in vars(_bpc(runs, split)).items()}
     return row
 
 
 def _bound(evaluate: Record) -> str:
-    """The estimator, and the clamp of time that it needed."""
+    """Return the estimator, and the clamp of time that it needed."""
     clamp = evaluate.get("epsilon")
     return str(evaluate["bound"]) + (f", ε = {clamp:g}" if clamp else "")
 
@@ -150,10 +173,10 @@ def _cost_row(runs: Sequence[Run]) -> dict[str, float]:
 
 
 def _shared(
-    mine: Sequence[Run], runs: Sequence[Run], baseline: str, split: str
+    runs: Sequence[Run], others: Sequence[Run], baseline: str, split: str
 ) -> list[tuple[Run, Run]]:
-    theirs = {run.seed: run for run in _evaluated(of_arm(runs, baseline), split)}
-    return [(run, theirs[run.seed]) for run in mine if run.seed in theirs]
+    by_seed = {run.seed: run for run in _evaluated(seeds_of(others, baseline), split)}
+    return [(run, by_seed[run.seed]) for run in runs if run.seed in by_seed]
 
 
 def _difference(shared: Sequence[tuple[Run, Run]], split: str) -> dict[str, object]:
@@ -173,7 +196,7 @@ def _difference(shared: Sequence[tuple[Run, Run]], split: str) -> dict[str, obje
 
 
 def _paired_nats(shared: Sequence[tuple[Run, Run]], split: str) -> tuple[Array, Array]:
-    """The difference in nats of each sequence, a mean over seeds, and its characters."""
+    """Return the difference in nats of each sequence, a mean over seeds, and its characters."""
     chars = _numbers(shared[0][0], split, "chars")
     for run in (run for pair in shared for run in pair):
         if not np.array_equal(chars, _numbers(run, split, "chars")):
@@ -186,5 +209,5 @@ def _paired_nats(shared: Sequence[tuple[Run, Run]], split: str) -> tuple[Array, 
 
 
 def _numbers(run: Run, split: str, key: str) -> Array:
-    """Of an evaluated split; NaN for a number that overflowed, null in the record."""
+    """Return the values of an evaluated split; NaN for null, a number that overflowed."""
     return np.asarray(run.evaluate["splits"][split][key], dtype=np.float64)

@@ -1,11 +1,10 @@
-"""Heat maps: a number by two axes, each cell annotated, light where it is low.
+"""Heat maps: a number by two axes, each cell annotated; densities on a grid, side by side.
 
-The colors keep their order for the color-blind and in print, and the words in the cells need no
-color at all.
+The colors keep their order for the color-blind and in print.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -15,13 +14,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from tcsm.reporting import wording
-from tcsm.reporting.figures import STYLE, Axis, canvas
+from tcsm.reporting import formatting
+from tcsm.reporting.figures import PLAIN, STYLE, Axis, canvas, logarithmic
 from tcsm.reporting.statistics import Array
-from tcsm.reporting.ticks import PLAIN, logarithmic
 
 COLORS = mpl.colormaps["YlGnBu"]
-LOST = "#f1f0ee"  # the ground of a cell without a number
+LOST = "#f1f0ee"  # background of a cell without a number
+ACROSS = 3  # densities in a row
 
 
 def heatmap(
@@ -29,18 +28,18 @@ def heatmap(
     row: Axis,
     column: Axis,
     value: Axis,
-    say: Callable[[float], str] = wording.short,
+    text: Callable[[float], str] = formatting.short,
 ) -> Figure:
-    """The mean of ``value`` over the runs of each cell, rows and columns as they first appear.
+    """Draw the mean of ``value`` over the runs of each cell, rows and columns as they appear.
 
-    A run whose value is not a number is no part of the mean; the cell says how many were lost.
+    The mean is over finite values; a cell says how many runs have none.
 
     Args:
         frame: one row a run.
         row: the column of the frame that is read downwards.
         column: the column of the frame that is read to the right.
         value: the number; ``log`` makes its colors logarithmic.
-        say: the words for a number.
+        text: formats a number.
     """
     down, right = (list(pd.unique(frame[axis.key])) for axis in (row, column))
     groups = frame.groupby([row.key, column.key], sort=False)[value.key]
@@ -52,9 +51,9 @@ def heatmap(
         axes.set_facecolor(LOST)
         axes.pcolormesh(means, cmap=COLORS, norm=norm, edgecolor="white", linewidth=2)
         for (y, x), mean in np.ndenumerate(means):
-            words = _words(cells.get((down[y], right[x])), float(mean), say)
+            written = _text(cells.get((down[y], right[x])), float(mean), text)
             shade = float(np.asarray(norm(mean)).item()) if np.isfinite(mean) else 0.0
-            _write(axes, (x, y), words, shade)
+            _write(axes, (x, y), written, shade)
         axes.set(xlabel=column.label, ylabel=row.label)
         axes.set_xticks(np.arange(len(right)) + 0.5, [str(name) for name in right])
         axes.set_yticks(np.arange(len(down)) + 0.5, [str(name) for name in down])
@@ -71,27 +70,27 @@ def _mean(values: Array) -> float:
 
 
 def _norm(means: Array, log: bool) -> Normalize:
-    """Colors from the least to the most; equal values, or none, still have a color."""
+    """Return colors from the least to the most; equal values, or none, still have one."""
     known = means[np.isfinite(means) & (means > 0)] if log else means[np.isfinite(means)]
     low, high = (float(known.min()), float(known.max())) if known.size else (1.0, 1.0)
     high = high if high > low else low + abs(low) + 1e-9
     return LogNorm(low, high, clip=True) if log else Normalize(low, high)
 
 
-def _words(values: Array | None, mean: float, say: Callable[[float], str]) -> str:
+def _text(values: Array | None, mean: float, text: Callable[[float], str]) -> str:
     if values is None:
         return ""
     lost = int((~np.isfinite(values)).sum())
     if math.isnan(mean):
         return "lost"
-    return say(mean) + (f"\n{lost}/{values.size} lost" if lost else "")
+    return text(mean) + (f"\n{lost}/{values.size} lost" if lost else "")
 
 
-def _write(axes: Axes, place: tuple[int, int], words: str, shade: float) -> None:
+def _write(axes: Axes, place: tuple[int, int], text: str, shade: float) -> None:
     axes.text(
         place[0] + 0.5,
         place[1] + 0.5,
-        words,
+        text,
         ha="center",
         va="center",
         fontsize=8,
@@ -106,3 +105,18 @@ def _scale(figure: Figure, axes: Axes, colors: ScalarMappable, value: Axis) -> N
     bar.ax.xaxis.set_major_formatter(PLAIN)
     if value.log:
         logarithmic(bar.ax.xaxis)
+
+
+def densities(pictures: Sequence[tuple[str, Array]]) -> Figure:
+    """Draw a panel a density, each on its own scale from 0 to its most likely cell."""
+    down = -(-len(pictures) // ACROSS)
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(4.6, 1.75 * down), layout="constrained")
+        panels = figure.subplots(down, ACROSS, squeeze=False).ravel()
+        for axes in panels:
+            axes.set_axis_off()
+        for axes, (name, density) in zip(panels, pictures, strict=False):
+            shown = np.asarray(density, dtype=float).T  # first coordinate right, second up
+            axes.imshow(shown, cmap=COLORS, origin="lower", interpolation="nearest")
+            axes.set_title(name, size=9)
+    return figure

@@ -140,7 +140,7 @@ def found(folder: Path) -> Checkout:
     (folder / ".dvc").mkdir()
     for name in ("config", ".gitignore"):
         shutil.copy(TOP / ".dvc" / name, folder / ".dvc")
-    for name in ("captions", "template"):
+    for name in ("chapters", "template"):
         (folder / "reports" / name).mkdir(parents=True)
         (folder / "reports" / name / "page.md").write_text(name)
     (folder / "tcsm/stages/report.py").write_text(REPORT)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tcsm.reporting.runs import read_runs
-from tests.reporting.house import ARMS, SEEDS, make_ablations, make_run
+from tests.reporting.house import ARMS, SEEDS, make_ablations, make_post_training, make_run
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +34,12 @@ def folders(made: Path, tmp_path: Path) -> list[Path]:
 def ablated(tmp_path_factory):
     """The runs of every kind of ablation."""
     return read_runs(make_ablations(tmp_path_factory.mktemp("ablated")))
+
+
+@pytest.fixture(scope="session")
+def tuned(tmp_path_factory):
+    """The runs of every kind of post-training, and of distillation."""
+    return read_runs(make_post_training(tmp_path_factory.mktemp("tuned")))
 
 
 def _folders(root: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Made-up but plausible records: six arms × three seeds, and the grids of ablations."""
+"""Made-up but plausible records: six models × three seeds, and the grids of ablations."""
 
 import math
 from itertools import product
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from tcsm.reporting.page import Report
 from tcsm.reporting.records import Writer, write_json
 
 ARMS = {
@@ -27,6 +28,53 @@ SOURCES = {"mask": 0.0, "uniform": 0.3}
 TAILS = {"zero": 0.4, "fallback": 0.3, "taylor": 0.1}
 RULES = {"bce": 1, "pearson": 2}
 TARGETS = {"none": 2.2, "hollow": 2.0, "bert": 2.3}
+DISTILLED = {"none": 2.2, "taylor": 2.0, "taylor_early": 2.3}  # its last two by other teachers
+RATIOS = {
+    ("before", "likelihood"): 2.3,
+    ("continued", "likelihood"): 2.21,
+    ("implicit", "likelihood"): 2.2101,
+    ("implicit", "bce"): 2.2,
+    ("explicit", "bce"): 2.6,
+    ("explicit_clamp", "bce"): 2.5,
+    ("explicit_zero", "bce"): 2.22,
+}
+# Test BPC, the judge's and the reward's mean, entropy, β.
+METHODS = {
+    "none": (2.0, -1.0, -2.0, 4.0, None),
+    "best_of": (None, -0.5, 0.0, 4.0, None),
+    "text_2": (2.04, 1.5, 0.0, 3.9, 2.0),
+    "text_1": (2.60, 3.0, 4.0, 3.0, 1.0),
+    "gradient": (2.02, -1.0, 0.0, 4.0, None),
+}
+# Test BPC, how much more the judge likes the texts.
+PREFERENCES = {
+    "reference": (2.0, 0.0),
+    "better_tenth": (2.05, 0.3),
+    "winners": (2.1, 0.2),
+    "paired": (2.2, 1.0),
+}
+TILTS = {
+    ("0.4", "tilt"): 0.03,
+    ("0.4", "best"): 0.2,
+    ("0.4", "leashed"): 0.01,
+    ("0.2", "tilt"): 0.06,
+}
+ROOT = Path(__file__).parents[2]
+FOLDERS = {"template": ROOT / "reports/template", "folder": ROOT / "reports/chapters"}
+SETTINGS = {
+    "scale": "smoke",
+    "judge": None,
+    "budget": {"pretrain": 3600.0, "ablations": None, "post_training": None},
+    "post_training": [],
+}
+
+
+def report(chapters, experiments=ARMS, **changes) -> Report:
+    """A report of some chapters, as the checkout has them."""
+    pairs = [pair for pair in PAIRS if set(pair) <= experiments.keys()]
+    settings = {"title": "Toy", "lead": "A page.", "chapters": chapters, "pairs": pairs}
+    settings |= {"experiments": experiments, "settings": SETTINGS, **FOLDERS}
+    return Report(**settings | changes)
 
 
 def make_run(root: Path, experiment: str, seed: int) -> Path:
@@ -86,6 +134,78 @@ def make_ablations(root: Path, seeds=SEEDS) -> list[Path]:
     teacher = make_student(root, "teacher/hollow", 0, 1.9)
     kinds = (_divergences, _acceleration, _targets, _exact)
     return [teacher, *(folder for make in kinds for seed in seeds for folder in make(root, seed))]
+
+
+def make_post_training(root: Path, seeds=SEEDS) -> list[Path]:
+    """Distillation, density ratios, rewards, preferences and tilted distributions in small."""
+    teachers = {
+        name: str(make_student(root, f"teacher/{name}", 0, level))
+        for name, level in {"taylor": 1.9, "taylor_early": 2.6}.items()
+    }
+    folders = [root / f"teacher/{name}/seed-0" for name in teachers]
+    for seed in seeds:
+        for name, level in DISTILLED.items():
+            axes, arm = {"target": name}, f"distillation/{name}"
+            folders.append(make_student(root, arm, seed, level, axes, teachers.get(name)))
+        folders += [make_ratio(root, place, seed, level) for place, level in RATIOS.items()]
+        folders += [make_method(root, name, seed, *v) for name, v in METHODS.items()]
+        folders += [make_preference(root, name, seed, *v) for name, v in PREFERENCES.items()]
+        folders += [make_tilt(root, place, seed, tv) for place, tv in TILTS.items()]
+    return folders
+
+
+def make_ratio(root: Path, place: tuple[str, str], seed: int, level: float) -> Path:
+    axes = dict(zip(("ratio", "divergence"), place, strict=True))
+    return make_student(root, f"density_ratio/{'-'.join(place)}", seed, level, axes)
+
+
+def make_method(root: Path, name: str, seed: int, *values) -> Path:
+    """A graded run; one that is guided was not trained."""
+    level, judge, reward, entropy, beta = values
+    folder = make_student(root, f"reward/{name}", seed, level or 2.0, {"method": name})
+    if level is None:
+        for file in [*folder.glob("[em]*.json*"), folder / "train.json"]:
+            file.unlink()
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config |= {"data": {"batch": 4}, "feed": {"tilt": {"beta": beta}} if beta else {}}
+    config["feed"] |= {"reward": {}} if name == "gradient" else {}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    judged, found = judge + np.array([-2.0, 0, 2]), reward + np.array([-4.0, 0, 4])
+    record = {"stage": "grade", "experiment": f"reward/{name}", "seed": seed, "count": 3}
+    for key, scores in (("reward", found), ("judge_reward", judged)):
+        sd = float(scores.std(ddof=1))
+        record |= {key: {"mean": float(scores.mean()), "sd": sd, "se": 1.0}}
+    record |= {"rewards": found.tolist(), "judge_rewards": judged.tolist(), "entropy": entropy}
+    record |= {"weights_sha256": weights(seed), "repetition": 0.01}
+    record |= {"reward_calls": 12 * (name == "best_of")}
+    record |= {"texts": [f"reward/{name} {number}" for number in range(8)]}
+    write_json(folder / "grade.json", record)
+    return folder
+
+
+def make_preference(root: Path, name: str, seed: int, level: float, shift: float) -> Path:
+    """A run whose texts the judge likes by a normal distribution, the reward twice as much."""
+    folder = make_student(root, f"preference/{name}", seed, level, {"objective": name})
+    likes = np.random.default_rng([seed, len(name)]).normal(shift, 1, 400)
+    record = {"stage": "grade", "experiment": f"preference/{name}", "seed": seed, "count": 400}
+    record |= {"rewards": (2 * shift + likes).tolist(), "judge_rewards": likes.tolist()}
+    record |= {"reward": {"mean": 0.0}, "texts": ["a"], "entropy": 4.0 - 0.1 * shift}
+    write_json(folder / "grade.json", record | {"weights_sha256": weights(seed)})
+    return folder
+
+
+def make_tilt(root: Path, place: tuple[str, str], seed: int, tv: float) -> Path:
+    """A post-trained model beside its known target."""
+    axes = dict(zip(("beta", "way"), place, strict=True))
+    folder = _folder(root, f"tilt/{'-'.join(place)}", seed, axes=axes)
+    record = {"stage": "tilt", "experiment": f"tilt/{'-'.join(place)}", "seed": seed}
+    record |= {"tv": tv + 0.001 * (seed - 1), "kl": tv / 5, "kl_to_pretrained": 0.3, "ess": 0.44}
+    record |= {"world": {"tv": tv + 0.02, "kl": 0.1}, "reward_calls": 204800, "finite": True}
+    kinds = ("world", "pretrained", "aim", "found")
+    record["pictures"] = {key: {"most": 0.5, "rows": [[0, 999], [500, 1]]} for key in kinds}
+    write_json(folder / "tilt.json", record)
+    write_json(folder / "tilt.telemetry.json", _telemetry(5.0))
+    return folder
 
 
 def _divergences(root: Path, seed: int):

@@ -7,7 +7,7 @@ from tcsm.reporting import ablations
 from tcsm.reporting.runs import read_runs
 from tests.reporting.house import make_student
 
-WORDS = {
+LABELS = {
     "loss": {"hellinger": "Hellinger", "kl": "KL"},
     "source": {"mask": "masked"},
     "target": {"none": "labels"},
@@ -15,16 +15,16 @@ WORDS = {
 
 
 def test_a_grid_has_the_runs_of_its_name_alone(ablated, runs):
-    grid = ablations.read([*runs, *ablated], "divergences", WORDS)
+    grid = ablations.read([*runs, *ablated], "divergences", LABELS)
     assert grid.axes == ("source", "loss")
     assert len(grid.runs) == 2 * 4 * 3
     assert set(grid.runs["experiment"].str.split("/").str[0]) == {"divergences"}
-    assert ablations.read(runs, "divergences", WORDS).runs.empty
+    assert ablations.read(runs, "divergences", LABELS).runs.empty
 
 
-def test_arms_stand_as_params_list_them_and_speak_their_words(ablated):
+def test_variants_stand_as_labels_list_them(ablated):
     for order in (ablated, ablated[::-1]):
-        runs = ablations.read(order, "divergences", WORDS).runs
+        runs = ablations.read(order, "divergences", LABELS).runs
         masked = runs[runs["source"] == "mask"]["arm"].unique().tolist()
         assert masked == [
             "masked · Hellinger",
@@ -41,7 +41,7 @@ def test_values_that_are_numbers_are_ordered_by_size(ablated):
 
 
 def test_a_teacher_is_part_of_the_cost(ablated):
-    runs = ablations.read(ablated, "acceleration", WORDS).runs.groupby("target").first()
+    runs = ablations.read(ablated, "acceleration", LABELS).runs.groupby("target").first()
     keys = ["cpu_seconds", "targets_seconds", "needed_seconds", "total_seconds"]
     assert runs.loc["none", keys].tolist() == [20.0, 0.0, 0.0, 20.0]
     assert runs.loc["hollow", keys].tolist() == [20.0, 0.0, 20.0, 40.0]
@@ -60,7 +60,7 @@ def test_what_a_needed_run_needs_is_part_of_the_cost_once(ablated, tmp_path):
     )
     fed = dataclasses.replace(student, config={**student.config, "collected": str(tmp_path)})
     others = [run for run in ablated if run is not student]
-    rows = ablations.read([*others, drawn, fed], "acceleration", WORDS).runs
+    rows = ablations.read([*others, drawn, fed], "acceleration", LABELS).runs
     row = rows.set_index(["experiment", "seed"]).loc[("acceleration/hollow", fed.seed)]
     assert (row["needed_seconds"], row["total_seconds"]) == (27.0, 47.0)
 
@@ -71,7 +71,7 @@ def test_targets_are_part_of_the_cost_whoever_made_them(ablated):
     stages = {**run.stages, "train": {**run.stages["train"], **spent}}
     others = [other for other in ablated if other is not run]
     changed = [*others, dataclasses.replace(run, stages=stages)]
-    rows = ablations.read(changed, "acceleration", WORDS).runs.set_index(["experiment", "seed"])
+    rows = ablations.read(changed, "acceleration", LABELS).runs.set_index(["experiment", "seed"])
     keys = ["cpu_seconds", "targets_seconds", "needed_seconds", "total_seconds"]
     found = rows.loc[("acceleration/hollow", run.seed), keys].tolist()
     assert found == [20.0 - 4.0, 4.0 + 6.0, 20.0, 46.0]
@@ -81,7 +81,7 @@ def test_targets_are_part_of_the_cost_whoever_made_them(ablated):
 def test_a_run_that_ended_before_its_time_was_not_finite(ablated, steps, finite):
     run = next(run for run in ablated if run.experiment == "acceleration/none")
     planned = dataclasses.replace(run, config={**run.config, "trainer": {"steps": steps}})
-    assert ablations.read([planned], "acceleration", WORDS).runs["finite"].tolist() == [finite]
+    assert ablations.read([planned], "acceleration", LABELS).runs["finite"].tolist() == [finite]
 
 
 def test_a_teacher_that_is_not_at_hand_leaves_the_cost_unknown(tmp_path):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from tcsm.reporting.figures import PALETTE, Axis, by_arm, canvas, inline, label, lines, save
+from tcsm.reporting.figures import PALETTE, Axis, by_variant, canvas, inline, label, lines, save
 
 ORDER = ["First <one>", "$econd$", "Third"]
 FRAME = pd.DataFrame(
@@ -58,7 +58,7 @@ def test_a_line_is_the_mean_over_seeds_in_its_arm_s_color():
 
 
 def test_every_seed_is_a_point():
-    figure = by_arm(FRAME[FRAME["calls"] == 8], Y, ORDER)
+    figure = by_variant(FRAME[FRAME["calls"] == 8], Y, ORDER)
     points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [len(line.get_xdata()) for line in points] == [3, 3, 3]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ORDER
@@ -66,7 +66,7 @@ def test_every_seed_is_a_point():
 
 def test_one_seed_is_a_point_without_interval():
     rows = FRAME[(FRAME["calls"] == 8) & (FRAME["seed"] == 0)]
-    assert isinstance(by_arm(rows, Y, ORDER), Figure)
+    assert isinstance(by_variant(rows, Y, ORDER), Figure)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ PAIRS = [["kjv/score", "kjv/mdlm"], ["kjv/none", "kjv/mdlm"]]
 
 
 def bpc(runs, experiment):
-    mine = sorted((r for r in runs if r.experiment == experiment), key=lambda run: run.seed)
-    return np.array([run.evaluate["splits"]["test"]["bpc"] for run in mine])
+    part = sorted((r for r in runs if r.experiment == experiment), key=lambda run: run.seed)
+    return np.array([run.evaluate["splits"]["test"]["bpc"] for run in part])
 
 
 def test_the_headline_by_hand(runs):
@@ -37,7 +37,7 @@ def test_one_seed_has_no_error(runs):
 
 
 def test_differences_by_hand(runs):
-    rows = frames.differences(runs, ARMS, PAIRS, "test")
+    rows = frames.differences(runs, ARMS, PAIRS)
     assert rows[["subject", "baseline"]].to_numpy().tolist() == [["Score", "MDLM"]]
     row, gap = rows.iloc[0], bpc(runs, "kjv/score") - bpc(runs, "kjv/mdlm")
     paired = over_seeds(gap)
@@ -58,12 +58,12 @@ def test_numbers_that_overflowed_are_missing(folders):
     assert math.isnan(frames.headline(found, ARMS).iloc[0].test_value)
     assert math.isfinite(frames.headline(found, ARMS).iloc[0].valid_value)
     assert frames.points(found, ARMS, "test")["bpc"].isna().sum() == 1
-    assert math.isnan(frames.differences(found, ARMS, PAIRS, "test").iloc[0].seed_value)
+    assert math.isnan(frames.differences(found, ARMS, PAIRS).iloc[0].seed_value)
 
 
 def test_only_shared_seeds_are_compared(runs):
     kept = [run for run in runs if (run.experiment, run.seed) != ("kjv/mdlm", 1)]
-    assert frames.differences(kept, ARMS, PAIRS, "test").iloc[0].seed_count == 2
+    assert frames.differences(kept, ARMS, PAIRS).iloc[0].seed_count == 2
 
 
 def test_other_sequences_are_refused(folders):
@@ -72,28 +72,42 @@ def test_other_sequences_are_refused(folders):
     record["splits"]["test"]["chars"][3] += 1
     write_json(path, record)
     with pytest.raises(InputError, match=r"mdlm/seed-2/evaluate.json: its test sequences are not"):
-        frames.differences(read_runs(folders), ARMS, PAIRS, "test")
+        frames.differences(read_runs(folders), ARMS, PAIRS)
 
 
 def test_curves_are_in_bits_where_the_metric_was_logged(runs):
-    rows = frames.curves(runs, ARMS, "valid_nats_per_token", 1)
-    mine = rows[(rows["arm"] == "Score") & (rows["seed"] == 0)]
+    rows = frames.learning(runs, ARMS)
+    part = rows[(rows["arm"] == "Score") & (rows["seed"] == 0)]
     run = next(run for run in runs if (run.experiment, run.seed) == ("kjv/score", 0))
     logged = run.metrics.dropna()
-    assert mine["tokens"].tolist() == logged["tokens"].tolist()
-    assert mine["bits"].tolist() == pytest.approx(
+    assert part["tokens"].tolist() == logged["tokens"].tolist()
+    assert part["bits"].tolist() == pytest.approx(
         (logged["valid_nats_per_token"] / math.log(2)).tolist()
     )
 
 
-def test_a_window_averages_tokens_and_bits_alike(runs):
-    one, four = (frames.curves(runs, ARMS, "valid_nats_per_token", w) for w in (1, 4))
-    assert four["tokens"].iloc[0] == pytest.approx(one["tokens"].iloc[:4].mean())
-    assert four["bits"].iloc[0] == pytest.approx(one["bits"].iloc[:4].mean())
+def test_a_metric_that_is_not_logged_gives_no_curve(runs):
+    assert frames.learning(runs, ARMS, "absent").empty
 
 
-def test_a_metric_that_nobody_logs_gives_no_curve(runs):
-    assert frames.curves(runs, ARMS, "absent", 5).empty
+def test_curves_end_and_stand_side_by_side(runs):
+    ends = frames.learning_ends(runs, ARMS)
+    last = frames.learning(runs, ARMS).groupby(["arm", "seed"])["bits"].last()
+    means = last.groupby("arm").mean()
+    assert ends.set_index("arm")["bits"].to_dict() == pytest.approx(means.to_dict())
+    assert ends["bits"].is_monotonic_increasing
+    table = frames.learning_table(runs, ARMS)
+    assert list(table.columns) == ["tokens", "Score", "MDLM"]
+    assert table[["Score", "MDLM"]].iloc[-1].to_dict() == pytest.approx(means.to_dict())
+
+
+def test_the_widest_noise_is_where_two_models_differ_most(runs):
+    row = frames.widest_noise(runs, ARMS).iloc[0]
+    means = frames.by_noise(runs, ARMS).groupby(["noise", "arm"])["bits"].mean().unstack()
+    gaps = (means["Score"] - means["MDLM"]).abs()
+    assert (row["noise"], row["gap"]) == (gaps.idxmax(), pytest.approx(gaps.max()))
+    assert {row["best"], row["worst"]} == {"Score", "MDLM"}
+    assert frames.widest_noise(runs, {"kjv/score": "Score"}).empty
 
 
 @pytest.mark.parametrize("level", [{"masked_fraction": 0.25}, {"alpha": 0.75}])

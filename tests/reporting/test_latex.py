@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 
 from tcsm.reporting.latex import escape
-from tcsm.reporting.tables import Column, Table, latex
+from tcsm.reporting.tables import Table
 
 TOP = Path(__file__).parents[2]
 SIGNS = sorted(
     {
         c
-        for folder in ("tcsm/reporting", "params/report", "params/ablation", "reports/captions")
+        for folder in ("tcsm/reporting", "params/report", "params/ablation", "reports/chapters")
         for path in (TOP / folder).rglob("*")
-        if path.suffix in (".py", ".yaml", ".md", ".txt")
+        if path.suffix in (".py", ".yaml", ".md", ".j2")
         for c in path.read_text("utf-8")
         if c.isprintable()
     }
@@ -64,10 +64,11 @@ def test_signs(text: str, found: str) -> None:
 def test_it_compiles(tmp_path: Path) -> None:
     cells = [*HOSTILE, *SIGNS, *string.printable]
     frame = pd.DataFrame({"a": cells})
-    columns = (Column("[95 %]", lambda r: r.a), Column("Δ_β", lambda r: r.a))
+    parts = (frame[:40], frame[40:])
+    headers, rows = ("[95 %]", "Δ_β"), ([(c, c) for c in part["a"]] for part in parts)
     (tmp_path / "a.tex").write_text(
         "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
-        + "\n\n".join(latex(Table("t", part, columns)) for part in (frame[:40], frame[40:]))
+        + "\n\n".join(Table("t", frame, headers, cells).latex() for cells in rows)
         + "\\end{document}\n",
         "utf-8",
     )

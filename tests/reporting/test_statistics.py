@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from tcsm.errors import InputError
 from tcsm.reporting.statistics import (
@@ -12,8 +13,6 @@ from tcsm.reporting.statistics import (
     over_seeds,
     paired,
     ratio,
-    student_quantile,
-    student_within,
 )
 
 TABLE = {  # two-sided 95 % and 99 %, from any printed table
@@ -30,19 +29,19 @@ TABLE = {  # two-sided 95 % and 99 %, from any printed table
 
 
 @pytest.mark.parametrize("degrees", TABLE)
-def test_quantiles_agree_with_the_table(degrees):
-    assert student_quantile(0.975, degrees) == pytest.approx(TABLE[degrees][0], abs=6e-4)
-    assert student_quantile(0.995, degrees) == pytest.approx(TABLE[degrees][1], abs=6e-4)
+def test_intervals_agree_with_the_table(degrees):
+    values = np.random.default_rng(degrees).normal(2, 1, degrees + 1)
+    for level, quantile in zip((0.95, 0.99), TABLE[degrees], strict=True):
+        found = over_seeds(values, level)
+        assert (found.high - found.value) / found.error == pytest.approx(quantile, abs=6e-4)
 
 
-def test_many_degrees_approach_the_normal():
-    assert student_quantile(0.975, 1_000_000) == pytest.approx(1.959964, abs=1e-5)
-
-
-@given(probability=st.floats(0.51, 0.999), degrees=st.integers(1, 200))
-def test_a_quantile_undoes_the_distribution(probability, degrees):
-    t = student_quantile(probability, degrees)
-    assert student_within(t, degrees) == pytest.approx(2 * probability - 1, abs=1e-9)
+@given(count=st.integers(2, 200), level=st.floats(0.02, 0.999))
+def test_intervals_agree_with_scipy(count, level):
+    values = np.random.default_rng(count).normal(2, 1, count)
+    found = over_seeds(values, level)
+    low, high = stats.t.interval(level, count - 1, values.mean(), stats.sem(values))
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
 
 
 def test_three_seeds_by_hand():

@@ -351,13 +351,13 @@ def test_more_trainings_that_cannot_be(house, overrides, said):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["runs=[]"], ["runs: ", "found none"]),
+        (["runs=[]"], ["runs: ", "runs=["]),
         (["runs=null"], ["runs", "found None"]),
         (["runs=[3]"], ["runs", "found [3]"]),
         (["runs=[nowhere]"], ["nowhere/config.yaml"]),
-        (["pairs=[[kjv/ar]]"], ["pairs", "[subject, baseline]"]),
-        (["arms=null"], ["report.arms", "[str, str]", "found None"]),
-        (["report.sections=null"], ["report.sections"]),
+        (["report.pairs=[[kjv/ar]]"], ["report.pairs", "[subject, baseline]"]),
+        (["report.experiments=null"], ["report.experiments", "[str, str]", "found None"]),
+        (["report.chapters=null"], ["report.chapters"]),
     ],
 )
 def test_a_report_that_cannot_be(house, overrides, said):

@@ -26,7 +26,7 @@ def test_capitals_and_another_root_are_planned_from_another_folder(house: House,
         )
     house.edit("params/scale/default.yaml", "toy/score]", "Mine/GPT.2-small, Mine/GPT_2-small]")
     house.edit("params/config.yaml", "data/toy", "./My.tokens/of/toy/")
-    for name in ("template", "captions"):
+    for name in ("template", "chapters"):
         (house.folder / "reports" / name).mkdir(parents=True)
     (house.folder / "reports/template/page.html.j2").write_text("page")
     elsewhere = House(tmp_path / "elsewhere")

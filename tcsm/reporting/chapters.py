@@ -1,0 +1,230 @@
+"""Chapters: Markdown files with Jinja become HTML, and publish their tables and figures.
+
+A value that a chapter shows is text: what Markdown or HTML would read in it is escaped. Tables and
+figures leave a mark in the Markdown, whose place their HTML takes. Chapters run in a sandbox.
+"""
+
+import html
+import re
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import BaseLoader, Environment, FileSystemLoader, StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from tcsm.errors import InputError
+from tcsm.reporting import figures, formatting, heatmaps, pareto, significance
+from tcsm.reporting.tables import Row, Rows, Table, estimate, frame_of
+
+FORMATS = (
+    formatting.number, formatting.signed, formatting.percent, formatting.share, formatting.whole,
+    formatting.large, formatting.brief, formatting.short, formatting.duration, formatting.counted,
+    formatting.mean_se, formatting.mean_ci, formatting.interval, formatting.change,
+    formatting.mean_range, estimate, significance.significance, significance.goal,
+    significance.by_significance, significance.by_goal,
+)  # fmt: skip
+PLOTS = (figures.lines, figures.by_variant, heatmaps.heatmap, pareto.pareto)
+MARK = re.compile(r"<p>\x02(\d+)\x03</p>")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+PUNCTUATION = re.compile(r"[^\w\s]|_")
+
+
+@dataclass
+class Chapter:
+    """A rendered chapter: its anchor, its title, its Markdown, its findings in a line each."""
+
+    name: str
+    title: str = ""
+    text: str = ""
+    findings: list[str] = field(default_factory=list)
+    shown: bool = False
+
+
+@dataclass
+class Composer:
+    """Renders chapters, whose tables and figures it writes below ``out``.
+
+    Attributes:
+        template: the folder of ``blocks/KIND.html.j2``.
+        folder: the folder of the chapters, ``NAME.md``.
+        out: where tables and figures are written.
+        context: what all chapters may use.
+    """
+
+    template: Path
+    folder: Path
+    out: Path
+    context: Mapping[str, object]
+    blocks: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    chapters: list[Chapter] = field(default_factory=list)
+
+    @cached_property
+    def _pages(self) -> Environment:
+        return environment(FileSystemLoader(self.folder))
+
+    @cached_property
+    def _kinds(self) -> Environment:
+        return environment(FileSystemLoader(self.template), literal=False)
+
+    def read(self, name: str, file: str) -> Chapter:
+        """Render ``FILE.md`` as the chapter ``name``.
+
+        Raises:
+            InputError: the chapter cannot be rendered; it names file and line.
+        """
+        chapter = Chapter(name)
+        self.chapters.append(chapter)
+        show = (self.table, self.figure, self.passages, self.missing, self.findings, self.finding)
+        tools = {function.__name__: partial(function, chapter) for function in show}
+        try:
+            page = self._pages.get_template(f"{file}.md")
+            text = page.render(**self.context, **tools, chapter=name)
+        except Exception as error:  # whatever a chapter does wrong is a line about the chapter
+            raise InputError(_where(self.folder / f"{file}.md", error)) from error
+        heading, _, chapter.text = text.lstrip().partition("\n")
+        chapter.title = html.unescape(heading.lstrip("# ").strip())
+        return chapter
+
+    def html(self, chapter: Chapter) -> Markup:
+        """Return a chapter as HTML, its blocks in their places."""
+        body = MARK.sub(lambda mark: self._block(int(mark[1])), markdown(chapter.text))
+        return Markup(body)
+
+    def table(
+        self, chapter: Chapter, name: str, rows: Sequence[Row], caption: str = "",
+        folded: str = "", *, caller: Callable[[Row], Markup],
+    ) -> Markup:  # fmt: skip
+        """Write and show a table; ``caller`` returns the lines ``Header: cell`` of a row."""
+        cells = [_cells(caller(row)) for row in rows]
+        if not cells:
+            return Markup("")
+        headers = [header for header, _ in cells[0]]
+        shown = [[cell for _, cell in row] for row in cells]
+        Table(_file(name), frame_of(rows), headers, shown).write(self.out / "tables")
+        return self._add(
+            chapter,
+            "table",
+            name=name,
+            headers=headers,
+            rows=shown,
+            folded=folded,
+            caption=caption,
+        )
+
+    def figure(self, chapter: Chapter, name: str, figure: Figure, caption: str = "") -> Markup:
+        """Write a figure as SVG and PDF, and show it."""
+        path = figures.save(figure, self.out / "figures", _file(name))
+        svg = figures.inline(path.read_text(encoding="utf-8"), name)
+        return self._add(chapter, "chart", name=name, svg=svg, caption=caption)
+
+    def passages(self, chapter: Chapter, title: str, passages: Sequence[Row]) -> Markup:
+        """Show texts side by side: rows of heading, note and texts."""
+        return self._add(chapter, "passages", title=title, passages=passages)
+
+    def missing(self, chapter: Chapter, what: str, stage: str) -> Markup:
+        """Show which stage would produce what is not there yet."""
+        return self._add(chapter, "missing", what=what, stage=stage)
+
+    def finding(
+        self, chapter: Chapter, summary: bool = False, *, caller: Callable[[], Markup]
+    ) -> Markup:
+        """Show what the runs say; with ``summary`` also among the findings of all chapters."""
+        text = " ".join(caller().split())
+        if not text:
+            return Markup("")
+        chapter.findings += [text] if summary else []
+        return self._add(chapter, "finding", text=text, shown=False)
+
+    def findings(self, chapter: Chapter) -> Markup:
+        """Show the findings of all chapters, and the titles of those without results."""
+        return self._add(chapter, "findings")
+
+    def _add(self, chapter: Chapter, kind: str, shown: bool = True, **block: object) -> Markup:
+        """Keep a block and return the mark of its place; it gives its chapter a place."""
+        chapter.shown = chapter.shown or shown
+        self.blocks.append((kind, block))
+        return Markup(f"\n\n\x02{len(self.blocks) - 1}\x03\n\n")
+
+    def _block(self, number: int) -> str:
+        kind, block = self.blocks[number]
+        template = self._kinds.get_template(f"blocks/{kind}.html.j2")
+        shown = [chapter for chapter in self.chapters if chapter.shown]
+        absent = [chapter.title for chapter in self.chapters if not chapter.shown]
+        return template.render(block=block, chapters=shown, absent=absent)
+
+
+def environment(loader: BaseLoader, literal: bool = True) -> Environment:
+    """Return a sandbox; with ``literal`` every value is escaped for Markdown as well."""
+    page = SandboxedEnvironment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=escape if literal else None,
+    )
+    page.globals |= {plot.__name__: _of_rows(plot) for plot in PLOTS} | {"axis": figures.Axis}
+    page.filters |= {function.__name__: function for function in FORMATS}
+    page.filters |= {"markdown": lambda text: Markup(markdown(text)), "phrase": phrase}
+    return page
+
+
+def escape(value: object) -> object:
+    """Return a text that Markdown shows as it is; markup that a macro made is left alone."""
+    if hasattr(value, "__html__"):
+        return value
+    plain = CONTROL.sub(" ", str(value))
+    return Markup(PUNCTUATION.sub(lambda sign: f"&#{ord(sign[0])};", plain))
+
+
+def markdown(text: str) -> str:
+    """Return Markdown as HTML: no raw HTML, no images, links within the page alone."""
+    return str(_parser().render(text))
+
+
+def phrase(text: str) -> Markup:
+    """Return Markdown on one line as HTML."""
+    return Markup(_parser().renderInline(text))
+
+
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False})
+    parser.disable(["image", "autolink", "html_inline", "html_block", "code", "lheading"])
+    parser.validateLink = lambda url: url.startswith("#")  # type: ignore[method-assign]
+    return parser
+
+
+def _cells(text: Markup) -> list[tuple[str, str]]:
+    """Return the pairs (header, cell) of the lines of a row."""
+    lines = (line.partition(":") for line in text.splitlines() if line.strip())
+    return [(html.unescape(a.strip()), html.unescape(b.strip())) for a, _, b in lines]
+
+
+def _of_rows(plot: Callable[..., Figure]) -> Callable[..., Figure]:
+    def draw(rows: Rows, *args: Any, **options: Any) -> Figure:  # noqa: ANN401 -- as the plot's
+        return plot(frame_of(rows), *args, **options)
+
+    return draw
+
+
+def _file(name: str) -> str:
+    if re.search(r"[^\w.-]", name):
+        raise InputError(f"{name!r} names files; use letters, digits, . _ -")
+    return name
+
+
+def _where(path: Path, error: Exception) -> str:
+    """Return one line that says where in a chapter an error is."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [(f.filename, f.lineno) for f in frames if Path(f.filename).parent == path.parent]
+    line = getattr(error, "lineno", None)
+    file, number = places[-1] if places else (getattr(error, "filename", None) or path, line)
+    where = f"{file}:{number}" if number else str(file)
+    return f"{where}: {' '.join(str(error).split()) or type(error).__name__}"

@@ -1,0 +1,34 @@
+import dataclasses
+import math
+
+import pandas as pd
+import pytest
+
+from tcsm.reporting import stability
+
+
+@pytest.mark.parametrize(("counts", "met"), [([0, 0], False), ([0, 2], True)])
+def test_a_refused_step_is_no_finite_run(counts, met):
+    assert stability.nonfinite(pd.DataFrame({"nonfinite": counts})) is met
+
+
+def test_a_run_that_counts_nothing_is_fine():
+    assert not stability.nonfinite(pd.DataFrame({"loss": [1.0]}))
+    assert not stability.diverged(pd.DataFrame({"loss": [1.0]}))
+    assert not stability.diverged(pd.DataFrame({stability.KEY: [math.nan]}))
+
+
+@pytest.mark.parametrize(("planned", "early"), [(400, False), (500, True)])
+def test_a_run_that_ends_before_its_plan_was_stopped(runs, planned, early):
+    run = runs[0]
+    steps = {**run.train, "steps": 400}
+    found = dataclasses.replace(run, train=steps, config={"trainer": {"steps": planned}})
+    assert stability.stopped(found) is early
+    assert not stability.stopped(dataclasses.replace(found, train={}))
+
+
+def test_a_run_diverged_if_it_ends_well_above_its_best():
+    curve = [3.0, 2.0, 1.5, math.nan, 1.6]
+    assert not stability.diverged(pd.DataFrame({stability.KEY: [*curve, 1.8]}))
+    assert stability.diverged(pd.DataFrame({stability.KEY: [*curve, 1.9]}))
+    assert not stability.diverged(pd.DataFrame({stability.KEY: [*curve, 1.9]}), tolerance=0.5)
