@@ -1,4 +1,4 @@
-"""How a rule starts a stage, and what its job must hold."""
+"""How a rule starts a stage, and what its job needs."""
 
 import argparse
 import os
@@ -29,12 +29,12 @@ def set_environment() -> None:
 
 
 def know_the_group(arguments: Sequence[str]) -> None:
-    """What jobs of a group have trained stays at hand: if one fails, Snakemake does all again.
+    """Keep the saved states of jobs of a group: if one fails, Snakemake runs all of them again.
 
     The process that sent the group removes it in the end, `workflow.files.Files.tidy`.
 
     Args:
-        arguments: of Snakemake, whose settings do not say it while the workflow is read.
+        arguments: of Snakemake, whose settings do not contain the group while a workflow is read.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--local-groupid", default=NO_GROUP)
@@ -43,7 +43,7 @@ def know_the_group(arguments: Sequence[str]) -> None:
 
 
 def command(stage: str) -> str:
-    """The shell of a rule: configuration from standard input, words to the log and the screen.
+    """Return the shell of a rule: configuration from standard input, output to log and screen.
 
     Shell and ``tee`` outlive a SIGTERM that all processes get: a training still has to save its
     state and to say so. The shell then exits as the stage did.
@@ -57,12 +57,12 @@ def command(stage: str) -> str:
 
 
 def processes(text: str) -> int:
-    """How many processes the runs of a configuration want, on all nodes: a core and a GPU each."""
+    """Return the number of processes of a configuration, on all nodes: a core and a GPU each."""
     return max(each * nodes for each, nodes in _wanted(text))
 
 
 def on_a_node(text: str) -> int:
-    """How many of them share a node, and its memory."""
+    """Return how many of them share a node and its memory."""
     return max(each for each, _ in _wanted(text))
 
 

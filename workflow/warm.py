@@ -27,15 +27,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-ADDRESS = "TCSM_WARM"  # of the server: a name without a file, told to all that Snakemake starts
+ADDRESS = "TCSM_WARM"  # of the server: an abstract socket name, in the environment of every job
 SERVE = "--serve"
-THREADS = "OMP_NUM_THREADS"  # is read while torch is imported, and never again
+THREADS = "OMP_NUM_THREADS"  # read while torch is imported, and never again
 WORDS = 1 << 18  # more than a socket takes at once
-OF_THE_GROUP = (signal.SIGINT, signal.SIGTERM)  # a job gets them by itself
+OF_THE_GROUP = (signal.SIGINT, signal.SIGTERM)  # which a job receives itself
 
 
 def serve(stages: Iterable[str]) -> None:
-    """Start the server, if it can be. It ends with this process; jobs that it has started do not.
+    """Start the server where that is possible. It ends with this process; its jobs do not.
 
     Args:
         stages: the modules of ``tcsm/stages`` that it imports.
@@ -72,27 +72,27 @@ class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
         self._snakemake = snakemake
 
     def verify_request(self, request: socket.socket, client_address: object) -> bool:
-        """Nobody else may ask for a job."""
+        """Accept requests of the same user alone."""
         return _is_ours(request)
 
     def service_actions(self) -> None:
-        """Called at each poll."""
+        """End when Snakemake has ended; called at each poll."""
         super().service_actions()
         if os.getppid() != self._snakemake:
             raise SystemExit
 
 
 class Keeper(socketserver.BaseRequestHandler):
-    """Forks the job of one client, and tells how it ended; ends it where the client is gone."""
+    """Forks the job of one client and sends its status; ends it if the client is gone."""
 
     server: Server
 
     def handle(self) -> None:
-        """From what is asked to its end."""
-        self.server.socket.close()  # or clients would wait for a server that is gone
+        """Run the job of one client."""
+        self.server.socket.close()  # else clients would wait for a server that has ended
         words, streams, *_ = socket.recv_fds(self.request, WORDS, 3)
         self.request.send(b"taken")
-        if not self.request.recv(16):  # it was told to end before
+        if not self.request.recv(16):  # the client has ended
             return
         job = os.fork() or _become(self.server.work, streams, **json.loads(words))
         ended = os.pidfd_open(job)
@@ -109,7 +109,7 @@ def _become(
     arguments: list[str],
     environment: Mapping[str, str],
 ) -> NoReturn:
-    """This process is the job now."""
+    """Become the job: take its streams and environment, run it, and exit as it does."""
     code: Any = 1
     try:
         for number, stream in enumerate(streams):
@@ -132,7 +132,7 @@ def _become(
 
 
 def _open_again() -> None:
-    """Python's streams anew: inherited ones believe to be what they were, such as a file.
+    """Open Python's streams again: inherited ones still act as what they were, such as a file.
 
     Without a buffer: a handler of signals may print while something else is printed.
     """
@@ -145,7 +145,7 @@ def _open_again() -> None:
 
 
 def ask(arguments: Sequence[str]) -> int | None:
-    """How a job ended that the server took: the code, or minus a signal; None if it took none."""
+    """Return the exit status of a job, or minus a signal; None if there is no server."""
     if os.environ.get(THREADS) != "1" or ADDRESS not in os.environ:
         return None
     asked = {"arguments": arguments, "environment": dict(os.environ)}
@@ -163,14 +163,14 @@ def ask(arguments: Sequence[str]) -> int | None:
 
 
 def _is_ours(peer: socket.socket) -> bool:
-    """Whether it is this user who is at the other end."""
-    told = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _, user, _ = struct.unpack("3i", told)
+    """Whether the process at the other end belongs to this user."""
+    found = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, user, _ = struct.unpack("3i", found)
     return bool(user == os.getuid())
 
 
 def _serve(listening: int, snakemake: int, stages: Iterable[str]) -> None:
-    """Import once, then fork until that process is gone."""
+    """Import the stages once, then fork jobs until Snakemake has ended."""
     for number in OF_THE_GROUP:
         signal.signal(number, signal.SIG_IGN)
     for stage in stages:
@@ -181,7 +181,7 @@ def _serve(listening: int, snakemake: int, stages: Iterable[str]) -> None:
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """The server, or a client."""
+    """Run the server or a client."""
     if arguments[0] == SERVE:
         _serve(*map(int, arguments[1:3]), arguments[3:])
     ended = ask(arguments)

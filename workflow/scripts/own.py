@@ -1,8 +1,8 @@
-"""Which results Snakemake made, and which were put there by others, such as `dvc checkout`.
+"""Which results Snakemake made here, and which were put here by others, such as `dvc checkout`.
 
-Snakemake takes what it finds for done, with whatever parameters. A file is its own if it has the
-time at which Snakemake saw it written or, since DVC turns files into links and these into copies,
-the content that it had then.
+Snakemake takes any file that exists for up to date, whatever its parameters were. A file was made
+here if it has the time at which Snakemake saw it written or, since DVC replaces files by links and
+links by copies, the content that it had then.
 
 usage: python -m workflow.scripts.own SCALE     (from the top: all that is there is Snakemake's)
 """
@@ -25,7 +25,7 @@ NOTES = Path(".snakemake/contents.json")
 
 
 def require_own(folder: Path) -> None:
-    """Refuse runs whose records are not those that Snakemake saw written.
+    """Refuse records that Snakemake did not see written.
 
     Raises:
         InputError: there are some.
@@ -41,7 +41,7 @@ def require_own(folder: Path) -> None:
 
 
 def note(folder: Path) -> None:
-    """Write down the contents of the records, all of which are Snakemake's."""
+    """Note the contents of all records as made here."""
     found = {str(file): [_written(file), _digest(file)] for file in _files(folder)}
     write_atomic(NOTES, json.dumps({**_noted(), **found}).encode())
 
@@ -62,7 +62,7 @@ def remove_foreign_times(folder: Path) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The records of all runs of a scale, then its page and the checksums of token files."""
+    """Return the records of all runs of a scale, its report and the checksums of token files."""
     records = [path for name in (CONFIG, *FILES.values()) for path in folder.rglob(name)]
     page = Path("reports", "" if folder.name == "default" else folder.name, "index.html")
     manifests = Path("results/manifests").rglob("*.sha256")
@@ -70,14 +70,14 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _noted() -> Mapping[str, list[object]]:
-    """What was written down, if it can be read: without it a file is foreign, which is told."""
+    """Return what was noted, if it can be read; without it every moved file is refused."""
     with suppress(OSError, ValueError):
         return dict(json.loads(NOTES.read_text("utf-8")))
     return {}
 
 
 def _foreign(file: Path, noted: Mapping[str, list[object]]) -> bool:
-    """Whether Snakemake knows nothing of a file, or saw something else written there."""
+    """Whether Snakemake has no record of a file, or saw another content written."""
     written = _written(file)
     if written is None or written == file.lstat().st_mtime:
         return written is None
@@ -85,7 +85,7 @@ def _foreign(file: Path, noted: Mapping[str, list[object]]) -> bool:
 
 
 def _written(file: Path) -> float | None:
-    """When Snakemake saw a file written, if it did."""
+    """Return when Snakemake saw a file written, if it did."""
     record = RECORDS / _record(file.as_posix())
     return json.loads(record.read_text("utf-8"))["endtime"] if record.exists() else None
 
@@ -99,7 +99,7 @@ def _sha256(file: Path) -> str:
 
 
 def _record(name: str) -> str:
-    """Where Snakemake keeps the record of a file: its name in pieces that a folder can hold."""
+    """Return where Snakemake keeps the record of a file."""
     code = urlsafe_b64encode(name.encode()).decode()
     pieces = [code[start : start + 254] for start in range(0, len(code), 254)]
     return "/".join([*(f"@{piece}" for piece in pieces[:-1]), pieces[-1]])

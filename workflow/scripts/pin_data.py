@@ -1,4 +1,4 @@
-"""Print the sha256 of token files; see that data/ is what data.dvc pins, and DVC holds it.
+"""Print the sha256 of token files; compare data/ with data.dvc and commit it to DVC's cache.
 
 usage: python pin_data.py FILE ...        (from the top of the checkout)
 """
@@ -27,7 +27,7 @@ def digest(file: Path, algorithm: str) -> str:
 def listed(folder: Path) -> list[Path]:
     """The files below a folder that DVC sees, in the order of their names.
 
-    What ``.dvcignore`` names, such as what file managers and network file systems leave, is none.
+    Files that ``.dvcignore`` names are left out.
     """
     lines = IGNORED.read_text("utf-8").splitlines() if IGNORED.exists() else []
     ignored = GitIgnoreSpec.from_lines(lines)

@@ -1,7 +1,7 @@
 """A stage of dvc.yaml: ask Snakemake for some targets, unless results came from elsewhere.
 
-What others put there Snakemake takes for done with whatever parameters: DVC would then write into
-dvc.lock what is not so. Such results are refused here.
+Snakemake would take such results for up to date, and DVC would write them into dvc.lock beside
+parameters that did not make them. They are refused.
 
 usage: python -m workflow.scripts.reproduce SCALE [TARGET ...]     (from the top of the checkout)
 """
@@ -18,7 +18,7 @@ ASK = "snakemake --cores all --workflow-profile workflow/profiles/default"
 
 
 def main(scale: str, targets: list[str]) -> int:
-    """Run Snakemake and note what it made, before DVC makes links of it; its exit code."""
+    """Run Snakemake, note what it made before DVC replaces it by links; return the exit code."""
     folder = Path("results") / scale
     require_own(folder)
     command = [*ASK.split(), "--config", f"scale={scale}", "--", *targets]
