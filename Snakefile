@@ -1,4 +1,4 @@
-"""From text to a report: `snakemake --cores all`, or with `--config scale=smoke` in two minutes."""
+"""From text to a report: `snakemake --cores all`, or `--config scale=smoke` for two minutes."""
 
 import os
 
@@ -8,12 +8,12 @@ from workflow.warm import serve
 
 min_version("9.27")
 validate(config, "workflow/schemas/config.schema.yaml")
-if workflow.is_main_process:  # one GPU unless told otherwise; `--resources gpu=N` wins
+if workflow.is_main_process:  # one GPU by default; `--resources gpu=N` wins
     workflow.global_resources.setdefault("gpu", int(os.environ.get("TCSM_GPUS", "1")))
 
 onstart:
     if workflow.local_exec:
-        serve({stage for arm in RUNS.arms.values() for stage in arm.stages})
+        serve({stage for variant in RUNS.variants.values() for stage in variant.stages})
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
@@ -24,4 +24,4 @@ include: "workflow/rules/targets.smk"
 
 rule all:
     default_target: True
-    input: rules.report.output, RUNS.records(RUNS.arms), DATA  # all by name: of others none would be missed
+    input: rules.report.output, RUNS.records(), DATA  # by name, so that a removed file is made again

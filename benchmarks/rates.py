@@ -55,18 +55,18 @@ def write_params(names: Sequence[str], scale: str) -> dict[str, dict]:
 def run(scale: str) -> None:
     """Everything that the copy asks for and that is not there yet, a stage in one process."""
     runs = Runs(scale)
-    for root in {runs.root(name) for name in runs.arms}:
+    for root in {runs.root(name) for name in runs.variants}:
         if not Path(root).exists():
             call("prepare", runs.corpus_text(root))
-    waiting = {**runs.arms}
+    waiting = {**runs.variants}
     while waiting:
         ready = [n for n in waiting if waiting.keys().isdisjoint(runs.needs(n).values())]
         for stage, record in FILES.items():
             asked = [name for name in ready if stage in waiting[name].stages]
             missing = [n for n in asked if not Path(runs.folder(n, SEED), record).exists()]
             if missing:
-                call(stage, runs.run_text(stage, missing, SEED))
-        waiting = {name: arm for name, arm in waiting.items() if name not in ready}
+                call(stage, runs.text(stage, missing, SEED))
+        waiting = {name: variant for name, variant in waiting.items() if name not in ready}
 
 
 def call(stage: str, text: str) -> None:

@@ -2,8 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
-from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
 
@@ -18,8 +16,7 @@ from tcsm.objectives.base import ReferenceObjective
 from tcsm.signatures import check_arguments
 from tcsm.training.state import TrainState
 from workflow.ablations import read
-from workflow.checks import Checks
-from workflow.compositions import Compositions
+from workflow.compose import Compositions
 
 PARAMS = Path(__file__).parents[1] / "params"
 FILES = sorted(
@@ -128,15 +125,6 @@ def test_an_experiment_is_short_and_says_what_it_is_for(experiment: str) -> None
     assert yaml.safe_load(text)["experiment"] == experiment
 
 
-class InThisProcess(Checks):
-    """Builds where it is asked to: all that building needs is imported here."""
-
-    def _ask(self, work: Callable[..., None], *given: object) -> Future[None]:
-        done: Future[None] = Future()
-        done.set_result(work(*given))
-        return done
-
-
 @pytest.fixture(scope="module")
 def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which a workflow keeps what it has composed."""
@@ -152,10 +140,9 @@ def test_every_arm_of_an_ablation_builds(
     """As the workflow has it: each combination of choices composed once, each part built once."""
     monkeypatch.setattr(config, "params_folder", lambda: PARAMS)
     monkeypatch.chdir(memory)
-    made = Compositions(scale, InThisProcess())
-    for arm in read(ablation, scale, PARAMS):
-        made.check(arm, {})
-    made.save()
+    made = Compositions(scale)
+    for variant in read(ablation, scale, PARAMS):
+        made.check(variant, {})
 
 
 @pytest.mark.parametrize("ablation", ABLATIONS)

@@ -1,8 +1,8 @@
-"""Arms: what is trained under one name. A file of ``params/ablation`` is a product of axes.
+"""Variants: configurations with a name. A file of ``params/ablation`` is a product of axes.
 
-    experiment: kjv/score            what every arm starts from
-    stages: [train, evaluate]        what is done with it, unless an arm says stages=[...]
-    overrides: [trainer.steps=200]   for every arm
+    experiment: kjv/score            what every variant starts from
+    stages: [train, evaluate]        what is done with it, unless a variant has stages=[...]
+    overrides: [trainer.steps=200]   of every variant
     axes: {AXIS: {VALUE: [OVERRIDE, ...], ...}, ...}
     without: [{AXIS: VALUE, ...}]    combinations that are left out
     scales: {SCALE: {overrides: [...], keep: {AXIS: [VALUE, ...]}}}
@@ -28,14 +28,14 @@ SCHEMA = Path(__file__).parent / "schemas/ablation.schema.yaml"
 
 
 @dataclass(frozen=True)
-class Arm:
-    """A configuration under a name; its runs differ by their seeds alone.
+class Variant:
+    """A configuration with a name; its runs differ by their seeds alone.
 
     Attributes:
         name: "kjv/score", or "ABLATION/VALUE-VALUE" in an ablation.
         overrides: of the configuration, a later one wins.
         stages: what is done with it.
-        axes: its place in its ablation.
+        axes: axis → value, in an ablation.
     """
 
     name: str
@@ -45,20 +45,20 @@ class Arm:
 
     @property
     def ablation(self) -> str | None:
-        """The ablation it is an arm of."""
+        """The name of its ablation, if it belongs to one."""
         return self.name.partition("/")[0] if self.axes else None
 
 
-def experiment(name: str, *stages: str) -> Arm:
-    """The arm that is a file of ``params/experiment``."""
-    return Arm(name, (f"experiment={name}",), stages)
+def experiment(name: str, *stages: str) -> Variant:
+    """Return the variant that is a file of ``params/experiment``."""
+    return Variant(name, (f"experiment={name}",), stages)
 
 
-def read(name: str, scale: str, params: Path) -> list[Arm]:
-    """The arms that a scale takes of an ablation.
+def read(name: str, scale: str, params: Path) -> list[Variant]:
+    """Return the variants that a scale takes of an ablation.
 
     Raises:
-        InputError: no such file, or one that does not say what an ablation must.
+        InputError: no such file, or one that is not well formed.
     """
     path = params / f"ablation/{name}.yaml"
     if not path.is_file():
@@ -71,34 +71,34 @@ def read(name: str, scale: str, params: Path) -> list[Arm]:
     left_out = plan.get("without", [])
     for number, combination in enumerate(left_out):
         _require_known(combination, plan["axes"], f"{path}: without[{number}]")
-    arms = []
+    variants = []
     for values in itertools.product(*axes.values()):
         place = dict(zip(axes, values, strict=True))
         if not any(combination.items() <= place.items() for combination in left_out):
             own = [line for axis, value in place.items() for line in axes[axis][value]]
             lines = _last([*common, *own, *part.get("overrides", [])])
-            arm = f"{name}/{'-'.join(values)}"
-            stages = known_stages(_stages(lines, plan["stages"]), f"{path}: {arm}")
-            arms.append(Arm(arm, lines, stages, tuple(place.items())))
-    return arms
+            label = f"{name}/{'-'.join(values)}"
+            stages = known_stages(_stages(lines, plan["stages"]), f"{path}: {label}")
+            variants.append(Variant(label, lines, stages, tuple(place.items())))
+    return variants
 
 
-def known_stages(found: object, where: str) -> tuple[str, ...]:
-    """What is to be done with an arm, in this order.
+def known_stages(value: object, where: str) -> tuple[str, ...]:
+    """Return the stages of a variant, in their order.
 
     Raises:
-        InputError: it is no list of stages.
+        InputError: it is not a list of stages.
     """
-    if not isinstance(found, list) or not found:
-        raise InputError(f"{where}: stages must be a list of one or more, found {found!r}")
-    for stage in found:
+    if not isinstance(value, list) or not value:
+        raise InputError(f"{where}: stages must be a list of one or more, found {value!r}")
+    for stage in value:
         if stage not in FILES:
             raise InputError(f"{where}: stages: {stage} is no stage; {near(str(stage), FILES)}")
-    return tuple(found)
+    return tuple(value)
 
 
 def _checked(path: Path) -> dict[str, Any]:
-    """The file's content, held against the schema."""
+    """Return the content of a file that agrees with the schema."""
     schema = yaml.safe_load(SCHEMA.read_text("utf-8"))
     try:
         plan = yaml.safe_load(path.read_text("utf-8"))
@@ -112,7 +112,7 @@ def _checked(path: Path) -> dict[str, Any]:
 
 
 def _stages(lines: Iterable[str], common: Sequence[str]) -> object:
-    """The stages of an arm: its own, if it names them, else those of all."""
+    """Return the stages of a variant: its own, if it names them, else those of all."""
     own = [line.partition("=")[2] for line in lines if line.startswith("stages=")]
     return yaml.safe_load(own[0]) if own else common
 
@@ -120,7 +120,7 @@ def _stages(lines: Iterable[str], common: Sequence[str]) -> object:
 def _kept(
     axes: Mapping[str, Mapping[str, Any]], keep: Mapping[str, Sequence[str]], where: str
 ) -> dict[str, dict[str, Any]]:
-    """The axes, cut to the values that a scale takes, in the order of the scale."""
+    """Return the axes with the values that a scale takes, in the order of the scale."""
     for axis, values in keep.items():
         for value in values:
             _require_known({axis: value}, axes, where)
@@ -141,5 +141,5 @@ def _require_known(
 
 
 def _last(lines: Iterable[str]) -> tuple[str, ...]:
-    """One override a key: a later one takes the place of an earlier."""
+    """Return one override per key: a later one replaces an earlier one."""
     return tuple({line.partition("=")[0].lstrip("+"): line for line in lines}.values())

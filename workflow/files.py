@@ -1,7 +1,7 @@
-"""Files: what a stage leaves in the folder of a run, and what others wait for.
+"""Files: what a stage writes into the folder of a run, and what other jobs wait for.
 
-Of another run a job reads its products, which are large, and waits for its record, which says when
-they are others.
+Of another run a job reads the products, which are large. It waits for the record, which is small
+and changes whenever the products do.
 """
 
 import shutil
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CONFIG = "config.yaml"
 SCRATCH = "results/.scratch"  # where a training keeps its state
-# What others may need of a stage: its record says when this is another one.
+# What other runs may need of a stage; the stage's record changes whenever they do.
 PRODUCTS = {
     "train": ("weights.safetensors",),
     "exact": ("weights.safetensors",),
@@ -33,10 +33,10 @@ JOURNALS = {
 BATCHED = ("evaluate", "exact", "targets", "reward", "collect", "pair", "tilt", "grade")
 
 
-def own(stage: str) -> list[str]:
-    """What a stage leaves in the folder of a run, but for the run's configuration."""
-    told = [FILES[stage], f"{stage}.telemetry.json"]
-    return [*told, *PRODUCTS.get(stage, ()), *JOURNALS.get(stage, ())]
+def written(stage: str) -> list[str]:
+    """Return what a stage writes into the folder of a run, without the run's configuration."""
+    records = [FILES[stage], f"{stage}.telemetry.json"]
+    return [*records, *PRODUCTS.get(stage, ()), *JOURNALS.get(stage, ())]
 
 
 @dataclass(frozen=True)
@@ -46,47 +46,47 @@ class Files:
     runs: "Runs"
 
     def products(self, name: str, *seeds: int) -> list[str]:
-        """What some runs of an arm (all, if no seed is named) need of others."""
+        """Return what some runs of a variant (all if no seed is named) read of others."""
         return self._of_needed(name, lambda stage: PRODUCTS.get(stage, ()), seeds)
 
-    def told(self, name: str, *seeds: int) -> list[str]:
-        """The records of the runs that some runs of an arm need."""
+    def records(self, name: str, *seeds: int) -> list[str]:
+        """Return the records of the runs that some runs of a variant need."""
         return self._of_needed(name, lambda stage: (FILES[stage],), seeds)
 
     def large(self, stage: str, batch: list[str]) -> list[str]:
-        """What a batch reads: products of others and of its own first stage, the user's files."""
-        own = self._of_earlier(stage, batch, lambda first: PRODUCTS[first])
+        """Return the large files that a batch reads: products, and files of the user."""
+        earlier = self._of_earlier(stage, batch, lambda first: PRODUCTS[first])
         others = {file for name in batch for file in self.products(name)}
-        return sorted(others | own | {*self.runs.files(stage, batch)})
+        return sorted(others | earlier | {*self.runs.files(stage, batch)})
 
     def inputs(self, stage: str, batch: list[str]) -> list[str]:
-        """The records that a batch waits for."""
-        own = self._of_earlier(stage, batch, lambda first: (FILES[first],))
-        return sorted({file for name in batch for file in self.told(name)} | own)
+        """Return the records that a batch waits for."""
+        earlier = self._of_earlier(stage, batch, lambda first: (FILES[first],))
+        return sorted({file for name in batch for file in self.records(name)} | earlier)
 
     def outputs(self, stage: str, batch: list[str]) -> list[str]:
-        """What a stage leaves in the folders of a batch; an arm's first the configuration too."""
+        """Return what a stage of a batch writes; a run's first stage the configuration too."""
         return [
             f"{folder}/{file}"
             for name in batch
             for folder in self.runs.folders([name])
-            for file in [*own(stage), *[CONFIG] * (self._first(name) == stage)]
+            for file in [*written(stage), *[CONFIG] * (self._first(name) == stage)]
         ]
 
     def tidy(self) -> None:
-        """Remove what complete trainings would go on from: jobs of a group leave it."""
+        """Remove the saved states of complete trainings, which jobs of a group leave."""
         for name in (*self.runs.one_by_one, *self.runs.together):
             for seed in self.runs.seeds_of(name):
                 if Path(self.runs.folder(name, seed), FILES["train"]).exists():
                     shutil.rmtree(self.runs.folder(name, seed, SCRATCH), ignore_errors=True)
 
     def _first(self, name: str) -> str:
-        return self.runs.arms[name].stages[0]
+        return self.runs.variants[name].stages[0]
 
     def _of_needed(
         self, name: str, files: Callable[[str], Iterable[str]], seeds: Iterable[int]
     ) -> list[str]:
-        """Files of the first stages of the runs that an arm needs."""
+        """Return files of the first stages of the runs that a variant needs."""
         return sorted(
             {
                 f"{self.runs.folder_for(other, seed)}/{file}"
@@ -99,7 +99,7 @@ class Files:
     def _of_earlier(
         self, stage: str, batch: list[str], files: Callable[[str], Iterable[str]]
     ) -> set[str]:
-        """Files of the first stage of the arms of a batch that have another one."""
+        """Return files of the first stage of the runs of a batch whose first stage is another."""
         later = [name for name in batch if self._first(name) != stage]
         return {
             f"{folder}/{file}"

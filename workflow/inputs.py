@@ -1,14 +1,13 @@
-"""Inputs: the user's own files that a run names, and a hash of what they hold.
+"""Inputs: the user's own files that a run names, and a hash of their contents.
 
-A job is done again when one of them holds something else. Their times do not matter: a file that
-was only touched reruns nothing, and an older one that takes its place is seen. All of a file is
-read once, and again when its size or its time is another.
+A job runs again when a content changes. Times do not matter: a file that was only touched reruns
+nothing, and an older one that takes its place is noticed. Files are read once, and again when a
+size or a time has changed.
 """
 
 import hashlib
-import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from tcsm import config
 from tcsm.errors import InputError
 from tcsm.values import FOLDERS
 from workflow.files import CONFIG, PRODUCTS
-from workflow.memo import Memo
 
 # Arguments of parts, and plain keys, that may hold a path.
 ARGUMENTS = ("path", "paths", "file", "files", "folder", "folders", "name")
@@ -30,21 +28,9 @@ WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".
 Place = tuple[str, str]
 
 
-def places(key: str, text: str) -> list[Place]:
-    """The words of a part of a configuration that may be paths, each with the part's key.
-
-    Args:
-        key: of the part.
-        text: its JSON.
-    """
-    return [(key, word) for word in _words(text, key in KEYS)]
-
-
-@cache
-def _words(text: str, plain: bool) -> tuple[str, ...]:
-    """Those of one part; the runs of a grid share most of theirs."""
-    value = json.loads(text)
-    return (value,) if plain and isinstance(value, str) else tuple(_arguments(value))
+def words(key: str, value: object) -> list[str]:
+    """Return the words in the value of a key that may be paths."""
+    return [value] if key in KEYS and isinstance(value, str) else [*_arguments(value)]
 
 
 def _arguments(node: object) -> Iterator[str]:
@@ -72,15 +58,14 @@ class Inputs:
     """The files on this machine that places name.
 
     Args:
-        kept: where the hashes of files are kept.
+        remember: keeps the hashes of files.
         made: the folder whose files the workflow makes; its rules know when these are others.
     """
 
-    def __init__(self, kept: Path, made: str) -> None:
-        self._memo = Memo(kept, ())
+    def __init__(self, remember: Callable[[str, Callable[[], str]], str], made: str) -> None:
+        self._remember = remember
         self._made = Path(made).absolute()
         self._below = cache(self._list)
-        self._digest = cache(self._digest_now)
 
     def files(self, named: Iterable[Place]) -> tuple[str, ...]:
         """The files of some places, those of folders too, in the order of their names."""
@@ -99,13 +84,18 @@ class Inputs:
         return tuple(sorted({*self.files(others), *own}))
 
     def digest(self, files: Iterable[str]) -> str:
-        """A hash of the names and contents of files; none of no files."""
-        lines = [f"{file} {self._digest(file)}" for file in files]
-        return _hash("\n".join(lines)) if lines else ""
+        """Return a hash of the names and contents of files; an empty text for no files.
 
-    def save(self) -> None:
-        """Keep the hashes for the next start."""
-        self._memo.save()
+        Raises:
+            InputError: one cannot be read.
+        """
+        files = [*files]
+        try:
+            now = [(f, (stat := os.stat(f)).st_size, stat.st_mtime_ns) for f in files]
+            hashed = lambda: _hash("\n".join(f"{file} {_sha256(file)}" for file in files))  # noqa: E731
+            return self._remember(f"files {now}", hashed) if files else ""
+        except OSError as error:
+            raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
     def _list(self, key: str, word: str) -> list[str]:
         """What lies at a place; nothing where it is another's name, such as one on the Hub."""
@@ -118,16 +108,10 @@ class Inputs:
         files = [path] if path.is_file() else [file for file in _below(path) if _read(key, file)]
         return [os.path.normpath(file) for file in files]
 
-    def _digest_now(self, file: str) -> str:
-        def read() -> str:
-            with open(file, "rb") as content:
-                return hashlib.file_digest(content, "sha256").hexdigest()
 
-        try:
-            now = os.stat(file)
-            return str(self._memo.get(f"{file} {now.st_size} {now.st_mtime_ns}", read))
-        except OSError as error:
-            raise InputError(f"{file}: cannot be read: {error.strerror}") from None
+def _sha256(file: str) -> str:
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _hash(text: str) -> str:

@@ -11,7 +11,7 @@ from workflow.runs import Runs
 
 
 def test_every_folder_of_runs_belongs_to_one_stage() -> None:
-    made = {name.partition("/")[0] for name in Runs("smoke").arms}
+    made = {name.partition("/")[0] for name in Runs("smoke").variants}
     assert sorted(made) == sorted(folders())
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tcsm import config
 from tcsm.errors import InputError
 from tests.stages.house import command
-from workflow.ablations import Arm
-from workflow.compositions import Compositions
+from workflow.ablations import Variant
+from workflow.compose import Compositions
 
 SECRET = "hunter2hunter2"
 PIECES = ("seed", "net", "hydra", "_target_", "os.system", "=", "+", "~", "@", ":", "{", "}", "[")
@@ -99,9 +99,11 @@ def test_an_address_with_a_password_is_in_no_record(url, key):
 def test_an_address_with_a_password_is_in_no_parameter_of_a_rule(tmp_path, monkeypatch):
     """Snakemake would show it with the shell of the rule."""
     monkeypatch.chdir(tmp_path)
-    arm = Arm("kjv/mdlm", ("corpus=text8", f"corpus.url='https://{SECRET}@a.org/b'"), ("train",))
+    variant = Variant(
+        "kjv/mdlm", ("corpus=text8", f"corpus.url='https://{SECRET}@a.org/b'"), ("train",)
+    )
     with pytest.raises(InputError, match=r"^url: holds a user or a password"):
-        Compositions("smoke").text("prepare", arm, {"out": "data"})
+        Compositions("smoke").texts(variant, ["prepare"], {"out": "data"})
 
 
 def test_an_address_without_one_is_kept():

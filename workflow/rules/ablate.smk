@@ -4,10 +4,10 @@
 use rule train as train_seeds with:
     input:
         ancient(tokens),
-        ancient(of_needed),
-        ancient(of_user("train")),
+        ancient(needed_products),
+        ancient(user_files("train")),
         manifest,
-        told_by_needed,
+        needed_records,
     output:
         seeds(*TRAINED),
     log:
@@ -22,17 +22,17 @@ use rule evaluate as evaluate_first with:
     input:
         ancient(tokens),
         ancient(first("weights.safetensors")),
-        ancient(of_needed),
-        ancient(of_user("evaluate")),
+        ancient(needed_products),
+        ancient(user_files("evaluate")),
         manifest,
         first("train.json"),
     output:
-        first(*own("evaluate")),
+        first(*written("evaluate")),
     wildcard_constraints:
         experiment=only(RUNS.alone),
 
 
-TITLES = []  # of rules: toy/a.b and toy/a_b are the same word
+TITLES = []  # names of rules: toy/a.b and toy/a_b become the same word
 
 for stage in BATCHED:
     for batch in RUNS.batches(stage):
@@ -40,8 +40,8 @@ for stage in BATCHED:
         title = re.sub(r"\W", "_", name)
         title += "_" * TITLES.count(title)
         TITLES.append(re.sub(r"\W", "_", name))
-        roots = sorted({RUNS.root(arm) for arm in batch if RUNS.reads_text(stage)})
-        of_its_judge = of_judge if RUNS.asks_judge(stage) else lambda name: []
+        roots = sorted({RUNS.root(variant) for variant in batch if RUNS.reads_text(stage)})
+        judge_file = of_judge if RUNS.reads_judge(stage) else lambda name: []
 
         rule:
             name:
@@ -49,16 +49,16 @@ for stage in BATCHED:
             input:
                 ancient(FILES.large(stage, batch)),
                 ancient(expand("{root}/{split}.tok", root=roots, split=["train", "valid", "test"])),
-                ancient(of_its_judge("weights.safetensors")),
-                of_its_judge("train.json"),
+                ancient(judge_file("weights.safetensors")),
+                judge_file("train.json"),
                 FILES.inputs(stage, batch),
                 expand("results/manifests/{root}.sha256", root=roots),
             output:
                 FILES.outputs(stage, batch),
             params:
-                stage=stage,  # a shell is read after the loop has ended
-                config=literal(RUNS.run_text(stage, batch)),
-                code=RUNS.batch_code(stage, batch),
+                stage=stage,  # the shell is formatted after the loop has ended
+                config=literal(RUNS.text(stage, batch)),
+                code=RUNS.code(stage, *batch),
             log:
                 f"{LOGS}/{name}.log",
             benchmark:

@@ -7,16 +7,15 @@ import sys
 from snakemake.exceptions import WorkflowError
 
 from tcsm.errors import InputError
-from workflow.checks import Checks
-from workflow.files import BATCHED, CONFIG, Files, own
+from workflow.files import BATCHED, CONFIG, Files, written
 from workflow.launch import command, know_the_group, on_a_node, processes, set_environment
 from workflow.runs import EXPERIMENT, NAME, Runs
 
 set_environment()
-gc.set_threshold(200_000)  # the jobs of a plan are no garbage: looking for some takes a fifth of the time
+gc.set_threshold(200_000)  # collecting garbage takes a fifth of the time of a large plan
 
 try:
-    RUNS = Runs(config["scale"], Checks(early=workflow.is_main_process))
+    RUNS = Runs(config["scale"])
     if workflow.is_main_process:  # every bad value shows before any job runs
         RUNS.check()
 except InputError as error:
@@ -50,40 +49,45 @@ def first(*files):
 
 
 def only(names):
-    """The pattern of these arms, an ablation that is all among them by its name; else of nothing."""
-    whole = {name for name, arms in RUNS.ablations.items() if {a.name for a in arms} <= {*names}}
-    whole -= {name.partition("/")[0] for name in RUNS.arms.keys() - {*names}}
+    """A pattern of these experiments alone; an ablation that is complete stands for its variants."""
+    whole = {name for name, group in RUNS.ablations.items() if {v.name for v in group} <= {*names}}
+    whole -= {name.partition("/")[0] for name in RUNS.variants.keys() - {*names}}
     rest = [re.escape(name) for name in names if name.partition("/")[0] not in whole]
     return "|".join([*rest, *(f"{name}/{NAME}" for name in sorted(whole))]) or "(?!)"
 
 
-def literal(words):
-    """A parameter whose braces are no wildcards."""
-    return lambda job: words
+def literal(text):
+    """A parameter whose braces are not wildcards."""
+    return lambda job: text
+
+
+def seed_of(job):
+    """The seed of a job, if it has one."""
+    return map(int, job.get("seed", "").split())
 
 
 def text(stage):
     """The configuration of a job: of its seed, or of every seed of its experiment."""
-    return lambda job: RUNS.run_text(stage, [job.experiment], *own_seed(job))
+    return lambda job: RUNS.text(stage, [job.experiment], *seed_of(job))
+
+
+def code(stage):
+    """The fingerprint of the code that a job runs and of the user's files that it reads."""
+    return lambda job: RUNS.code(stage, job.experiment)
 
 
 def share(job):
-    """How many processes a training wants."""
+    """The number of processes of a training."""
     return processes(text("train")(job))
 
 
 def memory(job):
-    """What the processes of a training want on one node."""
+    """The memory of the processes of a training on one node."""
     return RUNS.scale.mem_mb * on_a_node(text("train")(job))
 
 
-def code(stage):
-    """The fingerprint of the code that a job runs and of the files that it is given."""
-    return lambda job: RUNS.arm_code(stage, job.experiment)
-
-
 def tokens(job):
-    """The token files of an experiment. Their manifest says when they are others."""
+    """The token files of an experiment; their manifest changes when they do."""
     return multiext(f"{RUNS.root(job.experiment)}/", "train.tok", "valid.tok", "test.tok")
 
 
@@ -92,23 +96,18 @@ def manifest(job):
     return f"results/manifests/{RUNS.root(job.experiment)}.sha256"
 
 
-def own_seed(job):
-    """The seed of a job, if it has one."""
-    return map(int, job.get("seed", "").split())
+def needed_products(job):
+    """What a job reads of the runs that its experiment needs; their records change when it does."""
+    return FILES.products(job.experiment, *seed_of(job))
 
 
-def of_needed(job):
-    """What the runs leave that an experiment needs. Their records say when it is another one."""
-    return FILES.products(job.experiment, *own_seed(job))
-
-
-def told_by_needed(job):
+def needed_records(job):
     """The records of the runs that an experiment needs."""
-    return FILES.told(job.experiment, *own_seed(job))
+    return FILES.records(job.experiment, *seed_of(job))
 
 
-def of_user(stage):
-    """The files of the user that a stage reads. The fingerprint says when they hold something else."""
+def user_files(stage):
+    """The user's files that a stage reads; the fingerprint changes when their content does."""
     return lambda job: RUNS.files(stage, [job.experiment])
 
 
@@ -119,6 +118,6 @@ def of_judge(name):
 
 def kept(folder):
     """Every file that DVC keeps of the runs below a folder: all outputs but their times."""
-    for name in (name for name in RUNS.arms if name.startswith(f"{folder}/")):
-        for stage in RUNS.arms[name].stages:
+    for name in (name for name in RUNS.variants if name.startswith(f"{folder}/")):
+        for stage in RUNS.variants[name].stages:
             yield from (file for file in FILES.outputs(stage, [name]) if "telemetry" not in file)

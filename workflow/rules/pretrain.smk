@@ -1,14 +1,14 @@
-"""One model an experiment and seed; its likelihood and samples, all seeds in one process."""
+"""One model per experiment and seed; likelihoods and samples of all seeds in one process."""
 
-TRAINED = (CONFIG, *own("train"))
+TRAINED = (CONFIG, *written("train"))
 
 rule train:
     input:
         ancient(tokens),
-        ancient(of_needed),
-        ancient(of_user("train")),
+        ancient(needed_products),
+        ancient(user_files("train")),
         manifest,
-        told_by_needed,
+        needed_records,
     output:
         expand(f"{RUN}/{{file}}", file=TRAINED, allow_missing=True),
     params:
@@ -33,12 +33,12 @@ rule evaluate:
     input:
         ancient(tokens),
         ancient(seeds("weights.safetensors")),
-        ancient(of_needed),
-        ancient(of_user("evaluate")),
+        ancient(needed_products),
+        ancient(user_files("evaluate")),
         manifest,
         seeds("train.json"),
     output:
-        seeds(*own("evaluate")),
+        seeds(*written("evaluate")),
     params:
         config=text("evaluate"),
         code=code("evaluate"),
@@ -47,7 +47,7 @@ rule evaluate:
     benchmark:
         f"{TIMES}/evaluate/{{experiment}}.tsv"
     wildcard_constraints:
-        experiment=only(RUNS.arms.keys() - {*RUNS.alone, *RUNS.together}),
+        experiment=only(RUNS.variants.keys() - {*RUNS.alone, *RUNS.together}),
     threads: 1
     resources:
         gpu=RUNS.scale.gpu,
@@ -60,13 +60,13 @@ rule evaluate:
 rule sample:
     input:
         ancient(seeds("weights.safetensors")),
-        ancient(of_needed),
-        ancient(of_user("sample")),
+        ancient(needed_products),
+        ancient(user_files("sample")),
         ancient(of_judge("weights.safetensors")),
         seeds("train.json"),
         of_judge("train.json"),
     output:
-        seeds(*own("sample")),
+        seeds(*written("sample")),
     params:
         config=text("sample"),
         code=code("sample"),

@@ -1,11 +1,11 @@
-"""From the records of all runs to one page."""
+"""From the records of all runs to the report."""
 
 REPORT = f"{RUNS.out}/index.html"
 
 
 rule report:
     input:
-        RUNS.records(RUNS.arms),
+        RUNS.records(),
         RUNS.page_parts(),
     output:
         REPORT,
@@ -14,7 +14,7 @@ rule report:
         directory(f"{RUNS.out}/tables"),
     params:
         config=literal(RUNS.report_text()),
-        code=RUNS.code("report", RUNS.report_text()),
+        code=RUNS.report_code(),
     log:
         f"{LOGS}/report.log",
     benchmark:

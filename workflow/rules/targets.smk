@@ -1,7 +1,7 @@
-"""A target for each folder of runs, such as a question: `snakemake divergences`. DVC asks for these."""
+"""A target for each folder of runs, such as an ablation: `snakemake divergences`. dvc.yaml uses them."""
 
 
-for folder in sorted({name.partition("/")[0] for name in RUNS.arms}):
+for folder in sorted({name.partition("/")[0] for name in RUNS.variants}):
 
     rule:
         name:
