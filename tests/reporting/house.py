@@ -201,7 +201,7 @@ def make_tilt(root: Path, place: tuple[str, str], seed: int, tv: float) -> Path:
     record = {"stage": "tilt", "experiment": f"tilt/{'-'.join(place)}", "seed": seed}
     record |= {"tv": tv + 0.001 * (seed - 1), "kl": tv / 5, "kl_to_pretrained": 0.3, "ess": 0.44}
     record |= {"world": {"tv": tv + 0.02, "kl": 0.1}, "reward_calls": 204800, "finite": True}
-    kinds = ("world", "pretrained", "aim", "found")
+    kinds = ("world", "pretrained", "target", "found")
     record["pictures"] = {key: {"most": 0.5, "rows": [[0, 999], [500, 1]]} for key in kinds}
     write_json(folder / "tilt.json", record)
     write_json(folder / "tilt.telemetry.json", _telemetry(5.0))

@@ -136,7 +136,7 @@ def test_tilted_distributions_against_ours(tuned):
     best = rows["β = 0.4 · filtered"]
     assert (best["value"], best["gap_value"]) == pytest.approx((0.2, 0.17))
     assert (best["ess"], best["world_tv"]) == pytest.approx((0.44, 0.22))
-    titles = {"world": "data", "aim": "target"}
+    titles = {"world": "data", "target": "target"}
     figure = data.densities("way", titles, beta="0.4")
     assert [axes.get_title() for axes in figure.axes][:5] == [
         *("data", "target", "weighted draws", "filtered", "leashed"),
