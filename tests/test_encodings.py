@@ -11,6 +11,7 @@ import pytest
 TOP = Path(__file__).parents[1]
 SOURCES = sorted([*TOP.glob("tcsm/**/*.py"), *TOP.glob("workflow/**/*.py")])
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+STARTERS = {"run", "Popen", "call", "check_call", "check_output"}  # of subprocess
 OPENERS = {"open": 1, "fdopen": 1, "read_text": 0, "write_text": 1}  # where text follows its mode
 
 
@@ -18,7 +19,7 @@ def unnamed(call: ast.Call) -> bool:
     """Whether a call reads or writes text in the encoding of the locale."""
     words = {keyword.arg: keyword.value for keyword in call.keywords}
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-    if "text" in words or "universal_newlines" in words:
+    if name in STARTERS and ("text" in words or "universal_newlines" in words):
         return "encoding" not in words
     method = isinstance(call.func, ast.Attribute)
     if name in ("read_text", "write_text") and method:

@@ -183,11 +183,11 @@ def test_every_key_is_explained(name: str) -> None:
 
 
 def test_headers_and_readme_say_what_the_default_run_measured() -> None:
-    """Test BPC of the arms of the headline, to three digits."""
+    """The test BPC of the headline, to three digits."""
     metrics = json.loads((PARAMS.parent / "reports/metrics.json").read_text("utf-8"))["headline"]
-    arms = yaml.safe_load((PARAMS / "report/default.yaml").read_text("utf-8"))["arms"]
+    report = yaml.safe_load((PARAMS / "report/default.yaml").read_text("utf-8"))["report"]
     readme = (PARAMS.parent / "README.md").read_text("utf-8")
-    for experiment, label in arms.items():
+    for experiment, label in report["experiments"].items():
         header = (PARAMS / f"experiment/{experiment}.yaml").read_text("utf-8")
         measured = f"{metrics[label]['test_bpc']:.3f}"
         assert f"scale=default: {measured} ±" in header, experiment

@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from joblib import Memory
 from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_omega_conf_dumper  # of OmegaConf.to_yaml, which escapes nothing
 from omegaconf.errors import OmegaConfBaseException
@@ -32,18 +30,13 @@ from tcsm.overrides import Overrides
 from workflow.ablations import Variant
 from workflow.fingerprint import Sources, homes
 from workflow.inputs import Place, words
+from workflow.store import Store
 
 CACHE = Path(".snakemake/tcsm")
-UNUSED = timedelta(days=30)  # after which an entry is removed
+UNUSED = 30  # days after which an entry is removed
 # Set by the workflow, not in params/.
 OURS = ("experiment", "axes", "out", "scratch", "overrides")
 CODE = Path(config.__file__).parents[1]
-
-Remember = Callable[[str, Callable[[], Any]], Any]
-
-
-def _made(key: str, make: Callable[[], Any]) -> Any:  # noqa: ANN401 -- JSON; kept by key
-    return make()
 
 
 class Compositions:
@@ -61,8 +54,8 @@ class Compositions:
     def __init__(self, scale: str) -> None:
         self.params = config.params_folder()
         self._scale = f"scale={scale}"
-        self._memory = Memory(CACHE, verbose=0)
-        self.remember: Remember = self._memory.cache(_made, ignore=["make"])
+        self._store = Store(CACHE)
+        self.remember = self._store.get
         here = Path(__file__).parent.glob("*.py")
         readers = [*(CODE / "tcsm").glob("*.py"), *(CODE / "tcsm/stages").glob("*.py"), *here]
         self._basis = _digest([*self.params.rglob("*.yaml"), *readers])
@@ -136,7 +129,7 @@ class Compositions:
 
     def forget_unused(self) -> None:
         """Remove what no start has asked for in a month."""
-        self._memory.reduce_size(age_limit=UNUSED)
+        self._store.forget_unused(UNUSED)
 
     def _facts(self, variant: Variant) -> dict[str, Any]:
         """Return ``root``, ``needs``, ``every_seed``, ``stages`` and ``places`` of a variant."""

@@ -245,8 +245,9 @@ def test_a_state_may_also_be_a_clean_token(saved):
 
 
 def test_nothing_is_drawn(saved):
+    folder = saved("bert")
     before = torch.get_rng_state()
-    opened(saved("bert"), "bert")
+    opened(folder, "bert")
     assert torch.equal(torch.get_rng_state(), before)
 
 
