@@ -29,7 +29,7 @@ SHORT = {
 }
 EXPERIMENTS = LONG if IS_LONG else SHORT
 CHOICES = {"first": [], "drawn": [], "second": ["feed: collected", "tilt: even"]}
-SHOWN = ("Headline", "Learning", "Samples", "Budget", "Provenance")
+SHOWN = ["headline", "learning", "samples", "budget", "provenance"]
 TEMPORARY = ("*.tmp", "*.part", "*.partial", "*.lock", "unfinished", "state.safetensors")
 # What `make report` runs, at the scale of the tests.
 COMMAND = ("--workflow-profile", "workflow/profiles/default", "--config", "scale=tiny")
@@ -94,10 +94,8 @@ def build(folder: Path) -> Pipeline:
     scale |= {"pretrain": ["tiny/second"], "seeds": [0], "judge": None, "steps": 100}
     (params / "scale/tiny.yaml").write_text(yaml.safe_dump(scale, sort_keys=False))
     page = yaml.safe_load((params / "report/default.yaml").read_text())
-    page["arms"] = {"tiny/second": "Second"}
-    page["pairs"] = []
-    sections = page["report"]["sections"]
-    page["report"]["sections"] = [s for s in sections if s["_target_"].endswith(SHOWN)]
+    shown = {"experiments": {"tiny/second": "Second"}, "pairs": [], "chapters": SHOWN}
+    page["report"] |= shown
     text = "# @package _global_\n" + yaml.safe_dump(page, sort_keys=False)
     (params / "report/default.yaml").write_text(text)
     return Pipeline(folder)

@@ -33,9 +33,9 @@ def test_a_stage_asks_for_the_folders_that_it_keeps() -> None:
         assert all(set(*out.values()) == {"persist"} for out in stage["outs"])
 
 
-def test_the_plotted_arms_are_those_of_the_report() -> None:
+def test_the_plotted_runs_are_those_of_the_report() -> None:
     report = yaml.safe_load((TOP / "params/report/default.yaml").read_text())
-    assert plotted() == [*report["arms"].values()]
+    assert plotted() == [*report["report"]["experiments"].values()]
 
 
 def test_git_holds_the_numbers_of_every_scale_and_no_page(fresh: Checkout) -> None:
