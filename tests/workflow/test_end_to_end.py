@@ -75,8 +75,10 @@ def copy_checkout(folder: Path) -> House:
             ARM.format(choices=lines, name=name, rest="")
         )
     report = params / "report/default.yaml"
-    text = report.read_text().replace("arms:\n", "arms:\n  tiny/ar: AR\n  tiny/score: Score\n", 1)
-    report.write_text(text)
+    listed = "  experiments:\n"
+    text = report.read_text()
+    assert text.count(listed) == 1
+    report.write_text(text.replace(listed, f"{listed}    tiny/ar: AR\n    tiny/score: Score\n"))
     return House(folder)
 
 
