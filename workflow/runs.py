@@ -66,7 +66,7 @@ class Runs:
         self._require_names()
         self.alone = [name for name in self.needed if len(self.seeds_of(name)) == 1]
         trained = [name for name, variant in self.variants.items() if "train" in variant.stages]
-        shared = self.scale.together
+        shared = self.scale.get("together", False)
         self.together = [name for name in trained if self.variants[name].axes and shared]
         self.one_by_one = [name for name in trained if name not in self.together]
 
