@@ -125,6 +125,7 @@ def test_a_failure_of_a_later_run_leaves_the_state_of_an_earlier_one(house):
         ]
         documents.append(config.resolve(config.compose(lines)))
     file = house.root / "runs.yaml"
+    house.root.mkdir(parents=True, exist_ok=True)
     file.write_text("---\n".join(documents))
     assert command("train", "--config", str(file)).code == 2
     tensors, _ = load(house.root / "scratch/first/state.safetensors")
