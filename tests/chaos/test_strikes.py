@@ -29,7 +29,7 @@ def test_killed_at_random_moments_it_ends_the_same(
         assert pipeline.outcome() == undisturbed.outcome()
         assert pipeline.temporary() == []
         if len(strikes) == left:  # this run was faster than the undisturbed one
-            strikes[0] = replace(strikes[0], moment=0.8 * strikes[0].moment)
+            strikes[0] = replace(strikes[0], moment=0.5 * strikes[0].moment)
 
 
 @long_form
