@@ -1,4 +1,4 @@
-"""Compose, check and build configurations. This is the only module that calls Hydra's compose.
+"""Compose, check and build configurations.
 
 A run is one YAML mapping. ``compose`` makes it from ``params/`` and overrides, ``cut`` keeps the
 keys that a stage reads, and ``build`` makes the object that a node's ``_target_`` names.
@@ -28,7 +28,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from tcsm import renamed
 from tcsm.allowed import last_line, packages
-from tcsm.choices import check_choices, compose_choices, is_null
+from tcsm.choices import check_choices, compose_choices, composed, is_null
 from tcsm.errors import InputError
 from tcsm.keys import as_set, expand_home, expand_homes, not_set
 from tcsm.overrides import Overrides
@@ -69,7 +69,7 @@ def compose(overrides: Sequence[str] = (), params_dir: Path | None = None) -> Di
         chosen = [o for o in overrides if not is_null(o, folder)]
         lines = Overrides(chosen, partial(compose_choices, folder)).quoted()
         try:
-            cfg = hydra.compose("config", overrides=lines)
+            cfg = composed(folder, lines)
             cfg.update(dict.fromkeys(absent))  # Hydra's own groups cannot be null
             return expand_homes(cfg)
         except MissingConfigException as error:

@@ -14,19 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_omega_conf_dumper  # of OmegaConf.to_yaml, which escapes nothing
 from omegaconf.errors import OmegaConfBaseException
 
 from tcsm import config, defaults
 from tcsm.allowed import packages
-from tcsm.choices import check_choices
-from tcsm.errors import InputError
-from tcsm.keys import expand_homes
-from tcsm.overrides import Overrides
 from workflow.ablations import Variant
 from workflow.fingerprint import Sources, homes
 from workflow.inputs import Place, words
@@ -61,7 +54,7 @@ class Compositions:
         self._basis = _digest([*self.params.rglob("*.yaml"), *readers])
         self._code_basis = _digest((CODE / "tcsm").rglob("*.py"))
         self._sources = Sources(CODE, users=homes(packages()[1:]))
-        self._chosen, self._tree = cache(self._choose), cache(self._compose)
+        self._tree = cache(self._compose)
         self.facts = cache(self._facts)
         self.scale = OmegaConf.create(
             self._kept("scale", scale, lambda: _plain(config.compose([self._scale]).scale))
@@ -152,49 +145,16 @@ class Compositions:
         return self.remember(name, make)
 
     def _compose(self, variant: Variant) -> dict[str, Any]:
-        """Return a variant's composition; its interpolations are not resolved.
-
-        Hydra composes each combination of choices once, and sets the values of the other overrides
-        in a copy: it spends most of its time on reading files.
-        """
-        chosen = tuple(line for line in variant.overrides if self._is_choice(line))
-        values = [line for line in variant.overrides if line not in chosen]
-        try:
-            check_choices(values, self.params)
-            tree = _assigned(self._chosen(chosen), values)
-        except (HydraException, InputError):  # composed as a whole, it says what is wrong
-            tree = _plain(config.compose([self._scale, *variant.overrides]))
+        """Return a variant's composition; its interpolations are not resolved."""
+        tree = _plain(config.compose([self._scale, *variant.overrides]))
         overrides = [self._scale, *defaults.kept(variant.overrides)]
         own = {"experiment": variant.name, "axes": dict(variant.axes), "overrides": overrides}
         return {**tree, **own}
-
-    def _choose(self, chosen: tuple[str, ...]) -> dict[str, Any]:
-        lines = [self._scale, *chosen]
-        return dict(self._kept("chosen", lines, lambda: _plain(config.compose(lines))))
-
-    def _is_choice(self, line: str) -> bool:
-        return (self.params / line.partition("=")[0]).is_dir()
 
     def _open(self, variant: Variant, stages: Iterable[str], **values: object) -> DictConfig:
         """Return the configuration of a variant; the report, its largest part, only if read."""
         tree = {**self._tree(variant), **values}
         return OmegaConf.create({k: v for k, v in tree.items() if k != "report" or k in stages})
-
-
-def _assigned(tree: Mapping[str, Any], lines: Sequence[str]) -> dict[str, Any]:
-    """Return a composition with the values of some overrides, as Hydra itself sets them.
-
-    Raises:
-        HydraException, InputError: a line that cannot be read or does not fit.
-    """
-    if not lines:
-        return dict(tree)
-    report = {key: tree[key] for key in tree if key == "report"}  # large; no variant changes it
-    cfg = OmegaConf.create({key: node for key, node in tree.items() if key not in report})
-    OmegaConf.set_struct(cfg, True)
-    parsed = OverridesParser.create().parse_overrides(Overrides(lines, lambda _: cfg).quoted())
-    ConfigLoaderImpl._apply_overrides_to_config(parsed, cfg)
-    return {**_plain(expand_homes(cfg)), **report}
 
 
 def in_ascii(text: str) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.held import Gate
-from tests.stages.composing import composed_by, quick
 from tests.stages.house import House, make_text
 
 
@@ -16,12 +15,6 @@ def build(root: Path) -> House:
     root.mkdir(exist_ok=True)
     (root / "text.txt").write_text(make_text(0, words=1500))
     return House(root)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _composed_quickly() -> Iterator[None]:
-    with composed_by(quick):
-        yield
 
 
 @pytest.fixture(scope="session")
