@@ -8,8 +8,6 @@ distribution that it was drawn from: log p_base − log p_drawn, 0 where the bas
 
 import hashlib
 import json
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from tcsm.atomic import write_atomic
 from tcsm.data.tokenfile import Piece, describe, open_tokens, write_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
@@ -86,7 +85,7 @@ def write_buffer(folder: Path, buffer: Buffer, tokenizer: Tokenizer, title: str)
     if buffer.lengths is not None:
         tensors["lengths"] = buffer.lengths.cpu()
     facts = {"tokens_sha256": header.sha256, "sha256": _digest(tensors, header.sha256)}
-    _put(folder / WEIGHTS, save(tensors, {"tcsm": json.dumps(facts)}))
+    write_atomic(folder / WEIGHTS, save(tensors, {"tcsm": json.dumps(facts)}))
     return facts["sha256"]
 
 
@@ -111,21 +110,6 @@ def read_buffer(folder: Path, tokenizer: Tokenizer) -> Buffer:
         raise InputError(f"{path}: damaged, or not of the {TOKENS} beside it; run collect again")
     rows = torch.from_numpy(tokens.tokens.astype("int64")).view(len(reward), -1)
     return Buffer(rows, reward, log_weight, tensors.get("lengths"))
-
-
-def _put(path: Path, content: bytes) -> None:
-    """Write a file atomically."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise InputError(f"{path}: cannot be written: {error.strerror}; make room") from error
 
 
 def _digest(tensors: dict[str, Tensor], tokens_sha256: str) -> str:

@@ -9,7 +9,7 @@ import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class Composer:
     """Renders chapters, whose tables and figures it writes below ``out``.
 
     Attributes:
-        template: the folder of ``blocks/KIND.html.j2``.
+        template: the folder of ``page.html.j2`` and ``blocks/KIND.html.j2``.
         folder: the folder of the chapters, ``NAME.md``.
         out: where tables and figures are written.
         context: what all chapters may use.
@@ -70,7 +70,8 @@ class Composer:
         return environment(FileSystemLoader(self.folder))
 
     @cached_property
-    def _kinds(self) -> Environment:
+    def page(self) -> Environment:
+        """The templates of the page, whose values are not Markdown."""
         return environment(FileSystemLoader(self.template), literal=False)
 
     def read(self, name: str, file: str) -> Chapter:
@@ -154,7 +155,7 @@ class Composer:
 
     def _block(self, number: int) -> str:
         kind, block = self.blocks[number]
-        template = self._kinds.get_template(f"blocks/{kind}.html.j2")
+        template = self.page.get_template(f"blocks/{kind}.html.j2")
         shown = [chapter for chapter in self.chapters if chapter.shown]
         absent = [chapter.title for chapter in self.chapters if not chapter.shown]
         return template.render(block=block, chapters=shown, absent=absent)
@@ -194,6 +195,7 @@ def phrase(text: str) -> Markup:
     return Markup(_parser().renderInline(text))
 
 
+@cache
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False})
     parser.disable(["image", "autolink", "html_inline", "html_block", "code", "lheading"])

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jinja2 import FileSystemLoader
 from markupsafe import Markup
 
 from tcsm.errors import InputError
 from tcsm.reporting import frames, provenance
 from tcsm.reporting.ablations import Labels
-from tcsm.reporting.chapters import Composer, environment
+from tcsm.reporting.chapters import Composer
 from tcsm.reporting.records import encode, write_text
 from tcsm.reporting.results import Results
 from tcsm.reporting.runs import Run
@@ -76,8 +75,7 @@ class Report:
         for name, file in self._files(results, composer.folder):
             composer.read(name, file)
         names = " and ".join(self.corpora.get(corpus, corpus) for corpus in corpora)
-        page = environment(FileSystemLoader(template), literal=False)
-        text = page.get_template("page.html.j2").render(
+        text = composer.page.get_template("page.html.j2").render(
             title=self.title.replace("{corpus}", names or NO_TEXT),
             lead=self.lead,
             chapters=[(c, composer.html(c)) for c in composer.chapters if c.shown],

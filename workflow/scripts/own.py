@@ -18,6 +18,7 @@ from pathlib import Path
 from tcsm.atomic import write_atomic
 from tcsm.errors import InputError
 from tcsm.outcomes import FILES
+from tcsm.reporting.records import read_json
 from workflow.files import CONFIG
 
 RECORDS = Path(".snakemake/metadata")
@@ -52,13 +53,12 @@ def remove_foreign_times(folder: Path) -> None:
     DVC leaves such files where they are when it puts the files of other runs beside them.
     """
     for path in folder.rglob("*.telemetry.json"):
-        with suppress(OSError, ValueError, AttributeError):  # damaged, or a file is not there
-            beside = json.loads(path.read_bytes()).get("files_sha256", {})
-            if all(_sha256(path.with_name(name)) == known for name, known in beside.items()):
-                continue
-        path.unlink()
-        if path.name == "train.telemetry.json":
-            path.with_name("telemetry.jsonl").unlink(missing_ok=True)
+        try:
+            read_json(path, ())  # compares the checksums of the files beside it
+        except InputError:
+            path.unlink()
+            if path.name == "train.telemetry.json":
+                path.with_name("telemetry.jsonl").unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -92,10 +92,6 @@ def _written(file: Path) -> float | None:
 
 def _digest(file: Path) -> str:
     return hashlib.md5(file.read_bytes()).hexdigest()
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _record(name: str) -> str:
