@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.sizes import Size
+from tcsm.divergences.scoring_rules import KL
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import Likelihood
@@ -13,7 +14,6 @@ from tcsm.process.corruption import Corruption, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tcsm.scoring import KL
 from tcsm.training.devices import Devices
 from tcsm.training.optim import Ema, OptimConfig
 from tcsm.training.state import TrainState

@@ -25,7 +25,7 @@ import yaml
 
 from benchmarks.rates_plan import QUESTIONS, ask
 from benchmarks.train_step import commit, processor
-from tcsm.outcomes import FILES
+from tcsm.io.layout import FILES
 from tcsm.reporting import ablations
 from tcsm.reporting.post_training import wins
 from tcsm.reporting.runs import Run, read_runs

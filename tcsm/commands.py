@@ -24,11 +24,13 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from tcsm import config, defaults, distributed, unexpected
-from tcsm.atomic import require_folder
+from tcsm import config, defaults
+from tcsm.config import unexpected
 from tcsm.console import require_characters, steady
 from tcsm.errors import InputError
-from tcsm.lock import file_lock
+from tcsm.io.atomic import require_folder
+from tcsm.io.lock import file_lock
+from tcsm.training import distributed
 
 USAGE = """usage: tcsm STAGE [KEY=VALUE ...]     compose the run from params/ and these overrides
        tcsm STAGE --config FILE      run each document of a YAML file ("-" is standard input)

@@ -16,11 +16,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
+from tcsm.config.unused import require_read
 from tcsm.errors import InputError
-from tcsm.outcomes import FILES, LATER
-from tcsm.reporting.records import weights_of
+from tcsm.io.layout import FILES, LATER
+from tcsm.io.records import weights_of
 from tcsm.trained import REFERENCE, Trained
-from tcsm.unused import require_read
 
 # Keys that the weights of a run depend on.
 FIXED = ("experiment", "axes", "seed", "corpus", "tokenizer", "model", "reference")

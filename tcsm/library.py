@@ -9,8 +9,8 @@ from torch import nn
 
 from tcsm import commands, config, defaults
 from tcsm.data.tokenizers import Tokenizer
-from tcsm.outcomes import FILES
-from tcsm.reporting.records import Record, read_json
+from tcsm.io.layout import FILES
+from tcsm.io.records import Record, read_json
 from tcsm.stages import sample as sampling
 from tcsm.stages._shared import load_model
 

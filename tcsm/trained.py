@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from tcsm import config
 from tcsm.data.header import read_header
 from tcsm.errors import InputError
-from tcsm.outcomes import FILES, LATER
-from tcsm.reporting.records import Record, read_json, weights_of
+from tcsm.io.layout import FILES, LATER
+from tcsm.io.records import Record, read_json, weights_of
 
 REFERENCE = "reference_sha256"  # key of a record: SHA-256 of the reference's weights
 

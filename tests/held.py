@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
-from tcsm.reporting.records import write_text
+from tcsm.io.records import write_text
 from tcsm.training import optim
 from tcsm.training.interruption import stop_signals
 

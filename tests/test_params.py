@@ -11,9 +11,9 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
+from tcsm.config.signatures import check_arguments
 from tcsm.noise import Noise
 from tcsm.objectives.base import ReferenceObjective
-from tcsm.signatures import check_arguments
 from tcsm.training.state import TrainState
 from workflow.ablations import read
 from workflow.compose import Compositions

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import tcsm
-from tcsm import renamed
+from tcsm.io import renamed
 
 PACKAGES = sorted(
     f"tcsm.{path.parent.name}".removesuffix(".tcsm")

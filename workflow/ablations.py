@@ -19,9 +19,9 @@ from typing import Any
 import jsonschema
 import yaml
 
+from tcsm.config.signatures import near
 from tcsm.errors import InputError
-from tcsm.outcomes import FILES
-from tcsm.signatures import near
+from tcsm.io.layout import FILES
 
 COUNTED = "count_failures=true"  # how often a divergence fails is one of the answers
 SCHEMA = Path(__file__).parent / "schemas/ablation.schema.yaml"

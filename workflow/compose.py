@@ -19,7 +19,7 @@ from omegaconf._utils import get_omega_conf_dumper  # of OmegaConf.to_yaml, whic
 from omegaconf.errors import OmegaConfBaseException
 
 from tcsm import config, defaults
-from tcsm.allowed import packages
+from tcsm.config.allowed import packages
 from workflow.ablations import Variant
 from workflow.fingerprint import Sources, homes
 from workflow.inputs import Place, words
@@ -29,7 +29,7 @@ CACHE = Path(".snakemake/tcsm")
 UNUSED = 30  # days after which an entry is removed
 # Set by the workflow, not in params/.
 OURS = ("experiment", "axes", "out", "scratch", "overrides")
-CODE = Path(config.__file__).parents[1]
+CODE = Path(config.__file__).parents[2]
 
 
 class Compositions:
@@ -50,7 +50,8 @@ class Compositions:
         self._store = Store(CACHE)
         self.remember = self._store.get
         here = Path(__file__).parent.glob("*.py")
-        readers = [*(CODE / "tcsm").glob("*.py"), *(CODE / "tcsm/stages").glob("*.py"), *here]
+        folders = [CODE / "tcsm" / name for name in ("", "config", "io", "stages")]
+        readers = [*(path for folder in folders for path in folder.glob("*.py")), *here]
         self._basis = _digest([*self.params.rglob("*.yaml"), *readers])
         self._code_basis = _digest((CODE / "tcsm").rglob("*.py"))
         self._sources = Sources(CODE, users=homes(packages()[1:]))

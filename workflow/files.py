@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcsm.outcomes import FILES
+from tcsm.io.layout import FILES
 
 if TYPE_CHECKING:
     from workflow.runs import Runs

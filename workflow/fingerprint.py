@@ -76,11 +76,15 @@ class Sources:
     def fingerprint(self, stage: str, config: str) -> str:
         """Hash the code that a stage runs with a configuration (its YAML text).
 
-        Records hold numbers and make none: reporting/ counts for the stage ``report`` alone.
+        Files hold numbers and make none: ``io/`` does not count, ``reporting/`` only for
+        ``report``.
         """
         modules = self.closure({f"{self.package}.stages.{stage}"} | self.named(config))
-        unseen = f"{self.package}.reporting"
-        seen = [m for m in modules if stage == "report" or not m.startswith(unseen)]
+        unseen = [
+            f"{self.package}.io",
+            *([] if stage == "report" else [f"{self.package}.reporting"]),
+        ]
+        seen = [m for m in modules if not m.startswith(tuple(unseen))]
         return self._hash(frozenset(seen))
 
     def named(self, config: str) -> set[str]:

@@ -15,8 +15,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from tcsm import config
+from tcsm.config.values import FOLDERS
 from tcsm.errors import InputError
-from tcsm.values import FOLDERS
 from workflow.files import CONFIG, PRODUCTS
 
 # Arguments of parts, and plain keys, that may hold a path.

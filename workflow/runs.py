@@ -11,8 +11,8 @@ from functools import cache
 from itertools import groupby
 
 from tcsm.errors import InputError
-from tcsm.outcomes import FILES
-from tcsm.shipped import shipped
+from tcsm.io.layout import FILES
+from tcsm.io.shipped import shipped
 from workflow import ablations
 from workflow.ablations import Variant, experiment
 from workflow.compose import Compositions

@@ -17,10 +17,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from tcsm.atomic import write_atomic
 from tcsm.data.tokenfile import Piece, describe, open_tokens, write_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
+from tcsm.io.atomic import write_atomic
 
 TOKENS, WEIGHTS = "sequences.tok", "rewards.safetensors"
 

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Int64, Integer
 from torch import Tensor
 
+from tcsm.config.signatures import near
 from tcsm.data.jsonl import Object, read_objects
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
-from tcsm.signatures import near
 
 SIDES = ("chosen", "rejected")
 KEYS = ("prompt", *SIDES)

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tcsm.config.values import MOST_THREADS
 from tcsm.data.header import Header
 from tcsm.data.tokenfile import Piece, TokenFile, open_tokens, write_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
-from tcsm.values import MOST_THREADS
 
 CHARACTERS = 2**22  # least size of a shard, which ends with a document
 

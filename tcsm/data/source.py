@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tcsm.atomic import write_atomic
 from tcsm.data.corpora.base import Corpus
 from tcsm.errors import InputError
+from tcsm.io.atomic import write_atomic
 
 CONTENT = "content"
 NOTES = Path("results/.scratch/contents")

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from tcsm.bregman import Bregman
+from tcsm.divergences.bregman import Bregman
 from tcsm.neighborhoods.base import Neighborhood
 from tcsm.worlds.base import World, all_sequences
 

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
-from tcsm.bregman import Bregman
+from tcsm.divergences.bregman import Bregman
 from tcsm.errors import InputError
 from tcsm.noise import Noise
 

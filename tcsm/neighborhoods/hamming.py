@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tcsm.bregman import Bregman
+from tcsm.divergences.bregman import Bregman
 from tcsm.errors import InputError
 from tcsm.neighborhoods.base import Neighbors, PerPosition
 

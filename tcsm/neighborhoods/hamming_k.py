@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tcsm.blocks import Blocks
-from tcsm.bregman import Bregman
+from tcsm.divergences.bregman import Bregman
+from tcsm.divergences.symmetric import Blocks
 from tcsm.errors import InputError
 from tcsm.neighborhoods.base import Neighborhood, Neighbors, everywhere
 from tcsm.noise import Noise, categorical

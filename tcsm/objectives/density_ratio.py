@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tcsm.bregman import Bregman, Power
+from tcsm.divergences.bregman import Bregman, Power
 from tcsm.errors import InputError
 from tcsm.noise import Noise
 from tcsm.objectives.base import (

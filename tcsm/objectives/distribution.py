@@ -12,13 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tcsm.divergences.scoring_rules import KL, ScoringRule
+from tcsm.divergences.soft import SoftDivergence
 from tcsm.errors import InputError
 from tcsm.objectives.base import DenoisingObjective
 from tcsm.posteriors.bayes import Bayes
 from tcsm.posteriors.losses import PositionLoss
 from tcsm.process.corruption import Corrupted, Positions
-from tcsm.scoring import KL, ScoringRule
-from tcsm.soft import SoftDivergence
 from tcsm.teachers.base import Teacher
 
 

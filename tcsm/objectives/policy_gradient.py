@@ -18,11 +18,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tcsm.divergences.soft import ReverseKL
 from tcsm.errors import InputError
 from tcsm.objectives.base import DenoisingObjective, ReferenceObjective
 from tcsm.posteriors.losses import CrossEntropy, PositionLoss
 from tcsm.process.corruption import Corrupted, Positions
-from tcsm.soft import ReverseKL
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from tcsm.bregman import Bregman
+from tcsm.divergences.bregman import Bregman
 from tcsm.errors import InputError
 from tcsm.neighborhoods.base import Neighborhood, PerPosition, require_symmetric
 from tcsm.noise import Noise

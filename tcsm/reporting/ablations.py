@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from tcsm.io.records import Record
 from tcsm.reporting import stability
-from tcsm.reporting.records import Record
 from tcsm.reporting.runs import Run
 
 Labels = Mapping[str, Mapping[str, str]]

@@ -27,7 +27,7 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
-from tcsm.atomic import write_atomic
+from tcsm.io.atomic import write_atomic
 from tcsm.reporting import formatting
 from tcsm.reporting.statistics import Array, over_seeds
 

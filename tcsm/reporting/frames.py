@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tcsm.errors import InputError
-from tcsm.reporting.records import Record
+from tcsm.io.records import Record
 from tcsm.reporting.runs import Run
 from tcsm.reporting.stability import KEY
 from tcsm.reporting.statistics import NOTHING, Array, Estimate, over_seeds, ratio

@@ -12,14 +12,14 @@ from pathlib import Path
 from markupsafe import Markup
 
 from tcsm.errors import InputError
+from tcsm.io.records import encode, write_text
+from tcsm.io.shipped import shipped
 from tcsm.reporting import frames, provenance
 from tcsm.reporting.ablations import Labels
 from tcsm.reporting.chapters import Composer
-from tcsm.reporting.records import encode, write_text
 from tcsm.reporting.results import Results
 from tcsm.reporting.runs import Run
 from tcsm.reporting.tables import Rows
-from tcsm.shipped import shipped
 
 NO_TEXT = "toy data with a known distribution"
 REST, GENERIC = "*", "generic"  # in the list of chapters; the chapter of an ablation without one

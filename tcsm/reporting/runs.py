@@ -14,8 +14,8 @@ import pandas as pd
 import yaml
 
 from tcsm.errors import InputError
-from tcsm.outcomes import FILES
-from tcsm.reporting.records import Record, read_json, read_lines, require, weights_of
+from tcsm.io.layout import FILES
+from tcsm.io.records import Record, read_json, read_lines, require, weights_of
 
 # What the seeds of an experiment share.
 ALIKE = ("data", "corpus", "tokenizer", "model", "objective", "bound", "trainer", "feed")

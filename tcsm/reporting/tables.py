@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from tcsm.io.records import write_text
 from tcsm.reporting.latex import escape
-from tcsm.reporting.records import write_text
 from tcsm.reporting.statistics import Estimate
 
 Row = dict[str, Any]

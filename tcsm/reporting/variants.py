@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tcsm.io.records import Record
 from tcsm.reporting import (
     ablations,
     comparisons,
@@ -19,7 +20,6 @@ from tcsm.reporting import (
     post_training,
 )
 from tcsm.reporting.ablations import Grid, Labels
-from tcsm.reporting.records import Record
 from tcsm.reporting.runs import Run
 from tcsm.reporting.statistics import Array, Estimate, finite
 from tcsm.reporting.tables import Row, Rows, frame_of

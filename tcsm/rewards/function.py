@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from tcsm.allowed import find
+from tcsm.config.allowed import find
 from tcsm.errors import InputError
 from tcsm.rewards.base import Reward
 

@@ -19,8 +19,8 @@ from jaxtyping import Float64, Int64
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from tcsm.atomic import write_atomic
 from tcsm.errors import InputError
+from tcsm.io.atomic import write_atomic
 
 FORMAT = 1
 UNITS = ("word", "char")

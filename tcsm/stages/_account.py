@@ -5,8 +5,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from tcsm.outcomes import FILES
-from tcsm.reporting.records import write_json, write_text
+from tcsm.io.layout import FILES
+from tcsm.io.records import write_json, write_text
 
 
 def account(cfg: DictConfig, out: Path, stage: str, telemetry: Mapping[str, object]) -> None:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from tcsm.atomic import write_atomic
+from tcsm.io.atomic import write_atomic
 from tcsm.training.checkpoint import digest
 from tcsm.training.devices import Devices
 from tcsm.training.state import named_tensors

@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 
 from tcsm.config import load
 from tcsm.errors import InputError
-from tcsm.outcomes import FILES
-from tcsm.reporting.records import Record, read_json
+from tcsm.io.layout import FILES
+from tcsm.io.records import Record, read_json
 from tcsm.stages._identity import identity
 from tcsm.training import checkpoint
 from tcsm.training.aside import aside, keep, set_aside, take_back

@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from tcsm.reporting.records import write_json, write_text
+from tcsm.io.records import write_json, write_text
 from tcsm.stages._shared import architecture
 from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices

@@ -17,12 +17,12 @@ from tcsm.data.tokenfile import TokenFile, open_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.huggingface import one_line
+from tcsm.io.layout import FILES
+from tcsm.io.records import read_json
 from tcsm.nets.base import Net, Network
 from tcsm.objectives.base import Objective
-from tcsm.outcomes import FILES
 from tcsm.posteriors.explicit import Explicit
 from tcsm.posteriors.joint import Joint
-from tcsm.reporting.records import read_json
 from tcsm.trained import Trained
 from tcsm.training.checkpoint import load_weights
 from tcsm.training.devices import Devices

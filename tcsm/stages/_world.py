@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from tcsm.data.batches import Batch, part
 from tcsm.evaluation import enumeration
+from tcsm.io.records import Writer
 from tcsm.noise import Noise
-from tcsm.reporting.records import Writer
 from tcsm.stages._glue import Loss
 from tcsm.stages._shared import unwrap
 from tcsm.training.devices import Devices

@@ -21,8 +21,8 @@ from tcsm.data.tilts import Boltzmann, kl_of_weights, relative_ess
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.samples import distinct, entropy, repetition
+from tcsm.io.records import write_json
 from tcsm.on_policy import rewards_of
-from tcsm.reporting.records import write_json
 from tcsm.stages._account import account
 from tcsm.stages._drafts import remove
 from tcsm.stages._drawing import draw, windows

@@ -15,7 +15,7 @@ from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound, Draws
 from tcsm.evaluation.estimates import Level, bits_per_character, by_level, perplexity
-from tcsm.reporting.records import write_json
+from tcsm.io.records import write_json
 from tcsm.stages._shared import load_model, open_split
 from tcsm.trained import Trained
 from tcsm.training.devices import Devices

@@ -21,8 +21,8 @@ from tcsm.config import build
 from tcsm.data.batches import Batch
 from tcsm.evaluation import enumeration
 from tcsm.evaluation.curvature import LossHessian, condition
+from tcsm.io.records import write_json
 from tcsm.posteriors.joint import Joint
-from tcsm.reporting.records import write_json
 from tcsm.stages._account import account
 from tcsm.stages._glue import Loss
 from tcsm.stages._shared import architecture, unwrap

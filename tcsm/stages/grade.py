@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
+from tcsm.io.records import write_json, write_text
 from tcsm.noise import batch_noise, fold
 from tcsm.on_policy import rewards_of
-from tcsm.reporting.records import write_json, write_text
 from tcsm.rewards.base import Reward
 from tcsm.samplers.base import Sampler
 from tcsm.samplers.guidance import BestOfN, Guidance

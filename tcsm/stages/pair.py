@@ -16,7 +16,7 @@ from tcsm.data.buffer import unweighted, write_buffer
 from tcsm.data.preferences import read_preferences
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
-from tcsm.reporting.records import write_json
+from tcsm.io.records import write_json
 from tcsm.stages._account import account
 from tcsm.training.telemetry import Stopwatch, describe
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from tcsm.config import build
 from tcsm.data.labels.base import Labels
-from tcsm.reporting.records import write_json
+from tcsm.io.records import write_json
 from tcsm.rewards.classifier import FILE
 from tcsm.rewards.grams import Training, auc
 from tcsm.stages._account import account

@@ -12,7 +12,7 @@ from torch import nn
 
 from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
-from tcsm.reporting.records import write_json
+from tcsm.io.records import write_json
 from tcsm.samplers.base import Sampled, Sampler
 from tcsm.samplers.conditioning import Conditioning
 from tcsm.stages._drafts import Tensors, draft, of_model, remove

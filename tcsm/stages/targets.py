@@ -18,7 +18,7 @@ from tcsm.config import build
 from tcsm.data.batches import WindowBatches
 from tcsm.data.tokenfile import TokenFile
 from tcsm.errors import InputError
-from tcsm.reporting.records import write_json
+from tcsm.io.records import write_json
 from tcsm.stages._account import account
 from tcsm.stages._cache import CachedTeacher
 from tcsm.stages._shared import open_split

@@ -19,10 +19,10 @@ from tcsm.data.batch_sources import BatchSource
 from tcsm.errors import InputError
 from tcsm.evaluation import enumeration
 from tcsm.exploration import CountedReward, Explored
+from tcsm.io.records import write_json
 from tcsm.objectives.base import Objective, ReferenceObjective
 from tcsm.objectives.distribution import SoftDistributionMatching
 from tcsm.posteriors.base import Posterior
-from tcsm.reporting.records import write_json
 from tcsm.stages._account import account
 from tcsm.stages._glue import Loss
 from tcsm.stages._shared import open_run, take_over, unwrap

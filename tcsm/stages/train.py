@@ -18,7 +18,7 @@ from tcsm.data.tokenfile import TokenFile
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound
-from tcsm.reporting.records import Writer, write_json
+from tcsm.io.records import Writer, write_json
 from tcsm.stages._batches import load_initial, open_batches, weights_named
 from tcsm.stages._cache import CachedTeacher
 from tcsm.stages._finished import settled

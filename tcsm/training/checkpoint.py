@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
-from tcsm import renamed
 from tcsm.errors import InputError
+from tcsm.io import renamed
 from tcsm.training.state import assign, check_match, named_tensors
 
 FORMAT = 1

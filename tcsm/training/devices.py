@@ -21,9 +21,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from tcsm import distributed
+from tcsm.config.values import MOST_THREADS
 from tcsm.errors import InputError
-from tcsm.values import MOST_THREADS
+from tcsm.training import distributed
 
 
 class Replica(DistributedDataParallel):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tcsm.distributed import RESUME
 from tcsm.errors import InputError
+from tcsm.training.distributed import RESUME
 from tcsm.training.resume import CheckpointManager
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Elapsed, Stopwatch

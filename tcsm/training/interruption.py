@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from tcsm.distributed import PREEMPTED
+from tcsm.training.distributed import PREEMPTED
 
 ALWAYS = (signal.SIGTERM, signal.SIGUSR1)  # schedulers send them; ignored in jobs of Snakemake
 PERSONAL = (signal.SIGINT, signal.SIGHUP)  # Ctrl-C, and a closed terminal

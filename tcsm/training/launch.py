@@ -17,8 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from tcsm import distributed
 from tcsm.errors import InputError
+from tcsm.training import distributed
 from tcsm.training.devices import Devices
 from tcsm.training.interruption import stop_signals
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tcsm import renamed
 from tcsm.errors import InputError
+from tcsm.io import renamed
 from tcsm.training import checkpoint
 from tcsm.training.aside import PREFIX, aside, keep, set_aside, take_back
 from tcsm.training.checkpoint import Meta

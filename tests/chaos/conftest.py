@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tcsm.lock import file_lock
+from tcsm.io.lock import file_lock
 from tests.chaos.house import Pipeline, build
 
 

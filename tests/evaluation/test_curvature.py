@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tcsm.bregman import bce, generalized_kl, hellinger
+from tcsm.divergences.bregman import bce, generalized_kl, hellinger
 from tcsm.evaluation.curvature import LossHessian, condition, contrasts, laplacian
 from tcsm.neighborhoods.hamming_k import HammingK
 from tcsm.worlds.base import all_sequences

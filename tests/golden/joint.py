@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from tcsm.bregman import bce
+from tcsm.divergences.bregman import bce
 from tcsm.neighborhoods.hamming_k import HammingK
 from tcsm.objectives.base import OpenMean
 from tcsm.objectives.density_ratio import NoiseContrastive

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from tcsm import bregman, scoring, soft
-from tcsm.bregman import Bregman
+from tcsm.divergences import bregman, soft
+from tcsm.divergences import scoring_rules as scoring
+from tcsm.divergences.bregman import Bregman
+from tcsm.divergences.scoring_rules import ScoringRule
+from tcsm.divergences.soft import SoftDivergence
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.neighborhoods.hamming_k import HammingK
 from tcsm.objectives.base import OpenMean
@@ -19,8 +22,6 @@ from tcsm.process.corruption import Corrupted
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Source, Uniform
-from tcsm.scoring import ScoringRule
-from tcsm.soft import SoftDivergence
 from tcsm.teachers.base import Tabulated
 from tests.golden.verdict import Case, Comparison, UnknownKindError
 from tests.tables import Table, corrupted, loss_at

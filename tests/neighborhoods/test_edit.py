@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tcsm.bregman import bce
+from tcsm.divergences.bregman import bce
 from tcsm.errors import InputError
 from tcsm.neighborhoods.edit import Edit
 from tcsm.noise import batch_noise

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from tcsm.bregman import bce, generalized_kl, hellinger
+from tcsm.divergences.bregman import bce, generalized_kl, hellinger
 from tcsm.errors import InputError
 from tcsm.neighborhoods.base import Neighbors, PerPosition
 from tcsm.neighborhoods.hamming import Hamming

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tcsm.bregman import bce, generalized_kl, hellinger
+from tcsm.divergences.bregman import bce, generalized_kl, hellinger
 from tcsm.errors import InputError
 from tcsm.neighborhoods.base import PerPosition, require_symmetric
 from tcsm.neighborhoods.semantic import Semantic, nearest, require_connected, scattered

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from tcsm.divergences.scoring_rules import KL
 from tcsm.noise import Noise, batch_noise
 from tcsm.objectives.base import Likelihood, OpenMean, SequenceMean
 from tcsm.objectives.distribution import DistributionMatching
@@ -10,7 +11,6 @@ from tcsm.process.corruption import CountSampling, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tcsm.scoring import KL
 from tests.tables import Table, corrupted, loss_at
 
 V, L = 3, 4

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from tcsm import bregman
+from tcsm.divergences import bregman
+from tcsm.divergences.scoring_rules import KL
 from tcsm.errors import InputError
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
@@ -18,7 +19,6 @@ from tcsm.process.corruption import CountSampling, Positions
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
-from tcsm.scoring import KL
 from tests.enumeration import bayes, kernel, marginals, random_distribution, sequences
 from tests.tables import FixedCorruption, Table, corrupted
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tcsm.bregman import bce, generalized_kl, lsif
+from tcsm.divergences.bregman import bce, generalized_kl, lsif
 from tcsm.errors import InputError
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean

@@ -6,6 +6,15 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from tcsm.divergences.scoring_rules import (
+    KL,
+    Brier,
+    GeneralizedKL,
+    ItakuraSaito,
+    OneVsRest,
+    Spherical,
+    Tsallis,
+)
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import Likelihood, OpenMean
@@ -15,15 +24,6 @@ from tcsm.process.corruption import CountSampling, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear, Polynomial
 from tcsm.process.sources import Mask, Uniform
-from tcsm.scoring import (
-    KL,
-    Brier,
-    GeneralizedKL,
-    ItakuraSaito,
-    OneVsRest,
-    Spherical,
-    Tsallis,
-)
 from tests.enumeration import bayes, kernel, marginals, random_distribution, sequences
 from tests.tables import Table, corrupted, loss_at
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from tcsm.bregman import bce, generalized_kl, hellinger
+from tcsm.divergences.bregman import bce, generalized_kl, hellinger
 from tcsm.errors import InputError
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.neighborhoods.hamming_k import HammingK

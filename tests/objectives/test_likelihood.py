@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from tcsm.divergences.scoring_rules import KL
 from tcsm.errors import InputError
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
@@ -14,7 +15,6 @@ from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
 from tcsm.process.steps import StepSampling
-from tcsm.scoring import KL
 from tcsm.teachers.autoregressive import Autoregressive
 from tests.tables import Table, corrupted, loss_at
 

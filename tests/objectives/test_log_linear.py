@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tcsm.bregman import generalized_kl
+from tcsm.divergences.bregman import generalized_kl
 from tcsm.errors import InputError
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.objectives.base import OpenMean

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import softplus
 from torch.testing import assert_close
 
-from tcsm.bregman import bce, generalized_kl, hellinger
+from tcsm.divergences.bregman import bce, generalized_kl, hellinger
 from tcsm.errors import InputError
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean

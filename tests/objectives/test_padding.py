@@ -7,7 +7,9 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from tcsm.bregman import bce, generalized_kl
+from tcsm.divergences.bregman import bce, generalized_kl
+from tcsm.divergences.scoring_rules import KL
+from tcsm.divergences.soft import ForwardKL
 from tcsm.errors import InputError
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.neighborhoods.hamming_k import HammingK
@@ -31,8 +33,6 @@ from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
 from tcsm.process.steps import StepSampling
-from tcsm.scoring import KL
-from tcsm.soft import ForwardKL
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.teachers.base import Teacher
 from tcsm.teachers.conditional import HollowLM

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tcsm.bregman import Power, bce, generalized_kl, hellinger, lsif
+from tcsm.divergences.bregman import Power, bce, generalized_kl, hellinger, lsif
+from tcsm.divergences.scoring_rules import KL
 from tcsm.errors import InputError
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.objectives.base import OpenMean
@@ -17,7 +18,6 @@ from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tcsm.scoring import KL
 from tests.enumeration import marginals, random_distribution, sequences
 from tests.tables import Table, corrupted, loss_at
 

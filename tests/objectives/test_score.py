@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tcsm.bregman import (
+from tcsm.divergences.bregman import (
     Power,
     bce,
     generalized_kl,

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tcsm import soft
-from tcsm.bregman import bce
+from tcsm.divergences import soft
+from tcsm.divergences.bregman import bce
+from tcsm.divergences.scoring_rules import KL, Spherical
 from tcsm.errors import InputError
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
@@ -20,7 +21,6 @@ from tcsm.process.corruption import TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
-from tcsm.scoring import KL, Spherical
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.teachers.base import Tabulated
 from tests.enumeration import bayes, kernel, marginals, random_distribution, sequences

@@ -10,11 +10,12 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from tcsm import bregman
 from tcsm.data.batch_sources import Collected, DataContext
 from tcsm.data.batches import WindowBatches
 from tcsm.data.buffer import Buffer
 from tcsm.data.tilts import Best, Boltzmann, Even
+from tcsm.divergences import bregman
+from tcsm.divergences.scoring_rules import KL
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean, SequenceMean
@@ -26,7 +27,6 @@ from tcsm.process.corruption import CountSampling, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
-from tcsm.scoring import KL
 from tests.enumeration import bayes, kernel, marginals, random_distribution, sequences
 from tests.tables import Table, corrupted, loss_at
 

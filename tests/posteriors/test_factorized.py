@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
-from tcsm.bregman import bce
+from tcsm.divergences.bregman import bce
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from tcsm.io.records import Writer, write_json
 from tcsm.reporting.page import Report
-from tcsm.reporting.records import Writer, write_json
 
 ARMS = {
     "kjv/distribution": "TCSM, distribution",

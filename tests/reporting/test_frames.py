@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tcsm.errors import InputError
+from tcsm.io.records import write_json
 from tcsm.reporting import frames
-from tcsm.reporting.records import write_json
 from tcsm.reporting.runs import read_runs
 from tcsm.reporting.statistics import over_seeds
 

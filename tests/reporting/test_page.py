@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tcsm.errors import InputError
-from tcsm.reporting.records import write_json
+from tcsm.io.records import write_json
 from tcsm.reporting.runs import read_runs
 from tests.reporting.drafts import drafts  # noqa: F401 -- a fixture
 from tests.reporting.house import ROOT, report

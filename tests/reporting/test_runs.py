@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tcsm.errors import InputError
-from tcsm.reporting.records import write_json
+from tcsm.io.records import write_json
 from tcsm.reporting.runs import read_run, read_runs
 from tests.reporting.house import weights
 

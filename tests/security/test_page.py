@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tcsm.errors import InputError
-from tcsm.reporting.records import write_json
+from tcsm.io.records import write_json
 from tcsm.reporting.runs import read_runs
 from tcsm.reporting.tables import Table
 from tests.reporting.house import FOLDERS, make_run, report

@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from tcsm import config
-from tcsm.allowed import find
+from tcsm.config.allowed import find
 from tcsm.errors import InputError
 from tcsm.rewards.function import Function
 from tests.stages.house import command
@@ -69,7 +69,10 @@ def test_what_our_modules_import_is_not_ours(target, more):
     assert said.endswith("not of tcsm itself")
 
 
-@pytest.mark.parametrize("target", ["tcsm.config", "tcsm.config.hydra", "tcsm.config.UNBUILT"])
+MODULES = ["tcsm.config", "tcsm.config.compose.hydra", "tcsm.config.compose.UNBUILT"]
+
+
+@pytest.mark.parametrize("target", MODULES)
 def test_modules_and_plain_constants_are_refused(target):
     assert "is of builtins, not of tcsm itself" in refused({"a": {"_target_": target}})
 

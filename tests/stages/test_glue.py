@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tcsm.data.batches import WindowBatches, evaluation_windows
+from tcsm.divergences.scoring_rules import KL
 from tcsm.evaluation.bound import Count
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import Noise
@@ -16,7 +17,6 @@ from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tcsm.scoring import KL
 from tcsm.stages._glue import VALIDATION_SEED, Loss, Validation
 from tcsm.training.devices import Devices
 

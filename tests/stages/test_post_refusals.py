@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tcsm.reporting.records import write_json
+from tcsm.io.records import write_json
 from tests.checkpoints import save
 from tests.stages.house import LENGTH
 from tests.stages.test_refusals import refusal

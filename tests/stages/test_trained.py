@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tcsm.reporting.records import write_json
+from tcsm.io.records import write_json
 from tcsm.reporting.runs import read_run
 from tests.stages.house import command, make_text
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tcsm.reporting.records import write_json
+from tcsm.io.records import write_json
 from workflow.scripts.own import remove_foreign_times
 
 TIMES = {"train.telemetry.json", "telemetry.jsonl", "evaluate.telemetry.json"}

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tcsm.atomic import write_atomic
 from tcsm.errors import InputError
-from tcsm.outcomes import FILES
-from tcsm.reporting.records import read_json
+from tcsm.io.atomic import write_atomic
+from tcsm.io.layout import FILES
+from tcsm.io.records import read_json
 from workflow.files import CONFIG
 
 RECORDS = Path(".snakemake/metadata")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tcsm.atomic import write_atomic
 from tcsm.errors import InputError
+from tcsm.io.atomic import write_atomic
 
 
 def test_a_file_takes_the_place_of_the_former(tmp_path: Path) -> None:

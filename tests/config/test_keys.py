@@ -7,9 +7,9 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
+from tcsm.config.keys import unknown_key
 from tcsm.errors import InputError
-from tcsm.keys import unknown_key
-from tests.test_config import PARAMS, mistake
+from tests.config.test_compose import PARAMS, mistake
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_a_wrong_override_says_what_is_right(override: str, said: str) -> None:
 
 
 def test_a_choice_that_another_part_has_is_pointed_to() -> None:
-    from tests.test_unused import check
+    from tests.config.test_unused import check
 
     with pytest.raises(InputError, match="this run reads scoring=itakura_saito"):
         check("divergence=itakura_saito")

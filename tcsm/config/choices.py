@@ -15,9 +15,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from tcsm.config.signatures import near
+from tcsm.config.unexpected import first_line
 from tcsm.errors import InputError
-from tcsm.signatures import near
-from tcsm.unexpected import first_line
 
 
 def composed(folder: Path, overrides: Sequence[str]) -> DictConfig:

@@ -4,7 +4,7 @@ import os
 
 import yaml
 
-from tcsm.allowed import last_line, packages
+from tcsm.config.allowed import last_line, packages
 from tcsm.errors import InputError
 
 DEBUG = "TCSM_DEBUG"

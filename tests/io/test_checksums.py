@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tcsm.errors import InputError
-from tcsm.reporting.records import read_json, write_json
+from tcsm.io.records import read_json, write_json
 
 RECORD = {"loss": 0.125, "steps": 12, "texts": ["ab", "\u2028"], "at": {1: [1e-7, None]}}
 

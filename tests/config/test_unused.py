@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tcsm import config
+from tcsm.config.unused import PARTS, reached, require_read
 from tcsm.errors import InputError
-from tcsm.unused import PARTS, reached, require_read
 
-PARAMS = Path(__file__).parents[1] / "params"
+PARAMS = Path(__file__).parents[2] / "params"
 
 
 def check(*overrides: str, reads: tuple[str, ...] = ("objective",)) -> None:

@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tcsm.bregman import Bregman
+from tcsm.divergences.bregman import Bregman
+from tcsm.divergences.scoring_rules import ScoringRule
 from tcsm.errors import InputError
-from tcsm.scoring import ScoringRule
 
 Distributions = Float[Tensor, "n V"]
 _NOTHING = -1e4  # finite, so that 0 · it is 0, and its exponential is 0 in every precision

@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-from tcsm.blocks import Blocks
+from tcsm.divergences.symmetric import Blocks
 from tcsm.errors import InputError
 
 

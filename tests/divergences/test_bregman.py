@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from tcsm.bregman import (
+from tcsm.divergences.bregman import (
     BinaryCrossEntropy,
     Bregman,
     Power,

@@ -15,10 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
-from tcsm.atomic import write_atomic
 from tcsm.errors import InputError
-from tcsm.outcomes import FILES
-from tcsm.reporting.checksums import AGAIN, opened, sealed
+from tcsm.io.atomic import write_atomic
+from tcsm.io.checksums import AGAIN, opened, sealed
+from tcsm.io.layout import FILES
 
 Record = dict[str, Any]
 

@@ -14,7 +14,7 @@ from typing import Any, Union, get_args, get_origin
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from tcsm.allowed import find
+from tcsm.config.allowed import find
 from tcsm.errors import InputError
 
 GET_OBJECT = "hydra.utils.get_object"  # the one target outside the package: names a constant of it

@@ -26,16 +26,16 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from tcsm import renamed
-from tcsm.allowed import last_line, packages
-from tcsm.choices import check_choices, compose_choices, composed, is_null
+from tcsm.config.allowed import last_line, packages
+from tcsm.config.choices import check_choices, compose_choices, composed, is_null
+from tcsm.config.keys import as_set, expand_home, expand_homes, not_set
+from tcsm.config.overrides import Overrides
+from tcsm.config.signatures import check_arguments
+from tcsm.config.unexpected import first_line, words
+from tcsm.config.values import check_values, require_no_password
 from tcsm.errors import InputError
-from tcsm.keys import as_set, expand_home, expand_homes, not_set
-from tcsm.overrides import Overrides
-from tcsm.shipped import places, shipped
-from tcsm.signatures import check_arguments
-from tcsm.unexpected import first_line, words
-from tcsm.values import check_values, require_no_password
+from tcsm.io import renamed
+from tcsm.io.shipped import places, shipped
 
 # Constructors of these may read the disk or the network.
 UNBUILT = ("corpus", "tokenizer", "pretrained")

@@ -8,8 +8,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from tcsm.config.signatures import near, takes
 from tcsm.errors import InputError
-from tcsm.signatures import near, takes
 
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 HOME = re.compile(r"~[\w.-]*(/.*)?", re.DOTALL)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcsm.errors import InputError
-from tcsm.reporting.records import Writer, read_json, read_lines, write_json
+from tcsm.io.records import Writer, read_json, read_lines, write_json
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53)
 

@@ -17,7 +17,7 @@ from tcsm.errors import InputError
 from tcsm.process.paths import Path as NoisingPath
 from tcsm.process.schedules import Polynomial
 
-PARAMS = Path(__file__).parents[1] / "params"
+PARAMS = Path(__file__).parents[2] / "params"
 
 
 def mistake(*overrides: str) -> str:
@@ -81,7 +81,9 @@ def test_build_makes_what_the_node_names() -> None:
 
 
 def test_build_gives_constants_and_plain_containers() -> None:
-    node = OmegaConf.create({"_target_": "hydra.utils.get_object", "path": "tcsm.bregman.lsif"})
+    node = OmegaConf.create(
+        {"_target_": "hydra.utils.get_object", "path": "tcsm.divergences.bregman.lsif"}
+    )
     assert config.build(node).power == 2
     built = config.build(OmegaConf.create([{"a": [1, 2]}, "b"]))
     assert built == [{"a": [1, 2]}, "b"]

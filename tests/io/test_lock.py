@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tcsm.lock import file_lock
+from tcsm.io.lock import file_lock
 
-TOP = Path(__file__).parents[1]
+TOP = Path(__file__).parents[2]
 HOLD = """
 import sys
 from pathlib import Path
-from tcsm.lock import file_lock
+from tcsm.io.lock import file_lock
 with file_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from tcsm import config
+from tcsm.config.overrides import Overrides, for_shell
 from tcsm.errors import InputError
-from tcsm.overrides import Overrides, for_shell
 
-PARAMS = Path(__file__).parents[1] / "params"
+PARAMS = Path(__file__).parents[2] / "params"
 TYPED = (
     *("a=b.txt", "it's ___", "and god said, ____", "a path/x", "f(x)", "a#b", "a b#c", "{x}/y"),
     *("a,b", "ünï — x", "x:y", "a$b", "a;b&c", "!x", 'say "so"', 'it\'s, "so"', "*.txt", "?"),

@@ -4,6 +4,9 @@ import re
 
 # Former → present, as dotted names; a class before its module.
 NAMES = {
+    "tcsm.bregman": "tcsm.divergences.bregman",
+    "tcsm.scoring": "tcsm.divergences.scoring_rules",
+    "tcsm.soft": "tcsm.divergences.soft",
     "tcsm.data.feeds": "tcsm.data.batch_sources",
     "tcsm.nets.flat.Flat": "tcsm.nets.flat.UniformLogits",
     "tcsm.objectives.conditional": "tcsm.objectives.likelihood",

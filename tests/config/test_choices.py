@@ -6,7 +6,7 @@ import hydra
 import pytest
 
 from tcsm import config
-from tcsm.choices import composed
+from tcsm.config.choices import composed
 from tests.stages.house import PARAMS, TINY
 
 

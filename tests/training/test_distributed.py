@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from tcsm import distributed
 from tcsm.errors import InputError
+from tcsm.training import distributed
 
 GONE = f"tcsm: error: process 0 {distributed.LOST}; {distributed.RESUME}"
 

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tcsm.errors import InputError
-from tcsm.scoring import (
+from tcsm.divergences.scoring_rules import (
     KL,
     Brier,
     GeneralizedKL,
@@ -15,6 +14,7 @@ from tcsm.scoring import (
     Spherical,
     Tsallis,
 )
+from tcsm.errors import InputError
 
 # The rules and their F of (5.1).
 RULES = {

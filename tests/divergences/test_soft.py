@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tcsm import bregman, scoring, soft
+from tcsm.divergences import bregman, soft
+from tcsm.divergences import scoring_rules as scoring
 from tcsm.errors import InputError
 
 V = 4

@@ -17,9 +17,9 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from tcsm.config.signatures import argument_type, is_text, is_texts
+from tcsm.config.values import KINDS, MAYBE_TEXT, TEXT, TEXTS
 from tcsm.errors import InputError
-from tcsm.signatures import argument_type, is_text, is_texts
-from tcsm.values import KINDS, MAYBE_TEXT, TEXT, TEXTS
 
 ASSIGNED = re.compile(r"(\+{0,2})([\w.@/-]+)=(.*)", re.DOTALL)
 UNKNOWN = (None, Any, inspect.Parameter.empty)

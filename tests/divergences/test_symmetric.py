@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from tcsm.blocks import NOTHING, Blocks, log_symmetric
+from tcsm.divergences.symmetric import NOTHING, Blocks, log_symmetric
 
 OPEN = torch.tensor([[True, False, True, True, True], [False, True, False, False, True]])
 OPEN = torch.cat([OPEN, torch.zeros(1, 5, dtype=torch.bool)])

@@ -1,0 +1,25 @@
+"""Configuration: Hydra composes ``params/``, every key is checked, and objects are built."""
+
+from tcsm.config.compose import (
+    build,
+    check,
+    compose,
+    cut,
+    keys_as_set,
+    load,
+    override_value,
+    params_folder,
+    resolve,
+)
+
+__all__ = [
+    "build",
+    "check",
+    "compose",
+    "cut",
+    "keys_as_set",
+    "load",
+    "override_value",
+    "params_folder",
+    "resolve",
+]

@@ -1,0 +1,1 @@
+"""Divergences: Bregman divergences of ratios, scoring rules, and divergences of distributions."""
