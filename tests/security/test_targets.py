@@ -14,16 +14,16 @@ from tests.stages.house import command
 FOREIGN = ["os.system", "builtins.eval", "subprocess.Popen", "hydra.utils.get_class", "tcsmx.A"]
 # Reached through what modules of ours import.
 THROUGH = [
-    "tcsm.config.hydra.utils.get_method",
-    "tcsm.config.instantiate",
+    "tcsm.config.compose.hydra.utils.get_method",
+    "tcsm.config.compose.instantiate",
     "tcsm.data.corpora.fetch.os.system",
     "tcsm.data.corpora.fetch.shutil.copyfile",
-    "tcsm.reporting.records.Path.write_text",
+    "tcsm.io.records.Path.write_text",
     "tcsm.training.telemetry.subprocess.Popen",
     "tcsm.nets.base.nn.Module",
     "tcsm.nets.base.Network.load_state_dict",
 ]
-OWN_FUNCTIONS = ["tcsm.__main__.run", "tcsm.reporting.records.write_text", "tcsm.config.build"]
+OWN_FUNCTIONS = ["tcsm.__main__.run", "tcsm.io.records.write_text", "tcsm.config.build"]
 DAMAGE = {"src": "text.txt", "dst": "copy.txt", "command": "cp text.txt copy.txt"}
 MINE = """
 import os
