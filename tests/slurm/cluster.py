@@ -122,7 +122,7 @@ def up(folder: Path) -> subprocess.CompletedProcess[str]:
     """Try to start a cluster."""
     return subprocess.run(
         [HERE / "up.sh", folder],
-        env={**os.environ, "NODES": "2"},
+        env={**os.environ, "NODES": "2", "OWNER": str(os.getpid())},
         capture_output=True,
         text=True,
         check=False,

@@ -4,9 +4,13 @@
 set -uo pipefail
 folder=$(realpath -m "${1:?usage: lose_node.sh FOLDER [NODE]}")
 node=${2:-*}
+source "$(dirname "$0")/alive.sh"
 
-daemons=$(cat "$folder"/run/slurmd-$node.pid 2>/dev/null)
+daemons=
 jobs=
+for pid in $(cat "$folder"/run/slurmd-$node.pid 2>/dev/null); do
+  if alive "$pid" slurmd; then daemons+=" $pid"; fi
+done
 for step in $(ps -e -o pid=,comm= | awk '$2 == "slurmstepd" {print $1}'); do
   if [[ $(readlink "/proc/$step/cwd") == "$folder/log/"$node ]]; then # of no other cluster or node
     daemons+=" $step"

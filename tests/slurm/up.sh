@@ -4,7 +4,10 @@
 #     tests/slurm/down.sh FOLDER
 # Everything lives in FOLDER but the link /etc/slurm/slurm.conf, by which all commands find it.
 # Refuses (exit 77, the reason on stderr) where it cannot run or where SLURM is set up already.
+# What a killed test has left is removed first: links to nothing, a cluster of this script that has lost
+# its controller or its OWNER.
 # NODES, and what each claims: GPUS, CPUS, MEMORY. PORT: the first of NODES + 1 free ports.
+# OWNER: a process; when it ends, however that happens, the cluster ends within a second.
 set -euo pipefail
 folder=$(realpath -m "${1:?usage: up.sh FOLDER}")
 host=$(hostname -s)
@@ -17,6 +20,23 @@ refuse() { echo "$1" >&2; exit 77; }
 for program in munged slurmctld slurmd sbatch srun mknod; do
   command -v "$program" >/dev/null || refuse "$program is not installed; apt-get install slurm-wlm munge"
 done
+here=$(realpath "$(dirname "$0")")
+source "$here/alive.sh"
+
+remove_unused() {
+  local file old
+  [ -L "$1" ] || return 0
+  file=$(readlink "$1")
+  old=$(dirname "$file")
+  if [ ! -e "$1" ]; then
+    ps -C slurmctld,slurmd -o stat= | grep -qv ^Z || rm "$1"
+  elif [ -e "$old/owner" ] && grep -qsx "ClusterName=tests" "$old/slurm.conf"; then
+    alive "$(cat "$old/run/slurmctld.pid" 2>/dev/null)" slurmctld && alive "$(cat "$old/owner")" ||
+      "$here/down.sh" "$old"
+  fi
+}
+remove_unused /etc/slurm/slurm.conf
+remove_unused /etc/slurm/gres.conf
 if [ -e /etc/slurm/slurm.conf ] || [ -L /etc/slurm/slurm.conf ] || [ -n "${SLURM_CONF:-}" ]; then
   refuse "SLURM is set up here already: ${SLURM_CONF:-/etc/slurm/slurm.conf}"
 fi
@@ -25,7 +45,9 @@ if timeout 10 scontrol ping 2>/dev/null | grep -q "is UP"; then
   refuse "a SLURM controller answers already"
 fi
 
-trap '[ $? = 0 ] || "$(dirname "$0")/down.sh" "$folder"' EXIT # nothing is left of half a cluster
+done=
+trap '[ -n "$done" ] || "$here/down.sh" "$folder"' EXIT # nothing is left of half a cluster
+trap 'exit 1' INT TERM HUP
 mkdir -p "$folder"/{munge,run,state,spool,log} /etc/slurm
 chmod 755 "$folder" "$folder/run"
 chmod 700 "$folder/munge"
@@ -82,6 +104,11 @@ for i in $(seq "$nodes"); do
   mkdir -p "$folder/log/node$i"
   echo "NodeName=node$i NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + i))" >> "$folder/slurm.conf"
 done
+echo "${OWNER:=1}" > "$folder/owner"
+if [ "$OWNER" != 1 ]; then
+  watch='source "$1/alive.sh"; while sleep 1 && [ -e "$2/owner" ]; do alive "$3" || exec "$1/down.sh" "$2"; done'
+  setsid bash -c "$watch" watch "$here" "$folder" "$OWNER" </dev/null >/dev/null 2>&1 &
+fi
 ln -s "$folder"/slurm.conf "$folder"/gres.conf /etc/slurm/
 
 munged --key-file="$folder/munge/munge.key" --socket="$folder/run/munge.socket" \
@@ -93,6 +120,7 @@ for i in $(seq "$nodes"); do
 done
 for _ in $(seq 100); do # both have gone to the background before they know whether they can work
   if [ "$(timeout 10 sinfo --noheader --Node --format %T 2>/dev/null | grep -c idle)" = "$nodes" ]; then
+    done=1
     exit 0
   fi
   if grep -rh "fatal:" "$folder/log" >&2; then
