@@ -24,12 +24,13 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from tcsm import config, defaults
+from tcsm import config
 from tcsm.config import unexpected
 from tcsm.console import require_characters, steady
 from tcsm.errors import InputError
 from tcsm.io.atomic import require_folder
 from tcsm.io.lock import file_lock
+from tcsm.runs import defaults
 from tcsm.training import distributed
 
 USAGE = """usage: tcsm STAGE [KEY=VALUE ...]     compose the run from params/ and these overrides
@@ -106,7 +107,7 @@ def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa
     runs = [OmegaConf.create(config.cut(cfg, stage.READS)) for cfg in composed]
     _require_folders(runs, getattr(stage, "WRITES", ("out",)))
     for cfg in runs if "devices" in stage.READS else ():
-        importlib.import_module("tcsm.stages._memory").require_memory(cfg)  # imports torch
+        importlib.import_module("tcsm.runs.memory").require_memory(cfg)  # imports torch
     code: int | None = getattr(stage, "launch", distributed.require_single)(runs)
     if code is not None:
         return code

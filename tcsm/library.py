@@ -7,12 +7,13 @@ from typing import NamedTuple
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from tcsm import commands, config, defaults
+from tcsm import commands, config
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.io.layout import FILES
 from tcsm.io.records import Record, read_json
+from tcsm.runs import defaults
+from tcsm.runs.models import load_model
 from tcsm.stages import sample as sampling
-from tcsm.stages._shared import load_model
 
 Folder = str | PathLike[str]
 

@@ -74,7 +74,7 @@ def test_nothing_runs_when_a_later_document_is_bad(
     ("argv", "message"),
     [
         (["trian"], "trian: no such stage; the stages are collect, evaluate, exact, grade, pair"),
-        (["_shared"], "_shared: no such stage"),
+        (["__init__"], "__init__: no such stage"),
         (["../config"], "../config: no such stage"),
         (["train", "--config"], "--config: takes one file"),
         (["train", "--config", "a", "seed=1"], "--config: takes one file"),

@@ -18,8 +18,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_omega_conf_dumper  # of OmegaConf.to_yaml, which escapes nothing
 from omegaconf.errors import OmegaConfBaseException
 
-from tcsm import config, defaults
+from tcsm import config
 from tcsm.config.allowed import packages
+from tcsm.runs import defaults
 from workflow.ablations import Variant
 from workflow.fingerprint import Sources, homes
 from workflow.inputs import Place, words
@@ -50,7 +51,7 @@ class Compositions:
         self._store = Store(CACHE)
         self.remember = self._store.get
         here = Path(__file__).parent.glob("*.py")
-        folders = [CODE / "tcsm" / name for name in ("", "config", "io", "stages")]
+        folders = [CODE / "tcsm" / name for name in ("", "config", "io", "runs", "stages")]
         readers = [*(path for folder in folders for path in folder.glob("*.py")), *here]
         self._basis = _digest([*self.params.rglob("*.yaml"), *readers])
         self._code_basis = _digest((CODE / "tcsm").rglob("*.py"))

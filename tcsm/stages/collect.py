@@ -23,11 +23,11 @@ from tcsm.errors import InputError
 from tcsm.evaluation.samples import distinct, entropy, repetition
 from tcsm.io.records import write_json
 from tcsm.on_policy import rewards_of
-from tcsm.stages._account import account
-from tcsm.stages._drafts import remove
-from tcsm.stages._drawing import draw, windows
-from tcsm.stages._judging import open_reward
-from tcsm.trained import Trained
+from tcsm.runs.account import account
+from tcsm.runs.drafts import remove
+from tcsm.runs.drawing import draw, windows
+from tcsm.runs.judging import open_reward
+from tcsm.runs.run import Trained
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 

@@ -16,8 +16,9 @@ from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound, Draws
 from tcsm.evaluation.estimates import Level, bits_per_character, by_level, perplexity
 from tcsm.io.records import write_json
-from tcsm.stages._shared import load_model, open_split
-from tcsm.trained import Trained
+from tcsm.runs.batches import open_split
+from tcsm.runs.models import load_model
+from tcsm.runs.run import Trained
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 

@@ -23,10 +23,10 @@ from tcsm.evaluation import enumeration
 from tcsm.evaluation.curvature import LossHessian, condition
 from tcsm.io.records import write_json
 from tcsm.posteriors.joint import Joint
-from tcsm.stages._account import account
-from tcsm.stages._glue import Loss
-from tcsm.stages._shared import architecture, unwrap
-from tcsm.stages._world import Counter, ExactEvaluation, Fresh, descend
+from tcsm.runs.account import account
+from tcsm.runs.exact import Counter, ExactEvaluation, Fresh, descend
+from tcsm.runs.loss import Loss
+from tcsm.runs.models import architecture, unwrap
 from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
 from tcsm.training.state import TrainState

@@ -22,14 +22,14 @@ from tcsm.io.records import write_json, write_text
 from tcsm.noise import batch_noise, fold
 from tcsm.on_policy import rewards_of
 from tcsm.rewards.base import Reward
+from tcsm.runs.drafts import Tensors, draft, of_model, remove
+from tcsm.runs.drawing import sampler_of
+from tcsm.runs.judging import judge_rate, open_judge, open_reward, variety
+from tcsm.runs.run import Trained
+from tcsm.runs.teachers import of_run
 from tcsm.samplers.base import Sampler
 from tcsm.samplers.guidance import BestOfN, Guidance
-from tcsm.stages._drafts import Tensors, draft, of_model, remove
-from tcsm.stages._drawing import sampler_of
-from tcsm.stages._judging import judge_rate, open_judge, open_reward, variety
-from tcsm.stages._teaching import of_run
 from tcsm.teachers.autoregressive import Autoregressive
-from tcsm.trained import Trained
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 

@@ -17,7 +17,7 @@ from tcsm.data.preferences import read_preferences
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.io.records import write_json
-from tcsm.stages._account import account
+from tcsm.runs.account import account
 from tcsm.training.telemetry import Stopwatch, describe
 
 READS = ("experiment", "axes", "seed", "out", "preferences", "tokenizer", "data.length")

@@ -14,7 +14,7 @@ from tcsm.data.labels.base import Labels
 from tcsm.io.records import write_json
 from tcsm.rewards.classifier import FILE
 from tcsm.rewards.grams import Training, auc
-from tcsm.stages._account import account
+from tcsm.runs.account import account
 from tcsm.training.telemetry import Stopwatch, describe
 
 READS = ("experiment", "axes", "seed", "out", "labels", "classifier", "half")

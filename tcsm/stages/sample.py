@@ -13,14 +13,14 @@ from torch import nn
 from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.io.records import write_json
+from tcsm.runs.drafts import Tensors, draft, of_model, remove
+from tcsm.runs.judging import judge_rate, open_judge, variety
+from tcsm.runs.models import load_model
+from tcsm.runs.run import Trained
+from tcsm.runs.template import parse_template
 from tcsm.samplers.base import Sampled, Sampler
 from tcsm.samplers.conditioning import Conditioning
-from tcsm.stages._drafts import Tensors, draft, of_model, remove
-from tcsm.stages._judging import judge_rate, open_judge, variety
-from tcsm.stages._shared import load_model
-from tcsm.stages._template import parse_template
 from tcsm.teachers.autoregressive import Autoregressive
-from tcsm.trained import Trained
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 

@@ -19,12 +19,12 @@ from tcsm.data.batches import WindowBatches
 from tcsm.data.tokenfile import TokenFile
 from tcsm.errors import InputError
 from tcsm.io.records import write_json
-from tcsm.stages._account import account
-from tcsm.stages._cache import CachedTeacher
-from tcsm.stages._shared import open_split
-from tcsm.stages._teaching import cached, of_run, teacher_model
+from tcsm.runs.account import account
+from tcsm.runs.batches import open_split
+from tcsm.runs.cached_teacher import CachedTeacher
+from tcsm.runs.run import Trained
+from tcsm.runs.teachers import cached, of_run, teacher_model
 from tcsm.teachers.adapters import Exact, TeacherAdapter
-from tcsm.trained import Trained
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 

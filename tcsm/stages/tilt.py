@@ -23,11 +23,11 @@ from tcsm.io.records import write_json
 from tcsm.objectives.base import Objective, ReferenceObjective
 from tcsm.objectives.distribution import SoftDistributionMatching
 from tcsm.posteriors.base import Posterior
-from tcsm.stages._account import account
-from tcsm.stages._glue import Loss
-from tcsm.stages._shared import open_run, take_over, unwrap
-from tcsm.stages._target import Distribution, TargetDistribution
-from tcsm.stages._world import Counter, ExactEvaluation, Fresh, descend
+from tcsm.runs.account import account
+from tcsm.runs.exact import Counter, ExactEvaluation, Fresh, descend
+from tcsm.runs.exact_target import Distribution, TargetDistribution
+from tcsm.runs.loss import Loss
+from tcsm.runs.models import open_run, take_over, unwrap
 from tcsm.teachers.base import Tabulated
 from tcsm.training.devices import Devices
 from tcsm.training.state import TrainState

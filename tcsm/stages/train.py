@@ -19,15 +19,16 @@ from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound
 from tcsm.io.records import Writer, write_json
-from tcsm.stages._batches import load_initial, open_batches, weights_named
-from tcsm.stages._cache import CachedTeacher
-from tcsm.stages._finished import settled
-from tcsm.stages._glue import Loss, Validation
-from tcsm.stages._identity import contents, identity
-from tcsm.stages._keeping import resume, scratch, train_until_nonfinite, write_artifacts
-from tcsm.stages._shared import build_model, open_split, require_tokens, unwrap
-from tcsm.stages._teaching import load_objective
-from tcsm.trained import REFERENCE, Trained, hashes, require_same_text
+from tcsm.runs.batches import open_batches, open_split
+from tcsm.runs.cached_teacher import CachedTeacher
+from tcsm.runs.checkpoints import resume, scratch, train_until_nonfinite, write_artifacts
+from tcsm.runs.finished import settled
+from tcsm.runs.identity import contents, identity, weights_named
+from tcsm.runs.loss import Loss
+from tcsm.runs.models import build_model, load_initial, require_tokens, unwrap
+from tcsm.runs.run import REFERENCE, Trained, hashes, require_same_text
+from tcsm.runs.teachers import load_objective
+from tcsm.runs.validation import Validation
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks
 from tcsm.training.launch import is_needed, start

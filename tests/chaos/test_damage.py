@@ -21,7 +21,7 @@ from tcsm.errors import InputError
 from tcsm.reporting.runs import read_run
 from tcsm.rewards.grams import Grams, Logistic
 from tcsm.rewards.grams import load as load_classifier
-from tcsm.stages._cache import CachedTeacher
+from tcsm.runs.cached_teacher import CachedTeacher
 from tcsm.teachers.base import Teacher
 from tcsm.training import checkpoint
 from tests.chaos.house import Pipeline

@@ -16,7 +16,7 @@ from tcsm.errors import InputError
 from tcsm.nets.hub import Pretrained
 from tcsm.rewards.classifier import Classifier
 from tcsm.rewards.hub import HubClassifier
-from tcsm.stages._cache import CachedTeacher
+from tcsm.runs.cached_teacher import CachedTeacher
 from tcsm.teachers.base import Tabulated
 from tcsm.training.checkpoint import load, load_weights
 from tests.checkpoints import save

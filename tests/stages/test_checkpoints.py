@@ -122,7 +122,7 @@ def test_a_length_that_a_checkpoint_fails_at(house, checkpoint):
 def test_tokenizers_are_compared_at_the_revision_of_the_checkpoint(monkeypatch):
     from omegaconf import OmegaConf
 
-    from tcsm.stages import _teaching
+    from tcsm.runs import teachers
 
     compared = []
 
@@ -130,9 +130,9 @@ def test_tokenizers_are_compared_at_the_revision_of_the_checkpoint(monkeypatch):
         def __init__(self, path="", size=27, revision="main"):
             compared.append((path, revision))
 
-    monkeypatch.setattr(_teaching, "HuggingFace", Known)
+    monkeypatch.setattr(teachers, "HuggingFace", Known)
     net = {"name": "some/model", "revision": "abc"}
-    _teaching._same_numbers(OmegaConf.create({"pretrained": {"net": net}}), Known())
+    teachers._same_numbers(OmegaConf.create({"pretrained": {"net": net}}), Known())
     assert compared[-1] == ("some/model", "abc")
 
 

@@ -9,8 +9,9 @@ from tcsm.commands import STAGES as STAGES_FOLDER
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Count
 from tcsm.rewards.classifier import Classifier
+from tcsm.runs import drafts
 from tcsm.samplers.ancestral import Ancestral
-from tcsm.stages import _drafts, grade, sample
+from tcsm.stages import grade, sample
 from tests.stages.house import command
 
 pytestmark = pytest.mark.slow
@@ -105,8 +106,8 @@ def test_another_code_draws_again(house, trained, rewarded, monkeypatch, tmp_pat
         ill.setattr(Classifier, "__call__", failing)
         told(house, "collect", *given, name="recoded")
     (tmp_path / "sampler.py").write_text("mended")
-    code = _drafts._code()
-    monkeypatch.setattr(_drafts, "_code", lambda: [*code, tmp_path / "sampler.py"])
+    code = drafts._code()
+    monkeypatch.setattr(drafts, "_code", lambda: [*code, tmp_path / "sampler.py"])
     done = house.run("collect", *given, name="recoded")
     assert (done.code, done.err) == (0, [])
 

@@ -8,7 +8,7 @@ import pytest
 
 from tcsm.data.tokenizers import Letters
 from tcsm.nets.transformer import Transformer
-from tcsm.stages._shared import build_model, unwrap
+from tcsm.runs.models import build_model, unwrap
 from tests.stages.house import EXPERIMENTS, LENGTH, finite
 
 ALPHABET = set(" abcdefghijklmnopqrstuvwxyz")

@@ -8,7 +8,7 @@ import torch
 from tcsm.data.batch_sources import DataContext
 from tcsm.errors import InputError
 from tcsm.exploration import CountedReward, Explore
-from tcsm.stages._world import Fresh
+from tcsm.runs.exact import Fresh
 from tcsm.worlds.base import all_sequences
 from tcsm.worlds.pairs import Pairs
 from tcsm.worlds.rewards import Slope

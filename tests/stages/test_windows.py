@@ -14,7 +14,7 @@ from tcsm.data.source import source_of
 from tcsm.data.tokenfile import Piece, describe, open_tokens, write_tokens
 from tcsm.data.tokenizers import Bytes, HuggingFace, Letters
 from tcsm.errors import InputError
-from tcsm.stages._shared import open_split
+from tcsm.runs.batches import open_split
 from tcsm.stages.evaluate import _windows
 from tests.tokenizer_kinds import KINDS, TEXT, saved
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tcsm.errors import InputError
-from tcsm.stages._world import Fresh
+from tcsm.runs.exact import Fresh
 from tcsm.worlds.pairs import Pairs
 
 

@@ -6,7 +6,8 @@ import torch
 from tcsm import config
 from tcsm.data.tokenizers import Bytes, Letters
 from tcsm.errors import InputError
-from tcsm.stages._shared import architecture, build_model, load_model, open_split
+from tcsm.runs.batches import open_split
+from tcsm.runs.models import architecture, build_model, load_model
 from tcsm.training.devices import Devices
 
 

@@ -11,7 +11,7 @@ from tcsm.config import load
 from tcsm.errors import InputError
 from tcsm.io.layout import FILES
 from tcsm.io.records import Record, read_json
-from tcsm.stages._identity import identity
+from tcsm.runs.identity import identity
 from tcsm.training import checkpoint
 from tcsm.training.aside import aside, keep, set_aside, take_back
 from tcsm.training.identity import Identity, Value

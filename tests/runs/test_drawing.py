@@ -10,8 +10,8 @@ from tcsm.posteriors.factorized import Factorized
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
+from tcsm.runs.drawing import Drawn, weighed
 from tcsm.samplers.first_hitting import FirstHitting
-from tcsm.stages._drawing import Drawn, weighed
 from tests.tables import Table, number
 
 V, L, COUNT, SEED = 2, 3, 4000, 5

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from tcsm.io.records import write_json, write_text
-from tcsm.stages._shared import architecture
+from tcsm.runs.models import architecture
 from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import NotFiniteError

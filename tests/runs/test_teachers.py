@@ -6,7 +6,7 @@ from tokenizers import normalizers
 
 from tcsm.data.tokenizers import HuggingFace
 from tcsm.errors import InputError
-from tcsm.stages._teaching import _same_numbers
+from tcsm.runs.teachers import _same_numbers
 from tests.tokenizer_kinds import byte_level, saved, word_piece
 
 

@@ -20,7 +20,7 @@ from tcsm.config.unused import require_read
 from tcsm.errors import InputError
 from tcsm.io.layout import FILES, LATER
 from tcsm.io.records import weights_of
-from tcsm.trained import REFERENCE, Trained
+from tcsm.runs.run import REFERENCE, Trained
 
 # Keys that the weights of a run depend on.
 FIXED = ("experiment", "axes", "seed", "corpus", "tokenizer", "model", "reference")

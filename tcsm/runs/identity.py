@@ -5,11 +5,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from tcsm.data.buffer import WEIGHTS
 from tcsm.data.tokenfile import TokenFile
+from tcsm.objectives.base import Objective, ReferenceObjective
+from tcsm.training.checkpoint import digest
 from tcsm.training.devices import Devices
 from tcsm.training.identity import CONTENT, Identity, Value
+from tcsm.training.state import named_tensors
 
 # Names, places, and intervals of saving and waiting do not decide a run. The contents of files
 # and folders are compared instead of their names.
@@ -97,3 +101,11 @@ def _leaves(node: object, key: str) -> Iterator[tuple[str, Value]]:
         yield key, str(node)
     elif node is None or isinstance(node, str | int | float):
         yield key, node
+
+
+def weights_named(model: nn.Module, objective: Objective) -> dict[str, str]:
+    """Return key → digest of the initial weights and of the reference's weights."""
+    digests = {"initial": digest(named_tensors(model))}
+    if isinstance(objective, ReferenceObjective):
+        digests["reference"] = digest(named_tensors(objective.require_reference()))
+    return digests

@@ -81,7 +81,7 @@ def draft(cfg: DictConfig, stage: str, keys: Sequence[str], *contents: str) -> D
 def _code() -> list[Path]:
     """Return the modules that draw; other code may change while samples are kept."""
     folders = [path for name in DRAWS for path in (PACKAGE / name).rglob("*.py")]
-    return sorted([*folders, PACKAGE / "noise.py", PACKAGE / "stages/_drawing.py"])
+    return sorted([*folders, PACKAGE / "noise.py", PACKAGE / "runs/drawing.py"])
 
 
 def remove(out: Path, stage: str) -> None:

@@ -17,11 +17,11 @@ from tcsm.errors import InputError
 from tcsm.evaluation.ordered import log_along
 from tcsm.noise import fold
 from tcsm.posteriors.factorized import Factorized
+from tcsm.runs.batches import open_split
+from tcsm.runs.drafts import Tensors, draft, of_model
+from tcsm.runs.teachers import of_run
 from tcsm.samplers.base import PathSampler, Sampler
 from tcsm.samplers.first_hitting import FirstHitting
-from tcsm.stages._drafts import Tensors, draft, of_model
-from tcsm.stages._shared import open_split
-from tcsm.stages._teaching import of_run
 from tcsm.training.devices import Devices
 
 

@@ -13,8 +13,8 @@ from tcsm.data.batches import Batch, part
 from tcsm.evaluation import enumeration
 from tcsm.io.records import Writer
 from tcsm.noise import Noise
-from tcsm.stages._glue import Loss
-from tcsm.stages._shared import unwrap
+from tcsm.runs.loss import Loss
+from tcsm.runs.models import unwrap
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks, NotFiniteError
 from tcsm.training.loop import Batches, fit

@@ -11,7 +11,7 @@ from tcsm.errors import InputError
 from tcsm.evaluation.estimates import Rate, bits_per_character
 from tcsm.evaluation.samples import distinct, entropy, repetition
 from tcsm.rewards.base import Reward, below
-from tcsm.stages._teaching import of_run
+from tcsm.runs.teachers import of_run
 from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.training.devices import Devices
 

@@ -17,7 +17,8 @@ from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tcsm.stages._glue import VALIDATION_SEED, Loss, Validation
+from tcsm.runs.loss import Loss
+from tcsm.runs.validation import VALIDATION_SEED, Validation
 from tcsm.training.devices import Devices
 
 V, L = 5, 8

@@ -15,10 +15,10 @@ from tcsm.huggingface import one_line, quiet
 from tcsm.objectives.base import Objective, ReferenceObjective, as_posterior
 from tcsm.objectives.distribution import SoftDistributionMatching
 from tcsm.process.sources import Mask
-from tcsm.stages._cache import CachedTeacher, prune
-from tcsm.stages._shared import build_model, load_model, open_run, unwrap
+from tcsm.runs.cached_teacher import CachedTeacher, prune
+from tcsm.runs.models import build_model, load_model, open_run, unwrap
+from tcsm.runs.run import Trained, hashes
 from tcsm.teachers.adapters import JointlyMasked, TeacherAdapter
-from tcsm.trained import Trained, hashes
 from tcsm.training.checkpoint import digest
 from tcsm.training.devices import Devices
 from tcsm.training.state import named_tensors

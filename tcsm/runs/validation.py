@@ -1,4 +1,4 @@
-"""The loss and the validation of a training, from an objective, its noise and a bound."""
+"""The validation of a training: its learning curve."""
 
 import math
 from collections.abc import Callable
@@ -10,32 +10,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from tcsm.data.batches import Batch
 from tcsm.evaluation.bound import Bound
-from tcsm.noise import Noise
-from tcsm.objectives.base import Objective, Terms
 from tcsm.training.devices import Devices
 
 VALIDATION_SEED = 1  # seed of the validation draws of every run
-
-
-@dataclass(frozen=True)
-class Loss:
-    """(network, batch) ↦ the objective's terms.
-
-    The network from the loop may be wrapped for data parallelism, so it replaces the model's own
-    network during the pass.
-    """
-
-    model: nn.Module
-    objective: Objective
-    seed: int
-
-    def __call__(self, net: nn.Module, batch: Batch) -> Terms:
-        """Return the terms of a batch."""
-        self.model.net = net
-        noise = Noise(self.seed, batch.step, batch.ids, batch.total)
-        return self.objective(self.model, batch.tokens, noise, batch.weight, batch.real)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
 from tcsm.errors import InputError
-from tcsm.stages import _memory
-from tcsm.training import memory
+from tcsm.runs import memory
+from tcsm.training import memory as machine
 from tests.stages.house import PARAMS, TINY, command
 
 GIB = 2**30
@@ -25,8 +25,8 @@ def default() -> DictConfig:
 @pytest.fixture(autouse=True)
 def eight(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of 8 GiB."""
-    monkeypatch.setattr(memory, "_machine", lambda: 8 * GIB)
-    monkeypatch.setattr(memory, "_limits", lambda: iter([2**63]))
+    monkeypatch.setattr(machine, "_machine", lambda: 8 * GIB)
+    monkeypatch.setattr(machine, "_limits", lambda: iter([2**63]))
 
 
 def changed(cfg: DictConfig, key: str, value: int) -> DictConfig:
@@ -36,12 +36,12 @@ def changed(cfg: DictConfig, key: str, value: int) -> DictConfig:
 
 
 def test_the_default_run_fits(default: DictConfig) -> None:
-    _memory.require_memory(default)
+    memory.require_memory(default)
 
 
 def test_every_process_has_a_sequence(default: DictConfig) -> None:
     with pytest.raises(InputError, match=r"^devices\.processes: 1000000 .*data\.batch"):
-        _memory.require_memory(changed(default, "devices.processes", 10**6))
+        memory.require_memory(changed(default, "devices.processes", 10**6))
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,15 @@ def test_every_process_has_a_sequence(default: DictConfig) -> None:
 )
 def test_what_cannot_fit_is_refused(key: str, value: int, named: str, default: DictConfig) -> None:
     with pytest.raises(InputError, match=r"GiB of memory, and cpu has 8\.0 GiB") as error:
-        _memory.require_memory(changed(default, key, value))
+        memory.require_memory(changed(default, key, value))
     assert str(error.value).startswith(named)
 
 
 def test_a_batch_in_parts_fits(default: DictConfig) -> None:
     many = changed(default, "data.batch", 65_536)
     with pytest.raises(InputError, match=r"^data\.batch: "):
-        _memory.require_memory(many)
-    _memory.require_memory(changed(many, "trainer.accumulate", 64))
+        memory.require_memory(many)
+    memory.require_memory(changed(many, "trainer.accumulate", 64))
 
 
 @pytest.mark.parametrize("net", ["small", "hollow", "time_conditioned", "causal", "paper"])
@@ -77,7 +77,7 @@ def test_the_bound_is_none_too_high(net: str) -> None:
     """A real network has as many parameters, and keeps at least as much for its backward pass."""
     small = ["net.depth=3"] + (["net.dim=64", "net.heads=4"] if net == "paper" else [])
     node = config.compose([f"net={net}", *small], PARAMS).net
-    size, made = _memory.size_of(node), config.build(node)
+    size, made = memory.size_of(node), config.build(node)
     assert size.parameters == sum(p.numel() for p in made.parameters())
     own = {p.untyped_storage().data_ptr() for p in made.parameters()}
     kept: dict[int, int] = {}
@@ -92,7 +92,7 @@ def test_the_bound_is_none_too_high(net: str) -> None:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         logits = made(x, t, torch.ones(2, 16, dtype=torch.bool)).float().log_softmax(-1)
     assert logits.requires_grad
-    assert sum(kept.values()) >= 2 * 16 * (size.kept - _memory.TOKEN)
+    assert sum(kept.values()) >= 2 * 16 * (size.kept - memory.TOKEN)
 
 
 def test_a_command_is_refused_before_it_reads_anything(tmp_path: Path) -> None:
@@ -104,14 +104,14 @@ def test_a_command_is_refused_before_it_reads_anything(tmp_path: Path) -> None:
 
 def test_the_least_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(memory, "GROUPS", tmp_path)
+    monkeypatch.setattr(machine, "GROUPS", tmp_path)
     own = tmp_path / "job/step"
     own.mkdir(parents=True)
-    monkeypatch.setattr(memory, "_groups", lambda: iter([own]))
-    whole = memory.capacity(torch.device("cpu"))
+    monkeypatch.setattr(machine, "_groups", lambda: iter([own]))
+    whole = machine.capacity(torch.device("cpu"))
     (own / "memory.max").write_text("max\n")
-    assert memory.capacity(torch.device("cpu")) == whole
+    assert machine.capacity(torch.device("cpu")) == whole
     (tmp_path / "job/memory.max").write_text("1048576\n")
-    assert memory.capacity(torch.device("cpu")) == 2**20
+    assert machine.capacity(torch.device("cpu")) == 2**20
     monkeypatch.undo()
-    assert all(group.is_relative_to("/sys/fs/cgroup") for group in memory._groups())
+    assert all(group.is_relative_to("/sys/fs/cgroup") for group in machine._groups())

@@ -1,4 +1,4 @@
-"""Shared by several stages: open data, build a model, load its weights."""
+"""Models: built from a configuration, checked against the tokenizer, and loaded from a run."""
 
 import json
 import re
@@ -11,9 +11,6 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from tcsm.config import build, load
-from tcsm.data.header import elsewhere
-from tcsm.data.source import difference, moved, source_of
-from tcsm.data.tokenfile import TokenFile, open_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.huggingface import one_line
@@ -23,26 +20,9 @@ from tcsm.nets.base import Net, Network
 from tcsm.objectives.base import Objective
 from tcsm.posteriors.explicit import Explicit
 from tcsm.posteriors.joint import Joint
-from tcsm.trained import Trained
+from tcsm.runs.run import Trained
 from tcsm.training.checkpoint import load_weights
 from tcsm.training.devices import Devices
-
-
-def open_split(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> TokenFile:
-    """Return the token file of a split, checked against tokenizer and corpus.
-
-    Raises:
-        InputError: It cannot be used, or was made from another corpus; the key that differs.
-    """
-    path = Path(cfg.data.root) / f"{split}.tok"
-    tokens, source = open_tokens(path, tokenizer), source_of(build(cfg.corpus))
-    if not tokens.header.source:
-        raise InputError(f"{path}: does not say what it was made from; run prepare again")
-    if differs := difference(tokens.header.source, source):
-        ways = [f"set {line}" for line in moved(tokens.header.source, source)]
-        way = " or ".join([*ways, f"run prepare again{elsewhere()}"])
-        raise InputError(f"{path}: made from {differs}; {way}")
-    return tokens
 
 
 def build_model(cfg: DictConfig, tokenizer: Tokenizer, key: str = "model") -> nn.Module:
@@ -215,3 +195,25 @@ def load_model(cfg: DictConfig, tokenizer: Tokenizer, folder: Path, devices: Dev
         Trained(folder).require_reference(cfg.reference)
     _fill(unwrap(model), folder, architecture(cfg))
     return model.eval()
+
+
+def load_initial(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> None:
+    """Load the weights of the run that the key ``initial`` names, if it names one.
+
+    A density ratio loads all but the last layer, whose outputs are no distribution of tokens.
+
+    Raises:
+        InputError: No such run, one of another network, or of another tokenizer.
+    """
+    if cfg.initial is None:
+        return
+    folder = Path(cfg.initial)
+    run = open_run("initial", folder)
+    known: Tokenizer = build(run.tokenizer)
+    if known.fingerprint != tokenizer.fingerprint:
+        raise InputError(
+            f"initial: {folder} was trained on tokens of {known.name}, wanted {tokenizer.name}"
+        )
+    take_over(model, folder)
+    if isinstance(model, Explicit):
+        model.reset_head()
