@@ -5,11 +5,11 @@ from torch import Tensor
 
 from benchmarks.sizes import Size
 from tcsm.divergences.scoring_rules import KL
+from tcsm.models.factorized import Factorized
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import Likelihood
 from tcsm.objectives.distribution import DistributionMatching
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import Corruption, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

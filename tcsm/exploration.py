@@ -17,12 +17,12 @@ from tcsm.data.batches import Batch, part
 from tcsm.data.buffer import Buffer, unweighted
 from tcsm.errors import InputError
 from tcsm.evaluation import enumeration
+from tcsm.models.factorized import Factorized
 from tcsm.noise import batch_noise
 from tcsm.on_policy import at_rest, own_draws
-from tcsm.posteriors.factorized import Factorized
 from tcsm.samplers.first_hitting import FirstHitting
-from tcsm.worlds.base import all_sequences, draw
-from tcsm.worlds.tilting import Tilting
+from tcsm.toy.base import all_sequences, draw
+from tcsm.toy.tilting import Tilting
 
 
 @dataclass

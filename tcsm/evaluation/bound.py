@@ -13,13 +13,13 @@ from jaxtyping import Float64, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
+from tcsm.models.autoregressive import Autoregressive
+from tcsm.models.base import Posterior
+from tcsm.models.joint import Joint
+from tcsm.models.losses import BoundIntegrand, CrossEntropy, PositionLoss
 from tcsm.noise import Noise
-from tcsm.posteriors.base import Posterior
-from tcsm.posteriors.joint import Joint
-from tcsm.posteriors.losses import BoundIntegrand, CrossEntropy, PositionLoss
 from tcsm.process.corruption import Corruption, CountSampling, TimeSampling
 from tcsm.process.paths import Path
-from tcsm.teachers.autoregressive import Autoregressive
 
 
 @dataclass(frozen=True)

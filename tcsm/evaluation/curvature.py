@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tcsm.divergences.bregman import Bregman
 from tcsm.neighborhoods.base import Neighborhood
-from tcsm.worlds.base import World, all_sequences
+from tcsm.toy.base import World, all_sequences
 
 
 @dataclass(frozen=True)

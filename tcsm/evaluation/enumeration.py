@@ -15,9 +15,9 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
-from tcsm.posteriors.factorized import Factorized
-from tcsm.posteriors.joint import Joint
-from tcsm.worlds.base import all_sequences
+from tcsm.models.factorized import Factorized
+from tcsm.models.joint import Joint
+from tcsm.toy.base import all_sequences
 
 CHUNK = 4096  # sequences in one network call
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound, Draws
+from tcsm.models.joint import Joint
 from tcsm.noise import Noise
-from tcsm.posteriors.joint import Joint
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 

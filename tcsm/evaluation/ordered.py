@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from tcsm.posteriors.factorized import Factorized
+from tcsm.models.factorized import Factorized
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound, Draws
-from tcsm.teachers.base import Teacher
+from tcsm.models.teacher import Teacher
 
 
 @dataclass(frozen=True)

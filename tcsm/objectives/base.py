@@ -15,9 +15,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
+from tcsm.models.base import Posterior
+from tcsm.models.losses import PositionLoss
 from tcsm.noise import Noise
-from tcsm.posteriors.base import Posterior
-from tcsm.posteriors.losses import PositionLoss
 from tcsm.process.corruption import Corrupted, Corruption
 
 Terms = dict[str, Tensor]

@@ -21,6 +21,9 @@ from torch import Tensor, nn
 
 from tcsm.divergences.bregman import Bregman, Power
 from tcsm.errors import InputError
+from tcsm.models.base import draws
+from tcsm.models.joint import Joint
+from tcsm.models.losses import RatioLoss, ReferenceRatioLoss
 from tcsm.noise import Noise
 from tcsm.objectives.base import (
     DenoisingObjective,
@@ -29,9 +32,6 @@ from tcsm.objectives.base import (
     Terms,
     as_posterior,
 )
-from tcsm.posteriors.base import draws
-from tcsm.posteriors.joint import Joint
-from tcsm.posteriors.losses import RatioLoss, ReferenceRatioLoss
 from tcsm.process.corruption import Corrupted, Positions
 
 

@@ -15,11 +15,11 @@ from torch import Tensor
 from tcsm.divergences.scoring_rules import KL, ScoringRule
 from tcsm.divergences.soft import SoftDivergence
 from tcsm.errors import InputError
+from tcsm.models.losses import PositionLoss
+from tcsm.models.teacher import Teacher
 from tcsm.objectives.base import DenoisingObjective
-from tcsm.posteriors.bayes import Bayes
-from tcsm.posteriors.losses import PositionLoss
 from tcsm.process.corruption import Corrupted, Positions
-from tcsm.teachers.base import Teacher
+from tcsm.targets.bayes import Bayes
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
+from tcsm.models.autoregressive import Autoregressive
+from tcsm.models.losses import BoundIntegrand, PositionLoss
+from tcsm.models.masked_lm import Conditional
 from tcsm.noise import Noise
 from tcsm.objectives.base import DenoisingObjective, Objective, SequenceMean, Terms
-from tcsm.posteriors.losses import BoundIntegrand, PositionLoss
 from tcsm.process.corruption import Corrupted, TimeSampling
-from tcsm.teachers.autoregressive import Autoregressive
-from tcsm.teachers.conditional import Conditional
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from tcsm.divergences.soft import ReverseKL
 from tcsm.errors import InputError
+from tcsm.models.losses import CrossEntropy, PositionLoss
 from tcsm.objectives.base import DenoisingObjective, ReferenceObjective
-from tcsm.posteriors.losses import CrossEntropy, PositionLoss
 from tcsm.process.corruption import Corrupted, Positions
 
 

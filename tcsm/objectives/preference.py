@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from tcsm.errors import InputError
+from tcsm.models.joint import Joint
+from tcsm.models.losses import PositionLoss
 from tcsm.noise import Noise
 from tcsm.objectives.base import DenoisingObjective, ReferenceObjective, Terms, as_posterior
-from tcsm.posteriors.joint import Joint
-from tcsm.posteriors.losses import PositionLoss
 from tcsm.process.corruption import Corrupted, Positions
 from tcsm.process.pairs import SharedCorruption, halves
 

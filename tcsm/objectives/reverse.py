@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tcsm.errors import InputError
+from tcsm.models.losses import PositionLoss
 from tcsm.objectives.base import DenoisingObjective
-from tcsm.posteriors.losses import PositionLoss
 from tcsm.process.corruption import Corrupted, Positions
 from tcsm.process.paths import Path
 from tcsm.process.steps import StepSampling

@@ -22,11 +22,11 @@ from torch import Tensor, nn
 
 from tcsm.divergences.bregman import Bregman
 from tcsm.errors import InputError
+from tcsm.models.base import ConcreteScore, Posterior
+from tcsm.models.losses import PositionLoss
 from tcsm.neighborhoods.base import Neighborhood, PerPosition, require_symmetric
 from tcsm.noise import Noise
 from tcsm.objectives.base import DenoisingObjective, SequenceObjective, Terms, as_posterior
-from tcsm.posteriors.base import ConcreteScore, Posterior
-from tcsm.posteriors.losses import PositionLoss
 from tcsm.process.corruption import Corrupted, Positions
 
 

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tcsm.errors import InputError
-from tcsm.teachers.base import Teacher
+from tcsm.models.teacher import Teacher
 from tcsm.training.checkpoint import load, save
 
 

@@ -22,7 +22,7 @@ from tcsm.training.state import named_tensors
 
 Tensors = dict[str, Tensor]
 PACKAGE = Path(__file__).parents[1]
-DRAWS = ("nets", "posteriors", "process", "samplers", "teachers")
+DRAWS = ("models", "nets", "process", "samplers", "targets")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from tcsm.data.tilts import LOW, relative_ess
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.ordered import log_along
+from tcsm.models.factorized import Factorized
 from tcsm.noise import fold
-from tcsm.posteriors.factorized import Factorized
 from tcsm.runs.batches import open_split
 from tcsm.runs.drafts import Tensors, draft, of_model
 from tcsm.runs.teachers import of_run

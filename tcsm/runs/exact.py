@@ -15,11 +15,11 @@ from tcsm.io.records import Writer
 from tcsm.noise import Noise
 from tcsm.runs.loss import Loss
 from tcsm.runs.models import unwrap
+from tcsm.toy.base import World
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks, NotFiniteError
 from tcsm.training.loop import Batches, fit
 from tcsm.training.state import TrainState, assign, named_tensors
-from tcsm.worlds.base import World
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from tcsm.evaluation import enumeration
-from tcsm.worlds.base import World, all_sequences
-from tcsm.worlds.tilting import Tilting, best_of, relative_ess, tilted, total_variation
+from tcsm.toy.base import World, all_sequences
+from tcsm.toy.tilting import Tilting, best_of, relative_ess, tilted, total_variation
 
 SHADES = 999  # levels of a picture, from 0 to its likeliest cell
 Distribution = Float64[Tensor, "N"]

@@ -10,9 +10,9 @@ from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.estimates import Rate, bits_per_character
 from tcsm.evaluation.samples import distinct, entropy, repetition
+from tcsm.models.autoregressive import Autoregressive
 from tcsm.rewards.base import Reward, below
 from tcsm.runs.teachers import of_run
-from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.training.devices import Devices
 
 

@@ -16,10 +16,10 @@ from tcsm.errors import InputError
 from tcsm.huggingface import one_line
 from tcsm.io.layout import FILES
 from tcsm.io.records import read_json
+from tcsm.models.explicit import Explicit
+from tcsm.models.joint import Joint
 from tcsm.nets.base import Net, Network
 from tcsm.objectives.base import Objective
-from tcsm.posteriors.explicit import Explicit
-from tcsm.posteriors.joint import Joint
 from tcsm.runs.run import Trained
 from tcsm.training.checkpoint import load_weights
 from tcsm.training.devices import Devices

@@ -18,7 +18,7 @@ from tcsm.process.sources import Mask
 from tcsm.runs.cached_teacher import CachedTeacher, prune
 from tcsm.runs.models import build_model, load_model, open_run, unwrap
 from tcsm.runs.run import Trained, hashes
-from tcsm.teachers.adapters import JointlyMasked, TeacherAdapter
+from tcsm.targets.adapters import JointlyMasked, TeacherAdapter
 from tcsm.training.checkpoint import digest
 from tcsm.training.devices import Devices
 from tcsm.training.state import named_tensors

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from jaxtyping import Int
 from torch import Tensor
 
+from tcsm.models.base import Posterior
 from tcsm.noise import categorical
-from tcsm.posteriors.base import Posterior
 from tcsm.samplers.base import GridSampler, SamplerStep
 
 

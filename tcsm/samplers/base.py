@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
+from tcsm.models.base import Posterior
 from tcsm.noise import Noise
-from tcsm.posteriors.base import Posterior
 from tcsm.process.paths import Path
 from tcsm.samplers.conditioning import Conditioning, resolve_conditioning
 

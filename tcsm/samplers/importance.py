@@ -12,7 +12,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
-from tcsm.posteriors.joint import Joint
+from tcsm.models.joint import Joint
 from tcsm.samplers.base import PathSampler, Sampled, SamplerStep
 from tcsm.samplers.conditioning import Conditioning
 

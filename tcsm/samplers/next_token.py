@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from tcsm.errors import InputError
+from tcsm.models.autoregressive import Autoregressive
 from tcsm.noise import batch_noise, categorical
 from tcsm.samplers.base import Sampled, Sampler, device_of
 from tcsm.samplers.conditioning import Conditioning, resolve_conditioning
-from tcsm.teachers.autoregressive import Autoregressive
 
 
 @dataclass(frozen=True)

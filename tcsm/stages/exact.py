@@ -22,16 +22,16 @@ from tcsm.data.batches import Batch
 from tcsm.evaluation import enumeration
 from tcsm.evaluation.curvature import LossHessian, condition
 from tcsm.io.records import write_json
-from tcsm.posteriors.joint import Joint
+from tcsm.models.joint import Joint
 from tcsm.runs.account import account
 from tcsm.runs.exact import Counter, ExactEvaluation, Fresh, descend
 from tcsm.runs.loss import Loss
 from tcsm.runs.models import architecture, unwrap
+from tcsm.toy.base import World
 from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Stopwatch, describe
-from tcsm.worlds.base import World
 
 READS = (
     "experiment",

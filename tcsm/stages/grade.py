@@ -19,6 +19,7 @@ from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.io.records import write_json, write_text
+from tcsm.models.autoregressive import Autoregressive
 from tcsm.noise import batch_noise, fold
 from tcsm.on_policy import rewards_of
 from tcsm.rewards.base import Reward
@@ -29,7 +30,6 @@ from tcsm.runs.run import Trained
 from tcsm.runs.teachers import of_run
 from tcsm.samplers.base import Sampler
 from tcsm.samplers.guidance import BestOfN, Guidance
-from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 

@@ -13,6 +13,7 @@ from torch import nn
 from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.io.records import write_json
+from tcsm.models.autoregressive import Autoregressive
 from tcsm.runs.drafts import Tensors, draft, of_model, remove
 from tcsm.runs.judging import judge_rate, open_judge, variety
 from tcsm.runs.models import load_model
@@ -20,7 +21,6 @@ from tcsm.runs.run import Trained
 from tcsm.runs.template import parse_template
 from tcsm.samplers.base import Sampled, Sampler
 from tcsm.samplers.conditioning import Conditioning
-from tcsm.teachers.autoregressive import Autoregressive
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 

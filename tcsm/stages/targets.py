@@ -24,7 +24,7 @@ from tcsm.runs.batches import open_split
 from tcsm.runs.cached_teacher import CachedTeacher
 from tcsm.runs.run import Trained
 from tcsm.runs.teachers import cached, of_run, teacher_model
-from tcsm.teachers.adapters import Exact, TeacherAdapter
+from tcsm.targets.adapters import Exact, TeacherAdapter
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 

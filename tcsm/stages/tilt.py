@@ -20,19 +20,19 @@ from tcsm.errors import InputError
 from tcsm.evaluation import enumeration
 from tcsm.exploration import CountedReward, Explored
 from tcsm.io.records import write_json
+from tcsm.models.base import Posterior
 from tcsm.objectives.base import Objective, ReferenceObjective
 from tcsm.objectives.distribution import SoftDistributionMatching
-from tcsm.posteriors.base import Posterior
 from tcsm.runs.account import account
 from tcsm.runs.exact import Counter, ExactEvaluation, Fresh, descend
 from tcsm.runs.exact_target import Distribution, TargetDistribution
 from tcsm.runs.loss import Loss
 from tcsm.runs.models import open_run, take_over, unwrap
-from tcsm.teachers.base import Tabulated
+from tcsm.targets.base import Tabulated
+from tcsm.toy.base import World, all_sequences
 from tcsm.training.devices import Devices
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Stopwatch, describe
-from tcsm.worlds.base import World, all_sequences
 
 READS = (
     "experiment",

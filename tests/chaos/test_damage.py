@@ -18,11 +18,11 @@ from tcsm.data.buffer import read_buffer
 from tcsm.data.tokenfile import open_tokens
 from tcsm.data.tokenizers import Letters
 from tcsm.errors import InputError
+from tcsm.models.teacher import Teacher
 from tcsm.reporting.runs import read_run
 from tcsm.rewards.grams import Grams, Logistic
 from tcsm.rewards.grams import load as load_classifier
 from tcsm.runs.cached_teacher import CachedTeacher
-from tcsm.teachers.base import Teacher
 from tcsm.training import checkpoint
 from tests.chaos.house import Pipeline
 

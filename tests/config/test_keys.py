@@ -93,7 +93,7 @@ def test_a_part_of_a_part_has_its_whole_name() -> None:
     node = OmegaConf.create(
         {
             "pretrained": {
-                "_target_": "tcsm.teachers.autoregressive.Autoregressive",
+                "_target_": "tcsm.models.autoregressive.Autoregressive",
                 "net": {
                     "_target_": "tcsm.nets.transformer.Transformer",
                     "dim": 9,

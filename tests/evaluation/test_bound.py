@@ -10,12 +10,12 @@ from torch.testing import assert_close
 from tcsm import config
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Count, Exact, Time
+from tcsm.models.autoregressive import Autoregressive
+from tcsm.models.factorized import Factorized, LeaveOneOut
 from tcsm.nets.transformer import Transformer
-from tcsm.posteriors.factorized import Factorized, LeaveOneOut
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
-from tcsm.teachers.autoregressive import Autoregressive
 from tests.enumeration import (
     kernel,
     logit_quadrature,

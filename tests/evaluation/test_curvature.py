@@ -6,8 +6,8 @@ import torch
 from tcsm.divergences.bregman import bce, generalized_kl, hellinger
 from tcsm.evaluation.curvature import LossHessian, condition, contrasts, laplacian
 from tcsm.neighborhoods.hamming_k import HammingK
-from tcsm.worlds.base import all_sequences
-from tcsm.worlds.pairs import Pairs
+from tcsm.toy.base import all_sequences
+from tcsm.toy.pairs import Pairs
 
 WORLD = Pairs(2, 4, leak=0.1)
 

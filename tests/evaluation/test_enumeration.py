@@ -7,15 +7,15 @@ import torch
 
 from tcsm.errors import InputError
 from tcsm.evaluation.enumeration import chain_distribution, kl, log_chain, log_distribution
+from tcsm.models.factorized import Factorized
+from tcsm.models.joint import Joint
 from tcsm.nets.flat import UniformLogits
 from tcsm.nets.pairwise import Pairwise
-from tcsm.posteriors.factorized import Factorized
-from tcsm.posteriors.joint import Joint
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tcsm.worlds.base import all_sequences
-from tcsm.worlds.pairs import Pairs
+from tcsm.toy.base import all_sequences
+from tcsm.toy.pairs import Pairs
 from tests.enumeration import kernel, posterior_table, random_distribution
 from tests.tables import Table, TableEnergy, exact
 

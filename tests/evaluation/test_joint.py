@@ -6,10 +6,10 @@ import torch
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Count, Exact, Time
 from tcsm.evaluation.joint import JointCount
+from tcsm.models.factorized import Factorized
+from tcsm.models.joint import Joint
 from tcsm.nets.energy import Energy
 from tcsm.nets.transformer import Transformer
-from tcsm.posteriors.factorized import Factorized
-from tcsm.posteriors.joint import Joint
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform

@@ -7,12 +7,12 @@ import torch
 
 from tcsm.evaluation.enumeration import chain_distribution
 from tcsm.evaluation.ordered import log_along
-from tcsm.posteriors.factorized import Factorized
+from tcsm.models.factorized import Factorized
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine
 from tcsm.process.sources import Mask
 from tcsm.samplers.first_hitting import FirstHitting
-from tcsm.worlds.base import all_sequences
+from tcsm.toy.base import all_sequences
 from tests.tables import Oracle, Table, number
 
 V, L = 3, 3

@@ -4,9 +4,9 @@ from torch.testing import assert_close
 
 from tcsm.errors import InputError
 from tcsm.evaluation.pseudo import Pseudo
+from tcsm.models.autoregressive import Autoregressive
 from tcsm.nets.transformer import Transformer
-from tcsm.teachers.autoregressive import Autoregressive
-from tcsm.teachers.base import Tabulated
+from tcsm.targets.base import Tabulated
 from tests.enumeration import random_distribution, sequences
 
 V, L = 3, 3

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from tcsm.evaluation.bound import Count
-from tcsm.posteriors.base import Posterior
-from tcsm.posteriors.factorized import Factorized, LeaveOneOut
+from tcsm.models.base import Posterior
+from tcsm.models.factorized import Factorized, LeaveOneOut
 from tcsm.process.corruption import Corrupted
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

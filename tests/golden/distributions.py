@@ -7,8 +7,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from tcsm.posteriors.base import Posterior
-from tcsm.posteriors.factorized import Factorized
+from tcsm.models.base import Posterior
+from tcsm.models.factorized import Factorized
 from tcsm.process.paths import Mixture, Path
 from tests.enumeration import product_kernel, sequences, total_variation
 from tests.golden.bounds import order_distribution

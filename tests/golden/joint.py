@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from tcsm.divergences.bregman import bce
+from tcsm.models.factorized import Factorized
+from tcsm.models.joint import Joint
 from tcsm.neighborhoods.hamming_k import HammingK
 from tcsm.objectives.base import OpenMean
 from tcsm.objectives.density_ratio import NoiseContrastive
 from tcsm.objectives.score_matching import SampledScoreMatching
-from tcsm.posteriors.factorized import Factorized
-from tcsm.posteriors.joint import Joint
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import torch
 
 from tcsm.data.pairs import Pairs
+from tcsm.models.factorized import Factorized
 from tcsm.noise import batch_noise
 from tcsm.objectives.preference import Paired, Preference, Unpaired
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.pairs import SharedCorruption
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tcsm.posteriors.factorized import LeaveOneOut
+from tcsm.models.factorized import LeaveOneOut
 from tcsm.process.corruption import Positions
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear, Polynomial, Schedule

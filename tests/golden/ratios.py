@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from tcsm.models.explicit import Explicit
+from tcsm.models.factorized import Factorized
 from tcsm.objectives.base import OpenMean
 from tcsm.objectives.density_ratio import DensityRatio, SequenceDensityRatio, at_sequences
-from tcsm.posteriors.explicit import Explicit
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import Corrupted, CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

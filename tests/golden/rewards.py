@@ -8,9 +8,9 @@ from torch import Tensor
 from tcsm.data.buffer import Buffer, unweighted
 from tcsm.data.tilts import Boltzmann, relative_ess
 from tcsm.divergences.scoring_rules import KL
+from tcsm.models.factorized import Factorized
 from tcsm.objectives.base import SequenceMean
 from tcsm.objectives.distribution import DistributionMatching
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask

@@ -1,7 +1,7 @@
 import torch
 
+from tcsm.models.factorized import Factorized
 from tcsm.nets.flat import UniformLogits
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask

@@ -5,12 +5,12 @@ import torch
 from torch.testing import assert_close
 
 from tcsm.errors import InputError
+from tcsm.models.autoregressive import Autoregressive
+from tcsm.models.masked_lm import MaskedLM
 from tcsm.nets.hub import BERT, GPT2, Hub, Pretrained
-from tcsm.teachers.autoregressive import Autoregressive
-from tcsm.teachers.base import Tabulated
-from tcsm.teachers.causal import Exact, OneSided, Taylor, TopK
-from tcsm.teachers.conditional import MaskedLM
-from tcsm.teachers.left_to_right import LeftToRight
+from tcsm.targets.base import Tabulated
+from tcsm.targets.causal import Exact, OneSided, Taylor, TopK
+from tcsm.targets.left_to_right import LeftToRight
 from tests.checkpoints import save
 from tests.enumeration import sequences
 

@@ -3,7 +3,7 @@ import torch
 
 from tcsm.errors import InputError
 from tcsm.nets.pairwise import Pairwise
-from tcsm.worlds.base import all_sequences
+from tcsm.toy.base import all_sequences
 
 
 def test_it_is_a_sum_over_pairs_of_positions():

@@ -9,10 +9,10 @@ from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 from tcsm.errors import InputError
+from tcsm.models.autoregressive import Autoregressive
 from tcsm.nets.hub import Pretrained
-from tcsm.teachers.autoregressive import Autoregressive
-from tcsm.teachers.causal import Exact, OneSided, Taylor
-from tcsm.teachers.left_to_right import LeftToRight
+from tcsm.targets.causal import Exact, OneSided, Taylor
+from tcsm.targets.left_to_right import LeftToRight
 from tests.checkpoints import FAMILIES, make
 
 V, EXTRA = 7, 40

@@ -3,10 +3,10 @@ import torch
 from torch.testing import assert_close
 
 from tcsm.divergences.scoring_rules import KL
+from tcsm.models.factorized import Factorized
 from tcsm.noise import Noise, batch_noise
 from tcsm.objectives.base import Likelihood, OpenMean, SequenceMean
 from tcsm.objectives.distribution import DistributionMatching
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import CountSampling, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

@@ -3,16 +3,16 @@ import torch
 from torch.testing import assert_close
 
 from tcsm.errors import InputError
+from tcsm.models.factorized import Factorized
+from tcsm.models.masked_lm import HollowLM, MaskedLM
 from tcsm.nets.hollow import Hollow
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.objectives.likelihood import PseudoLikelihood
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tcsm.teachers.base import Tabulated
-from tcsm.teachers.conditional import HollowLM, MaskedLM
+from tcsm.targets.base import Tabulated
 from tests.enumeration import random_distribution, sequences
 
 V = L = 3

@@ -8,13 +8,13 @@ from torch.testing import assert_close
 from tcsm.divergences import bregman
 from tcsm.divergences.scoring_rules import KL
 from tcsm.errors import InputError
+from tcsm.models.explicit import Explicit
+from tcsm.models.factorized import Factorized, LeaveOneOut
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean, SequenceMean
 from tcsm.objectives.density_ratio import DensityRatio, DensityRatioLoss
 from tcsm.objectives.distribution import DistributionMatching
-from tcsm.posteriors.explicit import Explicit
-from tcsm.posteriors.factorized import Factorized, LeaveOneOut
 from tcsm.process.corruption import CountSampling, Positions
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

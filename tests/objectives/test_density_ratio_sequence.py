@@ -9,11 +9,11 @@ from torch.testing import assert_close
 
 from tcsm.divergences.bregman import bce, generalized_kl, lsif
 from tcsm.errors import InputError
+from tcsm.models.factorized import Factorized
+from tcsm.models.joint import Joint
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean
 from tcsm.objectives.density_ratio import SequenceDensityRatio, at_sequences
-from tcsm.posteriors.factorized import Factorized
-from tcsm.posteriors.joint import Joint
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

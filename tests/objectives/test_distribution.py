@@ -15,11 +15,11 @@ from tcsm.divergences.scoring_rules import (
     Spherical,
     Tsallis,
 )
+from tcsm.models.factorized import Factorized
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import Likelihood, OpenMean
 from tcsm.objectives.distribution import DistributionMatching
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import CountSampling, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear, Polynomial

@@ -7,13 +7,13 @@ from torch.testing import assert_close
 
 from tcsm.divergences.bregman import bce, generalized_kl, hellinger
 from tcsm.errors import InputError
+from tcsm.models.factorized import Factorized, LeaveOneOut
+from tcsm.models.joint import Joint
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.neighborhoods.hamming_k import HammingK
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean
 from tcsm.objectives.score_matching import FullScoreMatching, SampledScoreMatching
-from tcsm.posteriors.factorized import Factorized, LeaveOneOut
-from tcsm.posteriors.joint import Joint
 from tcsm.process.corruption import CountSampling, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

@@ -4,18 +4,18 @@ from torch.testing import assert_close
 
 from tcsm.divergences.scoring_rules import KL
 from tcsm.errors import InputError
+from tcsm.models.autoregressive import Autoregressive
+from tcsm.models.factorized import Factorized, LeaveOneOut
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import Likelihood, SequenceMean
 from tcsm.objectives.distribution import DistributionMatching
 from tcsm.objectives.likelihood import Nelbo, NextToken
-from tcsm.posteriors.factorized import Factorized, LeaveOneOut
 from tcsm.process.corruption import CountSampling, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
 from tcsm.process.steps import StepSampling
-from tcsm.teachers.autoregressive import Autoregressive
 from tests.tables import Table, corrupted, loss_at
 
 V, L = 3, 4

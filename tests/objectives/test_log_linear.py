@@ -8,10 +8,10 @@ from torch.testing import assert_close
 
 from tcsm.divergences.bregman import generalized_kl
 from tcsm.errors import InputError
+from tcsm.models.factorized import Factorized
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.objectives.base import OpenMean
 from tcsm.objectives.score_matching import LogLinear, LogLinearLoss, NeighborhoodLoss
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import CountSampling, Positions
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

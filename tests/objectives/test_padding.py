@@ -11,6 +11,11 @@ from tcsm.divergences.bregman import bce, generalized_kl
 from tcsm.divergences.scoring_rules import KL
 from tcsm.divergences.soft import ForwardKL
 from tcsm.errors import InputError
+from tcsm.models.autoregressive import Autoregressive
+from tcsm.models.factorized import Factorized
+from tcsm.models.joint import Joint
+from tcsm.models.masked_lm import HollowLM
+from tcsm.models.teacher import Teacher
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.neighborhoods.hamming_k import HammingK
 from tcsm.nets.hollow import Hollow
@@ -24,18 +29,13 @@ from tcsm.objectives.policy_gradient import PolicyGradient
 from tcsm.objectives.preference import Paired, Unpaired, Winners
 from tcsm.objectives.reverse import RateMatching, StepMatching
 from tcsm.objectives.score_matching import FullScoreMatching, SampledScoreMatching, ScoreMatching
-from tcsm.posteriors.bayes import Bayes
-from tcsm.posteriors.factorized import Factorized
-from tcsm.posteriors.joint import Joint
 from tcsm.process.corruption import CountSampling, TimeSampling
 from tcsm.process.pairs import SharedCorruption
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
 from tcsm.process.steps import StepSampling
-from tcsm.teachers.autoregressive import Autoregressive
-from tcsm.teachers.base import Teacher
-from tcsm.teachers.conditional import HollowLM
+from tcsm.targets.bayes import Bayes
 from tests.tables import Oracle
 
 V, L, SEPARATOR = 3, 5, 0

@@ -10,11 +10,11 @@ from torch.testing import assert_close
 
 from tcsm.errors import InputError
 from tcsm.evaluation.enumeration import chain_distribution
+from tcsm.models.factorized import Factorized
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import Likelihood, OpenMean
 from tcsm.objectives.policy_gradient import PolicyGradient, PolicyLoss
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

@@ -9,11 +9,11 @@ from torch.testing import assert_close
 from tcsm.divergences.bregman import Power, bce, generalized_kl, hellinger, lsif
 from tcsm.divergences.scoring_rules import KL
 from tcsm.errors import InputError
+from tcsm.models.factorized import Factorized
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.objectives.base import OpenMean
 from tcsm.objectives.distribution import DistributionMatching
 from tcsm.objectives.score_matching import Preconditioned, ScoreMatching
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

@@ -7,10 +7,10 @@ from torch.nn.functional import logsigmoid
 from torch.testing import assert_close
 
 from tcsm.errors import InputError
+from tcsm.models.factorized import Factorized
+from tcsm.models.joint import Joint
 from tcsm.noise import Noise, batch_noise
 from tcsm.objectives.preference import Paired, Unpaired
-from tcsm.posteriors.factorized import Factorized
-from tcsm.posteriors.joint import Joint
 from tcsm.process.corruption import CountSampling
 from tcsm.process.pairs import SharedCorruption
 from tcsm.process.paths import Path

@@ -5,10 +5,10 @@ import torch
 from torch.testing import assert_close
 
 from tcsm.errors import InputError
+from tcsm.models.factorized import Factorized, LeaveOneOut
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import SequenceMean
 from tcsm.objectives.reverse import RateMatching, StepMatching
-from tcsm.posteriors.factorized import Factorized, LeaveOneOut
 from tcsm.process.corruption import TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

@@ -17,10 +17,10 @@ from tcsm.divergences.bregman import (
     pearson,
 )
 from tcsm.errors import InputError
+from tcsm.models.factorized import Factorized, LeaveOneOut
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.objectives.base import OpenMean
 from tcsm.objectives.score_matching import ScoreMatching
-from tcsm.posteriors.factorized import Factorized, LeaveOneOut
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

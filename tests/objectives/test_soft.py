@@ -10,19 +10,19 @@ from tcsm.divergences import soft
 from tcsm.divergences.bregman import bce
 from tcsm.divergences.scoring_rules import KL, Spherical
 from tcsm.errors import InputError
+from tcsm.models.autoregressive import Autoregressive
+from tcsm.models.explicit import Explicit
+from tcsm.models.factorized import Factorized, LeaveOneOut
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean, SequenceMean
 from tcsm.objectives.distribution import DistributionMatching, SoftDistributionMatching
-from tcsm.posteriors.bayes import Bayes
-from tcsm.posteriors.explicit import Explicit
-from tcsm.posteriors.factorized import Factorized, LeaveOneOut
 from tcsm.process.corruption import TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
-from tcsm.teachers.autoregressive import Autoregressive
-from tcsm.teachers.base import Tabulated
+from tcsm.targets.base import Tabulated
+from tcsm.targets.bayes import Bayes
 from tests.enumeration import bayes, kernel, marginals, random_distribution, sequences
 from tests.tables import Table, corrupted, loss_at
 

@@ -11,10 +11,10 @@ import torch
 from torch.testing import assert_close
 
 from tcsm import config
+from tcsm.models.factorized import Factorized
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean
 from tcsm.objectives.score_matching import ScoreMatching
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.paths import Path as Noising
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform

@@ -16,13 +16,13 @@ from tcsm.data.buffer import Buffer
 from tcsm.data.tilts import Best, Boltzmann, Even
 from tcsm.divergences import bregman
 from tcsm.divergences.scoring_rules import KL
+from tcsm.models.factorized import Factorized, LeaveOneOut
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean, SequenceMean
 from tcsm.objectives.density_ratio import DensityRatio
 from tcsm.objectives.distribution import DistributionMatching
 from tcsm.objectives.score_matching import ScoreMatching
-from tcsm.posteriors.factorized import Factorized, LeaveOneOut
 from tcsm.process.corruption import CountSampling, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

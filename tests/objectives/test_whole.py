@@ -7,12 +7,12 @@ from torch.testing import assert_close
 
 from tcsm.divergences.bregman import bce, generalized_kl, hellinger
 from tcsm.errors import InputError
+from tcsm.models.factorized import Factorized
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.neighborhoods.hamming_k import HammingK
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import Likelihood, OpenMean
 from tcsm.objectives.score_matching import FullScoreMatching, ScoreMatching
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

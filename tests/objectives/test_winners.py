@@ -7,10 +7,10 @@ from torch.nn.functional import softplus
 from torch.testing import assert_close
 
 from tcsm.errors import InputError
+from tcsm.models.factorized import Factorized
 from tcsm.noise import Noise, batch_noise
 from tcsm.objectives.base import OpenMean
 from tcsm.objectives.preference import Winners
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

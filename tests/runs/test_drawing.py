@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from tcsm.evaluation.enumeration import chain_distribution
 from tcsm.evaluation.ordered import log_along
-from tcsm.posteriors.factorized import Factorized
+from tcsm.models.factorized import Factorized
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask

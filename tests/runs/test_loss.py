@@ -8,11 +8,11 @@ import torch
 from tcsm.data.batches import WindowBatches, evaluation_windows
 from tcsm.divergences.scoring_rules import KL
 from tcsm.evaluation.bound import Count
+from tcsm.models.factorized import Factorized
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import Noise
 from tcsm.objectives.base import OpenMean
 from tcsm.objectives.distribution import DistributionMatching
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from tcsm.errors import InputError
+from tcsm.models.autoregressive import Autoregressive
+from tcsm.models.factorized import Factorized, LeaveOneOut
+from tcsm.models.joint import Joint
 from tcsm.nets.transformer import Transformer
-from tcsm.posteriors.factorized import Factorized, LeaveOneOut
-from tcsm.posteriors.joint import Joint
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
@@ -20,7 +21,6 @@ from tcsm.samplers.first_hitting import FirstHitting
 from tcsm.samplers.importance import Importance
 from tcsm.samplers.leaping import TauLeaping
 from tcsm.samplers.next_token import NextToken
-from tcsm.teachers.autoregressive import Autoregressive
 from tests.enumeration import (
     kernel,
     posterior_table,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tcsm.errors import InputError
-from tcsm.posteriors.factorized import Factorized
+from tcsm.models.factorized import Factorized
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform

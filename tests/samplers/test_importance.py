@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from tcsm.errors import InputError
-from tcsm.posteriors.factorized import Factorized
-from tcsm.posteriors.joint import Joint
+from tcsm.models.factorized import Factorized
+from tcsm.models.joint import Joint
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tcsm.posteriors.factorized import Factorized
+from tcsm.models.factorized import Factorized
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform

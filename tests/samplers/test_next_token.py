@@ -2,13 +2,13 @@ import pytest
 import torch
 
 from tcsm.errors import InputError
+from tcsm.models.autoregressive import Autoregressive
+from tcsm.models.factorized import Factorized
 from tcsm.nets.transformer import Transformer
-from tcsm.posteriors.factorized import Factorized
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
 from tcsm.samplers.next_token import NextToken
-from tcsm.teachers.autoregressive import Autoregressive
 from tests.enumeration import sequences
 from tests.samplers.distributions import chi_square
 

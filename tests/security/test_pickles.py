@@ -17,7 +17,7 @@ from tcsm.nets.hub import Pretrained
 from tcsm.rewards.classifier import Classifier
 from tcsm.rewards.hub import HubClassifier
 from tcsm.runs.cached_teacher import CachedTeacher
-from tcsm.teachers.base import Tabulated
+from tcsm.targets.base import Tabulated
 from tcsm.training.checkpoint import load, load_weights
 from tests.checkpoints import save
 from tests.security.payload import plant, plant_torch

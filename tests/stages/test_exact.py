@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from tcsm.worlds.pairs import Pairs
+from tcsm.toy.pairs import Pairs
 from tests.stages.house import command, finite
 
 pytestmark = pytest.mark.slow

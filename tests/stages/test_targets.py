@@ -43,7 +43,7 @@ def test_errors_of_ways_to_ask(error):
 @pytest.mark.slow
 def test_one_candidate_and_a_tail_is_the_tail_alone(error):
     for way, tail in (("one_sided", "OneSided"), ("taylor", "Taylor")):
-        teacher = f"teacher.tail={{_target_: tcsm.teachers.adapters.{tail}}}"
+        teacher = f"teacher.tail={{_target_: tcsm.targets.adapters.{tail}}}"
         hybrid = error("teacher=top_k", "teacher.k=1", teacher)
         assert hybrid["tv"] == pytest.approx(error(f"teacher={way}")["tv"], abs=1e-6)
         assert hybrid["missing"] == 0

@@ -9,10 +9,10 @@ from tcsm.data.batch_sources import DataContext
 from tcsm.errors import InputError
 from tcsm.exploration import CountedReward, Explore
 from tcsm.runs.exact import Fresh
-from tcsm.worlds.base import all_sequences
-from tcsm.worlds.pairs import Pairs
-from tcsm.worlds.rewards import Slope
-from tcsm.worlds.tilting import Tilting
+from tcsm.toy.base import all_sequences
+from tcsm.toy.pairs import Pairs
+from tcsm.toy.rewards import Slope
+from tcsm.toy.tilting import Tilting
 from tests.stages.house import command, finite
 
 pytestmark = pytest.mark.slow

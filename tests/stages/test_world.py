@@ -3,7 +3,7 @@ import torch
 
 from tcsm.errors import InputError
 from tcsm.runs.exact import Fresh
-from tcsm.worlds.pairs import Pairs
+from tcsm.toy.pairs import Pairs
 
 
 def test_fresh_batches_are_one_batch_however_they_are_split():

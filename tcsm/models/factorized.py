@@ -1,0 +1,93 @@
+"""Factorized posteriors q(x₁ | x_t) = ∏ᵢ q^i(x₁^i | x_t), from one pass of a network.
+
+    Factorized:   q = softmax(logits)
+    LeaveOneOut:  π = softmax(logits),  q = softmax(logits + λ_t · 1[y = x_t])          (1.4, 1.5)
+
+At a masked position both coincide. For uniform noise the second keeps the scale of logits
+independent of t and the likelihood bound finite. The mask state has no logit, so no output ever
+holds it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from tcsm.models.base import Posterior
+from tcsm.models.losses import PositionLoss
+from tcsm.nets.base import LossValues, Net, WeightedLoss
+from tcsm.process.corruption import Corrupted, Positions
+from tcsm.process.paths import Path, add_at
+
+
+class Factorized(Posterior):
+    """q^i = softmax of the logits at position i.
+
+    Args:
+        net: the network, or its wrapper for data parallelism.
+        path: the noising process it inverts.
+    """
+
+    def __init__(self, net: Net, path: Path) -> None:
+        super().__init__()
+        self.net, self.path = net, path
+
+    def conditionals(
+        self, logits: Float[Tensor, "n V"], positions: Positions
+    ) -> Float[Tensor, "n V"]:
+        """Return log q of the logits, in fp32 at least."""
+        return torch.log_softmax(at_least_float(logits), -1)
+
+    def weighted_loss(
+        self, batch: Corrupted, loss: PositionLoss, weight: Float[Tensor, "n"]
+    ) -> WeightedLoss:
+        """Return Σ weight · loss by one pass; the head runs on noised positions only."""
+        logit_loss = _LogitLoss(self.conditionals, loss, batch.positions())
+        result: WeightedLoss = self.net(batch.x_t, batch.t, batch.noised, logit_loss, weight)
+        return result
+
+    def log_conditionals(
+        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], positions: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """Return log q^i(· | x_t) at the chosen noised positions."""
+        row, column = positions.nonzero(as_tuple=True)
+        here, index = x_t[row, column], torch.arange(len(row), device=row.device)
+        return self.conditionals(self.net(x_t, t, positions), Positions(here, here, t[row], index))
+
+
+class LeaveOneOut(Factorized):
+    """The network gives π = p(x₁^i | x_t^{≠i}); q adds the evidence of x_t^i (1.5)."""
+
+    def conditionals(
+        self, logits: Float[Tensor, "n V"], positions: Positions
+    ) -> Float[Tensor, "n V"]:
+        """Return log softmax(logits + λ_t 1[y = x_t])."""
+        evidence = self.path.source.evidence(self.path.alpha(positions.t))
+        logits = at_least_float(logits)
+        return torch.log_softmax(add_at(logits, positions.x_t, evidence.to(logits.dtype)), -1)
+
+
+@dataclass(frozen=True)
+class _LogitLoss:
+    """The loss as a function of the logits of a chunk."""
+
+    conditionals: Callable[[Tensor, Positions], Tensor]
+    loss: PositionLoss
+    positions: Positions
+
+    def __call__(self, logits: Float[Tensor, "n V"], chunk: slice) -> LossValues:
+        positions = self.positions[chunk]
+        log_q = self.conditionals(logits, positions)
+        cross_entropy = -log_q.detach().gather(-1, positions.x_1[:, None]).squeeze(-1)
+        return LossValues(self.loss(log_q, positions), cross_entropy)
+
+    def gradient(self, logits: Float[Tensor, "n V"], chunk: slice) -> Tensor | None:
+        positions = self.positions[chunk]
+        return self.loss.gradient(self.conditionals(logits, positions), positions)
+
+
+def at_least_float(logits: Tensor) -> Tensor:
+    """Return the logits in at least single precision."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))

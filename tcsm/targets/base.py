@@ -1,0 +1,59 @@
+"""Teachers that need no network: a table of probabilities, and the temperature of another."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from tcsm.models.teacher import Teacher
+
+
+class Tabulated(Teacher):
+    """A distribution of few short sequences as a table: exact, for worlds that can be enumerated.
+
+    Args:
+        log_p: log p₁, shape (V,) * L; need not be normalized.
+    """
+
+    log_p: Tensor
+
+    def __init__(self, log_p: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("log_p", log_p)
+
+    def log_conditionals(
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """Return normalized rows of the table."""
+        row, column = positions.nonzero(as_tuple=True)
+        tokens = torch.arange(self.log_p.shape[0], device=x_1.device)
+        whole = substitute(x_1[row], column, tokens.expand(len(row), -1))
+        return torch.log_softmax(self.log_p[whole.unbind(-1)], -1)
+
+
+class Tempered(Teacher):
+    """Conditionals of p₁^{1/T}: log p₁(y | x^{≠i})/T, normalized.
+
+    Args:
+        teacher: p₁.
+        temperature: T.
+    """
+
+    def __init__(self, teacher: Teacher, temperature: float) -> None:
+        super().__init__()
+        self.teacher, self.temperature = teacher, temperature
+
+    def log_conditionals(
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """Return the teacher's log-conditionals over T, normalized."""
+        return torch.log_softmax(
+            self.teacher.log_conditionals(x_1, positions) / self.temperature, -1
+        )
+
+
+def substitute(
+    x: Int[Tensor, "n L"], column: Int[Tensor, "n"], tokens: Int[Tensor, "n K"]
+) -> Int[Tensor, "n K L"]:
+    """Return x^{i←y} for one position i of each sequence and K tokens y."""
+    spread = x[:, None].repeat(1, tokens.shape[1], 1)
+    return spread.scatter_(-1, column[:, None, None].expand(*tokens.shape, 1), tokens[..., None])

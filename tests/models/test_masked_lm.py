@@ -1,0 +1,106 @@
+import pytest
+import torch
+from torch.testing import assert_close
+
+from tcsm.errors import InputError
+from tcsm.models.factorized import Factorized
+from tcsm.models.masked_lm import HollowLM, MaskedLM
+from tcsm.nets.hollow import Hollow
+from tcsm.nets.transformer import Transformer
+from tcsm.process.paths import Path
+from tcsm.process.schedules import Linear
+from tcsm.process.sources import Mask
+from tcsm.targets.adapters import Denoiser
+
+V, L = 4, 5
+X = torch.tensor([[0, 3, 1, 2, 2], [1, 1, 0, 3, 2]])
+SITES = torch.tensor([[True, False, True, False, False], [False, True, True, True, False]])
+
+
+def awake(net):
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.5 * torch.randn_like(parameter))
+    return net.double()
+
+
+def transformer(**fields):
+    return awake(Transformer(vocabulary=V, dim=8, depth=1, heads=1, **{"extra": 1} | fields))
+
+
+TEACHERS = {
+    "blind": lambda: HollowLM(awake(Hollow(vocabulary=V, dim=8, depth=1, heads=1, stem=3))),
+    "masked": lambda: MaskedLM(transformer(), batch=2),
+}
+both = pytest.mark.parametrize("name", TEACHERS)
+
+
+@both
+@torch.no_grad()
+def test_conditionals_are_normalized_and_do_not_see_their_own_token(name):
+    teacher = TEACHERS[name]()
+    found = teacher.log_conditionals(X, SITES)
+    assert_close(found.exp().sum(-1), torch.ones(5).double())
+    row, column = SITES.nonzero(as_tuple=True)
+    for n, (i, j) in enumerate(zip(row, column, strict=True)):
+        other = X.clone()
+        other[i, j] = (X[i, j] + 1) % V
+        moved = (teacher.log_conditionals(other, SITES) - found).abs().amax(-1)
+        assert moved[n] < 1e-12
+        neighbors = (row == i) & (column != j)
+        assert (moved[neighbors] > 1e-6).all()
+        assert (moved[row != i] == 0).all()
+    assert teacher.log_conditionals(X, torch.zeros_like(SITES)).shape == (0, V)
+
+
+@torch.no_grad()
+def test_a_masked_model_is_asked_one_position_at_a_time():
+    teacher = TEACHERS["masked"]()
+    found = teacher.log_conditionals(X, SITES)
+    at = torch.zeros(1, L, dtype=torch.bool).index_fill(1, torch.tensor(2), True)
+    alone = teacher.net(torch.tensor([[0, 3, V, 2, 2]]), None, at).log_softmax(-1)
+    assert_close(found[1:2], alone)
+    together = teacher.net(X.masked_fill(SITES, V), None, SITES).log_softmax(-1)
+    assert (together - found).abs().max() > 1e-3
+    assert_close(MaskedLM(teacher.net).log_conditionals(X, SITES), found)
+
+
+@both
+def test_cross_entropy_and_its_gradient(name):
+    teacher, weight = TEACHERS[name](), torch.rand(5)
+    result = teacher.cross_entropy(X, SITES, weight)
+    seen = X if name == "blind" else X.masked_fill(SITES, V)
+    log_p = teacher.net(seen, None, SITES).log_softmax(-1)
+    nats = -log_p.gather(-1, X[SITES][:, None])[:, 0]
+    assert_close(result.total.double(), (weight * nats).sum(), rtol=1e-5, atol=0)
+    teacher.net.chunk = 2
+    parts = teacher.cross_entropy(X, SITES, weight)
+    parameters = list(teacher.parameters())
+    found = torch.autograd.grad(parts.total, parameters)
+    expected = torch.autograd.grad((weight * nats).sum(), parameters)
+    for one, other in zip(found, expected, strict=True):
+        assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_networks_that_cannot_teach_are_refused():
+    with pytest.raises(InputError, match="model=blind needs net=hollow, found Transformer"):
+        HollowLM(transformer())
+    for fields in ({"extra": 0}, {"causal": True}, {"timed": True}):
+        with pytest.raises(InputError, match="needs a bidirectional net with a mask"):
+            MaskedLM(transformer(**fields))
+    with pytest.raises(InputError, match=r"model\.batch must be 1 or more"):
+        MaskedLM(transformer(), batch=0)
+
+
+@torch.no_grad()
+def test_a_denoiser_is_asked_for_all_positions_together():
+    """Its targets are p(y | x_t): those of a masked posterior at the same positions."""
+    net = transformer()
+    found = Denoiser(net).log_conditionals(X, SITES)
+    path = Path(Mask(V), Linear())
+    x_t = X.masked_fill(SITES, V)
+    expected = Factorized(net, path).log_conditionals(x_t, torch.zeros(2).double(), SITES)
+    assert_close(found, expected)
+    with pytest.raises(InputError, match="needs a bidirectional net with a mask"):
+        Denoiser(transformer(causal=True))
