@@ -22,6 +22,7 @@ import torch
 from benchmarks import film_classifier
 from benchmarks.film_plan import ARMS, RATES, RESULT, ROOT, SMALL, SWEPT, Plan, common
 from tcsm.__main__ import run
+from tcsm.io.records import metrics_of, read_json
 
 
 def prepare_reviews(reviews: Path) -> Path:
@@ -104,8 +105,8 @@ def tuned(plan: Plan, shared: list[str], name: str, seed: int, rate: float) -> d
 def told(name: str, folder: Path, seed: int) -> dict:
     """What the records of a run say."""
     grade = json.loads((folder / "grade.json").read_text())
-    likelihood = folder / "evaluate.json"
-    test = json.loads(likelihood.read_text())["splits"]["test"] if likelihood.exists() else {}
+    record = read_json(folder / "evaluate.json", ())
+    test = metrics_of(record).get("likelihood", {}).get("splits", {}).get("test", {})
     kept = ("reward", "judge_reward", "entropy", "distinct_4", "repetition", "reward_calls")
     numbers = {key: grade[key] for key in kept}
     return {

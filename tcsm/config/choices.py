@@ -78,11 +78,17 @@ def check_choices(overrides: Sequence[str], folder: Path) -> None:
         if re.match(r"[+~\s]*hydra\b", group):  # Hydra's search path may import any package
             raise InputError(f"{override}: a run has no settings of Hydra")
         if equals and re.fullmatch(r"\w+(/\w+)*", group) and (folder / group).is_dir():
-            files = sorted((folder / group).rglob("*.yaml"))
-            choices = [f.relative_to(folder / group).with_suffix("").as_posix() for f in files]
-            if choice not in choices and not is_null(override, folder):
-                hint = _elsewhere(choice, folder) + near(choice, choices)
-                raise InputError(f"{override}: no such choice; {hint}")
+            _check_choice(override, group, choice, folder)
+
+
+def _check_choice(override: str, group: str, choice: str, folder: Path) -> None:
+    """Check that the file of a choice exists, or those of a list."""
+    files = sorted((folder / group).rglob("*.yaml"))
+    known = [f.relative_to(folder / group).with_suffix("").as_posix() for f in files]
+    for name in _names(choice) if group in _lists(folder) else [choice]:
+        if name not in known and not is_null(override, folder):
+            hint = _elsewhere(name, folder) + near(name, known)
+            raise InputError(f"{override}: no such choice; {hint}")
 
 
 def is_null(override: str, folder: Path) -> bool:
@@ -92,6 +98,19 @@ def is_null(override: str, folder: Path) -> bool:
         return False
     top = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
     return top.get(group, "") is None
+
+
+def _lists(folder: Path) -> list[str]:
+    """Return the groups of which several files may be chosen: those with a list of defaults."""
+    top = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
+    defaults = [entry for entry in top.get("defaults", ()) if isinstance(entry, dict)]
+    return [group for entry in defaults for group in entry if isinstance(entry[group], list)]
+
+
+def _names(choice: str) -> list[str]:
+    """Return the names in ``[a, b]``, or the only one."""
+    inner = re.fullmatch(r"\[(.*)\]", choice.strip())
+    return [name.strip() for name in inner[1].split(",") if name.strip()] if inner else [choice]
 
 
 def _elsewhere(choice: str, folder: Path) -> str:

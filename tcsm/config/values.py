@@ -81,6 +81,7 @@ KINDS = {
     "validation.every": COUNT,
     "validation.sequences": COUNT,
     "validation.draws": COUNT,
+    "evaluation.run": TEXT,
     "evaluation.sequences": COUNT,
     "evaluation.draws": COUNT,
     "evaluation.batch": COUNT,

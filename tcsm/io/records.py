@@ -106,6 +106,11 @@ def weights_of(folder: Path) -> str | None:
     return next((str(digest) for digest in found if digest), None)
 
 
+def metrics_of(record: Mapping[str, Any]) -> dict[str, Record]:
+    """Return metric → its fields of the record of an evaluation; earlier ones hold one alone."""
+    return dict(record.get("metrics") or ({"likelihood": record} if "splits" in record else {}))
+
+
 def read_lines(path: Path, keys: Sequence[str]) -> list[Record]:
     """Reads a JSON-lines file, one record a step, each of which must have ``keys``."""
     rows: list[Record] = []

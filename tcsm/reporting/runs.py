@@ -15,7 +15,7 @@ import yaml
 
 from tcsm.errors import InputError
 from tcsm.io.layout import FILES
-from tcsm.io.records import Record, read_json, read_lines, require, weights_of
+from tcsm.io.records import Record, metrics_of, read_json, read_lines, require, weights_of
 
 # What the seeds of an experiment share.
 ALIKE = ("data", "corpus", "tokenizer", "model", "objective", "bound", "trainer", "feed")
@@ -25,7 +25,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "metrics": ("step", "loss"),
     "speed": ("step", "seconds"),
     "train": ("experiment", "seed", "parameters", "steps", "tokens", "data_sha256"),
-    "evaluate": ("experiment", "seed", "bound", "splits", "by_noise"),
+    "evaluate": ("experiment", "seed"),
+    "likelihood": ("bound", "splits", "by_noise"),
     "split": ("bpc", "nats", "chars"),
     "sample": ("experiment", "seed", "runs"),
     "sampler run": ("sampler", "steps", "network_calls", "texts", "statistics"),
@@ -106,7 +107,7 @@ def read_run(folder: Path) -> Run:
         metrics=_frame(folder / "metrics.jsonl", KEYS["metrics"]),
         telemetry=_frame(folder / "telemetry.jsonl", KEYS["speed"]),
         train=found["train"],
-        evaluate=found["evaluate"],
+        evaluate=metrics_of(found["evaluate"]).get("likelihood", {}),
         samples=found["sample"],
         **{stage: found[stage] for stage in OTHERS},
         stages={stage: record for stage, record in telemetry.items() if record},
@@ -203,8 +204,12 @@ def _check_weights(found: Mapping[str, Record], config: Record, folder: Path) ->
 
 
 def _check_parts(found: Mapping[str, Record], folder: Path) -> None:
-    for name, split in found["evaluate"].get("splits", {}).items():
-        where = f"{folder / FILES['evaluate']}: split {name}"
+    place = folder / FILES["evaluate"]
+    metrics = metrics_of(found["evaluate"])
+    for name, fields in metrics.items():
+        require(fields, KEYS.get(name, ()), f"{place}: metric {name}")
+    for name, split in metrics.get("likelihood", {}).get("splits", {}).items():
+        where = f"{place}: split {name}"
         require(split, KEYS["split"], where)
         _check_lengths(split["nats"], split["chars"], where)
     for index, run in enumerate(found["sample"].get("runs", [])):

@@ -26,6 +26,8 @@ from tcsm.runs.run import REFERENCE, Trained
 FIXED = ("experiment", "axes", "seed", "corpus", "tokenizer", "model", "reference")
 # Keys that a stage shares with a run in another folder.
 TEXT = ("tokenizer", "corpus", "data.root", "data.length")
+# Keys that hold the folder of the run that a stage is about; others name a run that it uses.
+SUBJECT = ("evaluation.run", "out")
 # Keys of places, which do not define a run.
 PLACES = ("out", "scratch", "runs", "overrides")
 ABSENT = object()
@@ -52,7 +54,7 @@ def compose(
     run = Trained(Path(folder)).configuration if folder else None
     if run is None:
         return _composed(overrides, reads)
-    whole = key == "out" or (
+    whole = key in SUBJECT or (
         "out" in of and _same(folder, config.override_value(overrides, "out"))
     )
     asked = _composed([*_known(run, overrides, whole), *overrides], reads, overrides)
@@ -83,9 +85,17 @@ class Comparison:
     def merged(self, asked: DictConfig, reads: Sequence[str]) -> DictConfig:
         """Return the keys that a stage reads, from the run wherever no override sets them.
 
+        Metrics contain other keys, by interpolation.
+
         Raises:
             InputError: An override contradicts what the run was trained on.
         """
+        inner = [key for key in _referred(asked, "metric") if _plain(self.run, key) is not ABSENT]
+        for key, value in self._merged(asked, inner).items() if "metric" in reads else ():
+            OmegaConf.update(asked, str(key), value, merge=False)
+        return self._merged(asked, reads)
+
+    def _merged(self, asked: DictConfig, reads: Sequence[str]) -> DictConfig:
         keys = [key for key in reads if key in TEXT or (self.whole and key not in PLACES)]
         keys = [key for key in keys if _plain(self.run, key) is not ABSENT]
         merged = before = _cut(asked, reads)
@@ -228,6 +238,12 @@ def _cut(cfg: DictConfig, keys: Sequence[str]) -> DictConfig:
     node = OmegaConf.create(config.cut(cfg, keys))
     assert isinstance(node, DictConfig)
     return node
+
+
+def _referred(cfg: DictConfig, key: str) -> list[str]:
+    """Return the top-level keys that the value of a key contains by interpolation."""
+    text = str(OmegaConf.to_container(cfg.get(key) or OmegaConf.create({}), resolve=False))
+    return sorted(set(re.findall(r"\$\{(\w+)\}", text)))
 
 
 def _plain(cfg: DictConfig, key: str) -> Any:  # noqa: ANN401 -- any value

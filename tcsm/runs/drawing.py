@@ -54,8 +54,10 @@ def draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
     Raises:
         InputError: A run is missing or reads other tokens, or the sampler does not fit the model.
     """
-    model = of_run("reference", cfg, tokenizer, devices)
-    base = None if cfg.base is None else of_run("base", cfg, tokenizer, devices)
+    model = of_run("reference", cfg.reference, cfg.data.length, tokenizer, devices)
+    base = (
+        None if cfg.base is None else of_run("base", cfg.base, cfg.data.length, tokenizer, devices)
+    )
     sampler = sampler_of(cfg, model, cfg.collecting.steps)
     if base is not None:
         _check_weighed((model, base), sampler)

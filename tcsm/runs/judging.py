@@ -24,7 +24,7 @@ def open_judge(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Autor
     """
     if cfg.judge is None:
         return None
-    judge = of_run("judge", cfg, tokenizer, devices)
+    judge = of_run("judge", cfg.judge, cfg.data.length, tokenizer, devices)
     if not isinstance(judge, Autoregressive):
         raise InputError(f"judge: {cfg.judge} must be an autoregressive run")
     return judge

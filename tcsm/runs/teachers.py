@@ -59,7 +59,7 @@ def _compared(
         InputError: None is named; it has no marginals, or reads other tokens.
     """
     if cfg.reference is not None:
-        frozen = of_run("reference", cfg, tokenizer, devices)
+        frozen = of_run("reference", cfg.reference, cfg.data.length, tokenizer, devices)
         objective = objective.with_reference(as_posterior(frozen, objective))
     objective.require_reference()
     return objective
@@ -115,10 +115,10 @@ def teacher_model(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn
             f"teacher_run: found {named}; name the folder of a teacher's run, or set pretrained"
         )
     if cfg.teacher_run is not None:
-        return of_run("teacher_run", cfg, tokenizer, devices)
+        return of_run("teacher_run", cfg.teacher_run, cfg.data.length, tokenizer, devices)
     _same_numbers(cfg, tokenizer)
     model = build_model(OmegaConf.create({"model": cfg.pretrained}), tokenizer, "pretrained")
-    return _asked(_frozen(model.to(devices.device).eval(), cfg), cfg)
+    return _asked(_frozen(model.to(devices.device).eval(), cfg.data.length), cfg)
 
 
 @torch.no_grad()
@@ -151,27 +151,36 @@ def _same_numbers(cfg: DictConfig, tokenizer: Tokenizer) -> None:
             )
 
 
-def of_run(key: str, cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module:
+def of_run(
+    key: str, name: str | Path, length: int, tokenizer: Tokenizer, devices: Devices
+) -> nn.Module:
     """Return the model of the run whose folder a key holds, frozen.
+
+    Args:
+        key: The key, for errors.
+        name: The folder.
+        length: Tokens of the texts that it will read.
+        tokenizer: Tokenizer of these texts.
+        devices: Where to compute.
 
     Raises:
         InputError: No such run; it reads other tokens, or shorter texts.
     """
-    folder = Path(OmegaConf.select(cfg, key))
+    folder = Path(name)
     run = open_run(key, folder)
     known: Tokenizer = build(run.tokenizer)
     if known.fingerprint != tokenizer.fingerprint:
         raise InputError(
             f"{key}: {folder} was trained on tokens of {known.name}, wanted {tokenizer.name}"
         )
-    return _frozen(load_model(run, tokenizer, folder, devices), cfg)
+    return _frozen(load_model(run, tokenizer, folder, devices), length)
 
 
-def _frozen(model: nn.Module, cfg: DictConfig) -> nn.Module:
+def _frozen(model: nn.Module, length: int) -> nn.Module:
     longest = unwrap(model).longest
-    if longest is not None and longest < cfg.data.length:
+    if longest is not None and longest < length:
         raise InputError(
             f"data.length must be {longest} or less, the most that the teacher can place, found "
-            f"{cfg.data.length}"
+            f"{length}"
         )
     return model.requires_grad_(False)

@@ -1,29 +1,27 @@
-"""Evaluate a model: the likelihood bound on both held-out splits, and loss by noise level."""
+"""Evaluate a trained run by a list of metrics, such as its likelihood or rewards of samples."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from omegaconf import DictConfig
-from torch import Tensor
+from omegaconf import DictConfig, OmegaConf
 
 from tcsm.config import build
-from tcsm.data.batches import evaluation_windows
-from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
-from tcsm.evaluation.bound import Bound, Draws
-from tcsm.evaluation.estimates import Level, bits_per_character, by_level, perplexity
-from tcsm.io.records import write_json
+from tcsm.io.layout import FILES
+from tcsm.io.records import metrics_of, read_json, write_json, write_text
+from tcsm.metrics.base import Evaluated, Measured, Metric
 from tcsm.runs.batches import open_split
+from tcsm.runs.drafts import remove
 from tcsm.runs.models import load_model
 from tcsm.runs.run import Trained
+from tcsm.runs.teachers import of_run
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 
 READS = (
     "experiment",
+    "axes",
     "seed",
     "out",
     "data.root",
@@ -32,108 +30,78 @@ READS = (
     "tokenizer",
     "model",
     "reference",
-    "bound",
-    "evaluation.sequences",
-    "evaluation.draws",
-    "evaluation.batch",
+    "metric",
+    "evaluation.run",
     "devices",
 )
-OF = ("out",)
-SPLITS = {"valid": 2, "test": 3}  # seed of each split's draws, the same for all models
+OF = ("evaluation.run", "out")
+ANEW = ("seed",)  # other draws of the same weights
+RECORD = FILES["evaluate"]
 
 
 def main(cfg: DictConfig, out: Path) -> None:
-    """Estimate the bound on validation and test sequences; write ``evaluate.json``."""
-    tokenizer = build(cfg.tokenizer)
-    devices: Devices = build(cfg.devices)
-    bound: Bound = build(cfg.bound)
-    watch, run = Stopwatch(), Trained(out)
-    data = run.require_data(Path(cfg.data.root), SPLITS)
-    with devices.ready():
-        model = load_model(cfg, tokenizer, out, devices)
-        bound.check(model)
-        held = {split: _windows(cfg, tokenizer, split) for split in SPLITS}
-        draws, splits = {}, {}
-        for split, seed in SPLITS.items():
-            windows, characters = held[split]
-            ask = partial(bound, model, seed=seed, draws=cfg.evaluation.draws)
-            draws[split] = _draw(ask, windows, cfg.evaluation.batch, devices)
-            splits[split] = _summary(draws[split], windows, characters)
-        record = {
-            "stage": "evaluate",
-            "experiment": cfg.experiment,
-            "seed": cfg.seed,
-            "length": cfg.data.length,
-            "weights_sha256": run.weights,
-            "data_sha256": data,
-            "bound": type(bound).__name__.lower(),
-            "epsilon": getattr(bound, "epsilon", None),
-            "splits": splits,
-            "by_noise": [_level(level) for level in by_level(draws["test"])],
-        }
-        write_json(out / "evaluate.json", record)
-        tokens_seen = sum(part["tokens"] * part["draws"] for part in splits.values())
-        telemetry = describe(watch, tokens_seen, devices.device)
-        write_json(out / "evaluate.telemetry.json", telemetry, ("evaluate.json",))
+    """Open what all metrics read, measure, write ``evaluate.json``.
 
-
-def _windows(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> tuple[Tensor, Tensor]:
-    """Return windows of a split, shape (N, L), and the characters that each stands for, (N).
+    Samples are saved before they are scored: the same command reuses them if scoring fails.
 
     Raises:
-        InputError: The split is too short, or its windows stand for no character.
+        InputError: No metric; a run or a text is missing, or does not fit.
     """
-    file = open_split(cfg, tokenizer, split)
-    length, count = cfg.data.length, cfg.evaluation.sequences
-    windows = evaluation_windows(file.tokens, length, count)
-    if (lengths := file.lengths()) is None:
-        characters = torch.from_numpy(tokenizer.characters(windows.numpy()))
-    else:
-        characters = evaluation_windows(lengths, length, count).sum(1)
-    if not characters.any():
-        raise InputError(
-            f"{file.path}: the tokens of evaluation.sequences={count} windows stand for no "
-            "character; evaluate more, or set another tokenizer"
-        )
-    return windows, characters
+    devices: Devices = build(cfg.devices)
+    if not cfg.metric:
+        raise InputError("metric: found none; name one or more, such as metric=[likelihood]")
+    metrics: dict[str, Metric] = build(cfg.metric)
+    watch = Stopwatch()
+    with devices.ready():
+        evaluated = _open(cfg, out, devices)
+        measures = {name: metric(evaluated) for name, metric in metrics.items()}
+        measured = {name: measure() for name, measure in measures.items()}
+        _write(cfg, evaluated, watch, measured)
+        remove(out, "evaluate")
 
 
-def _draw(
-    ask: Callable[[Tensor, Tensor], Draws], windows: Tensor, size: int, devices: Devices
-) -> Draws:
-    """Return draws for all windows, ``size`` at a time; no number depends on the size."""
-    parts = []
-    for start in range(0, len(windows), size):
-        chunk = windows[start : start + size].to(devices.device)
-        ids = torch.arange(start, start + len(chunk), device=devices.device)
-        with devices.autocast():
-            parts.append(ask(chunk, ids))
-    return Draws(
-        *(torch.cat([getattr(part, name).cpu() for part in parts]) for name in vars(parts[0]))
+def _open(cfg: DictConfig, out: Path, devices: Devices) -> Evaluated:
+    """Return the run of ``evaluation.run`` with its model."""
+    tokenizer, folder = build(cfg.tokenizer), Path(cfg.evaluation.run)
+    return Evaluated(
+        run=Trained(folder),
+        out=out,
+        seed=cfg.seed,
+        length=cfg.data.length,
+        model=load_model(cfg, tokenizer, folder, devices),
+        tokenizer=tokenizer,
+        devices=devices,
+        data=Path(cfg.data.root),
+        open_split=partial(open_split, cfg, tokenizer),
+        open_model=lambda key, folder: of_run(key, folder, cfg.data.length, tokenizer, devices),
     )
 
 
-def _summary(draws: Draws, windows: Tensor, characters: Tensor) -> dict[str, Any]:
-    """Return numbers of one split, and nats and characters per sequence for paired comparisons."""
-    nats = draws.nats.mean(1)
-    bpc = bits_per_character(nats, characters)
-    return {
-        "bpc": bpc.value,
-        "bpc_se": bpc.se,
-        "ppl_token": perplexity(nats, windows.shape[1]),
-        "sequences": len(windows),
-        "tokens": windows.numel(),
-        "characters": int(characters.sum()),
-        "draws": draws.nats.shape[1],
-        "nats": nats.tolist(),
-        "chars": characters.tolist(),
+def _write(
+    cfg: DictConfig, evaluated: Evaluated, watch: Stopwatch, measured: dict[str, Measured]
+) -> None:
+    """Write the record: these metrics, and earlier ones of the same weights."""
+    out, seed = evaluated.out, Trained(evaluated.out).seed
+    owner = {
+        "stage": "evaluate",
+        "experiment": cfg.experiment,
+        "seed": cfg.seed if seed is None else seed,
+        "weights_sha256": evaluated.run.weights,
     }
+    own = () if (out / FILES["train"]).exists() else ("config.yaml",)
+    for name in own:  # the run that is evaluated lies elsewhere
+        write_text(out / name, OmegaConf.to_yaml(cfg, resolve=True))
+    metrics = {**_earlier(out, owner), **{name: one.fields for name, one in measured.items()}}
+    write_json(out / RECORD, {**owner, "metrics": metrics})
+    tokens = sum(one.tokens for one in measured.values())
+    telemetry = describe(watch, tokens, evaluated.devices.device)
+    for one in measured.values():
+        telemetry |= one.costs
+    write_json(out / "evaluate.telemetry.json", telemetry, (*own, RECORD))
 
 
-def _level(level: Level) -> dict[str, float]:
-    return {
-        "alpha": level.alpha,
-        "nats_per_token": level.nats,
-        "se": level.se,
-        "n": level.draws,
-    }
+def _earlier(out: Path, owner: dict[str, Any]) -> dict[str, Any]:
+    """Return the metrics of the record in a folder, if it is of the same weights."""
+    former = read_json(out / RECORD, ())
+    same = owner["weights_sha256"] and all(former.get(key) == owner[key] for key in owner)
+    return metrics_of(former) if same else {}

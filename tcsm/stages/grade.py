@@ -167,7 +167,7 @@ def _candidates(cfg: DictConfig, model: nn.Module, sampler: Sampler, count: int)
 def _model(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module:
     if cfg.grading.run is None:
         raise InputError("grading.run: found null, wanted the folder of a trained run")
-    return of_run("grading.run", cfg, tokenizer, devices)
+    return of_run("grading.run", cfg.grading.run, cfg.data.length, tokenizer, devices)
 
 
 def _numbers(

@@ -68,7 +68,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         windows = _windows(cfg, data).to(devices.device)
         full = torch.float32
         teacher = cached(cfg, way, teacher_model(cfg, tokenizer, devices), devices, full)
-        reference = of_run("reference", cfg, tokenizer, devices)
+        reference = of_run("reference", cfg.reference, cfg.data.length, tokenizer, devices)
         exactly = Exact(temperature=way.temperature)
         exact = cached(cfg, exactly, reference, devices, full)
         record = compare(_distributions(teacher, windows), _distributions(exact, windows))

@@ -272,13 +272,16 @@ def _evaluate(folder: Path, experiment: str, seed: int, level: float) -> None:
         {"masked_fraction": x, "nats_per_token": level * (0.4 + 1.9 * x**2), "se": 0.01, "n": 64}
         for x in (0.1, 0.3, 0.5, 0.7, 0.9)
     ]
-    record = {"stage": "evaluate", "experiment": experiment, "seed": seed, "epsilon": None}
-    record |= {"weights_sha256": weights(seed), "length": 256}
-    record |= {
+    record = {"stage": "evaluate", "experiment": experiment, "seed": seed}
+    record |= {"weights_sha256": weights(seed)}
+    likelihood = {
+        "length": 256,
+        "epsilon": None,
         "bound": "count" if level > 2 else "exact",
         "splits": {"valid": split, "test": split},
+        "by_noise": by_noise if level > 2 else [],
     }
-    write_json(folder / "evaluate.json", record | {"by_noise": by_noise if level > 2 else []})
+    write_json(folder / "evaluate.json", record | {"metrics": {"likelihood": likelihood}})
 
 
 def _sample(folder: Path, experiment: str, seed: int, level: float) -> None:

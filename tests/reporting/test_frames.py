@@ -51,7 +51,7 @@ def test_differences_by_hand(runs):
 def test_numbers_that_overflowed_are_missing(folders):
     path = next(f for f in folders if f.match("kjv/score/seed-2")) / "evaluate.json"
     record = json.loads(path.read_text())
-    test = record["splits"]["test"]
+    test = record["metrics"]["likelihood"]["splits"]["test"]
     test |= {"bpc": None, "bpc_se": None, "nats": [None, *test["nats"][1:]]}
     write_json(path, record)
     found = read_runs(folders)
@@ -69,7 +69,7 @@ def test_only_shared_seeds_are_compared(runs):
 def test_other_sequences_are_refused(folders):
     path = next(f for f in folders if f.match("kjv/mdlm/seed-2")) / "evaluate.json"
     record = json.loads(path.read_text())
-    record["splits"]["test"]["chars"][3] += 1
+    record["metrics"]["likelihood"]["splits"]["test"]["chars"][3] += 1
     write_json(path, record)
     with pytest.raises(InputError, match=r"mdlm/seed-2/evaluate.json: its test sequences are not"):
         frames.differences(read_runs(folders), ARMS, PAIRS)
@@ -113,7 +113,8 @@ def test_the_widest_noise_is_where_two_models_differ_most(runs):
 @pytest.mark.parametrize("level", [{"masked_fraction": 0.25}, {"alpha": 0.75}])
 def test_noise_runs_from_clean_to_nothing(folders, level):
     path = folders[0] / "evaluate.json"
-    record = json.loads(path.read_text()) | {"by_noise": [{**level, "nats_per_token": 2.0}]}
+    record = json.loads(path.read_text())
+    record["metrics"]["likelihood"]["by_noise"] = [{**level, "nats_per_token": 2.0}]
     write_json(path, record)
     rows = frames.by_noise(read_runs(folders[:1]), {"kjv/distribution": "D"})
     assert rows.to_dict("records") == [

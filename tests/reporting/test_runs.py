@@ -69,7 +69,8 @@ def test_a_record_of_another_run_is_refused(folders):
 
 def test_nats_without_their_chars_are_refused(folders):
     split = {"bpc": 1.0, "nats": [1.0, 2.0], "chars": [1]}
-    change(folders[0] / "evaluate.json", splits={"test": split})
+    likelihood = {"bound": "count", "by_noise": [], "splits": {"test": split}}
+    change(folders[0] / "evaluate.json", metrics={"likelihood": likelihood})
     with pytest.raises(InputError, match=r"split test: 2 nats for 1 chars"):
         read_run(folders[0])
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import random
 import shutil
@@ -137,6 +138,12 @@ class House:
     def unfinished(self) -> list[str]:
         """Files that were begun and neither finished nor removed."""
         return [str(path) for path in self.root.rglob("*") if path.suffix in UNFINISHED]
+
+
+def likelihood_of(folder: Path) -> dict[str, Any]:
+    """The likelihood in the record of a run's evaluation."""
+    record = json.loads((folder / "evaluate.json").read_text("utf-8"))
+    return record["metrics"]["likelihood"]
 
 
 def command(*argv: str) -> Done:

@@ -1,10 +1,9 @@
 """Density ratios from the command line: started at a run, held against it, refused without it."""
 
-import json
-
 import pytest
 
 from tcsm.training.checkpoint import load
+from tests.stages.house import likelihood_of
 
 pytestmark = pytest.mark.slow
 
@@ -12,7 +11,7 @@ RATIO = "experiment=post/density_ratio"
 
 
 def bpc(folder):
-    return json.loads((folder / "evaluate.json").read_text())["splits"]["test"]["bpc"]
+    return likelihood_of(folder)["splits"]["test"]["bpc"]
 
 
 def test_a_ratio_begins_at_its_reference_and_saves_its_own_network_alone(house, finished):

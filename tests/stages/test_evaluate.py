@@ -1,15 +1,11 @@
 """The record of an evaluation depends on no batch size and on no other run."""
 
-import json
-
 import numpy as np
 import pytest
 
+from tests.stages.house import likelihood_of as record
+
 pytestmark = pytest.mark.slow
-
-
-def record(folder):
-    return json.loads((folder / "evaluate.json").read_text())
 
 
 def test_levels_of_noise_are_in_the_record(finished):
@@ -48,7 +44,7 @@ def test_a_run_that_diverged_but_stays_finite_keeps_its_bits(house):
     done = house.run("evaluate", *wild)
     assert done.code == 0, done.err
     (line,) = done.err
-    assert "evaluate.json: splits.valid.ppl_token is inf and 1 more" in line
+    assert "evaluate.json: metrics.likelihood.splits.valid.ppl_token is inf and 1 more" in line
     for split in record(house.root / "run")["splits"].values():
         assert split["ppl_token"] is None
         assert split["bpc"] > 1000

@@ -9,7 +9,7 @@ import pytest
 from tcsm.data.tokenizers import Letters
 from tcsm.nets.transformer import Transformer
 from tcsm.runs.models import build_model, unwrap
-from tests.stages.house import EXPERIMENTS, LENGTH, finite
+from tests.stages.house import EXPERIMENTS, LENGTH, finite, likelihood_of
 
 ALPHABET = set(" abcdefghijklmnopqrstuvwxyz")
 TOKENS = 4 * LENGTH  # of a batch
@@ -30,7 +30,7 @@ def test_an_experiment_goes_through_all_stages(shared, finished, experiment):
         assert finite(found)
         assert (found["stage"], found["experiment"], found["seed"]) == (stage, experiment, 0)
     require_training(folder)
-    require_evaluation(_record(folder, "evaluate.json"), cfg)
+    require_evaluation(likelihood_of(folder), cfg)
     require_samples(_record(folder, "samples.json"), cfg)
 
 

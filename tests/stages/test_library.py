@@ -25,7 +25,7 @@ def test_a_run_of_an_earlier_version_is_loaded_sampled_and_evaluated(folder):
     assert run.config.out == str(folder)
     record = tcsm.sample(folder, "sampling.count=2", "sampling.steps=[2]")
     assert len(record["runs"][0]["texts"]) == 2
-    assert tcsm.evaluate(folder)["splits"]["test"]["bpc"] > 0
+    assert tcsm.evaluate(folder)["metrics"]["likelihood"]["splits"]["test"]["bpc"] > 0
 
 
 def test_no_run_and_a_bad_override_are_input_errors(folder, tmp_path):

@@ -1,0 +1,1 @@
+"""Metrics: what ``evaluate`` can measure of a trained run, one file each."""
