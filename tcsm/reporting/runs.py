@@ -216,7 +216,7 @@ def _check_parts(found: Mapping[str, Record], folder: Path) -> None:
         require(run, KEYS["sampler run"], f"{folder / FILES['sample']}: run {index}")
 
 
-def _check_lengths(nats: Sequence[float], chars: Sequence[int], where: str) -> None:
+def _check_lengths(nats: Sequence[float | None], chars: Sequence[int], where: str) -> None:
     if len(nats) != len(chars) or not nats:
         raise InputError(
             f"{where}: {len(nats)} nats for {len(chars)} chars; both list every sequence once"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tcsm.io.records import write_json
 from tests.stages.house import likelihood_of as record
 
 pytestmark = pytest.mark.slow
@@ -54,3 +55,30 @@ def test_paired_models_meet_the_same_sequences(finished):
     one, other = (record(finished(name))["splits"] for name in ("kjv/mdlm", "kjv/uniform"))
     for split in one:
         assert one[split]["chars"] == other[split]["chars"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ("metric=[]", ("metric", "metric=[likelihood]")),
+        ("metric=[likelyhood]", ("metric=[likelyhood]", "did you mean likelihood?")),
+        ("metric=likelihood,other", ("metric=", "likelihood")),
+        ("metric.likelihood.drows=3", ("metric.likelihood.drows", "draws")),
+    ],
+)
+def test_a_metric_that_does_not_exist_is_refused(house, trained, choice, words):
+    done = house.run("evaluate", f"out={trained('kjv/mdlm')}", choice)
+    assert (done.code, len(done.err)) == (2, 1)
+    assert all(word in done.err[0] for word in words), done.err
+
+
+def test_other_metrics_of_the_same_weights_stay(house, trained):
+    folder = house.copy(trained("kjv/mdlm"))
+    house.good("evaluate", "experiment=kjv/mdlm")
+    path = folder / "evaluate.json"
+    record = json.loads(path.read_text())
+    record["metrics"]["other"] = {"value": 3.0}
+    for weights, kept in ((record["weights_sha256"], True), ("0" * 64, False)):
+        write_json(path, record | {"weights_sha256": weights})
+        house.good("evaluate", "experiment=kjv/mdlm")
+        assert set(json.loads(path.read_text())["metrics"]) == {"likelihood", *["other"] * kept}
