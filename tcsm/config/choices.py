@@ -85,7 +85,10 @@ def _check_choice(override: str, group: str, choice: str, folder: Path) -> None:
     """Check that the file of a choice exists, or those of a list."""
     files = sorted((folder / group).rglob("*.yaml"))
     known = [f.relative_to(folder / group).with_suffix("").as_posix() for f in files]
-    for name in _names(choice) if group in _lists(folder) else [choice]:
+    names = _names(choice) if group in _lists(folder) else [choice]
+    if not names:
+        raise InputError(f"{override}: found no choice; name one or more of {', '.join(known)}")
+    for name in names:
         if name not in known and not is_null(override, folder):
             hint = _elsewhere(name, folder) + near(name, known)
             raise InputError(f"{override}: no such choice; {hint}")

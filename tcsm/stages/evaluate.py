@@ -7,7 +7,6 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from tcsm.config import build
-from tcsm.errors import InputError
 from tcsm.io.layout import FILES
 from tcsm.io.records import metrics_of, read_json, write_json, write_text
 from tcsm.metrics.base import Evaluated, Measured, Metric
@@ -45,11 +44,9 @@ def main(cfg: DictConfig, out: Path) -> None:
     Samples are saved before they are scored: the same command reuses them if scoring fails.
 
     Raises:
-        InputError: No metric; a run or a text is missing, or does not fit.
+        InputError: A run or a text is missing, or does not fit.
     """
     devices: Devices = build(cfg.devices)
-    if not cfg.metric:
-        raise InputError("metric: found none; name one or more, such as metric=[likelihood]")
     metrics: dict[str, Metric] = build(cfg.metric)
     watch = Stopwatch()
     with devices.ready():

@@ -1,5 +1,7 @@
 """The record of an evaluation depends on no batch size and on no other run."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -60,7 +62,7 @@ def test_paired_models_meet_the_same_sequences(finished):
 @pytest.mark.parametrize(
     ("choice", "words"),
     [
-        ("metric=[]", ("metric", "metric=[likelihood]")),
+        ("metric=[]", ("metric=[]", "likelihood")),
         ("metric=[likelyhood]", ("metric=[likelyhood]", "did you mean likelihood?")),
         ("metric=likelihood,other", ("metric=", "likelihood")),
         ("metric.likelihood.drows=3", ("metric.likelihood.drows", "draws")),
