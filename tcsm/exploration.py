@@ -37,6 +37,14 @@ class CountedReward:
     tilting: Tilting
     calls: int = 0
 
+    def facts(self) -> dict[str, int]:
+        """Return the number of calls for the record of a training."""
+        return {"reward_calls": self.calls}
+
+    def reach(self, calls: int) -> None:
+        """Count at least so many calls, some of which a training made before it was resumed."""
+        self.calls = max(self.calls, calls)
+
     def __call__(self, x: Int[Tensor, "N L"]) -> Float64[Tensor, "N"]:
         """Return R of each sequence.
 
@@ -97,17 +105,25 @@ class Explore(BatchSource):
         """
         if not isinstance(context, Explored):
             raise InputError(
-                "feed: Explore needs a world, whose stage is tilt; set feed=on_policy"
+                "feed: Explore needs a toy world and its reward (experiment=exact/tilt); on text "
+                "set feed=on_policy"
             )
-        return Advantages(self, context)
+        return Advantages(self, context, context.reward.calls)
 
 
 @dataclass(frozen=True)
 class Advantages:
-    """Batches of on-policy draws."""
+    """Batches of on-policy draws.
+
+    Attributes:
+        source: The settings.
+        context: The world and the model.
+        before: Calls of the reward before the first step.
+    """
 
     source: Explore
     context: Explored
+    before: int = 0
 
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
@@ -115,6 +131,7 @@ class Advantages:
         """Return the rows of a step; every part draws the full batch, for a common mean."""
         model, size = self.context.model, self.context.size
         assert isinstance(model, Factorized)
+        self.context.reward.reach(self.before + (step * micros + micro) * size)
         sampler = FirstHitting(steps=self.context.length, path=model.path)
         tokens = own_draws(self.context, sampler, step)
         with at_rest(model):

@@ -40,6 +40,9 @@ OPEN = {
     "feed/on_policy": ["reward=classifier"],
     "labels/jsonl": ["labels.path=texts.jsonl"],
     "reward/function": ["reward.path=tcsm.data.normalize:text8"],
+    "tilt/world": ["world=moons", "tilting=slope"],
+    "tilting/region": ["world=moons"],
+    "tilting/slope": ["world=moons"],
 }
 ABLATIONS = [name.removeprefix("ablation/") for name in FILES if name.startswith("ablation/")]
 

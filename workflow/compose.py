@@ -133,7 +133,7 @@ class Compositions:
             cfg = self._open(variant, ())
             needs = cfg.get("needs", {}).items()
             return {
-                "root": os.path.normpath(str(cfg.data.root)),
+                "root": cfg.data.root and os.path.normpath(str(cfg.data.root)),
                 "needs": {str(key): str(name) for key, name in needs if name},
                 "every_seed": bool(cfg.get("every_seed", False)),
                 "stages": list(cfg.get("stages", ["train", "evaluate"])),

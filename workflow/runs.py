@@ -96,9 +96,10 @@ class Runs:
         """Return the folder of the run that scores the samples of all others, if there is one."""
         return self.folder(self.scale.judge, self.seeds[0]) if self.scale.judge else None
 
-    def root(self, name: str) -> str:
-        """Return the folder of the token files that a variant reads."""
-        return str(self._facts(name)["root"])
+    def root(self, name: str) -> str | None:
+        """Return the folder of the token files that a variant reads; None in a toy world."""
+        root: str | None = self._facts(name)["root"]
+        return root
 
     def reads_text(self, stage: str) -> bool:
         """Whether a stage reads token files."""
@@ -193,7 +194,7 @@ class Runs:
         Raises:
             InputError: a bad key, choice or value of any run.
         """
-        for root in {self.root(name) for name in self.variants}:
+        for root in {self.root(name) for name in self.variants} - {None}:
             self.corpus_code(root)
         for name, variant in self.variants.items():
             report = {"report": self.report_text()} if variant is self._first() else {}

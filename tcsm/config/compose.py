@@ -32,7 +32,7 @@ from tcsm.config.keys import as_set, expand_home, expand_homes, not_set
 from tcsm.config.overrides import Overrides
 from tcsm.config.signatures import check_arguments
 from tcsm.config.unexpected import first_line, words
-from tcsm.config.values import check_values, require_no_password
+from tcsm.config.values import check_values, require_no_password, require_text
 from tcsm.errors import InputError
 from tcsm.io import renamed
 from tcsm.io.shipped import places, shipped
@@ -109,7 +109,9 @@ def cut(cfg: DictConfig, keys: Iterable[str]) -> str:
     Raises:
         InputError: A key does not exist, its value cannot be resolved or is out of its range.
     """
+    keys = tuple(keys)
     check_values(cfg)
+    require_text(cfg, keys)
     absent = object()
     kept = OmegaConf.create({})
     for key in keys:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -49,6 +49,8 @@ STEPS = Kind(
 PAIR = Kind("a pair of texts", lambda v: _all(v, TEXT) and len(v) == 2)  # type: ignore[arg-type]
 PAIRS = Kind("a list of [subject, baseline]", lambda v: _all(v, PAIR))
 
+# Keys of the text of a run, which are null in a toy world.
+OF_TEXT = ("corpus", "tokenizer", "data.root", "bound")
 # Keys that hold the folder of another run.
 FOLDERS = ("reference", "base", "initial", "collected", "teacher_run", "reward_run", "judge_run")
 ABSENT = object()
@@ -75,7 +77,7 @@ KINDS = {
     "runs": TEXTS,
     "overrides": TEXTS,
     "report.pairs": PAIRS,
-    "data.root": TEXT,
+    "data.root": MAYBE_TEXT,
     "data.length": COUNT,
     "data.batch": COUNT,
     "validation.every": COUNT,
@@ -111,6 +113,25 @@ def require_no_password(text: str) -> None:
     if match:
         key = match[1].partition(":")[0] or "an address"
         raise InputError(f"{key}: holds a user or a password; write the address without it")
+
+
+def require_text(cfg: DictConfig, keys: Collection[str]) -> None:
+    """Refuse a run without text in a stage that reads text, or without a toy world in its place.
+
+    Args:
+        cfg: The configuration.
+        keys: Keys that the stage reads.
+
+    Raises:
+        InputError: The first key of the text that is null.
+    """
+    if "world" in keys and cfg.get("world") is not None:
+        return
+    for key in (key for key in OF_TEXT if key in keys):
+        if OmegaConf.select(cfg, key, default=ABSENT) is None:
+            way = "this stage reads text, which toy worlds have none of"
+            way = "set it, or world for a toy world" if "world" in keys else way
+            raise InputError(f"{key}: found null; {way}")
 
 
 def check_values(cfg: DictConfig) -> None:

@@ -3,13 +3,11 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from tcsm.io.records import write_json, write_text
-from tcsm.runs.models import architecture
+from tcsm.runs.train_config import TrainConfig
 from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import NotFiniteError
@@ -19,24 +17,23 @@ from tcsm.training.shards import Shards
 from tcsm.training.state import TrainState
 
 
-def scratch(cfg: DictConfig, run: Identity, devices: Devices) -> CheckpointManager:
+def manager(config: TrainConfig, run: Identity) -> CheckpointManager:
     """Return the checkpoint manager of the scratch folder."""
-    kept = (Path(cfg.scratch), run, devices.main, devices.any)
+    devices = config.devices
+    kept = (config.scratch, run, devices.main, devices.any)
     if devices.is_sharded:
         return Shards(*kept, rank=devices.rank, world=devices.world)
     return CheckpointManager(*kept)
 
 
-def resume(
-    cfg: DictConfig, checkpoints: CheckpointManager, state: TrainState, devices: Devices
-) -> None:
+def resume(checkpoints: CheckpointManager, state: TrainState, devices: Devices) -> None:
     """Resume the state of a run.
 
     Raises:
         InputError: The processes do not see the same folder.
     """
     checkpoints.resume(state)
-    where = f"scratch: {cfg.scratch} must be one folder for all processes; last step"
+    where = f"scratch: {checkpoints.folder} must be one folder for all processes; last step"
     devices.require_same(state.step, where)
 
 
@@ -55,31 +52,30 @@ def train_until_nonfinite(
 
 
 def write_artifacts(
-    cfg: DictConfig,
-    out: Path,
+    config: TrainConfig,
     state: TrainState,
     weights: Mapping[str, Tensor],
-    text: Mapping[str, object],
+    facts: Mapping[str, object],
 ) -> None:
-    """Write the run's files, each atomically; ``text`` describes the training data."""
+    """Write the run's files, each atomically; ``facts`` describe the training data."""
+    out = config.out
     out.mkdir(parents=True, exist_ok=True)
-    save_weights(out / "weights.safetensors", weights, architecture(cfg))
+    save_weights(out / "weights.safetensors", weights, config.architecture)
     for name in JOURNALS:
-        write_text(out / name, (Path(cfg.scratch) / name).read_text("utf-8"))
-    write_text(out / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+        write_text(out / name, (config.scratch / name).read_text("utf-8"))
+    write_text(out / "config.yaml", config.text)
     rows = (out / "metrics.jsonl").read_text("utf-8").splitlines()
     summary = {
         "stage": "train",
-        "experiment": cfg.experiment,
-        "seed": cfg.seed,
+        "experiment": config.experiment,
+        "seed": config.seed,
         "parameters": sum(p.numel() for p in state.model.parameters()),
         "steps": state.step,
         "tokens": state.tokens,
         "final": json.loads(rows[-1]) if rows else {},
-        "weights": "averaged"
-        if state.averages
-        else "last",  # the curve validates the same weights
+        # the learning curve validates the same weights
+        "weights": "averaged" if state.averages else "last",
         "weights_sha256": digest(weights),
-        **text,
+        **facts,
     }
     write_json(out / "train.json", summary, ("metrics.jsonl",))

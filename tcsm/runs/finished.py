@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from tcsm.config import load
 from tcsm.errors import InputError
 from tcsm.io.layout import FILES
@@ -116,7 +114,7 @@ class Finished:
 
 
 def settled(
-    cfg: DictConfig,
+    out: Path,
     checkpoints: CheckpointManager,
     contents: Mapping[str, Value],
     state: TrainState,
@@ -124,7 +122,7 @@ def settled(
     """Return whether nothing is left to train; otherwise prepare the folder for this training.
 
     Args:
-        cfg: Its configuration.
+        out: Folder of the run.
         checkpoints: Its checkpoint manager, not yet resumed.
         contents: Digests of what it reads.
         state: Its initial state.
@@ -132,11 +130,11 @@ def settled(
     Raises:
         InputError: More steps for a training whose optimizer state is gone.
     """
-    finished = Finished(Path(cfg.out), checkpoints.run, contents)
+    finished = Finished(out, checkpoints.run, contents)
     if checkpoints.anywhere(finished.exists and finished.complete(checkpoints)):
         done = True
     else:
-        finished.require_optimizer(checkpoints, cfg.trainer.steps)
+        finished.require_optimizer(checkpoints, state.optim.steps)
         checkpoints.anywhere(False)  # wait until all processes have read the files
         if checkpoints.main:
             finished.clear()
@@ -146,7 +144,7 @@ def settled(
         if done:
             checkpoints.change_over(state)
     if done and checkpoints.main:
-        _say(f"{cfg.out}: complete, no step is left to train; remove it to train it again")
+        _say(f"{out}: complete, no step is left to train; remove it to train it again")
     return done
 
 

@@ -8,7 +8,6 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from tcsm.data.buffer import WEIGHTS
-from tcsm.data.tokenfile import TokenFile
 from tcsm.objectives.base import Objective, ReferenceObjective
 from tcsm.training.checkpoint import digest
 from tcsm.training.devices import Devices
@@ -47,6 +46,7 @@ SOFT = (
     "devices.precision",
     "devices.compiled",
 )
+OF_TOYS = ("world", "tilting")  # keys that are null, or missing from older files, in runs of text
 PROCESSES = "devices.processes"  # sharded states fit the same number of processes only
 
 
@@ -59,35 +59,29 @@ def identity(cfg: DictConfig, contents: Mapping[str, Value]) -> Identity:
     """
     values = dict(_leaves(OmegaConf.to_container(cfg, resolve=True), ""))
     values["threads"] = values.pop("devices.threads", None)
+    for key in OF_TOYS:
+        if values.get(key, "") is None:
+            del values[key]
     if values.get("targets.cache") is not None:
         values["targets.cache"] = "a folder"  # any cache rounds the teacher's values
     soft = SOFT if values.get("devices.sharded") else (*SOFT, PROCESSES)
     return Identity({**values, **contents}, frozenset(soft))
 
 
-def contents(
-    cfg: DictConfig,
-    devices: Devices,
-    splits: tuple[TokenFile, ...],
-    models: Mapping[str, str],
-) -> dict[str, Value]:
+def contents(cfg: DictConfig, devices: Devices, digests: Mapping[str, str]) -> dict[str, Value]:
     """Return digests of the files and folders that a configuration names.
 
     Args:
         cfg: The configuration.
         devices: Devices of the run.
-        splits: The text that it reads.
-        models: Key → digest of the weights that it names.
+        digests: Key → digests of the text and of the weights that it names; empty if it names
+            none.
     """
-    content_of = {
-        "corpus": "".join(split.header.sha256 for split in splits).encode(),
-        "tokenizer": splits[0].header.fingerprint.encode(),
-        **{key: text.encode() for key, text in models.items() if text},
-    }
+    content_of = {key: text.encode() for key, text in digests.items() if text}
     if cfg.collected is not None:
         content_of["collected"] = (Path(cfg.collected) / WEIGHTS).read_bytes()
-    digests = {key: CONTENT + hashlib.sha256(part).hexdigest() for key, part in content_of.items()}
-    return {**digests, PROCESSES: devices.world}
+    hashed = {key: CONTENT + hashlib.sha256(part).hexdigest() for key, part in content_of.items()}
+    return {**hashed, PROCESSES: devices.world}
 
 
 def _leaves(node: object, key: str) -> Iterator[tuple[str, Value]]:

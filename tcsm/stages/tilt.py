@@ -25,9 +25,9 @@ from tcsm.objectives.base import Objective, ReferenceObjective
 from tcsm.objectives.distribution import SoftDistributionMatching
 from tcsm.runs.account import account
 from tcsm.runs.exact import Counter, ExactEvaluation, Fresh, descend
-from tcsm.runs.exact_target import Distribution, TargetDistribution
 from tcsm.runs.loss import Loss
 from tcsm.runs.models import open_run, take_over, unwrap
+from tcsm.runs.toy_target import Distribution, TargetDistribution
 from tcsm.targets.base import Tabulated
 from tcsm.toy.base import World, all_sequences
 from tcsm.training.devices import Devices
@@ -73,7 +73,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         target = TargetDistribution(world, reward.tilting, distribution)
         objective = attach_models(build(cfg.objective), base, target, reward)
         state = TrainState(unwrap(model), build(cfg.trainer), cfg.seed)
-        evaluation = ExactEvaluation(world.length, copy.deepcopy(base), state, target.judge)
+        evaluation = ExactEvaluation(world.length, copy.deepcopy(base), state, target.distances)
         counter = Counter()
         counting = unwrap(model).register_forward_pre_hook(counter)
         batches = open_batches(cfg, world, model, reward, target.base)

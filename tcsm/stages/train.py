@@ -3,42 +3,31 @@
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-import torch
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
 
 from tcsm.config import build
-from tcsm.data.batches import WindowBatches, evaluation_windows
-from tcsm.data.corpora.base import SPLITS
-from tcsm.data.tokenfile import TokenFile
-from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
-from tcsm.evaluation.bound import Bound
 from tcsm.io.records import Writer, write_json
-from tcsm.runs.batches import open_batches, open_split
-from tcsm.runs.cached_teacher import CachedTeacher
-from tcsm.runs.checkpoints import resume, scratch, train_until_nonfinite, write_artifacts
+from tcsm.runs.checkpoints import manager, resume, train_until_nonfinite, write_artifacts
 from tcsm.runs.finished import settled
-from tcsm.runs.identity import contents, identity, weights_named
+from tcsm.runs.identity import identity
 from tcsm.runs.loss import Loss
-from tcsm.runs.models import build_model, load_initial, require_tokens, unwrap
-from tcsm.runs.run import REFERENCE, Trained, hashes, require_same_text
-from tcsm.runs.teachers import load_objective
-from tcsm.runs.validation import Validation
+from tcsm.runs.models import unwrap
+from tcsm.runs.parts import Parts
+from tcsm.runs.run import Trained
+from tcsm.runs.text import text_parts
+from tcsm.runs.toy import toy_parts
+from tcsm.runs.train_config import TrainConfig, resolve
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks
 from tcsm.training.launch import is_needed, start
 from tcsm.training.loop import fit
-from tcsm.training.optim import OptimConfig
 from tcsm.training.resume import JOURNALS, CheckpointManager
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Progress, Stopwatch, describe
 
-LEARNED_FROM = ("initial", "reference", "teacher_run")
 LEFT = (
     "state*.safetensors*",
     *JOURNALS,
@@ -51,6 +40,7 @@ READS = (
     "seed",
     "out",
     "scratch",
+    "world",
     "data.root",
     "data.length",
     "data.batch",
@@ -61,6 +51,7 @@ READS = (
     "reference",
     "collected",
     "feed",
+    "tilting",
     "teacher_run",
     "pretrained",
     "targets",
@@ -88,51 +79,70 @@ def main(cfg: DictConfig, out: Path) -> None:
     Raises:
         InputError: Data, sizes or values that do not fit together; a loss that is not finite.
     """
-    if Path(cfg.scratch).resolve() == out.resolve():
-        raise InputError(
-            "scratch: must be another folder than out, whose files it would take along"
-        )
-    tokenizer, optim = build(cfg.tokenizer), build(cfg.trainer)
-    devices: Devices = build(cfg.devices)
+    config = resolve(cfg)
+    devices = config.devices
     with devices.ready():
-        train, valid = (open_split(cfg, tokenizer, split) for split in ("train", "valid"))
-        text = _text(cfg, train)
-        windows = WindowBatches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
-        model = _model(cfg, tokenizer)
-        objective, teacher = load_objective(cfg, tokenizer, devices)
-        require_tokens(objective, tokenizer)
-        models = {**weights_named(model, objective), "teacher_run": teacher.identity}
-        devices.place(model, unwrap(model))
-        state = TrainState(unwrap(model), optim, cfg.seed)
-        windows.rows(devices.world, state.optim.accumulate)
-        validate = replace(
-            _validation(cfg, model, valid, state.optim, devices), final_weights=state.final_weights
-        )
-        loss = Loss(model, objective, cfg.seed)
-        source = open_batches(cfg, windows, model, tokenizer, objective)
-        digests = contents(cfg, devices, (train, valid), models)
-        checkpoints = scratch(cfg, identity(cfg, digests), devices)
-        if settled(cfg, checkpoints, digests, state):
+        parts = (text_parts if cfg.world is None else toy_parts)(cfg, devices)
+        devices.place(parts.model, unwrap(parts.model))
+        state = TrainState(unwrap(parts.model), config.optim, config.seed)
+        checkpoints = manager(config, identity(cfg, parts.contents))
+        if settled(out, checkpoints, parts.contents, state):
             return
-        resume(cfg, checkpoints, state, devices)
-        teacher.resume_costs(checkpoints.folder / "telemetry.jsonl")
+        initial = parts.validation.initial(state)
+        resume(checkpoints, state, devices)
+        parts.teacher.resume_costs(checkpoints.folder / "telemetry.jsonl")
         watch = Stopwatch(state.elapsed)
         if devices.main:
             Trained(out).forget()
-        with ExitStack() as stack:
-            hooks = _hooks(cfg, checkpoints, state, validate, stack, teacher)
-            descend = partial(fit, state, loss, source, devices, hooks)
-            train_until_nonfinite(descend, state, checkpoints) if cfg.count_failures else descend()
+        _train(config, parts, state, checkpoints)
         weights = state.weights()  # every process must call it
         if devices.main:
-            text["contents"] = digests
+            facts = {**parts.facts(), **initial, "contents": parts.contents}
             if checkpoints.changes:  # the result differs from that of an uninterrupted run
-                text["changes"] = checkpoints.changes
-            write_artifacts(cfg, out, state, weights, text)
-            flops = unwrap(model).flops_per_token(cfg.data.length)
+                facts["changes"] = checkpoints.changes
+            write_artifacts(config, state, weights, facts)
+            flops = unwrap(parts.model).flops_per_token(config.length)
             telemetry = describe(watch, state.tokens, devices.device, flops, devices.world)
             beside = ("config.yaml", "train.json", "telemetry.jsonl")
-            write_json(out / "train.telemetry.json", {**telemetry, **teacher.costs()}, beside)
+            write_json(out / "train.telemetry.json", telemetry | parts.teacher.costs(), beside)
+
+
+def _train(
+    config: TrainConfig, parts: Parts, state: TrainState, checkpoints: CheckpointManager
+) -> None:
+    """Train to the last step; failures that count end at the last checkpoint."""
+    loss = Loss(parts.model, parts.objective, config.seed)
+    with ExitStack() as stack:
+        hooks = _hooks(config, parts, state, checkpoints, stack)
+
+        def descend() -> None:
+            fit(state, loss, parts.batches, config.devices, hooks)
+
+        if config.count_failures:
+            train_until_nonfinite(descend, state, checkpoints)
+        else:
+            descend()
+
+
+def _hooks(
+    config: TrainConfig,
+    parts: Parts,
+    state: TrainState,
+    checkpoints: CheckpointManager,
+    stack: ExitStack,
+) -> Hooks:
+    """Return hooks: journals in the scratch folder, the progress line, and checkpoints."""
+    validate = parts.validation
+    if not checkpoints.main:  # it takes part in validation and checkpoints
+        return Hooks(record=lambda row: validate(state), checkpoints=checkpoints)
+    paths = (checkpoints.folder / name for name in JOURNALS)
+    metrics, times = (stack.enter_context(Writer(path, state.step)) for path in paths)
+    return Hooks(
+        record=lambda row: metrics.append({**row, **validate(state)}),
+        time=lambda row: times.append({**row, **parts.teacher.costs()}),
+        progress=Progress(f"{config.experiment} seed {config.seed}"),
+        checkpoints=checkpoints,
+    )
 
 
 def launch(runs: Sequence[DictConfig]) -> int | None:
@@ -164,66 +174,3 @@ def cleanup(cfg: DictConfig) -> None:
         for path in (p for pattern in LEFT for p in Path(cfg.scratch).glob(pattern)):
             path.unlink(missing_ok=True)  # no other files; releasing the lock removes the folder
     devices.leave()
-
-
-def _text(cfg: DictConfig, train: TokenFile) -> dict[str, object]:
-    """Return the record's fields about the text, which runs that a training learns from share.
-
-    Raises:
-        InputError: One of them was trained on another cut of it.
-    """
-    splits, header = hashes(Path(cfg.data.root), SPLITS), train.header
-    require_same_text({key: cfg[key] for key in LEARNED_FROM}, cfg.corpus, splits)
-    beside = {} if cfg.reference is None else {REFERENCE: Trained(Path(cfg.reference)).weights}
-    text = {"corpus": header.corpus, "data_sha256": header.sha256, "splits_sha256": splits}
-    return {**text, **beside}
-
-
-def _model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
-    """Return the model with its initial weights, on the CPU."""
-    torch.manual_seed(cfg.seed)
-    model = build_model(cfg, tokenizer)
-    load_initial(cfg, model, tokenizer)
-    return model
-
-
-def _validation(
-    cfg: DictConfig, model: nn.Module, data: TokenFile, optim: OptimConfig, devices: Devices
-) -> Validation:
-    """Return the validation of the learning curve; refuse a bound that does not fit the model."""
-    length, count = cfg.data.length, cfg.validation.sequences
-    windows = evaluation_windows(data.tokens, length, count, "validation.sequences")
-    bound: Bound = build(cfg.bound)
-    bound.check(model)
-    return Validation(
-        model,
-        unwrap(model),
-        bound,
-        windows,
-        draws=cfg.validation.draws,
-        every=cfg.validation.every,
-        log_every=optim.log_every,
-        steps=optim.steps,
-        devices=devices,
-    )
-
-
-def _hooks(
-    cfg: DictConfig,
-    checkpoints: CheckpointManager,
-    state: TrainState,
-    validate: Validation,
-    stack: ExitStack,
-    teacher: CachedTeacher,
-) -> Hooks:
-    """Return hooks: journals in the scratch folder, the progress line, and checkpoints."""
-    if not checkpoints.main:  # it takes part in validation and checkpoints
-        return Hooks(record=lambda row: validate(int(row["step"])), checkpoints=checkpoints)
-    paths = (checkpoints.folder / name for name in JOURNALS)
-    metrics, times = (stack.enter_context(Writer(path, state.step)) for path in paths)
-    return Hooks(
-        record=lambda row: metrics.append({**row, **validate(int(row["step"]))}),
-        time=lambda row: times.append({**row, **teacher.costs()}),
-        progress=Progress(f"{cfg.experiment} seed {cfg.seed}"),
-        checkpoints=checkpoints,
-    )

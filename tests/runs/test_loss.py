@@ -1,7 +1,5 @@
 """Where the wings meet in training."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -18,8 +16,10 @@ from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
 from tcsm.runs.loss import Loss
-from tcsm.runs.validation import VALIDATION_SEED, Validation
+from tcsm.runs.validation import VALIDATION_SEED, BoundValidation
 from tcsm.training.devices import Devices
+from tcsm.training.optim import OptimConfig
+from tcsm.training.state import TrainState
 
 V, L = 5, 8
 PATH = Path(Mask(V), Linear())
@@ -59,19 +59,24 @@ def test_the_network_it_is_given_stands_in_the_model(model, objective):
     assert model.net is other
 
 
+def state(model, step, steps=10, log_every=1):
+    optim = OptimConfig(steps, warmup=0, log_every=log_every)
+    made = TrainState(model.net, optim)
+    made.step = step
+    return made
+
+
 def test_validation_happens_every_so_often_and_at_the_end(model):
     windows = evaluation_windows(TOKENS, L, 6)
     net, bound = model.net, Count(PATH)
     devices = Devices("cpu", precision="fp32")
-    validate = Validation(
-        model, net, bound, windows, 3, every=4, log_every=1, steps=10, devices=devices
-    )
-    assert [bool(validate(step)) for step in range(1, 11)] == [
+    validate = BoundValidation(model, net, bound, windows, 3, every=4, devices=devices)
+    assert [bool(validate(state(model, step))) for step in range(1, 11)] == [
         step in (4, 8, 10) for step in range(1, 11)
     ]
-    seldom = replace(validate, log_every=3)
-    assert [bool(seldom(step)) for step in (3, 6, 9, 10)] == [False, True, True, True]
-    found = validate(4)
+    seldom = [bool(validate(state(model, step, log_every=3))) for step in (3, 6, 9, 10)]
+    assert seldom == [False, True, True, True]
+    found = validate(state(model, 4))
     draws = bound(model, windows, torch.arange(6), VALIDATION_SEED, 3)
     nats = float(draws.nats.mean()) / L
     assert found["valid_nats_per_token"] == pytest.approx(nats)
@@ -80,8 +85,8 @@ def test_validation_happens_every_so_often_and_at_the_end(model):
 
 def test_validation_asks_the_bare_network(model):
     windows = evaluation_windows(TOKENS, L, 2)
-    net = model.net
-    validate = Validation(model, net, Count(PATH), windows, 1, 1, 1, 1, Devices("cpu"))
+    net, known = model.net, state(model, 1)
+    validate = BoundValidation(model, net, Count(PATH), windows, 1, 1, Devices("cpu"))
     model.net = torch.nn.Identity()
-    validate(1)
+    validate(known)
     assert model.net is net

@@ -42,7 +42,7 @@ class TargetDistribution:
         """Return the log of the distribution of the best of a model's draws."""
         return best_of(distribution, self.reward, self.tilting.best_of)
 
-    def judge(self, distribution: Distribution) -> dict[str, Any]:
+    def distances(self, distribution: Distribution) -> dict[str, Any]:
         """Return a point of the curve for a model's distribution."""
         return distance(self.tilt(self.base), self.outcome(distribution))
 
@@ -62,7 +62,7 @@ class TargetDistribution:
             "best_of": self.tilting.best_of,
             "ess": relative_ess(self.base, self.reward, self.tilting.beta),
             **distance(true, final),
-            "kl_to_pretrained": _known(enumeration.kl(final, self.base)),
+            "kl_to_pretrained": finite(enumeration.kl(final, self.base)),
             "world": distance(self.tilt(self.world.log_p), final),
             "pretrained": distance(self.world.log_p, self.base),
             "reward": {
@@ -78,8 +78,8 @@ class TargetDistribution:
 def distance(true: Distribution, final: Distribution) -> dict[str, float | None]:
     """Return TV, and KL(target ‖ model) in nats."""
     return {
-        "tv": _known(total_variation(true, final)),
-        "kl": _known(enumeration.kl(true, final)),
+        "tv": finite(total_variation(true, final)),
+        "kl": finite(enumeration.kl(true, final)),
     }
 
 
@@ -89,5 +89,6 @@ def picture(distribution: Float64[Tensor, "U V"]) -> dict[str, Any]:
     return {"most": float(p.max()), "rows": (p / p.max() * SHADES).round().int().tolist()}
 
 
-def _known(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """Return a number, None if it is infinite or NaN."""
     return value if math.isfinite(value) else None
