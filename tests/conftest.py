@@ -1,7 +1,5 @@
 """Shared by all tests: one thread, one seed, small property tests without deadlines."""
 
-from collections.abc import Sequence
-
 import pytest
 import torch
 from hypothesis import settings
@@ -11,17 +9,29 @@ settings.register_profile("tcsm", max_examples=25, deadline=None, derandomize=Tr
 settings.load_profile("tcsm")
 
 # Folders whose fixtures take minutes: one process has them all, with pytest -n 2 --dist loadgroup.
-TOGETHER = ("chaos", "dvc", "slurm", "workflow")
+# They begin in this order, before other files, or the longest of them would be waited for.
+TOGETHER = ("slurm", "dvc", "workflow", "chaos", "reporting")
+SLOW = ("slurm", "dvc", "chaos")
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Keep the tests of a file, or of such a folder, in one process; mark these folders slow."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file, or of such a folder, in one process, and begin with the slow ones."""
+    slow_files = set()
     for item in items:
         folder = item.path.parent.name
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else file))
-        if folder in TOGETHER[:3]:
+        group = folder if folder in TOGETHER else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+        if folder in SLOW:
             item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("slow"):
+            slow_files.add(item.path)
+
+    def rank(item: pytest.Item) -> tuple[int, bool]:
+        folder = item.path.parent.name
+        place = TOGETHER.index(folder) if folder in TOGETHER else len(TOGETHER)
+        return place, item.path not in slow_files
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True)

@@ -137,15 +137,17 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", ["smoke", "full"])
 @pytest.mark.parametrize("ablation", ABLATIONS)
-def test_every_arm_of_an_ablation_builds(
+def test_every_value_of_an_ablation_builds(
     ablation: str, scale: str, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the workflow has it: each combination of choices composed once, each part built once."""
+    """As the workflow has it; variants whose values all occur in earlier ones are left out."""
     monkeypatch.setattr(config, "params_folder", lambda: PARAMS)
     monkeypatch.chdir(memory)
-    made = Compositions(scale)
+    made, seen = Compositions(scale), set()
     for variant in read(ablation, scale, PARAMS):
-        made.check(variant, {})
+        if not seen.issuperset(variant.axes):
+            made.check(variant, {})
+            seen.update(variant.axes)
 
 
 @pytest.mark.parametrize("ablation", ABLATIONS)

@@ -2,11 +2,13 @@
 
 import fcntl
 import json
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.held import Gate, until
@@ -52,6 +54,11 @@ ON_TWO_NODES = (  # docs/cluster.md
 )
 SMALL = ("--workflow-profile", "workflow/profiles/small")
 CONFIG = ("--config", "scale=cluster")
+# The smoke report with four trainings and one ablation, which is a dozen jobs less.
+FEW = {
+    r"pretrain: .*": "pretrain: [kjv/ar, kjv/mdlm]",
+    r"ablations: .*": "ablations: [structure]",
+}
 COMPLETE = "training goes on after step 40"  # of scale=smoke
 
 
@@ -63,11 +70,27 @@ def alone() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def left_behind() -> Iterator[None]:
+    """A link to nothing, as a killed test leaves it, where no SLURM runs."""
+    link = Path("/etc/slurm/slurm.conf")
+    if {"slurmd", "slurmctld"}.isdisjoint(process.name() for process in psutil.process_iter()):
+        with suppress(OSError):
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to("/nowhere/cluster/slurm.conf")
+    try:
+        yield
+    finally:
+        if link.is_symlink() and not link.exists():  # the cluster could not be started
+            link.unlink()
+
+
 @pytest.fixture(scope="module")
 def slurm() -> Iterator[Cluster]:
     """A cluster of two nodes, each with two GPUs that are none."""
     with (
         alone(),
+        left_behind(),
         tempfile.TemporaryDirectory() as folder,  # short: paths of sockets have few letters
         cluster(Path(folder) / "cluster") as made,
     ):
@@ -162,15 +185,20 @@ def test_no_cluster_beside_another(slurm: Cluster, tmp_path: Path) -> None:
     assert slurm.states() == {"idle"}
 
 
-def test_the_smoke_report_though_a_group_is_cancelled(slurm: Cluster, tmp_path: Path) -> None:
+def test_a_report_is_made_though_a_group_is_cancelled(slurm: Cluster, tmp_path: Path) -> None:
     house = copy_checkout(tmp_path / "checkout")
+    scale = house.folder / "params/scale/smoke.yaml"
+    for old, new in FEW.items():
+        text, count = re.subn(f"(?m)^{old}$", new, scale.read_text())
+        assert count == 1
+        scale.write_text(text)
     with start(house.folder, *SMALL, "--config", "scale=smoke") as snakemake:
         cancelled = until(lambda: cancelled_group(slurm, house.folder))
         assert slurm.asked(cancelled) == "1 40:00"  # ten minutes for each of four, in turn
         assert snakemake.wait(3600) == 0
     said = (house.folder / "snakemake.log").read_text()
     assert said.count("Trying to restart job") == 1
-    assert said.count("has been submitted") < 20  # small jobs go together
+    assert said.count("has been submitted") < 8  # small jobs go together
     logs = (house.folder / "results/logs/smoke/train").rglob("*.log")
     assert any(COMPLETE in log.read_text() for log in logs)  # it was not trained again
     assert not list((house.folder / "results/.scratch").rglob("state.safetensors"))
