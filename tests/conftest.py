@@ -15,7 +15,7 @@ SLOW = ("slurm", "dvc", "chaos")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file, or of such a folder, in one process, and begin with the slow ones."""
+    """Keep tests of a file, or of such a folder, in one process, and begin with the slow ones."""
     slow_files = set()
     for item in items:
         folder = item.path.parent.name

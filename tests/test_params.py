@@ -68,9 +68,9 @@ def test_a_scale_is_all_that_its_choice_sets(scale: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_an_experiment_builds_at_every_scale(experiment: str) -> None:
+def test_an_experiment_builds_at_the_least_and_the_largest_scale(experiment: str) -> None:
     assert composed(f"experiment={experiment}").scale == composed().scale
-    for scale in SCALES:
+    for scale in ("smoke", "full"):
         with torch.device("meta"):
             config.check(at(scale, f"experiment={experiment}"))
 

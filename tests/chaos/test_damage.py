@@ -24,9 +24,9 @@ from tcsm.rewards.grams import Grams, Logistic
 from tcsm.rewards.grams import load as load_classifier
 from tcsm.runs.cached_teacher import CachedTeacher
 from tcsm.training import checkpoint
-from tests.chaos.house import Pipeline
+from tests.chaos.house import IS_LONG, Pipeline
 
-TIMES = 60  # that each file is damaged
+TIMES = 60 if IS_LONG else 20  # that each file is damaged
 RUN, DRAWN = "results/tiny/tiny/second/seed-0", "results/tiny/tiny/drawn/seed-0"
 Read = Callable[[Path], object]
 

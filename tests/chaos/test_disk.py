@@ -1,5 +1,6 @@
 """A disk that is really full, or may only be read: one line, nothing torn, the rest afterwards."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.stages.house import Done, House, make_text
 
 VOWELS = ("reward=function", "reward.path=tests.stages.house:vowels")
 WORLD = ("experiment=exact/joint", "world.length=4", "world.vocabulary=3", "trainer.log_every=2")
+LABELS = ("labels=jsonl", "labels.path={run}/../labels.jsonl")
 ROOMS = (0, 8 * 4096)  # so that it fails at once, or on its way
 
 
@@ -30,7 +32,7 @@ WORKS = (
     Work("sample", "run", (), ("samples.json",)),
     Work("grade", "run", VOWELS, ("grade.json",)),
     Work("collect", "drawn", ("reference={run}", *VOWELS), ("sequences.tok", "collect.json")),
-    Work("reward", "judge", ("experiment=reward/testaments",), ("reward.json",)),
+    Work("reward", "judge", LABELS, ("reward.json",)),
     Work("exact", "world", WORLD, ("weights.safetensors", "exact.json")),
     Work("report", "page", ("runs=[{run}]",), ("tables/headline.csv", "index.html")),
 )
@@ -51,6 +53,8 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     mount("-t", "tmpfs", "-o", "size=12m", "none", str(root))
     try:
         (root / "text.txt").write_text(make_text(0, words=1500))
+        rows = ({"text": f"{n % 2 * 'not '}good {n}", "label": n % 2} for n in range(99))
+        (root / "labels.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
         yield House(root)
     finally:
         subprocess.run(["umount", str(root)], check=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.dvc.house import Checkout
+from tests.dvc.house import KJV_SCORE, Checkout
 
 boto3 = pytest.importorskip("boto3", reason="the extras s3 and dev are not installed")
 pytest.importorskip("dvc_s3", reason="the extra s3 is not installed")
@@ -51,7 +51,6 @@ def test_a_second_clone_pulls_from_s3(house: Checkout, server: str) -> None:
     second = house.clone(house.folder.parent / "second")
     done = second.make("pull", **CREDENTIALS)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert second.plan() == {}
-    assert "Running stage" not in second.dvc("repro")
+    assert (second.folder / KJV_SCORE).read_text() == "6.0"
     written = [path for path in (second.folder / ".dvc").rglob("*") if path.is_file()]
     assert not [path for path in written if SECRET.encode() in path.read_bytes()]

@@ -68,8 +68,6 @@ def test_linked_results_are_replaced_and_never_written_through(second: Checkout)
     assert pulled.is_symlink()
     after = cached(second)
     assert {name: after[name] for name in before} == before
-    second.dvc("repro", "--force", "--single-item", "pretrain")
-    assert pulled.read_text() == "9.0"
 
 
 def test_an_interrupted_pull_is_finished_by_the_next(second: Checkout) -> None:
@@ -78,7 +76,6 @@ def test_an_interrupted_pull_is_finished_by_the_next(second: Checkout) -> None:
     assert not (second.folder / KJV_SCORE).exists()
     assert second.make("pull").returncode == 0
     assert second.dvc("status").strip() == CLEAN
-    assert second.plan() == {}
 
 
 def test_a_damaged_file_is_not_pulled(second: Checkout, pushed: Path, tmp_path: Path) -> None:

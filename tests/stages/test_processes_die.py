@@ -50,11 +50,10 @@ def unbroken(file_house: House) -> Path:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which rank a process is")
 def test_they_end_together_and_go_on(house: House, unbroken: Path, gate: Gate) -> None:
-    """Stopped twice and then killed in its parts, a run ends as one that nothing disturbs."""
+    """Stopped and then killed in its parts, a run ends as one that nothing disturbs."""
     scratch = house.root / "scratch/broken"
     for step, number, code, words in (
         (8, signal.SIGTERM, 75, ("stopped after step 9", str(scratch / "state.safetensors"))),
-        (16, signal.SIGINT, 75, ("stopped after step 17", str(scratch / "state.safetensors"))),
         (26, signal.SIGKILL, 1, ("process 1 died of SIGKILL", "to resume")),
     ):
         gate.close(step)

@@ -7,6 +7,7 @@ import pytest
 from tcsm.errors import InputError
 from tests.workflow.house import TOP, House, build
 from workflow.ablations import read
+from workflow.runs import Runs
 
 PLAN = """
 experiment: toy/score
@@ -204,9 +205,11 @@ def test_an_arm_names_stages_that_there_are(params: Path, stages: str, said: str
         read("losses", "long", params)
 
 
-@pytest.mark.slow
-def test_an_experiment_names_stages_that_there_are(house: House) -> None:
+def test_an_experiment_names_stages_that_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = build(tmp_path / "house")
     house.edit("params/experiment/toy/buffer.yaml", "[collect]", "[colect]")
-    done = house.snakemake("--dry-run", "--config", "scale=grid")
-    said = done.stdout + done.stderr
-    assert "params/experiment/toy/buffer.yaml: stages: colect is no stage" in said
+    monkeypatch.chdir(house.folder)
+    with pytest.raises(InputError, match=r"toy/buffer.yaml: stages: colect .*collect"):
+        Runs("grid")

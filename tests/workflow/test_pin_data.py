@@ -23,9 +23,10 @@ def pin(house: House) -> subprocess.CompletedProcess[str]:
     return house.python("workflow/scripts/pin_data.py", *[f"data/toy/{name}" for name in FILES])
 
 
-@pytest.fixture
-def pinned(tmp_path: Path) -> House:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> House:
     """A checkout with a data.dvc that DVC wrote, fresh: neither data nor a cache."""
+    tmp_path = tmp_path_factory.mktemp("pinned")
     house = House(tmp_path)
     shutil.copytree(TOP / "workflow", tmp_path / "workflow")
     shutil.copytree(TOP / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
@@ -39,6 +40,12 @@ def pinned(tmp_path: Path) -> House:
     dvc(house, "add", "--quiet", "data")
     shutil.rmtree(tmp_path / ".dvc/cache")
     return house
+
+
+@pytest.fixture
+def pinned(made: House, tmp_path: Path) -> House:
+    """A copy of it."""
+    return House(Path(shutil.copytree(made.folder, tmp_path / "checkout")))
 
 
 def make_data(house: House) -> None:
