@@ -11,7 +11,7 @@ __all__ = [
 __getattr__ = importer(
     __name__,
     {
-        "Run": "library",
+        "Run": "runs.run",
         "evaluate": "library",
         "load": "library",
         "sample": "library",

@@ -22,7 +22,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
 from tcsm.config import unexpected
@@ -31,6 +31,7 @@ from tcsm.errors import InputError
 from tcsm.io.atomic import require_folder
 from tcsm.io.lock import file_lock
 from tcsm.runs import defaults
+from tcsm.runs.run import Run
 from tcsm.training import distributed
 
 USAGE = """usage: tcsm STAGE [KEY=VALUE ...]     compose the run from params/ and these overrides
@@ -104,7 +105,7 @@ def run_stage(name: str, arguments: list[str]) -> int:
 
 
 def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa: ANN401 -- a module
-    runs = [OmegaConf.create(config.cut(cfg, stage.READS)) for cfg in composed]
+    runs = [defaults.cut(cfg, stage.READS) for cfg in composed]
     _require_folders(runs, getattr(stage, "WRITES", ("out",)))
     for cfg in runs if "devices" in stage.READS else ():
         importlib.import_module("tcsm.runs.memory").require_memory(cfg)  # imports torch
@@ -113,9 +114,10 @@ def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa
         return code
     for cfg in runs:
         try:
-            defaults.require_free(Path(cfg.out), name)
+            run = Run(Path(cfg.out), cfg)
+            run.require_free(name)
             with _alone(name, cfg):
-                stage.main(cfg, Path(cfg.out))
+                stage.main(cfg, run.folder)
         except OSError as error:  # a full or forbidden disk
             reason = error.strerror or unexpected.words(error)
             raise InputError(f"{error.filename or cfg.out}: {reason}") from error
@@ -125,7 +127,7 @@ def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa
     return 0
 
 
-def _require_folders(runs: Iterable[DictConfig | ListConfig], keys: Iterable[str]) -> None:
+def _require_folders(runs: Iterable[DictConfig], keys: Iterable[str]) -> None:
     """Check that the folders of some keys can be written.
 
     Raises:
@@ -137,11 +139,11 @@ def _require_folders(runs: Iterable[DictConfig | ListConfig], keys: Iterable[str
             require_folder(key, Path(folder))
 
 
-def _alone(name: str, cfg: DictConfig | ListConfig) -> AbstractContextManager[None]:
+def _alone(name: str, cfg: DictConfig) -> AbstractContextManager[None]:
     """Return a lock of this stage of this run, shared by the ranks of one training."""
     if distributed.rank():
         return nullcontext()
-    return file_lock(Path(OmegaConf.select(cfg, "scratch", default=cfg.out)) / f".{name}.lock")
+    return file_lock(Run(Path(cfg.out), cfg).scratch / f".{name}.lock")
 
 
 def _runs(arguments: list[str], stage: Any) -> list[DictConfig]:  # noqa: ANN401 -- a module

@@ -2,38 +2,20 @@
 
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
-from torch import nn
-
-from tcsm import commands, config
-from tcsm.data.tokenizers import Tokenizer
-from tcsm.io.layout import FILES
-from tcsm.io.records import Record, read_json
+from tcsm import commands
+from tcsm.errors import InputError
+from tcsm.io.layout import WEIGHTS
+from tcsm.io.records import Record
 from tcsm.runs import defaults
-from tcsm.runs.models import load_model
+from tcsm.runs.run import Run
 from tcsm.stages import sample as sampling
 
 Folder = str | PathLike[str]
 
 
-class Run(NamedTuple):
-    """A trained run.
-
-    Attributes:
-        model: The model in evaluation mode.
-        tokenizer: Its tokenizer.
-        config: Its resolved configuration.
-    """
-
-    model: nn.Module
-    tokenizer: Tokenizer
-    config: DictConfig
-
-
 def load(folder: Folder, *overrides: str) -> Run:
-    """Load a trained run.
+    """Return a trained run, whose ``model``, ``tokenizer`` and ``config`` can be used.
 
     Args:
         folder: Folder of the run.
@@ -44,11 +26,9 @@ def load(folder: Folder, *overrides: str) -> Run:
     """
     lines = [f"out={folder}", *overrides]
     composed = defaults.compose(lines, sampling.READS, sampling.OF, sampling.ANEW)
-    cfg = OmegaConf.create(config.cut(composed, sampling.READS))
-    assert isinstance(cfg, DictConfig)
-    tokenizer = config.build(cfg.tokenizer)
-    model = load_model(cfg, tokenizer, Path(folder), config.build(cfg.devices))
-    return Run(model, tokenizer, cfg)
+    if not (path := Path(folder, WEIGHTS)).is_file():
+        raise InputError(f"{path} does not exist; expected the folder of a run: train first")
+    return Run(Path(folder), defaults.cut(composed, sampling.READS))
 
 
 def sample(folder: Folder, *overrides: str) -> Record:
@@ -79,4 +59,4 @@ def evaluate(folder: Folder, *overrides: str) -> Record:
 
 def _record(stage: str, folder: Folder, overrides: tuple[str, ...]) -> Record:
     commands.run_stage(stage, [f"out={folder}", *overrides])
-    return read_json(Path(folder) / FILES[stage], ())
+    return Run(Path(folder)).record(stage)

@@ -1,8 +1,10 @@
-"""The record that each stage writes into the folder of its run.
+"""The files of a run's folder.
 
-The workflow waits for these files, the report reads them.
+The workflow waits for the records, the report reads them.
 """
 
+CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
+# Stage → its record.
 FILES = {
     "train": "train.json",
     "evaluate": "evaluate.json",
@@ -17,3 +19,15 @@ FILES = {
 }
 # Stages whose records describe the weights that a training left in the same folder.
 LATER = ("evaluate", "sample", "grade")
+# Stages that write weights, of which their record has the hash.
+TRAINED = ("train", "exact")
+
+
+def record_of(stage: str) -> str:
+    """Return the name of the record of a stage."""
+    return FILES.get(stage, f"{stage}.json")
+
+
+def telemetry_of(stage: str) -> str:
+    """Return the name of the file for what depends on time and machine."""
+    return f"{stage}.telemetry.json"

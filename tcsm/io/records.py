@@ -18,7 +18,6 @@ from typing import Any, NoReturn
 from tcsm.errors import InputError
 from tcsm.io.atomic import write_atomic
 from tcsm.io.checksums import AGAIN, opened, sealed
-from tcsm.io.layout import FILES
 
 Record = dict[str, Any]
 
@@ -97,13 +96,6 @@ def read_json(path: Path, keys: Sequence[str], again: Path | None = None) -> Rec
     record = opened(_parse(_text(path, again), path, again=again), path, again)
     require(record, keys, str(path))
     return record
-
-
-def weights_of(folder: Path) -> str | None:
-    """SHA-256 of the weights in a run's folder, as the record of what trained them has it."""
-    records = (read_json(folder / FILES[stage], ()) for stage in ("train", "exact"))
-    found = (record.get("weights_sha256") for record in records)
-    return next((str(digest) for digest in found if digest), None)
 
 
 def metrics_of(record: Mapping[str, Any]) -> dict[str, Record]:

@@ -9,7 +9,7 @@ from torch import nn
 
 from tcsm.data.tokenfile import TokenFile
 from tcsm.data.tokenizers import Tokenizer
-from tcsm.runs.run import Trained
+from tcsm.runs.run import Run
 from tcsm.training.devices import Devices
 
 
@@ -30,7 +30,7 @@ class Evaluated:
         open_model: (key, folder) ↦ the frozen model of the run in that folder.
     """
 
-    run: Trained
+    run: Run
     out: Path
     seed: int
     length: int

@@ -15,7 +15,8 @@ import yaml
 
 from tcsm.errors import InputError
 from tcsm.io.layout import FILES
-from tcsm.io.records import Record, metrics_of, read_json, read_lines, require, weights_of
+from tcsm.io.records import Record, metrics_of, read_lines, require
+from tcsm.runs import run as runs
 
 # What the seeds of an experiment share.
 ALIKE = ("data", "corpus", "tokenizer", "model", "objective", "bound", "trainer", "feed")
@@ -88,11 +89,9 @@ class Run:
 
 def read_run(folder: Path) -> Run:
     """Reads a run's folder; raises InputError that names file and line of a damaged record."""
-    found = {stage: read_json(folder / name, KEYS[stage]) for stage, name in FILES.items()}
-    telemetry = {
-        stage: read_json(folder / f"{stage}.telemetry.json", KEYS["telemetry"], folder / name)
-        for stage, name in FILES.items()
-    }
+    run = runs.Run(folder)
+    found = {stage: run.record(stage, KEYS[stage]) for stage in FILES}
+    telemetry = {stage: run.telemetry(stage, KEYS["telemetry"]) for stage in FILES}
     config, digest = _config(folder / "config.yaml")
     for stage, name in FILES.items():
         _check_owner(found[stage], config, folder / name)
@@ -191,7 +190,7 @@ def _check_weights(found: Mapping[str, Record], config: Record, folder: Path) ->
     told = {"grade": config.get("grading", {}).get("run"), "sample": None, "evaluate": None}
     told |= dict.fromkeys(("collect", "targets"), config.get("reference"))
     for stage, source in told.items():
-        known = weights_of(Path(source or folder)) if found[stage] else None
+        known = runs.Run(Path(source or folder)).weights if found[stage] else None
         weights = found[stage].get("weights_sha256")
         if known is not None and weights != known:
             of = (

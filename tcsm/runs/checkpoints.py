@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from tcsm.io.records import write_json, write_text
+from tcsm.io.layout import WEIGHTS
+from tcsm.io.records import Record, write_text
+from tcsm.runs.models import architecture
+from tcsm.runs.run import Run
 from tcsm.runs.train_config import TrainConfig
 from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
@@ -51,31 +54,18 @@ def train_until_nonfinite(
         checkpoints.resume(state)
 
 
-def write_artifacts(
-    config: TrainConfig,
-    state: TrainState,
-    weights: Mapping[str, Tensor],
-    facts: Mapping[str, object],
-) -> None:
-    """Write the run's files, each atomically; ``facts`` describe the training data."""
-    out = config.out
-    out.mkdir(parents=True, exist_ok=True)
-    save_weights(out / "weights.safetensors", weights, config.architecture)
+def write_artifacts(run: Run, state: TrainState, weights: Mapping[str, Tensor]) -> Record:
+    """Write the weights and the journals of a training, each atomically; return its record."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    save_weights(run.folder / WEIGHTS, weights, architecture(run.config))
     for name in JOURNALS:
-        write_text(out / name, (config.scratch / name).read_text("utf-8"))
-    write_text(out / "config.yaml", config.text)
-    rows = (out / "metrics.jsonl").read_text("utf-8").splitlines()
-    summary = {
-        "stage": "train",
-        "experiment": config.experiment,
-        "seed": config.seed,
+        write_text(run.folder / name, (run.scratch / name).read_text("utf-8"))
+    rows = (run.folder / JOURNALS[0]).read_text("utf-8").splitlines()
+    return {
         "parameters": sum(p.numel() for p in state.model.parameters()),
         "steps": state.step,
         "tokens": state.tokens,
         "final": json.loads(rows[-1]) if rows else {},
-        # the learning curve validates the same weights
-        "weights": "averaged" if state.averages else "last",
+        "weights": "averaged" if state.averages else "last",  # the curve validates the same ones
         "weights_sha256": digest(weights),
-        **facts,
     }
-    write_json(out / "train.json", summary, ("metrics.jsonl",))

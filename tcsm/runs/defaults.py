@@ -18,9 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from tcsm import config
 from tcsm.config.unused import require_read
 from tcsm.errors import InputError
-from tcsm.io.layout import FILES, LATER
-from tcsm.io.records import weights_of
-from tcsm.runs.run import REFERENCE, Trained
+from tcsm.io.layout import FILES
+from tcsm.runs.run import REFERENCE, Run
 
 # Keys that the weights of a run depend on.
 FIXED = ("experiment", "axes", "seed", "corpus", "tokenizer", "model", "reference")
@@ -51,7 +50,7 @@ def compose(
         InputError: As in ``config.compose``; or an override contradicts the run's training.
     """
     key, folder = _named(overrides, of)
-    run = Trained(Path(folder)).configuration if folder else None
+    run = Run(Path(folder)).trained if folder else None
     if run is None:
         return _composed(overrides, reads)
     whole = key in SUBJECT or (
@@ -98,11 +97,11 @@ class Comparison:
     def _merged(self, asked: DictConfig, reads: Sequence[str]) -> DictConfig:
         keys = [key for key in reads if key in TEXT or (self.whole and key not in PLACES)]
         keys = [key for key in keys if _plain(self.run, key) is not ABSENT]
-        merged = before = _cut(asked, reads)
+        merged = before = cut(asked, reads)
         text = _leaves(_plain(merged, "corpus"), "corpus")
         moved = {leaf: place for leaf, place in text if self._moves(leaf)}
         if kept(self.overrides):
-            before = _cut(config.compose(_known(self.run, (), self.whole)), keys)
+            before = cut(config.compose(_known(self.run, (), self.whole)), keys)
         for key in keys:
             own, new, old = (_plain(cfg, key) for cfg in (self.run, merged, before))
             changed = new != old or any(_touches(line, key) for line in self.overrides)
@@ -123,8 +122,8 @@ class Comparison:
         """Return whether a new reference folder holds the weights of the run's reference."""
         if key != "reference" or not isinstance(new, str):
             return False
-        known = Trained(Path(self.folder)).record.get(REFERENCE)
-        return known is not None and known == weights_of(Path(new))
+        known = Run(Path(self.folder)).record().get(REFERENCE)
+        return known is not None and known == Run(Path(new)).weights
 
     def _require_same(self, key: str, own: object, new: object, old: object) -> None:
         asked, trained, before = (dict(_leaves(node, key)) for node in (new, own, old))
@@ -160,22 +159,6 @@ class Comparison:
                 if OmegaConf.select(alone, leaf, default=ABSENT) == value:
                     return line
         return named[-1] if named else f"what sets {leaf}"
-
-
-def require_free(out: Path, stage: str) -> None:
-    """Refuse a folder of another stage, whose configuration would be overwritten.
-
-    Raises:
-        InputError: The folder and the record in it.
-    """
-    if stage not in FILES or stage in ("evaluate", "sample"):
-        return
-    shared = {stage, *LATER} if stage != "grade" else {stage, *LATER, "train"}
-    taken = [name for other, name in FILES.items() if other not in shared]
-    for name in (name for name in taken if (out / name).exists()):
-        raise InputError(
-            f"out: {out} holds {name} of another stage; name a folder of its own (out=FOLDER)"
-        )
 
 
 def kept(overrides: Sequence[str]) -> list[str]:
@@ -234,7 +217,8 @@ def _touches(line: str, key: str) -> bool:
     return own == key or own.startswith(f"{key}.") or key.startswith(f"{own}.")
 
 
-def _cut(cfg: DictConfig, keys: Sequence[str]) -> DictConfig:
+def cut(cfg: DictConfig, keys: Sequence[str]) -> DictConfig:
+    """Return the part of a configuration that a stage reads."""
     node = OmegaConf.create(config.cut(cfg, keys))
     assert isinstance(node, DictConfig)
     return node

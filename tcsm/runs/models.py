@@ -10,17 +10,16 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from tcsm.config import build, load
+from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.huggingface import one_line
-from tcsm.io.layout import FILES
-from tcsm.io.records import read_json
+from tcsm.io.layout import WEIGHTS
 from tcsm.models.explicit import Explicit
 from tcsm.models.joint import Joint
 from tcsm.nets.base import Net, Network
 from tcsm.objectives.base import Objective
-from tcsm.runs.run import Trained
+from tcsm.runs.run import Run
 from tcsm.training.checkpoint import load_weights
 from tcsm.training.devices import Devices
 
@@ -140,12 +139,7 @@ def _fill(model: nn.Module, folder: Path, made_for: str | None = None, key: str 
     Raises:
         InputError: They are missing, damaged, of another network, or not those of the record.
     """
-    path = folder / "weights.safetensors"
-    digest = load_weights(path, model, made_for, key)
-    for record in (folder / FILES[stage] for stage in ("train", "exact")):
-        recorded = read_json(record, ("weights_sha256",)).get("weights_sha256", digest)
-        if recorded != digest:
-            raise InputError(f"{path}: {record.name} beside it is of other weights; train again")
+    Run(folder).require_weights(load_weights(folder / WEIGHTS, model, made_for, key))
 
 
 def unwrap(model: nn.Module) -> Network:
@@ -168,21 +162,6 @@ def _values(node: object, key: str) -> Iterator[str]:
         yield f"{key}={json.dumps(node, separators=(',', ':'))}"
 
 
-def open_run(key: str, folder: Path) -> DictConfig:
-    """Return the configuration of a trained run that a key names.
-
-    Raises:
-        InputError: No such run, or one without a model.
-    """
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise InputError(f"{key}: {path} does not exist; train that run first, or set {key}=null")
-    run = next(load(str(path)))
-    if "model" not in run:
-        raise InputError(f"{key}: {path} names no model; it must be the config.yaml of a training")
-    return run
-
-
 def load_model(cfg: DictConfig, tokenizer: Tokenizer, folder: Path, devices: Devices) -> nn.Module:
     """Return the trained model of a run's folder, in evaluation mode.
 
@@ -192,7 +171,7 @@ def load_model(cfg: DictConfig, tokenizer: Tokenizer, folder: Path, devices: Dev
     """
     model = build_model(cfg, tokenizer).to(devices.device)
     if isinstance(model, Joint | Explicit):
-        Trained(folder).require_reference(cfg.reference)
+        Run(folder).require_reference(cfg.reference)
     _fill(unwrap(model), folder, architecture(cfg))
     return model.eval()
 
@@ -208,7 +187,7 @@ def load_initial(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> Non
     if cfg.initial is None:
         return
     folder = Path(cfg.initial)
-    run = open_run("initial", folder)
+    run = Run(folder).require_trained("initial")
     known: Tokenizer = build(run.tokenizer)
     if known.fingerprint != tokenizer.fingerprint:
         raise InputError(

@@ -1,80 +1,223 @@
-"""A trained run: a folder with weights, their record, and the records of later stages.
+"""A run: a folder with its configuration, weights and records.
 
 A record holds the hashes of the weights and of the data that it is about. Readers compare them, so
 that no number of other weights or of another text is taken for one of this run.
+
+This module imports no torch, since the report reads runs without it.
 """
 
-from collections.abc import Iterable, Mapping
+import importlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
 from tcsm.data.header import read_header
 from tcsm.errors import InputError
-from tcsm.io.layout import FILES, LATER
-from tcsm.io.records import Record, read_json, weights_of
+from tcsm.io.layout import CONFIG, FILES, LATER, TRAINED, WEIGHTS, record_of, telemetry_of
+from tcsm.io.records import Record, read_json, write_json, write_text
+
+if TYPE_CHECKING:
+    from torch import nn
 
 REFERENCE = "reference_sha256"  # key of a record: SHA-256 of the reference's weights
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A trained run.
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run.
 
     Attributes:
         folder: Its folder.
+        given: The configuration that a command works with; None for that of the training.
     """
 
     folder: Path
+    given: DictConfig | None = None
 
     @cached_property
-    def record(self) -> Record:
-        """Return the record of the training, empty if there is none.
-
-        Raises:
-            InputError: The record is damaged.
-        """
-        return read_json(self.folder / FILES["train"], ())
-
-    @property
-    def weights(self) -> str | None:
-        """Return the SHA-256 of the weights, from the record of their training."""
-        return weights_of(self.folder)
-
-    @cached_property
-    def configuration(self) -> DictConfig | None:
+    def trained(self) -> DictConfig | None:
         """Return the configuration of the training, None if there is none.
 
         Raises:
             InputError: It is damaged.
         """
-        path = self.folder / "config.yaml"
+        path = self.folder / CONFIG
         run = next(config.load(str(path))) if path.is_file() else None
         return run if run is not None and "model" in run else None
 
+    def require_trained(self, key: str) -> DictConfig:
+        """Return the configuration of the training of a run that a key names.
+
+        Raises:
+            InputError: No such run, or one without a model.
+        """
+        path = self.folder / CONFIG
+        if not path.is_file():
+            raise InputError(
+                f"{key}: {path} does not exist; train that run first, or set {key}=null"
+            )
+        if self.trained is None:
+            raise InputError(
+                f"{key}: {path} names no model; it must be the config.yaml of a training"
+            )
+        return self.trained
+
     @property
-    def corpus(self) -> dict[str, object]:
-        """Return the configuration of the corpus, empty if there is none."""
-        corpus = None if self.configuration is None else self.configuration.get("corpus")
-        plain = {} if corpus is None else OmegaConf.to_container(corpus)
-        assert isinstance(plain, dict)
-        return {str(name): value for name, value in plain.items()}
+    def config(self) -> DictConfig:
+        """Return the configuration: the given one, else that of the training.
+
+        Raises:
+            InputError: There is none.
+        """
+        return self.require_trained("out") if self.given is None else self.given
+
+    @property
+    def scratch(self) -> Path:
+        """Return the folder of files that a stage needs while it works."""
+        return Path(OmegaConf.select(self.config, "scratch", default=self.folder))
 
     @property
     def seed(self) -> int | None:
         """Return the seed of the training, if there was one."""
-        return None if self.configuration is None else self.configuration.get("seed")
+        return None if self.trained is None else self.trained.get("seed")
 
-    def drew(self, seed: int) -> Record:
+    @property
+    def corpus(self) -> dict[str, object]:
+        """Return the configuration of the corpus of the training, empty if there is none."""
+        corpus = None if self.trained is None else self.trained.get("corpus")
+        plain = {} if corpus is None else OmegaConf.to_container(corpus)
+        assert isinstance(plain, dict)
+        return {str(name): value for name, value in plain.items()}
+
+    @cached_property
+    def tokenizer(self) -> Any:  # noqa: ANN401 -- a Tokenizer; its module would count as read
+        """Return the tokenizer."""
+        return config.build(self.config.tokenizer)
+
+    @cached_property
+    def model(self) -> "nn.Module":
+        """Return the trained model, in evaluation mode.
+
+        Raises:
+            InputError: The weights are missing, damaged, or of another model.
+        """
+        models: Any = importlib.import_module("tcsm.runs.models")  # imports torch
+        devices = config.build(self.config.devices)
+        model: nn.Module = models.load_model(self.config, self.tokenizer, self.folder, devices)
+        return model
+
+    def record(self, stage: str = "train", keys: Sequence[str] = ()) -> Record:
+        """Return the record of a stage, empty if there is none.
+
+        Raises:
+            InputError: It is damaged, or lacks one of the keys.
+        """
+        return read_json(self.folder / record_of(stage), keys)
+
+    def telemetry(self, stage: str, keys: Sequence[str] = ()) -> Record:
+        """Return the telemetry of a stage, empty if there is none.
+
+        Raises:
+            InputError: It is damaged, lacks one of the keys, or a file beside it was altered.
+        """
+        record = self.folder / record_of(stage)
+        return read_json(self.folder / telemetry_of(stage), keys, record)
+
+    @property
+    def weights(self) -> str | None:
+        """Return the SHA-256 of the weights, from the record of their training."""
+        records = (self.record(stage) for stage in TRAINED)
+        digests = (record.get("weights_sha256") for record in records)
+        return next((str(digest) for digest in digests if digest), None)
+
+    def draws(self, seed: int) -> Record:
         """Return the fields of a record of samples: which weights drew, by which seed.
 
         Args:
             seed: Seed of the draws, which need not be that of the training.
         """
         return {"weights_sha256": self.weights, "weights_seed": self.seed, "draws_seed": seed}
+
+    def write(
+        self,
+        stage: str,
+        record: Mapping[str, object],
+        telemetry: Mapping[str, object],
+        journals: Sequence[str] = (),
+    ) -> None:
+        """Write the record of a stage, what it is a record of, and its telemetry.
+
+        The telemetry is written last. It holds the checksums of the configuration and of the
+        record, and DVC does not track it, so it may lie beside files of another run. Weights in
+        the folder of a stage that only reads them have the configuration of their training.
+
+        Args:
+            stage: The stage.
+            record: Its numbers.
+            telemetry: What depends on time and machine.
+            journals: JSON-lines files of a training; the record holds the checksum of the first,
+                the telemetry that of the second.
+
+        Raises:
+            InputError: A file cannot be written.
+        """
+        own = () if self._is_only_read(stage) else (CONFIG,)
+        for name in own:
+            write_text(self.folder / name, OmegaConf.to_yaml(self.config, resolve=True))
+        name = record_of(stage)
+        write_json(self.folder / name, {**self.owner(stage), **record}, journals[:1])
+        beside = (*own, name, *journals[1:])
+        write_json(self.folder / telemetry_of(stage), telemetry, beside)
+
+    def _is_only_read(self, stage: str) -> bool:
+        """Return whether a stage reads the weights of the folder, which a training left there."""
+        return stage in LATER and (self.folder / WEIGHTS).exists()
+
+    def owner(self, stage: str) -> Record:
+        """Return the fields of every record: its stage, its experiment, the run's seed."""
+        seed = self.seed if self._is_only_read(stage) else None
+        seed = self.config.seed if seed is None else seed
+        return {"stage": stage, "experiment": self.config.experiment, "seed": seed}
+
+    def forget(self) -> None:
+        """Remove the records of former weights, which are about to be replaced."""
+        for stage in LATER:
+            for name in (record_of(stage), telemetry_of(stage)):
+                (self.folder / name).unlink(missing_ok=True)
+
+    def require_free(self, stage: str) -> None:
+        """Refuse a folder of another stage, whose configuration would be overwritten.
+
+        Raises:
+            InputError: The folder and the record in it.
+        """
+        if stage not in FILES or stage in ("evaluate", "sample"):
+            return
+        shared = {stage, *LATER, *(["train"] if stage == "grade" else [])}
+        for name in (name for other, name in FILES.items() if other not in shared):
+            if (self.folder / name).exists():
+                raise InputError(
+                    f"out: {self.folder} holds {name} of another stage; name a folder of its own "
+                    "(out=FOLDER)"
+                )
+
+    def require_weights(self, digest: str) -> None:
+        """Check the weights that were read against the records beside them.
+
+        Raises:
+            InputError: A record is of other weights.
+        """
+        for stage in TRAINED:
+            if self.record(stage, ("weights_sha256",)).get("weights_sha256", digest) != digest:
+                raise InputError(
+                    f"{self.folder / WEIGHTS}: {record_of(stage)} beside it is of other weights; "
+                    "train again"
+                )
 
     def require_data(self, root: Path, splits: Iterable[str]) -> dict[str, str]:
         """Return the hashes of the token files of some splits; check that the run used the same.
@@ -84,9 +227,10 @@ class Trained:
         Raises:
             InputError: A split differs from the one that the run was trained with.
         """
-        known = self.record.get("splits_sha256")
+        record = self.record()
+        known = record.get("splits_sha256")
         if known is None:
-            known = {"train": self.record.get("data_sha256")} if self.record else {}
+            known = {"train": record.get("data_sha256")} if record else {}
         actual = hashes(root, {*splits, *known})
         for split in actual:
             if actual[split] != known.get(split, actual[split]):
@@ -106,19 +250,13 @@ class Trained:
         Raises:
             InputError: The weights differ.
         """
-        known, actual = self.record.get(REFERENCE), weights_of(Path(folder))
+        known, actual = self.record().get(REFERENCE), Run(Path(folder)).weights
         if known is not None and actual != known:
             raise InputError(
                 f"reference: {folder} has weights {str(actual)[:12]}, but {self.folder} was "
                 f"trained with {known[:12]}; name the folder of those by reference=FOLDER, or "
                 f"train {self.folder} again"
             )
-
-    def forget(self) -> None:
-        """Remove the records of former weights, which are about to be replaced."""
-        for stage in LATER:
-            for name in (FILES[stage], f"{stage}.telemetry.json"):
-                (self.folder / name).unlink(missing_ok=True)
 
 
 def require_same_text(
@@ -137,8 +275,8 @@ def require_same_text(
         InputError: A run was trained on another cut of the same corpus.
     """
     for key, folder in runs.items():
-        run = Trained(Path(folder or "."))
-        known = run.record.get("splits_sha256", splits) if folder else splits
+        run = Run(Path(folder or "."))
+        known = run.record().get("splits_sha256", splits) if folder else splits
         if known != splits and _uncut(run.corpus) == _uncut(corpus):
             raise InputError(
                 f"{key}: {folder} was trained on other splits of the same corpus; prepare it as "

@@ -16,8 +16,8 @@ from tcsm.objectives.base import Objective, ReferenceObjective, as_posterior
 from tcsm.objectives.distribution import SoftDistributionMatching
 from tcsm.process.sources import Mask
 from tcsm.runs.cached_teacher import CachedTeacher, prune
-from tcsm.runs.models import build_model, load_model, open_run, unwrap
-from tcsm.runs.run import Trained, hashes
+from tcsm.runs.models import build_model, load_model, unwrap
+from tcsm.runs.run import Run, hashes
 from tcsm.targets.adapters import JointlyMasked, TeacherAdapter
 from tcsm.training.checkpoint import digest
 from tcsm.training.devices import Devices
@@ -71,8 +71,9 @@ def _same_corpus(cfg: DictConfig) -> None:
     Raises:
         InputError: The reference was trained on another corpus.
     """
-    run = open_run("reference", Path(cfg.reference))
-    splits = Trained(Path(cfg.reference)).record.get("splits_sha256")
+    reference = Run(Path(cfg.reference))
+    run = reference.require_trained("reference")
+    splits = reference.record().get("splits_sha256")
     same = splits is not None and splits == hashes(Path(cfg.data.root), splits)
     if same or "corpus" not in run:
         return  # the same tokens; their text may have moved
@@ -167,7 +168,7 @@ def of_run(
         InputError: No such run; it reads other tokens, or shorter texts.
     """
     folder = Path(name)
-    run = open_run(key, folder)
+    run = Run(folder).require_trained(key)
     known: Tokenizer = build(run.tokenizer)
     if known.fingerprint != tokenizer.fingerprint:
         raise InputError(

@@ -17,7 +17,7 @@ from tcsm.runs.batches import open_batches, open_split
 from tcsm.runs.identity import contents, weights_named
 from tcsm.runs.models import build_model, load_initial, require_tokens, unwrap
 from tcsm.runs.parts import Parts
-from tcsm.runs.run import REFERENCE, Trained, hashes, require_same_text
+from tcsm.runs.run import REFERENCE, Run, hashes, require_same_text
 from tcsm.runs.teachers import load_objective
 from tcsm.runs.validation import BoundValidation
 from tcsm.training.devices import Devices
@@ -65,7 +65,7 @@ def _facts(cfg: DictConfig, train: TokenFile) -> Record:
     """
     splits, header = hashes(Path(cfg.data.root), SPLITS), train.header
     require_same_text({key: cfg[key] for key in LEARNED_FROM}, cfg.corpus, splits)
-    beside = {} if cfg.reference is None else {REFERENCE: Trained(Path(cfg.reference)).weights}
+    beside = {} if cfg.reference is None else {REFERENCE: Run(Path(cfg.reference)).weights}
     text = {"corpus": header.corpus, "data_sha256": header.sha256, "splits_sha256": splits}
     return {**text, **beside}
 

@@ -29,8 +29,9 @@ from tcsm.objectives.base import Objective, ReferenceObjective
 from tcsm.objectives.distribution import SoftDistributionMatching
 from tcsm.runs.cached_teacher import CachedTeacher
 from tcsm.runs.identity import contents
-from tcsm.runs.models import open_run, take_over, unwrap
+from tcsm.runs.models import take_over, unwrap
 from tcsm.runs.parts import Parts
+from tcsm.runs.run import Run
 from tcsm.runs.toy_target import TargetDistribution, finite
 from tcsm.targets.base import Tabulated
 from tcsm.toy.base import World, all_sequences
@@ -147,7 +148,7 @@ def initial_model(cfg: DictConfig, world: World) -> nn.Module:
     if cfg.initial is None:
         return model
     folder = Path(cfg.initial)
-    run = open_run("initial", folder)
+    run = Run(folder).require_trained("initial")
     if run.get("world") != cfg.world:
         name = OmegaConf.select(run, "world._target_") or "no world"
         raise InputError(

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from tcsm.config import build
 from tcsm.errors import InputError
-from tcsm.runs.models import architecture
 from tcsm.training.devices import Devices
 from tcsm.training.optim import OptimConfig
 
@@ -25,8 +24,6 @@ class TrainConfig:
         optim: The optimization.
         devices: Where to train.
         count_failures: Whether numbers that are not finite end the run as a result.
-        architecture: The model's configuration on one line.
-        text: The whole configuration as YAML.
     """
 
     experiment: str
@@ -37,8 +34,6 @@ class TrainConfig:
     optim: OptimConfig
     devices: Devices
     count_failures: bool
-    architecture: str
-    text: str
 
 
 def resolve(cfg: DictConfig) -> TrainConfig:
@@ -61,6 +56,4 @@ def resolve(cfg: DictConfig) -> TrainConfig:
         optim=build(cfg.trainer),
         devices=build(cfg.devices),
         count_failures=cfg.count_failures,
-        architecture=architecture(cfg),
-        text=OmegaConf.to_yaml(cfg, resolve=True),
     )

@@ -21,13 +21,11 @@ from tcsm.data.tilts import Boltzmann, kl_of_weights, relative_ess
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.samples import distinct, entropy, repetition
-from tcsm.io.records import write_json
 from tcsm.on_policy import rewards_of
-from tcsm.runs.account import account
 from tcsm.runs.drafts import remove
 from tcsm.runs.drawing import draw, windows
 from tcsm.runs.judging import open_reward
-from tcsm.runs.run import Trained
+from tcsm.runs.run import Run
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 
@@ -75,19 +73,16 @@ def main(cfg: DictConfig, out: Path) -> None:
         judgments = 0 if reward is None else len(buffer)
         calls = {"network_calls": drawn.calls, "reward_calls": judgments}
         texts = [tokenizer.decode(row.numpy()) for row in buffer.tokens[:TEXTS]]
-        owner = {"stage": "collect", "experiment": cfg.experiment, "seed": cfg.seed}
-        drawn_by = None if cfg.reference is None else Trained(Path(cfg.reference))
-        owner |= {"draws_seed": cfg.seed} if drawn_by is None else drawn_by.drew(cfg.seed)
+        drawn_by = None if cfg.reference is None else Run(Path(cfg.reference))
         record = {
-            **owner,
+            **({"draws_seed": cfg.seed} if drawn_by is None else drawn_by.draws(cfg.seed)),
             **calls,
             **sums,
             **numbers(buffer, BETAS if reward else ()),
             "texts": texts,
         }
-        write_json(out / "collect.json", record)
         telemetry = describe(watch, buffer.tokens.numel(), devices.device)
-        account(cfg, out, "collect", telemetry)
+        Run(out, cfg).write("collect", record, telemetry)
         remove(out, "collect")
 
 

@@ -4,16 +4,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from tcsm.config import build
-from tcsm.io.layout import FILES
-from tcsm.io.records import metrics_of, read_json, write_json, write_text
+from tcsm.io.records import metrics_of
 from tcsm.metrics.base import Evaluated, Measured, Metric
 from tcsm.runs.batches import open_split
 from tcsm.runs.drafts import remove
 from tcsm.runs.models import load_model
-from tcsm.runs.run import Trained
+from tcsm.runs.run import Run
 from tcsm.runs.teachers import of_run
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
@@ -35,7 +34,6 @@ READS = (
 )
 OF = ("evaluation.run", "out")
 ANEW = ("seed",)  # other draws of the same weights
-RECORD = FILES["evaluate"]
 
 
 def main(cfg: DictConfig, out: Path) -> None:
@@ -61,7 +59,7 @@ def _open(cfg: DictConfig, out: Path, devices: Devices) -> Evaluated:
     """Return the run of ``evaluation.run`` with its model."""
     tokenizer, folder = build(cfg.tokenizer), Path(cfg.evaluation.run)
     return Evaluated(
-        run=Trained(folder),
+        run=Run(folder),
         out=out,
         seed=cfg.seed,
         length=cfg.data.length,
@@ -78,27 +76,18 @@ def _write(
     cfg: DictConfig, evaluated: Evaluated, watch: Stopwatch, measured: dict[str, Measured]
 ) -> None:
     """Write the record: these metrics, and earlier ones of the same weights."""
-    out, seed = evaluated.out, Trained(evaluated.out).seed
-    owner = {
-        "stage": "evaluate",
-        "experiment": cfg.experiment,
-        "seed": cfg.seed if seed is None else seed,
-        "weights_sha256": evaluated.run.weights,
-    }
-    own = () if (out / FILES["train"]).exists() else ("config.yaml",)
-    for name in own:  # the run that is evaluated lies elsewhere
-        write_text(out / name, OmegaConf.to_yaml(cfg, resolve=True))
-    metrics = {**_earlier(out, owner), **{name: one.fields for name, one in measured.items()}}
-    write_json(out / RECORD, {**owner, "metrics": metrics})
+    run = Run(evaluated.out, cfg)
+    owner = {**run.owner("evaluate"), "weights_sha256": evaluated.run.weights}
+    metrics = {**_earlier(run, owner), **{name: one.fields for name, one in measured.items()}}
     tokens = sum(one.tokens for one in measured.values())
     telemetry = describe(watch, tokens, evaluated.devices.device)
     for one in measured.values():
         telemetry |= one.costs
-    write_json(out / "evaluate.telemetry.json", telemetry, (*own, RECORD))
+    run.write("evaluate", {**owner, "metrics": metrics}, telemetry)
 
 
-def _earlier(out: Path, owner: dict[str, Any]) -> dict[str, Any]:
-    """Return the metrics of the record in a folder, if it is of the same weights."""
-    former = read_json(out / RECORD, ())
+def _earlier(run: Run, owner: dict[str, Any]) -> dict[str, Any]:
+    """Return the metrics of the record of a run, if it is of the same weights."""
+    former = run.record("evaluate")
     same = owner["weights_sha256"] and all(former.get(key) == owner[key] for key in owner)
     return metrics_of(former) if same else {}

@@ -21,12 +21,11 @@ from tcsm.config import build
 from tcsm.data.batches import Batch
 from tcsm.evaluation import enumeration
 from tcsm.evaluation.curvature import LossHessian, condition
-from tcsm.io.records import write_json
 from tcsm.models.joint import Joint
-from tcsm.runs.account import account
 from tcsm.runs.exact import Counter, ExactEvaluation, Fresh, descend
 from tcsm.runs.loss import Loss
 from tcsm.runs.models import architecture, unwrap
+from tcsm.runs.run import Run
 from tcsm.toy.base import World
 from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
@@ -76,9 +75,6 @@ def main(cfg: DictConfig, out: Path) -> None:
         variance, seconds = _probe(loss, batches, state)
         joint, weights = isinstance(model, Joint), state.weights()
         record = {
-            "stage": "exact",
-            "experiment": cfg.experiment,
-            "seed": cfg.seed,
             "steps": state.step,
             "evaluations": counter.seen,
             "condition": condition(hessian) if joint else None,
@@ -88,10 +84,9 @@ def main(cfg: DictConfig, out: Path) -> None:
             **_outcome(evaluation.curve, finite),
         }
         save_weights(out / "weights.safetensors", weights, architecture(cfg))
-        write_json(out / "exact.json", record, ("metrics.jsonl",))
         telemetry = describe(watch, state.tokens, devices.device)
         telemetry |= {"cpu_seconds_per_step": seconds}
-        account(cfg, out, "exact", telemetry)
+        Run(out, cfg).write("exact", record, telemetry, ("metrics.jsonl",))
 
 
 def _judge(world: World, distribution: Tensor) -> dict[str, float | None]:

@@ -12,13 +12,12 @@ from typing import Any
 
 import torch
 from jaxtyping import Float64, Int64
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
-from tcsm.io.records import write_json, write_text
 from tcsm.models.autoregressive import Autoregressive
 from tcsm.noise import batch_noise, fold
 from tcsm.on_policy import rewards_of
@@ -26,7 +25,7 @@ from tcsm.rewards.base import Reward
 from tcsm.runs.drafts import Tensors, draft, of_model, remove
 from tcsm.runs.drawing import sampler_of
 from tcsm.runs.judging import judge_rate, open_judge, open_reward, variety
-from tcsm.runs.run import Trained
+from tcsm.runs.run import Run
 from tcsm.runs.teachers import of_run
 from tcsm.samplers.base import Sampler
 from tcsm.samplers.guidance import BestOfN, Guidance
@@ -105,16 +104,9 @@ def main(cfg: DictConfig, out: Path) -> None:
         judges = _judges(cfg, tokenizer, devices)
         drawn = _draw(cfg, tokenizer, devices, judges.reward)
         numbers = _numbers(cfg, drawn, tokenizer, judges)
-        seed = Trained(out).seed  # of a run that grades itself
-        owner = {"stage": "grade", "experiment": cfg.experiment}
-        owner |= {"seed": cfg.seed if seed is None else seed}
-        owner |= Trained(Path(cfg.grading.run)).drew(cfg.seed)
-        own = () if (out / "train.json").exists() else ("config.yaml",)
-        for name in own:
-            write_text(out / name, OmegaConf.to_yaml(cfg, resolve=True))
-        write_json(out / "grade.json", {**owner, **numbers})
+        record = {**Run(Path(cfg.grading.run)).draws(cfg.seed), **numbers}
         telemetry = describe(watch, drawn.tokens.numel(), devices.device)
-        write_json(out / "grade.telemetry.json", telemetry, (*own, "grade.json"))
+        Run(out, cfg).write("grade", record, telemetry)
         remove(out, "grade")
 
 

@@ -16,8 +16,7 @@ from tcsm.data.buffer import unweighted, write_buffer
 from tcsm.data.preferences import read_preferences
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
-from tcsm.io.records import write_json
-from tcsm.runs.account import account
+from tcsm.runs.run import Run
 from tcsm.training.telemetry import Stopwatch, describe
 
 READS = ("experiment", "axes", "seed", "out", "preferences", "tokenizer", "data.length")
@@ -45,15 +44,11 @@ def main(cfg: DictConfig, out: Path) -> None:
     buffer = replace(unweighted(preferences.rows, rewards), lengths=preferences.lengths)
     digest = write_buffer(out, buffer, tokenizer, path.name)
     record = {
-        "stage": "pair",
-        "experiment": cfg.experiment,
-        "seed": cfg.seed,
         "count": count,
         "length": cfg.data.length,
         "cut": preferences.cut,
         "padded": short,
         "sha256": digest,
     }
-    write_json(out / "pair.json", record)
     telemetry = describe(watch, preferences.rows.numel(), torch.device("cpu"))
-    account(cfg, out, "pair", telemetry)
+    Run(out, cfg).write("pair", record, telemetry)

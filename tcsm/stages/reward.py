@@ -11,10 +11,9 @@ from omegaconf import DictConfig
 
 from tcsm.config import build
 from tcsm.data.labels.base import Labels
-from tcsm.io.records import write_json
 from tcsm.rewards.classifier import FILE
 from tcsm.rewards.grams import Training, auc
-from tcsm.runs.account import account
+from tcsm.runs.run import Run
 from tcsm.training.telemetry import Stopwatch, describe
 
 READS = ("experiment", "axes", "seed", "out", "labels", "classifier", "half")
@@ -36,9 +35,6 @@ def main(cfg: DictConfig, out: Path) -> None:
     classifier = train(texts.texts, texts.array)
     log_odds, targets = classifier.log_odds(held_out.texts), held_out.array
     record = {
-        "stage": "reward",
-        "experiment": cfg.experiment,
-        "seed": cfg.seed,
         "labels": labels.title,
         "half": cfg.half,
         "weights_sha256": classifier.save(out / FILE),
@@ -47,7 +43,6 @@ def main(cfg: DictConfig, out: Path) -> None:
         "auc": auc(log_odds, targets),
         "accuracy": float(((log_odds > 0) == targets).mean()),
     }
-    write_json(out / "reward.json", record)
     characters = sum(map(len, texts.texts + held_out.texts))
     telemetry = describe(watch, characters, torch.device("cpu"))
-    account(cfg, out, "reward", telemetry)
+    Run(out, cfg).write("reward", record, telemetry)

@@ -12,12 +12,11 @@ from torch import nn
 
 from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
-from tcsm.io.records import write_json
 from tcsm.models.autoregressive import Autoregressive
 from tcsm.runs.drafts import Tensors, draft, of_model, remove
 from tcsm.runs.judging import judge_rate, open_judge, variety
 from tcsm.runs.models import load_model
-from tcsm.runs.run import Trained
+from tcsm.runs.run import Run
 from tcsm.runs.template import parse_template
 from tcsm.samplers.base import Sampled, Sampler
 from tcsm.samplers.conditioning import Conditioning
@@ -54,7 +53,7 @@ def main(cfg: DictConfig, out: Path) -> None:
     sampler: Sampler = build(cfg.sampler)
     given = parse_template(cfg.sampling.template, tokenizer, cfg.data.length)
     walks = [replace(sampler, steps=steps) for steps in cfg.sampling.steps]
-    watch, run = Stopwatch(), Trained(out)
+    watch, run = Stopwatch(), Run(out, cfg)
     with devices.ready():
         model = load_model(cfg, tokenizer, out, devices)
         judge = open_judge(cfg, tokenizer, devices)
@@ -67,17 +66,12 @@ def main(cfg: DictConfig, out: Path) -> None:
                 sampled = Sampled(drawn[f"tokens.{index}"], int(drawn[f"calls.{index}"]))
                 runs.append({**_describe(walk, sampled, tokenizer, judge), "steps": walk.steps})
         record = {
-            "stage": "sample",
-            "experiment": cfg.experiment,
-            "seed": cfg.seed if run.seed is None else run.seed,
             "length": cfg.data.length,
-            **run.drew(cfg.seed),
+            **run.draws(cfg.seed),
             "runs": runs,
         }
-        write_json(out / "samples.json", record)
         tokens = sum(drawn[f"tokens.{index}"].numel() for index in range(len(walks)))
-        telemetry = describe(watch, tokens, devices.device)
-        write_json(out / "sample.telemetry.json", telemetry, ("samples.json",))
+        run.write("sample", record, describe(watch, tokens, devices.device))
         remove(out, "sample")
 
 

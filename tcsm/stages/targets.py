@@ -18,11 +18,9 @@ from tcsm.config import build
 from tcsm.data.batches import WindowBatches
 from tcsm.data.tokenfile import TokenFile
 from tcsm.errors import InputError
-from tcsm.io.records import write_json
-from tcsm.runs.account import account
 from tcsm.runs.batches import open_split
 from tcsm.runs.cached_teacher import CachedTeacher
-from tcsm.runs.run import Trained
+from tcsm.runs.run import Run
 from tcsm.runs.teachers import cached, of_run, teacher_model
 from tcsm.targets.adapters import Exact, TeacherAdapter
 from tcsm.training.devices import Devices
@@ -72,13 +70,11 @@ def main(cfg: DictConfig, out: Path) -> None:
         exactly = Exact(temperature=way.temperature)
         exact = cached(cfg, exactly, reference, devices, full)
         record = compare(_distributions(teacher, windows), _distributions(exact, windows))
-        owner = {"stage": "targets", "experiment": cfg.experiment, "seed": cfg.seed}
-        owner |= {"data_sha256": data.header.sha256, "length": cfg.data.length}
-        owner |= {"weights_sha256": Trained(Path(cfg.reference)).weights}
-        write_json(out / "targets.json", {**owner, **record})
+        record |= {"data_sha256": data.header.sha256, "length": cfg.data.length}
+        record |= {"weights_sha256": Run(Path(cfg.reference)).weights}
         telemetry = describe(watch, windows.numel(), devices.device)
         telemetry |= teacher.costs()
-        account(cfg, out, "targets", telemetry)
+        Run(out, cfg).write("targets", record, telemetry)
 
 
 def compare(log_p: Distributions, exact: Distributions) -> dict[str, Any]:

@@ -19,14 +19,13 @@ from tcsm.data.batch_sources import BatchSource
 from tcsm.errors import InputError
 from tcsm.evaluation import enumeration
 from tcsm.exploration import CountedReward, Explored
-from tcsm.io.records import write_json
 from tcsm.models.base import Posterior
 from tcsm.objectives.base import Objective, ReferenceObjective
 from tcsm.objectives.distribution import SoftDistributionMatching
-from tcsm.runs.account import account
 from tcsm.runs.exact import Counter, ExactEvaluation, Fresh, descend
 from tcsm.runs.loss import Loss
-from tcsm.runs.models import open_run, take_over, unwrap
+from tcsm.runs.models import take_over, unwrap
+from tcsm.runs.run import Run
 from tcsm.runs.toy_target import Distribution, TargetDistribution
 from tcsm.targets.base import Tabulated
 from tcsm.toy.base import World, all_sequences
@@ -81,9 +80,6 @@ def main(cfg: DictConfig, out: Path) -> None:
         finite = descend(state, loss, batches, devices, evaluation, out)
         counting.remove()
         record = {
-            "stage": "tilt",
-            "experiment": cfg.experiment,
-            "seed": cfg.seed,
             "steps": state.step,
             "evaluations": counter.seen,
             "reward_calls": reward.calls,
@@ -92,9 +88,8 @@ def main(cfg: DictConfig, out: Path) -> None:
             **target.report(evaluation.distribution() if finite else target.base),
         }
         record = record if finite else _lost(record)
-        write_json(out / "tilt.json", record, ("metrics.jsonl",))
         telemetry = describe(watch, state.tokens, devices.device)
-        account(cfg, out, "tilt", telemetry)
+        Run(out, cfg).write("tilt", record, telemetry, ("metrics.jsonl",))
 
 
 def load_initial(cfg: DictConfig, model: nn.Module) -> None:
@@ -108,7 +103,7 @@ def load_initial(cfg: DictConfig, model: nn.Module) -> None:
             "initial: found null; stage tilt needs the folder of a run of stage exact"
         )
     folder = Path(cfg.initial)
-    run = open_run("initial", folder)
+    run = Run(folder).require_trained("initial")
     if run.get("world") != cfg.world:
         name = OmegaConf.select(run, "world._target_") or "no world"
         raise InputError(
@@ -145,6 +140,6 @@ def open_batches(
 
 def _lost(record: dict[str, Any]) -> dict[str, Any]:
     """Return the record of a run whose numbers became not finite."""
-    fields = ("stage", "experiment", "seed", "steps", "evaluations", "reward_calls", "finite")
+    fields = ("steps", "evaluations", "reward_calls", "finite")
     kept = {key: record[key] for key in (*fields, "curve", "beta", "best_of", "ess")}
     return {**kept, "tv": None, "kl": None, "kl_to_pretrained": None}

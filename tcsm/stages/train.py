@@ -9,14 +9,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from tcsm.config import build
 from tcsm.errors import InputError
-from tcsm.io.records import Writer, write_json
+from tcsm.io.records import Writer
 from tcsm.runs.checkpoints import manager, resume, train_until_nonfinite, write_artifacts
 from tcsm.runs.finished import settled
 from tcsm.runs.identity import identity
 from tcsm.runs.loss import Loss
 from tcsm.runs.models import unwrap
 from tcsm.runs.parts import Parts
-from tcsm.runs.run import Trained
+from tcsm.runs.run import Run
 from tcsm.runs.text import text_parts
 from tcsm.runs.toy import toy_parts
 from tcsm.runs.train_config import TrainConfig, resolve
@@ -79,7 +79,7 @@ def main(cfg: DictConfig, out: Path) -> None:
     Raises:
         InputError: Data, sizes or values that do not fit together; a loss that is not finite.
     """
-    config = resolve(cfg)
+    config, run = resolve(cfg), Run(out, cfg)
     devices = config.devices
     with devices.ready():
         parts = (text_parts if cfg.world is None else toy_parts)(cfg, devices)
@@ -93,18 +93,18 @@ def main(cfg: DictConfig, out: Path) -> None:
         parts.teacher.resume_costs(checkpoints.folder / "telemetry.jsonl")
         watch = Stopwatch(state.elapsed)
         if devices.main:
-            Trained(out).forget()
+            run.forget()
         _train(config, parts, state, checkpoints)
         weights = state.weights()  # every process must call it
         if devices.main:
             facts = {**parts.facts(), **initial, "contents": parts.contents}
             if checkpoints.changes:  # the result differs from that of an uninterrupted run
                 facts["changes"] = checkpoints.changes
-            write_artifacts(config, state, weights, facts)
+            record = write_artifacts(run, state, weights)
             flops = unwrap(parts.model).flops_per_token(config.length)
             telemetry = describe(watch, state.tokens, devices.device, flops, devices.world)
-            beside = ("config.yaml", "train.json", "telemetry.jsonl")
-            write_json(out / "train.telemetry.json", telemetry | parts.teacher.costs(), beside)
+            telemetry |= parts.teacher.costs()
+            run.write("train", {**record, **facts}, telemetry, JOURNALS)
 
 
 def _train(
