@@ -83,10 +83,10 @@ def test_an_experiment_takes_one_step(experiment: str) -> None:
     model, objective, recipe = map(config.build, (cfg.model, cfg.objective, cfg.trainer))
     if cfg.needs.teacher_run:
         other = at("smoke", f"experiment={cfg.needs.teacher_run}")
-        objective = objective.with_teacher(objective.target.teacher(config.build(other.model)))
+        objective = objective.attach(objective.target.teacher.attach(config.build(other.model)))
     if isinstance(objective, ReferenceObjective):
         other = at("smoke", f"experiment={cfg.needs.reference}")
-        objective = objective.with_reference(config.build(other.model))
+        objective = objective.attach(config.build(other.model))
     state = TrainState(model.net, recipe)
     sequences = 2 if cfg.feed._target_ == "tcsm.data.pairs.Pairs" else 1
     tokens = torch.randint(cfg.vocabulary, (4, sequences * cfg.data.length))

@@ -13,6 +13,7 @@ __all__ = [
     "LeaveOneOut",
     "MaskedLM",
     "Posterior",
+    "Tabulated",
     "Teacher",
 ]
 __getattr__ = importer(
@@ -28,6 +29,7 @@ __getattr__ = importer(
         "LeaveOneOut": "factorized",
         "MaskedLM": "masked_lm",
         "Posterior": "base",
+        "Tabulated": "teacher",
         "Teacher": "teacher",
     },
 )

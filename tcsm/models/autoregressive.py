@@ -1,12 +1,15 @@
 """The autoregressive model p₁(x) = ∏ᵢ p(x^i | x^{<i}): baseline, judge of samples, and teacher."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.models.losses import LabelCrossEntropy
+from tcsm.models.teacher import substitute
 from tcsm.nets.base import Net, WeightedLoss
+from tcsm.nets.suffix import PrefixCache
+from tcsm.nets.transformer import Transformer
 
 
 class Autoregressive(nn.Module):
@@ -24,6 +27,12 @@ class Autoregressive(nn.Module):
             raise InputError("net.causal must be true for model=autoregressive, found false")
         super().__init__()
         self.net = net
+
+    @property
+    def embedding(self) -> Float[Tensor, "V D"]:
+        """Return W, the network's table of embeddings, one row per clean token."""
+        table: Tensor = self.net.embedding  # type: ignore[assignment]
+        return table[: self.net.vocabulary].detach()
 
     def shifted(self, x: Int[Tensor, "B L"]) -> Int[Tensor, "B L"]:
         """Return the network's input to predict x: the start symbol, then x without its end."""
@@ -51,4 +60,80 @@ class Autoregressive(nn.Module):
         )
         last = torch.zeros_like(padded, dtype=torch.bool)
         last[:, -1] = True
-        return torch.log_softmax(self.net(self.shifted(padded), None, last).double(), -1)
+        return self.log_next_at(padded, last)
+
+    def log_next_at(
+        self, x: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """Return log p(· | x^{<i}) at the chosen positions, float64."""
+        logits: Tensor = self.net(self.shifted(x), None, positions)
+        return torch.log_softmax(logits.double(), -1)
+
+    def log_next_of(self, embedded: Float[Tensor, "B L D"]) -> Float[Tensor, "B L V"]:
+        """Return log p(· | x^{<i}) at all positions as a function of the embeddings of x.
+
+        Every input gets an embedding of its own: number 0 is the start's, then those of x.
+        """
+        net, (batch, length, _) = self.net, embedded.shape
+        start: Tensor = net.embedding[net.vocabulary, None]  # type: ignore[index]
+        own = torch.cat([start.detach(), embedded.flatten(0, 1)])
+        ids = torch.arange(1, 1 + batch * length, device=embedded.device).view(batch, length)
+        ids = torch.cat([torch.zeros_like(ids[:, :1]), ids[:, :-1]], 1)
+        logits = net.logits_in(own, ids)
+        return torch.log_softmax(logits.double(), -1).view(batch, length, -1)
+
+    def log_suffixes(
+        self,
+        x: Int[Tensor, "B L"],
+        place: tuple[Tensor, Tensor],
+        tokens: Int[Tensor, "n K"],
+        batch: int,
+    ) -> Float[Tensor, "n K"]:
+        """Return Σ_{j≥i} log p(x^j | x^{<j}) of each x^{i←y}: log p₁ without the shared prefix.
+
+        Args:
+            x: sequences.
+            place: row and column of each position i.
+            tokens: the tokens y.
+            batch: sequences, or suffixes, that the network sees at once.
+        """
+        if isinstance(self.net, Transformer):
+            return self._suffixes_by_prefix(self.net, x, place, tokens, batch)
+        row, column = place
+        whole = substitute(x[row], column, tokens).flatten(0, 1)
+        after = torch.arange(x.shape[1], device=x.device) >= column[:, None]
+        after = after.repeat_interleave(tokens.shape[1], 0)
+        starts = range(0, len(whole), batch)
+        parts = [slice(start, start + batch) for start in starts]
+        sums = [self._sum(whole[part], after[part]) for part in parts]
+        return torch.cat(sums).view(tokens.shape) if sums else tokens.double()
+
+    def _sum(self, x: Int[Tensor, "m L"], positions: Bool[Tensor, "m L"]) -> Float[Tensor, "m"]:
+        """Return Σ log p(x^j | x^{<j}) over the chosen positions of each sequence."""
+        label = self.log_next_at(x, positions).gather(-1, x[positions][:, None]).squeeze(-1)
+        return label.new_zeros(len(x)).index_add(0, positions.nonzero()[:, 0], label)
+
+    def _suffixes_by_prefix(
+        self,
+        net: Transformer,
+        x: Int[Tensor, "B L"],
+        place: tuple[Tensor, Tensor],
+        tokens: Int[Tensor, "n K"],
+        batch: int,
+    ) -> Float[Tensor, "n K"]:
+        """Return the same sums; the network reads each prefix once."""
+        (row, column), many = place, tokens.shape[1]
+        inputs = self.shifted(x)
+        cache = PrefixCache(net, inputs)
+        log_next = torch.log_softmax(cache.logits[row, column].double(), -1)
+        scores = log_next.gather(-1, tokens)
+        for first in range(1, x.shape[1]):
+            here = (column == first - 1).nonzero()[:, 0]
+            for start in range(0, len(here), max(1, batch // many)):
+                part = here[start : start + max(1, batch // many)]
+                tails = inputs[row[part], None, first:].repeat(1, many, 1)
+                tails[:, :, 0] = tokens[part]
+                log_p = torch.log_softmax(cache.logits_after(row[part], tails).double(), -1)
+                label = x[row[part], None, first:, None].expand(-1, many, -1, 1)
+                scores[part] += log_p.gather(-1, label).sum((-1, -2))
+        return scores

@@ -8,7 +8,7 @@ from abc import abstractmethod
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.models.losses import LabelCrossEntropy
@@ -17,7 +17,7 @@ from tcsm.nets.base import Net, WeightedLoss
 from tcsm.nets.hollow import Hollow
 
 
-class Conditional(Teacher):
+class Conditional(nn.Module, Teacher):
     """A teacher that is trained by cross-entropy."""
 
     @abstractmethod

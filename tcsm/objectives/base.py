@@ -169,14 +169,18 @@ class ReferenceObjective(Objective):
     """An objective that compares the model with a frozen reference model.
 
     Attributes:
-        reference: q_ref; None until the run that ``reference`` names has been loaded.
+        reference: q_ref; None until `attach`.
     """
 
     reference: Posterior | None = field(default=None, kw_only=True)
 
-    def with_reference(self, reference: Posterior) -> "ReferenceObjective":
-        """Return the same objective with a reference."""
-        return replace(self, reference=reference)
+    def attach(self, reference: nn.Module) -> "ReferenceObjective":
+        """Return the same objective with its reference.
+
+        Raises:
+            InputError: a model without marginals.
+        """
+        return replace(self, reference=as_posterior(reference, self))
 
     def require_reference(self) -> Posterior:
         """Return the reference.

@@ -86,8 +86,8 @@ class SoftDistributionMatching(DenoisingObjective):
         if not 0 <= self.hard < 1:
             raise InputError(f"objective.hard must lie in [0, 1), found {self.hard}")
 
-    def with_teacher(self, teacher: Teacher) -> "SoftDistributionMatching":
-        """Return the same objective with a teacher in place of its adapter."""
+    def attach(self, teacher: Teacher) -> "SoftDistributionMatching":
+        """Return the same objective with a teacher that is ready."""
         return replace(self, target=replace(self.target, teacher=teacher))
 
     def position_loss(self, batch: Corrupted, step: int) -> "SoftTargetLoss":

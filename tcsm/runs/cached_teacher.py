@@ -46,7 +46,6 @@ class CachedTeacher(Teacher):
         cache: Path | None = None,
         precision: torch.dtype = torch.float16,
     ) -> None:
-        super().__init__()
         self.teacher, self.identity, self.precision = teacher, identity, precision
         self.folder = None if cache is None else cache / identity[:16]
         self.made, self.spared = 0.0, 0.0

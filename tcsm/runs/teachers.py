@@ -12,7 +12,7 @@ from tcsm.data.source import difference, source_of
 from tcsm.data.tokenizers import HuggingFace, Tokenizer
 from tcsm.errors import InputError
 from tcsm.huggingface import one_line, quiet
-from tcsm.objectives.base import Objective, ReferenceObjective, as_posterior
+from tcsm.objectives.base import Objective, ReferenceObjective
 from tcsm.objectives.distribution import SoftDistributionMatching
 from tcsm.process.sources import Mask
 from tcsm.runs.cached_teacher import CachedTeacher, prune
@@ -27,42 +27,29 @@ from tcsm.training.state import named_tensors
 def load_objective(
     cfg: DictConfig, tokenizer: Tokenizer, devices: Devices
 ) -> tuple[Objective, CachedTeacher]:
-    """Return the objective of a run, with its teacher if it needs one, and the cached teacher.
+    """Return the objective of a run with its teacher or reference, and the cached teacher.
 
     Raises:
-        InputError: A teacher is missing, does not fit, or is not used by the objective.
+        InputError: A teacher or a reference is missing, does not fit, or is not used.
     """
     objective: Objective = build(cfg.objective)
-    if cfg.reference is not None:
-        _same_corpus(cfg)
+    _same_corpus(cfg)
     if isinstance(objective, SoftDistributionMatching):
-        way = objective.target.teacher
-        assert isinstance(way, TeacherAdapter)
-        if isinstance(way, JointlyMasked) and not isinstance(objective.target.path.source, Mask):
+        adapter, source = objective.target.teacher, objective.target.path.source
+        assert isinstance(adapter, TeacherAdapter)
+        if isinstance(adapter, JointlyMasked) and not isinstance(source, Mask):
             raise InputError("teacher=together masks positions, which needs path=mask")
-        teacher = cached(cfg, way, teacher_model(cfg, tokenizer, devices), devices)
-        return objective.with_teacher(teacher), teacher
+        teacher = cached(cfg, adapter, teacher_model(cfg, tokenizer, devices), devices)
+        return objective.attach(teacher), teacher
     if isinstance(objective, ReferenceObjective):
-        objective = _compared(cfg, objective, tokenizer, devices)
+        if cfg.reference is not None:
+            reference = of_run("reference", cfg.reference, cfg.data.length, tokenizer, devices)
+            objective = objective.attach(reference)
+        objective.require_reference()
     if cfg.teacher_run is not None or cfg.pretrained is not None:
         name = type(objective).__name__
         raise InputError(f"teacher_run: {name} uses no teacher; set objective=soft, or null here")
     return objective, CachedTeacher()
-
-
-def _compared(
-    cfg: DictConfig, objective: ReferenceObjective, tokenizer: Tokenizer, devices: Devices
-) -> ReferenceObjective:
-    """Return the objective with the frozen posterior that the key ``reference`` names.
-
-    Raises:
-        InputError: None is named; it has no marginals, or reads other tokens.
-    """
-    if cfg.reference is not None:
-        frozen = of_run("reference", cfg.reference, cfg.data.length, tokenizer, devices)
-        objective = objective.with_reference(as_posterior(frozen, objective))
-    objective.require_reference()
-    return objective
 
 
 def _same_corpus(cfg: DictConfig) -> None:
@@ -71,6 +58,8 @@ def _same_corpus(cfg: DictConfig) -> None:
     Raises:
         InputError: The reference was trained on another corpus.
     """
+    if cfg.reference is None:
+        return
     reference = Run(Path(cfg.reference))
     run = reference.require_trained("reference")
     splits = reference.record().get("splits_sha256")
@@ -84,16 +73,16 @@ def _same_corpus(cfg: DictConfig) -> None:
 
 def cached(
     cfg: DictConfig,
-    way: TeacherAdapter,
+    adapter: TeacherAdapter,
     model: nn.Module,
     devices: Devices,
     precision: torch.dtype = torch.float16,
 ) -> CachedTeacher:
-    """Return a model behind a teacher adapter, cached where the run says."""
+    """Return the teacher of a model, cached where the run says."""
     parts = [
         digest(named_tensors(model)),
         str(model),
-        str(way),
+        str(adapter),
         devices.device.type,
         str(devices.bf16),
     ]
@@ -101,7 +90,7 @@ def cached(
     cache = None if cfg.targets.cache is None else Path(cfg.targets.cache)
     if cache is not None and devices.main:
         prune(cache, cfg.targets.limit_mib * 2**20)
-    return CachedTeacher(way(model), identity, cache, precision)
+    return CachedTeacher(adapter.attach(model), identity, cache, precision)
 
 
 def teacher_model(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module:

@@ -23,7 +23,7 @@ from tcsm.errors import InputError
 from tcsm.evaluation import enumeration
 from tcsm.exploration import CountedReward, Explored
 from tcsm.io.records import Record
-from tcsm.models.base import Posterior
+from tcsm.models.teacher import Tabulated
 from tcsm.noise import Noise
 from tcsm.objectives.base import Objective, ReferenceObjective
 from tcsm.objectives.distribution import SoftDistributionMatching
@@ -33,7 +33,6 @@ from tcsm.runs.models import take_over, unwrap
 from tcsm.runs.parts import Parts
 from tcsm.runs.run import Run
 from tcsm.runs.toy_target import TargetDistribution, finite
-from tcsm.targets.base import Tabulated
 from tcsm.toy.base import World, all_sequences
 from tcsm.toy.tilting import Tilting
 from tcsm.training.checkpoint import digest
@@ -181,11 +180,9 @@ def attach_models(
     if isinstance(objective, SoftDistributionMatching):
         reward(all_sequences(world.vocabulary, world.length))
         table = target.tilt(target.base).view([world.vocabulary] * world.length)
-        return objective.with_teacher(Tabulated(table))
+        return objective.attach(Tabulated(table))
     if isinstance(objective, ReferenceObjective):
-        base = copy.deepcopy(model).eval().requires_grad_(False)
-        assert isinstance(base, Posterior)
-        return objective.with_reference(base)
+        return objective.attach(copy.deepcopy(model).eval().requires_grad_(False))
     return objective
 
 

@@ -19,7 +19,7 @@ from tcsm.data.batch_sources import BatchSource
 from tcsm.errors import InputError
 from tcsm.evaluation import enumeration
 from tcsm.exploration import CountedReward, Explored
-from tcsm.models.base import Posterior
+from tcsm.models.teacher import Tabulated
 from tcsm.objectives.base import Objective, ReferenceObjective
 from tcsm.objectives.distribution import SoftDistributionMatching
 from tcsm.runs.exact import Counter, ExactEvaluation, Fresh, descend
@@ -27,7 +27,6 @@ from tcsm.runs.loss import Loss
 from tcsm.runs.models import take_over, unwrap
 from tcsm.runs.run import Run
 from tcsm.runs.toy_target import Distribution, TargetDistribution
-from tcsm.targets.base import Tabulated
 from tcsm.toy.base import World, all_sequences
 from tcsm.training.devices import Devices
 from tcsm.training.state import TrainState
@@ -121,10 +120,9 @@ def attach_models(
         distribution = target.tilt(target.base).view(
             [target.world.vocabulary] * target.world.length
         )
-        return objective.with_teacher(Tabulated(distribution))
+        return objective.attach(Tabulated(distribution))
     if isinstance(objective, ReferenceObjective):
-        assert isinstance(base, Posterior)
-        return objective.with_reference(base)
+        return objective.attach(base)
     return objective
 
 

@@ -2,14 +2,26 @@
 
 from tcsm.public import importer
 
-__all__ = ["Bayes", "Denoiser", "Tabulated", "TeacherAdapter", "Tempered"]
+__all__ = [
+    "Bayes",
+    "Exact",
+    "JointlyMasked",
+    "OneSided",
+    "Plain",
+    "Taylor",
+    "TeacherAdapter",
+    "TopK",
+]
 __getattr__ = importer(
     __name__,
     {
         "Bayes": "bayes",
-        "Denoiser": "adapters",
-        "Tabulated": "base",
+        "Exact": "adapters",
+        "JointlyMasked": "adapters",
+        "OneSided": "adapters",
+        "Plain": "adapters",
+        "Taylor": "adapters",
         "TeacherAdapter": "adapters",
-        "Tempered": "base",
+        "TopK": "adapters",
     },
 )

@@ -12,11 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tcsm.errors import InputError
 from tcsm.models.teacher import Teacher
 from tcsm.process.corruption import Corrupted
 from tcsm.process.paths import Path, add_at
-from tcsm.targets.adapters import TeacherAdapter
 
 
 @dataclass(frozen=True)
@@ -24,22 +22,16 @@ class Bayes:
     """Target conditionals: a teacher's p₁ combined with the path.
 
     Attributes:
-        teacher: p₁; an adapter until the teacher's run has been loaded.
+        teacher: p₁.
         path: p_{t|1}.
     """
 
-    teacher: Teacher | TeacherAdapter
+    teacher: Teacher
     path: Path
 
     @torch.no_grad()
     def __call__(self, batch: Corrupted) -> Float[Tensor, "n V"]:
-        """Return log p^i at the noised positions, in row-major order.
-
-        Raises:
-            InputError: the teacher is still an adapter.
-        """
-        if isinstance(self.teacher, TeacherAdapter):
-            raise InputError("teacher_run: found null; objective=soft needs a teacher's folder")
+        """Return log p^i at the noised positions, in row-major order."""
         log_p = self.teacher.log_conditionals(batch.x_1, batch.noised)
         positions = batch.positions()
         evidence = self.path.source.evidence(self.path.alpha(positions.t))

@@ -5,8 +5,8 @@ from torch.testing import assert_close
 from tcsm.errors import InputError
 from tcsm.evaluation.pseudo import Pseudo
 from tcsm.models.autoregressive import Autoregressive
+from tcsm.models.teacher import Tabulated
 from tcsm.nets.transformer import Transformer
-from tcsm.targets.base import Tabulated
 from tests.enumeration import random_distribution, sequences
 
 V, L = 3, 3

@@ -12,6 +12,7 @@ from tcsm.divergences.bregman import Bregman
 from tcsm.divergences.scoring_rules import ScoringRule
 from tcsm.divergences.soft import SoftDivergence
 from tcsm.models.factorized import Factorized, LeaveOneOut
+from tcsm.models.teacher import Tabulated
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.neighborhoods.hamming_k import HammingK
 from tcsm.objectives.base import OpenMean
@@ -21,7 +22,6 @@ from tcsm.process.corruption import Corrupted
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Source, Uniform
-from tcsm.targets.base import Tabulated
 from tcsm.targets.bayes import Bayes
 from tests.golden.verdict import Case, Comparison, UnknownKindError
 from tests.tables import Table, corrupted, loss_at

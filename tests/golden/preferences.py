@@ -45,7 +45,7 @@ def losses(case: Case) -> Iterator[Comparison]:
             Factorized(Table(torch.tensor(case[key], dtype=torch.float64)), path)
             for key in ("logits", "ref_logits")
         )
-        compared = objective.with_reference(reference)
+        compared = objective.attach(reference)
         assert isinstance(compared, Preference)
         loss = compared(model, row, batch_noise(0, 0, 1))["loss"]
         loss.backward()  # type: ignore[no-untyped-call]

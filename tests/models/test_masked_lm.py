@@ -3,14 +3,9 @@ import torch
 from torch.testing import assert_close
 
 from tcsm.errors import InputError
-from tcsm.models.factorized import Factorized
 from tcsm.models.masked_lm import HollowLM, MaskedLM
 from tcsm.nets.hollow import Hollow
 from tcsm.nets.transformer import Transformer
-from tcsm.process.paths import Path
-from tcsm.process.schedules import Linear
-from tcsm.process.sources import Mask
-from tcsm.targets.adapters import Denoiser
 
 V, L = 4, 5
 X = torch.tensor([[0, 3, 1, 2, 2], [1, 1, 0, 3, 2]])
@@ -91,16 +86,3 @@ def test_networks_that_cannot_teach_are_refused():
             MaskedLM(transformer(**fields))
     with pytest.raises(InputError, match=r"model\.batch must be 1 or more"):
         MaskedLM(transformer(), batch=0)
-
-
-@torch.no_grad()
-def test_a_denoiser_is_asked_for_all_positions_together():
-    """Its targets are p(y | x_t): those of a masked posterior at the same positions."""
-    net = transformer()
-    found = Denoiser(net).log_conditionals(X, SITES)
-    path = Path(Mask(V), Linear())
-    x_t = X.masked_fill(SITES, V)
-    expected = Factorized(net, path).log_conditionals(x_t, torch.zeros(2).double(), SITES)
-    assert_close(found, expected)
-    with pytest.raises(InputError, match="needs a bidirectional net with a mask"):
-        Denoiser(transformer(causal=True))

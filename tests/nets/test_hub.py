@@ -7,10 +7,9 @@ from torch.testing import assert_close
 from tcsm.errors import InputError
 from tcsm.models.autoregressive import Autoregressive
 from tcsm.models.masked_lm import MaskedLM
+from tcsm.models.teacher import Tabulated
 from tcsm.nets.hub import BERT, GPT2, Hub, Pretrained
-from tcsm.targets.base import Tabulated
-from tcsm.targets.causal import Exact, OneSided, Taylor, TopK
-from tcsm.targets.left_to_right import LeftToRight
+from tcsm.targets.adapters import Exact, Taylor, TopK
 from tests.checkpoints import save
 from tests.enumeration import sequences
 
@@ -60,17 +59,19 @@ def test_its_weights_can_be_saved(kind, tmp_path):
 
 @torch.no_grad()
 def test_a_gpt2_teaches_exactly_and_by_taylor():
-    model = LeftToRight(Autoregressive(awake(GPT2(vocabulary=V, **SIZE))))
+    model = Autoregressive(awake(GPT2(vocabulary=V, **SIZE)))
     everything = torch.from_numpy(sequences(V, L))
-    log_next = model.log_next(everything, torch.ones_like(everything, dtype=torch.bool))
+    log_next = model.log_next_at(everything, torch.ones_like(everything, dtype=torch.bool))
     joint = log_next.gather(-1, everything.flatten()[:, None]).view(-1, L).sum(-1)
     exact = Tabulated(joint.view((V,) * L)).log_conditionals(X, SITES)
-    assert_close(Exact(model).log_conditionals(X, SITES), exact)
-    assert_close(TopK(Exact(model), V, OneSided(model)).log_conditionals(X, SITES), exact)
+    assert_close(Exact().attach(model).log_conditionals(X, SITES), exact)
+    assert_close(TopK(k=V).attach(model).log_conditionals(X, SITES), exact)
     everywhere = torch.ones_like(X, dtype=torch.bool)
     by_embedding = model.log_next_of(model.embedding[X]).flatten(0, 1)
-    assert_close(by_embedding, model.log_next(X, everywhere))
-    assert_close(Taylor(model).log_conditionals(X, SITES).exp().sum(-1), torch.ones(4).double())
+    assert_close(by_embedding, model.log_next_at(X, everywhere))
+    assert_close(
+        Taylor().attach(model).log_conditionals(X, SITES).exp().sum(-1), torch.ones(4).double()
+    )
 
 
 @torch.no_grad()

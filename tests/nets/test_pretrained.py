@@ -11,8 +11,7 @@ from torch.testing import assert_close
 from tcsm.errors import InputError
 from tcsm.models.autoregressive import Autoregressive
 from tcsm.nets.hub import Pretrained
-from tcsm.targets.causal import Exact, OneSided, Taylor
-from tcsm.targets.left_to_right import LeftToRight
+from tcsm.targets.adapters import Exact, OneSided, Taylor
 from tests.checkpoints import FAMILIES, make
 
 V, EXTRA = 7, 40
@@ -92,16 +91,16 @@ def offset_of(family):
 @torch.no_grad()
 def test_teachers_agree_on_scaled_embeddings(saved, family):
     """Taylor's slope is that of differences of the embedding: against finite differences."""
-    model = LeftToRight(Autoregressive(opened(saved(family), family).double()))
+    model = Autoregressive(opened(saved(family), family).double())
     x = torch.tensor([[0, 3, 1, 6]])
-    assert_close(model.log_next_of(model.embedding[x])[0], model.log_next(x, x >= 0))
-    slope = Taylor(model).log_conditionals(x, x >= 0)
+    assert_close(model.log_next_of(model.embedding[x])[0], model.log_next_at(x, x >= 0))
+    slope = Taylor().attach(model).log_conditionals(x, x >= 0)
 
     def log_p(embedded):
         return model.log_next_of(embedded).gather(-1, x[..., None]).sum()
 
     table, step = model.embedding, 1e-6
-    own = model.log_next(x, x >= 0)
+    own = model.log_next_at(x, x >= 0)
     for position in range(4):
         moved = table[x].repeat(V, 1, 1)
         moved[:, position] += step * table
@@ -109,15 +108,15 @@ def test_teachers_agree_on_scaled_embeddings(saved, family):
         assert_close(
             slope[position], torch.log_softmax(rise + own[position], -1), atol=1e-4, rtol=1e-4
         )
-    everything = Exact(model).log_conditionals(x, x >= 0)
+    everything = Exact().attach(model).log_conditionals(x, x >= 0)
     assert_close(everything.exp().sum(-1), torch.ones(4).double())
 
 
 def test_taylor_refuses_what_reads_more_than_embeddings(saved):
-    model = LeftToRight(Autoregressive(opened(saved("gemma3n"), "gemma3n")))
-    OneSided(model)
+    model = Autoregressive(opened(saved("gemma3n"), "gemma3n"))
+    OneSided().attach(model)
     with pytest.raises(InputError, match="teacher=taylor"):
-        Taylor(model)
+        Taylor().attach(model)
 
 
 @pytest.mark.parametrize("family", ["xlnet", "bert"])
@@ -214,7 +213,7 @@ def test_weights_are_read_in_float32_unless_asked(tmp_path, dtype):
 def test_it_runs_under_autocast(saved, dtype):
     net, x = opened(saved("gemma3"), "gemma3", dtype=dtype), torch.tensor([[0, 3, 1, 6]])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        teacher = Taylor(LeftToRight(Autoregressive(net)))
+        teacher = Taylor().attach(Autoregressive(net))
         assert teacher.log_conditionals(x, x >= 0).isfinite().all()
 
 

@@ -5,6 +5,7 @@ from torch.testing import assert_close
 from tcsm.errors import InputError
 from tcsm.models.factorized import Factorized
 from tcsm.models.masked_lm import HollowLM, MaskedLM
+from tcsm.models.teacher import Tabulated
 from tcsm.nets.hollow import Hollow
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
@@ -12,7 +13,6 @@ from tcsm.objectives.likelihood import PseudoLikelihood
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tcsm.targets.base import Tabulated
 from tests.enumeration import random_distribution, sequences
 
 V = L = 3

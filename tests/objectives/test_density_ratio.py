@@ -56,7 +56,7 @@ class World:
     def loss(self, model, reference, step=0, weight=None, **fields):
         """The expected loss."""
         corruption = FixedCorruption(self.path, self.drawn)
-        objective = DensityRatio(corruption, OpenMean(), **fields).with_reference(reference)
+        objective = DensityRatio(corruption, OpenMean(), **fields).attach(reference)
         weight = self.share * (self.tilt if weight is None else weight)
         count = len(self.drawn.x_1)
         noise = batch_noise(0, step, count)

@@ -97,7 +97,7 @@ def posterior(path, seed=1):
 
 def compared(kind, path, **fields):
     objective = kind(**fields, length=L) if kind is Winners else kind(**fields)
-    return objective.with_reference(posterior(path, seed=2))
+    return objective.attach(posterior(path, seed=2))
 
 
 BY_TIME = {"corruption": TIME, "weighting": SequenceMean()}
@@ -221,7 +221,7 @@ BOTH, BOTH_REAL = torch.cat([ROWS, OTHERS], 1), torch.cat([REAL, REAL], 1)
 
 def paired(kind, corruption, **fields):
     objective = kind(SharedCorruption(corruption), L, **fields)
-    return objective.with_reference(posterior(corruption.path, seed=2))
+    return objective.attach(posterior(corruption.path, seed=2))
 
 
 def at_its_length(objective):

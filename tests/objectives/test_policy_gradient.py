@@ -32,7 +32,7 @@ ALL = torch.arange(V)[:, None]  # every text of one position
 
 def objective(beta=BETA):
     made = PolicyGradient(CORRUPTION, Likelihood(), beta)
-    return made.with_reference(Factorized(Table(REFERENCE), PATH))
+    return made.attach(Factorized(Table(REFERENCE), PATH))
 
 
 def loss(model, beta=BETA):
@@ -99,7 +99,7 @@ class Coins:
         omega = len(x_1) * torch.outer(q, torch.tensor(share).double()).flatten()
         advantage = (self.reward - q @ self.reward).repeat_interleave(len(hidden))
         given = FixedCorruption(self.path, replace(drawn, omega=omega))
-        made = PolicyGradient(given, Likelihood(), self.beta).with_reference(self.reference)
+        made = PolicyGradient(given, Likelihood(), self.beta).attach(self.reference)
         return made(model, x_1, batch_noise(0, 0, len(x_1)), advantage)["loss"]
 
     def free_energy(self, model):
@@ -183,7 +183,7 @@ def test_a_network_in_chunks_has_the_same_gradient():
     parts = Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1, chunk=3)
     parts.load_state_dict(whole.state_dict())
     frozen = Factorized(Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1), PATH)
-    made = PolicyGradient(CORRUPTION, OpenMean(), BETA).with_reference(frozen)
+    made = PolicyGradient(CORRUPTION, OpenMean(), BETA).attach(frozen)
     x_1, weight = torch.randint(V, (6, 4)), torch.randn(6)
     for net in (whole, parts):
         made(Factorized(net, PATH), x_1, batch_noise(0, 0, 6), weight)["loss"].backward()

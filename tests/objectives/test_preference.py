@@ -99,7 +99,7 @@ def test_a_normalized_position_reaches_what_is_normalized(loss):
     tilt = R / BETA if isinstance(loss, Paired) else (P_W / P_L).log()
     model = Factorized(Table((REF.log() + tilt)[None]), path)
     noise, weight = batch_noise(0, 0, len(rows)), PAIRS.flatten() * len(rows)
-    objective.with_reference(reference)(model, rows, noise, weight)["loss"].backward()
+    objective.attach(reference)(model, rows, noise, weight)["loss"].backward()
     assert (model.net.logits.grad.abs().max() < 1e-12) == isinstance(loss, Paired)
 
 
@@ -190,4 +190,4 @@ def test_a_preference_needs_pairs_a_posterior_and_a_reference():
     with pytest.raises(InputError, match="reference: found null"):
         paired(model, ROWS, noise)
     with pytest.raises(InputError, match=r"needs a posterior .*found Identity"):
-        paired.with_reference(model)(nn.Identity(), ROWS, noise)
+        paired.attach(model)(nn.Identity(), ROWS, noise)

@@ -13,6 +13,7 @@ from tcsm.errors import InputError
 from tcsm.models.autoregressive import Autoregressive
 from tcsm.models.explicit import Explicit
 from tcsm.models.factorized import Factorized, LeaveOneOut
+from tcsm.models.teacher import Tabulated
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean, SequenceMean
@@ -21,7 +22,6 @@ from tcsm.process.corruption import TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
-from tcsm.targets.base import Tabulated
 from tcsm.targets.bayes import Bayes
 from tests.enumeration import bayes, kernel, marginals, random_distribution, sequences
 from tests.tables import Table, corrupted, loss_at

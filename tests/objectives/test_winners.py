@@ -85,4 +85,4 @@ def test_winners_need_pairs_a_posterior_and_a_reference():
     with pytest.raises(InputError, match="reference: found null"):
         winners(model, rows, noise)
     with pytest.raises(InputError, match=r"needs a posterior .*found Identity"):
-        winners.with_reference(model)(nn.Identity(), rows, noise)
+        winners.attach(model)(nn.Identity(), rows, noise)

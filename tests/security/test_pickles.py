@@ -13,11 +13,11 @@ from tcsm.data.embeddings import Contexts
 from tcsm.data.tokenfile import open_tokens
 from tcsm.data.tokenizers import Bytes, HuggingFace
 from tcsm.errors import InputError
+from tcsm.models.teacher import Tabulated
 from tcsm.nets.hub import Pretrained
 from tcsm.rewards.classifier import Classifier
 from tcsm.rewards.hub import HubClassifier
 from tcsm.runs.cached_teacher import CachedTeacher
-from tcsm.targets.base import Tabulated
 from tcsm.training.checkpoint import load, load_weights
 from tests.checkpoints import save
 from tests.security.payload import plant, plant_torch

@@ -1,4 +1,4 @@
-"""Every way of asking is the teacher that it names, and refuses models of other kinds."""
+"""A method has the conditionals that it names, at every temperature, and refuses other models."""
 
 import pytest
 import torch
@@ -6,19 +6,21 @@ from torch.testing import assert_close
 
 from tcsm.errors import InputError
 from tcsm.models.autoregressive import Autoregressive
+from tcsm.models.factorized import Factorized
 from tcsm.models.masked_lm import HollowLM, MaskedLM
+from tcsm.models.teacher import Tabulated
 from tcsm.nets.hollow import Hollow
 from tcsm.nets.transformer import Transformer
-from tcsm.targets import adapters, causal
-from tcsm.targets.adapters import Denoiser
-from tcsm.targets.base import Tabulated, Tempered
-from tcsm.targets.left_to_right import LeftToRight
+from tcsm.process.paths import Path
+from tcsm.process.schedules import Linear
+from tcsm.process.sources import Mask
+from tcsm.targets.adapters import Exact, JointlyMasked, OneSided, Plain, Taylor, TopK
 from tests.enumeration import random_distribution
 
 V, L = 4, 3
 X = torch.tensor([[0, 2, 1], [3, 3, 0]])
 SITES = torch.tensor([[True, False, True], [False, True, True]])
-PAST, SLOPE = adapters.OneSided(), adapters.Taylor()
+METHODS = [OneSided(), Taylor(), Exact(), TopK(k=2), TopK(k=2, tail=OneSided(temperature=3.0))]
 
 
 def awake(net):
@@ -29,70 +31,78 @@ def awake(net):
     return net.double().eval().requires_grad_(False)
 
 
-MODEL = Autoregressive(
-    awake(Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1, causal=True))
-)
-LEFT = LeftToRight(MODEL)
-EXACT, ONE_SIDED, TAYLOR = causal.Exact(LEFT), causal.OneSided(LEFT), causal.Taylor(LEFT)
+def transformer(**fields):
+    fields = {"vocabulary": V, "extra": 1, "dim": 8, "depth": 1, "heads": 1} | fields
+    return awake(Transformer(**fields))
 
 
-@pytest.mark.parametrize(
-    ("way", "teacher"),
-    [
-        (adapters.Exact(batch=3), EXACT),
-        (PAST, ONE_SIDED),
-        (SLOPE, TAYLOR),
-        (adapters.TopK(k=2), causal.TopK(EXACT, 2, ONE_SIDED)),
-        (adapters.TopK(k=2, tail=PAST), causal.TopK(EXACT, 2, ONE_SIDED, ONE_SIDED)),
-        (adapters.TopK(k=2, tail=SLOPE), causal.TopK(EXACT, 2, ONE_SIDED, TAYLOR)),
-        (adapters.TopK(k=2, ranking=SLOPE, tail=SLOPE), causal.TopK(EXACT, 2, TAYLOR, TAYLOR)),
-    ],
-)
-def test_a_way_is_its_teacher(way, teacher):
-    expected = teacher.log_conditionals(X, SITES)
-    assert_close(way(MODEL).log_conditionals(X, SITES), expected)
-    flat = type(way)(**{**vars(way), "temperature": 2.0})(MODEL)
-    assert_close(flat.log_conditionals(X, SITES), (expected / 2).log_softmax(-1))
+MODEL = Autoregressive(transformer(causal=True))
+BLIND = HollowLM(awake(Hollow(vocabulary=V, dim=8, depth=1, heads=1)))
 
 
-def test_a_plain_way_is_the_model_itself():
-    blind = HollowLM(awake(Hollow(vocabulary=V, dim=8, depth=1, heads=1)))
-    assert adapters.Plain()(blind) is blind
+@pytest.mark.parametrize("method", METHODS)
+def test_a_temperature_divides(method):
+    plain = method.attach(MODEL).log_conditionals(X, SITES)
+    flat = type(method)(**{**vars(method), "temperature": 2.0}).attach(MODEL)
+    assert_close(flat.log_conditionals(X, SITES), (plain / 2).log_softmax(-1))
 
 
-def test_a_masked_network_may_be_asked_together():
-    net = awake(Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1))
-    found = adapters.JointlyMasked()(MaskedLM(net)).log_conditionals(X, SITES)
-    assert_close(found, Denoiser(net).log_conditionals(X, SITES))
+def test_a_model_with_conditionals_gives_its_own():
+    found = Plain().attach(BLIND).log_conditionals(X, SITES)
+    assert found.equal(BLIND.log_conditionals(X, SITES))
+
+
+@torch.no_grad()
+def test_jointly_masked_positions_have_the_conditionals_of_a_masked_posterior():
+    """Its targets are p(y | x_t): those of a masked posterior at the same positions."""
+    net = transformer()
+    x_t = X.masked_fill(SITES, V)
+    posterior = Factorized(net, Path(Mask(V), Linear()))
+    expected = posterior.log_conditionals(x_t, torch.zeros(2).double(), SITES)
+    for model in (MaskedLM(net), posterior):
+        assert_close(JointlyMasked().attach(model).log_conditionals(X, SITES), expected)
+    with pytest.raises(InputError, match="needs a bidirectional net with a mask"):
+        JointlyMasked().attach(MODEL)
     with pytest.raises(InputError, match="teacher=together needs a run of model=factorized or"):
-        adapters.JointlyMasked()(torch.nn.Identity())
+        JointlyMasked().attach(torch.nn.Identity())
 
 
-def test_one_pass_serves_as_ranking_and_as_tail():
-    teacher = adapters.TopK(k=2, ranking=SLOPE, tail=adapters.Taylor())(MODEL)
-    assert teacher.tail is teacher.ranking
+@pytest.mark.parametrize("tails", [1, 2])
+def test_one_pass_serves_as_ranking_and_as_tail(tails, monkeypatch):
+    calls = []
+    of_embedded = Autoregressive.log_next_of
+    teacher = TopK(k=2, ranking=Taylor(), tail=Taylor(temperature=float(tails))).attach(MODEL)
+    monkeypatch.setattr(
+        Autoregressive, "log_next_of", lambda *given: calls.append(1) or of_embedded(*given)
+    )
+    teacher.log_conditionals(X, SITES)
+    assert len(calls) == tails
 
 
 def test_a_flattened_distribution_is_that_of_the_root_of_the_table():
     """The exact conditionals of p₁^{1/T}: divided, whatever the other positions are."""
-    distribution = torch.from_numpy(random_distribution(V, L, 0)).log()
-    found = Tempered(Tabulated(distribution), 2.0).log_conditionals(X, SITES)
-    assert_close(found, Tabulated(distribution / 2).log_conditionals(X, SITES))
+    table = torch.from_numpy(random_distribution(V, L, 0)).log()
+    found = Plain(temperature=2.0).attach(Tabulated(table)).log_conditionals(X, SITES)
+    assert_close(found, Tabulated(table / 2).log_conditionals(X, SITES))
 
 
-@pytest.mark.parametrize("way", [PAST, SLOPE, adapters.Exact(), adapters.TopK(k=2)])
-def test_a_model_without_a_direction_is_refused(way):
-    blind = HollowLM(awake(Hollow(vocabulary=V, dim=8, depth=1, heads=1)))
+@pytest.mark.parametrize("method", METHODS)
+def test_a_model_without_a_direction_is_refused(method):
     with pytest.raises(InputError, match="needs a run of model=autoregressive, found HollowLM"):
-        way(blind)
+        method.attach(BLIND)
 
 
 def test_a_model_without_conditionals_is_refused():
     with pytest.raises(InputError, match="teacher=plain needs a run of model=blind or masked_lm"):
-        adapters.Plain()(MODEL)
+        Plain().attach(MODEL)
+
+
+def test_a_teacher_without_a_model_is_refused():
+    with pytest.raises(InputError, match="teacher_run: found null"):
+        Exact().log_conditionals(X, SITES)
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf")])
 def test_what_divides_nothing_is_refused(temperature):
     with pytest.raises(InputError, match=r"teacher\.temperature must be positive"):
-        adapters.Plain(temperature=temperature)
+        Plain(temperature=temperature)

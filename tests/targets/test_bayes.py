@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from tcsm.models.teacher import Tabulated
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
-from tcsm.targets.base import Tabulated
 from tcsm.targets.bayes import Bayes
 from tests.enumeration import bayes, kernel, random_distribution
 from tests.tables import corrupted

@@ -6,10 +6,9 @@ from torch.testing import assert_close
 
 from tcsm.errors import InputError
 from tcsm.models.autoregressive import Autoregressive
+from tcsm.models.teacher import Tabulated
 from tcsm.nets.transformer import Transformer
-from tcsm.targets.base import Tabulated
-from tcsm.targets.causal import Exact, OneSided, Taylor, TopK
-from tcsm.targets.left_to_right import LeftToRight
+from tcsm.targets.adapters import Exact, OneSided, Taylor, TopK
 from tests.enumeration import sequences
 
 V, L = 5, 4
@@ -29,21 +28,21 @@ def awake(stem=3, step=1.0):
             parameter.add_(0.5 * torch.randn_like(parameter))
         center = net.embedding[:1].clone()
         net.embedding.copy_(center + step * (net.embedding - center))
-    return LeftToRight(Autoregressive(net))
+    return Autoregressive(net)
 
 
-class Bigram(LeftToRight):
+class Bigram(Autoregressive):
     """log p(x) = Σ_j ⟨e(x^{j−1}), T e(x^j)⟩: linear in every one-hot."""
 
     def __init__(self):
-        super().__init__(awake().model)
+        super().__init__(awake().net)
         self.table = torch.randn(V + 1, V).double().log_softmax(-1)
 
     @property
     def embedding(self):
         return torch.eye(V).double()
 
-    def log_next(self, x, positions):
+    def log_next_at(self, x, positions):
         return self.log_next_of(self.embedding[x])[positions]
 
     def log_next_of(self, embedded):
@@ -51,10 +50,14 @@ class Bigram(LeftToRight):
         return torch.cat([first, embedded[:, :-1] @ self.table[:V]], 1)
 
 
+def conditionals(teacher, model, x=X, positions=SITES):
+    return teacher.attach(model).log_conditionals(x, positions)
+
+
 def enumerated(model, x=X, positions=SITES):
-    """Conditionals from the table of the whole distribution."""
+    """The same from the table of the whole distribution."""
     everything = torch.from_numpy(sequences(V, L))
-    log_next = model.log_next(everything, torch.ones_like(everything, dtype=torch.bool))
+    log_next = model.log_next_at(everything, torch.ones_like(everything, dtype=torch.bool))
     joint = log_next.gather(-1, everything.flatten()[:, None]).view(-1, L).sum(-1)
     assert_close(joint.exp().sum().item(), 1.0)
     return Tabulated(joint.view((V,) * L)).log_conditionals(x, positions).detach()
@@ -65,16 +68,19 @@ def enumerated(model, x=X, positions=SITES):
 @torch.no_grad()
 def test_exact_conditionals_are_those_of_the_joint_distribution(stem, batch):
     model = awake(stem)
-    assert_close(Exact(model, batch).log_conditionals(X, SITES), enumerated(model))
-    assert Exact(model).log_conditionals(X, torch.zeros_like(SITES)).shape == (0, V)
+    assert_close(conditionals(Exact(batch=batch), model), enumerated(model))
+    assert conditionals(Exact(), model, X, torch.zeros_like(SITES)).shape == (0, V)
 
 
 @torch.no_grad()
 def test_only_the_suffix_is_scored():
     model, last = awake(), torch.tensor([[False, False, False, True]] * 3)
-    assert_close(Exact(model).log_conditionals(X, last), OneSided(model).log_conditionals(X, last))
+    assert_close(
+        conditionals(Exact(), model, X, last),
+        conditionals(OneSided(), model, X, last),
+    )
     first = SITES.clone().fill_(False).index_fill(1, torch.tensor(0), True)
-    gap = Exact(model).log_conditionals(X, first) - OneSided(model).log_conditionals(X, first)
+    gap = conditionals(Exact(), model, X, first) - conditionals(OneSided(), model, X, first)
     assert gap.abs().max() > 0.1
 
 
@@ -82,12 +88,12 @@ def test_only_the_suffix_is_scored():
 def test_embeddings_give_what_tokens_give():
     model, everywhere = awake(), torch.ones_like(X, dtype=torch.bool)
     found = model.log_next_of(model.embedding[X])
-    assert_close(found.flatten(0, 1), model.log_next(X, everywhere))
+    assert_close(found.flatten(0, 1), model.log_next_at(X, everywhere))
 
 
 def test_taylor_is_exact_for_a_bigram_table():
     model = Bigram()
-    assert_close(Taylor(model).log_conditionals(X, SITES), enumerated(model))
+    assert_close(conditionals(Taylor(), model), enumerated(model))
 
 
 def test_taylor_is_of_second_order_and_one_side_of_first():
@@ -96,7 +102,7 @@ def test_taylor_is_of_second_order_and_one_side_of_first():
     for step in (0.02, 0.01):
         model = awake(stem=0, step=step)
         exact = enumerated(model)
-        pair = (Taylor(model), OneSided(model))
+        pair = (Taylor().attach(model), OneSided().attach(model))
         errors.append([(t.log_conditionals(X, SITES) - exact).abs().max().item() for t in pair])
     (taylor, one_sided), (halved, one_sided_halved) = errors
     assert taylor / halved == pytest.approx(4, rel=0.15)
@@ -110,15 +116,14 @@ def test_taylor_needs_the_label_part():
     log_p = model.log_next_of(embedded).gather(-1, X[..., None]).sum()
     input_part = torch.autograd.grad(log_p, embedded)[0] @ model.embedding.T
     wrong = (input_part[SITES].log_softmax(-1) - exact).abs().max()
-    assert wrong > 10 * (Taylor(model).log_conditionals(X, SITES) - exact).abs().max()
+    assert wrong > 10 * (conditionals(Taylor(), model) - exact).abs().max()
 
 
 @pytest.mark.parametrize("tail", [False, True])
 @torch.no_grad()
 def test_top_v_is_exact(tail):
     model = awake()
-    left = OneSided(model)
-    teacher = TopK(Exact(model), V, left, left if tail else None)
+    teacher = TopK(k=V, tail=OneSided() if tail else None).attach(model)
     assert_close(teacher.log_conditionals(X, SITES), enumerated(model))
 
 
@@ -126,7 +131,7 @@ def test_top_v_is_exact(tail):
 @torch.no_grad()
 def test_a_tail_of_zeros_costs_its_missing_mass(k):
     model = awake()
-    found = TopK(Exact(model), k, OneSided(model)).log_conditionals(X, SITES).exp()
+    found = conditionals(TopK(k=k), model).exp()
     exact = enumerated(model).exp()
     missing = exact.masked_fill(found > 0, 0).sum(-1)
     assert ((found > 0).sum(-1) == k).all()
@@ -137,8 +142,8 @@ def test_a_tail_of_zeros_costs_its_missing_mass(k):
 @torch.no_grad()
 def test_a_tail_is_calibrated_at_the_label():
     """Candidates have their exact odds to x₁, the others those of the tail's teacher."""
-    model, left = awake(), OneSided(awake())
-    found = TopK(Exact(model), 2, left, left).log_conditionals(X, SITES)
+    model, left = awake(), OneSided().attach(awake())
+    found = conditionals(TopK(k=2, tail=OneSided()), model)
     odds = [part - part.gather(-1, LABEL) for part in (found, enumerated(model))]
     by_tail = left.log_conditionals(X, SITES)
     by_tail = by_tail - by_tail.gather(-1, LABEL)
@@ -152,11 +157,9 @@ def test_a_tail_is_calibrated_at_the_label():
 def test_a_taylor_tail_beats_zeros():
     """The hybrid of (7.5): candidates by G, the others by G."""
     model = awake(step=0.3)
-    exact, taylor = enumerated(model).exp(), Taylor(model)
-    errors = [
-        (TopK(Exact(model), 2, taylor, tail).log_conditionals(X, SITES).exp() - exact).abs().sum()
-        for tail in (None, taylor)
-    ]
+    exact = enumerated(model).exp()
+    hybrids = [TopK(k=2, ranking=Taylor(), tail=tail).attach(model) for tail in (None, Taylor())]
+    errors = [(it.log_conditionals(X, SITES).exp() - exact).abs().sum() for it in hybrids]
     assert errors[1] < 0.3 * errors[0]
 
 
@@ -164,6 +167,6 @@ def test_a_taylor_tail_beats_zeros():
 def test_k_outside_the_alphabet_is_refused(k):
     model = awake()
     with pytest.raises(InputError, match=rf"teacher\.k must lie in \[1, 5\], found {k}"):
-        TopK(Exact(model), k, OneSided(model))
+        TopK(k=k).attach(model)
     with pytest.raises(InputError, match=r"teacher\.batch must be 1 or more"):
-        Exact(model, 0)
+        Exact(batch=0)

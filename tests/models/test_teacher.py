@@ -1,7 +1,7 @@
 import torch
 from torch.testing import assert_close
 
-from tcsm.targets.base import Tabulated, substitute
+from tcsm.models.teacher import Tabulated, substitute
 from tests.enumeration import random_distribution
 
 V, L = 3, 4
