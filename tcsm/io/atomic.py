@@ -41,4 +41,7 @@ def write_atomic(path: Path, content: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        raise InputError(f"{path}: cannot be written: {error.strerror}; make room") from error
+        raise InputError(
+            f"{path}: cannot be written: {error.strerror}; make room for {len(content)} bytes, or "
+            "choose another folder"
+        ) from error

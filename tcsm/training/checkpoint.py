@@ -7,9 +7,7 @@ names.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -19,6 +17,7 @@ from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.io import renamed
+from tcsm.io.atomic import write_atomic
 from tcsm.training.state import assign, check_match, named_tensors
 
 FORMAT = 1
@@ -44,22 +43,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, str | int
     resting = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     facts: dict[str, object] = {**meta, "format": FORMAT}
     facts["sha256"] = digest(resting, facts)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(serialize(resting, {"tcsm": json.dumps(facts, sort_keys=True)}))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        size = sum(tensor.nbytes for tensor in resting.values())
-        raise InputError(
-            f"{path} cannot be written ({_line(error)}); it needs {size} bytes: "
-            "free some space or choose another folder"
-        ) from error
+    write_atomic(path, serialize(resting, {"tcsm": json.dumps(facts, sort_keys=True)}))
 
 
 def load(path: Path, architecture: str | None = None) -> tuple[dict[str, Tensor], Meta]:

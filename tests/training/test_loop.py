@@ -102,6 +102,6 @@ def test_a_save_that_fails_stops_the_run_in_one_line(tmp_path):
     state = TrainState(toy.make_net(), toy.make_optim())
     checkpoints = CheckpointManager(tmp_path, toy.THIS)
     checkpoints.resume(state)
-    (tmp_path / "state.safetensors.partial").mkdir()
-    with pytest.raises(InputError, match=r"state\.safetensors cannot be written"):
+    (tmp_path / "state.safetensors.tmp").mkdir()
+    with pytest.raises(InputError, match=r"state\.safetensors: cannot be written"):
         fit(state, toy.loss, toy.Batches(), toy.DEVICES, Hooks(checkpoints=checkpoints))

@@ -95,7 +95,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> House:
 
 def _start_and_kill(house: House) -> None:
     """SIGKILL to the whole process group while a training saves its state; half a file is left."""
-    partial = house.folder / "results/.scratch/tiny/tiny/ar/seed-0/state.safetensors.partial"
+    partial = house.folder / "results/.scratch/tiny/tiny/ar/seed-0/state.safetensors.tmp"
     metrics = partial.with_name("metrics.jsonl")
     with plugged(partial):
         running = subprocess.Popen(
