@@ -259,36 +259,6 @@ class Run:
             )
 
 
-def require_same_text(
-    runs: Mapping[str, str | None], corpus: Mapping[str, object], splits: Mapping[str, str]
-) -> None:
-    """Check a text against that of the runs that a training starts or learns from.
-
-    With other cuts, the test split of the same corpus would hold text that they were trained on.
-
-    Args:
-        runs: key → folder.
-        corpus: Configuration of the corpus.
-        splits: split → SHA-256 of its tokens.
-
-    Raises:
-        InputError: A run was trained on another cut of the same corpus.
-    """
-    for key, folder in runs.items():
-        run = Run(Path(folder or "."))
-        known = run.record().get("splits_sha256", splits) if folder else splits
-        if known != splits and _uncut(run.corpus) == _uncut(corpus):
-            raise InputError(
-                f"{key}: {folder} was trained on other splits of the same corpus; prepare it as "
-                "it was there, or train that run again"
-            )
-
-
-def _uncut(corpus: Mapping[str, object]) -> dict[str, object]:
-    """Return the configuration of a corpus without the fractions of its splits."""
-    return {name: value for name, value in corpus.items() if name != "fractions"}
-
-
 def hashes(root: Path, splits: Iterable[str]) -> dict[str, str]:
     """Return split → SHA-256 of its tokens, from the headers of the token files that exist."""
     paths = {split: root / f"{split}.tok" for split in sorted(splits)}

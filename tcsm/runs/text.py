@@ -1,28 +1,76 @@
 """A training on text: windows of token files, and a likelihood bound as validation."""
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Int
 from omegaconf import DictConfig
-from torch import nn
+from torch import Tensor, nn
 
 from tcsm.config import build
 from tcsm.data.batches import WindowBatches, evaluation_windows
 from tcsm.data.corpora.base import SPLITS
 from tcsm.data.tokenfile import TokenFile
 from tcsm.data.tokenizers import Tokenizer
+from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound
 from tcsm.io.records import Record
 from tcsm.runs.batches import open_batches, open_split
 from tcsm.runs.identity import contents, weights_named
 from tcsm.runs.models import build_model, load_initial, require_tokens, unwrap
 from tcsm.runs.parts import Parts
-from tcsm.runs.run import REFERENCE, Run, hashes, require_same_text
+from tcsm.runs.run import REFERENCE, Run, hashes
 from tcsm.runs.teachers import load_objective
-from tcsm.runs.validation import BoundValidation
 from tcsm.training.devices import Devices
+from tcsm.training.state import TrainState
 
 LEARNED_FROM = ("initial", "reference", "teacher_run")
+VALIDATION_SEED = 1  # seed of the validation draws of every run
+
+
+@dataclass(frozen=True)
+class BoundValidation:
+    """The likelihood bound on a few validation windows during training: the learning curve.
+
+    Attributes:
+        model: The model in training.
+        net: Its unwrapped network.
+        bound: The estimator.
+        windows: Validation data, the same for every run.
+        draws: Corruptions of each window.
+        every: Steps between two validations: the first record at or after each multiple, and the
+            last.
+        devices: Devices of the run.
+    """
+
+    model: nn.Module
+    net: nn.Module
+    bound: Bound
+    windows: Int[Tensor, "N L"]
+    draws: int
+    every: int
+    devices: Devices
+
+    def initial(self, state: TrainState) -> Record:
+        """Return nothing: the learning curve begins with the first record."""
+        return {}
+
+    def __call__(self, state: TrainState) -> Record:
+        """Return nats per token and bits, or an empty mapping at a step without validation."""
+        if state.step % self.every >= state.optim.log_every and state.step != state.optim.steps:
+            return {}
+        self.model.net = self.net
+        ids = torch.arange(len(self.windows))
+        device = self.devices.device
+        with self.devices.autocast(), torch.no_grad(), state.final_weights():
+            draws = self.bound(
+                self.model, self.windows.to(device), ids.to(device), VALIDATION_SEED, self.draws
+            )
+        nats = float(draws.nats.mean(1).sum() / self.windows.numel())
+        return {"valid_nats_per_token": nats, "valid_bits_per_token": nats / math.log(2)}
 
 
 def text_parts(cfg: DictConfig, devices: Devices) -> Parts:
@@ -95,3 +143,33 @@ def _validation(
         every=cfg.validation.every,
         devices=devices,
     )
+
+
+def require_same_text(
+    runs: Mapping[str, str | None], corpus: Mapping[str, object], splits: Mapping[str, str]
+) -> None:
+    """Check a text against that of the runs that a training starts or learns from.
+
+    With other cuts, the test split of the same corpus would hold text that they were trained on.
+
+    Args:
+        runs: key → folder.
+        corpus: Configuration of the corpus.
+        splits: split → SHA-256 of its tokens.
+
+    Raises:
+        InputError: A run was trained on another cut of the same corpus.
+    """
+    for key, folder in runs.items():
+        run = Run(Path(folder or "."))
+        known = run.record().get("splits_sha256", splits) if folder else splits
+        if known != splits and _uncut(run.corpus) == _uncut(corpus):
+            raise InputError(
+                f"{key}: {folder} was trained on other splits of the same corpus; prepare it as "
+                "it was there, or train that run again"
+            )
+
+
+def _uncut(corpus: Mapping[str, object]) -> dict[str, object]:
+    """Return the configuration of a corpus without the fractions of its splits."""
+    return {name: value for name, value in corpus.items() if name != "fractions"}

@@ -1,5 +1,6 @@
 """Draw samples from a model at several step counts, with their statistics."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,13 +12,14 @@ from omegaconf import DictConfig
 from torch import nn
 
 from tcsm.config import build
+from tcsm.data.encoding import check_text
 from tcsm.data.tokenizers import Tokenizer
+from tcsm.errors import InputError
 from tcsm.models.autoregressive import Autoregressive
 from tcsm.runs.drafts import Tensors, draft, of_model, remove
 from tcsm.runs.judging import judge_rate, open_judge, variety
 from tcsm.runs.models import load_model
 from tcsm.runs.run import Run
-from tcsm.runs.template import parse_template
 from tcsm.samplers.base import Sampled, Sampler
 from tcsm.samplers.conditioning import Conditioning
 from tcsm.training.devices import Devices
@@ -41,6 +43,7 @@ READS = (
 
 OF = ("out",)
 ANEW = ("seed",)  # other draws of the same weights
+BLANK = "_"
 
 
 def main(cfg: DictConfig, out: Path) -> None:
@@ -100,3 +103,38 @@ def _describe(
             "judge_bpc": judge_rate(judge, tokens, tokenizer).value if judge else None,
         },
     }
+
+
+def parse_template(template: str | None, tokenizer: Tokenizer, length: int) -> Conditioning | None:
+    """Return the tokens of a template; blanks and the rest of the length are masked.
+
+    Text between blanks is tokenized by itself.
+
+    Raises:
+        InputError: A template of more than ``length`` tokens, or in other symbols.
+    """
+    if template is None:
+        return None
+    check_text(template, "sampling.template")
+    tokens, fixed = torch.zeros(length, dtype=torch.int64), torch.zeros(length, dtype=torch.bool)
+    at = 0
+    for part in re.findall(f"{BLANK}+|[^{BLANK}]+", template):
+        here = _ids(part, tokenizer)
+        if at + len(here) > length:
+            raise InputError(
+                f"sampling.template must be {length} tokens or less, data.length; "
+                f"{part!r} ends at token {at + len(here)}"
+            )
+        if not part.startswith(BLANK):
+            tokens[at : at + len(here)], fixed[at : at + len(here)] = here, True
+        at += len(here)
+    return Conditioning(tokens, fixed)
+
+
+def _ids(part: str, tokenizer: Tokenizer) -> torch.Tensor:
+    if part.startswith(BLANK):
+        return torch.zeros(len(part), dtype=torch.int64)
+    try:
+        return torch.from_numpy(tokenizer.encode(part).astype("int64"))
+    except InputError as error:
+        raise InputError(f"sampling.template, in {part!r}: {error}") from None

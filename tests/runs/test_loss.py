@@ -16,7 +16,7 @@ from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
 from tcsm.runs.loss import Loss
-from tcsm.runs.validation import VALIDATION_SEED, BoundValidation
+from tcsm.runs.text import VALIDATION_SEED, BoundValidation
 from tcsm.training.devices import Devices
 from tcsm.training.optim import OptimConfig
 from tcsm.training.state import TrainState

@@ -4,7 +4,7 @@ import pytest
 
 from tcsm.data.tokenizers import Bytes, Letters
 from tcsm.errors import InputError
-from tcsm.runs.template import parse_template
+from tcsm.stages.sample import parse_template
 from tests.stages.house import LENGTH
 
 
