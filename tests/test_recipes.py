@@ -17,26 +17,41 @@ FILE = re.compile(
     r"(?ms)^\*\*[^*]+:\*\* `([^`]+)`(?:(?!\n\n).)*\n\n```(?:python|yaml)\n(.*?)^```$"
 )
 ROW = re.compile(r"(?m)^( {4}\"le cam\": .*),  # (FORMULAS|PAIRS): .*$")
+TABLES = "tests/divergences/test_bregman.py"
+CHECKED = """
+import sys, torch
+from tcsm import config
+for line in sys.argv[1:]:
+    with torch.device("meta"):
+        config.check(config.compose(["experiment=kjv/score", line]), leave=["report"])
+"""
 CONFIG = re.compile(r"snakemake [^`#\n]*--config ((?:(?! -)[^`#\n])+)")
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout with every file that the recipes write whole."""
+    """A checkout with every file that the recipes write whole, and the rows that they add."""
     folder = tmp_path_factory.mktemp("recipes") / "checkout"
     for name in ("tcsm", "params", "tests", "workflow"):
         shutil.copytree(TOP / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(TOP / "pyproject.toml", folder)
     for path, content in FILE.findall(TEXT):
-        if path != "tests/test_bregman.py":  # gets rows alone
+        if path != TABLES:  # gets rows alone
             assert not (folder / path).exists(), path
             (folder / path).write_text(content, "utf-8")
+    text = (folder / TABLES).read_text("utf-8")
+    for row, table in ROW.findall(TEXT):
+        text = text.replace(f"\n{table} = {{\n", f"\n{table} = {{\n{row},\n")
+    imported = "from tcsm.divergences.lecam import LeCam"
+    assert imported in TEXT
+    assert text.count('"le cam"') == 2
+    (folder / TABLES).write_text(text.replace("\n\n", f"\n\n{imported}\n", 1), "utf-8")
     return folder
 
 
-def proved(folder: Path, test: str) -> None:
+def proved(folder: Path, *tests: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -45,24 +60,27 @@ def proved(folder: Path, test: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_divergence(copy: Path) -> None:
-    file = copy / "tests/test_bregman.py"
-    text = file.read_text("utf-8")
-    rows = ROW.findall(TEXT)
-    assert [table for _, table in rows] == ["FORMULAS", "PAIRS"]
-    for row, table in rows:
-        text = text.replace(f"\n{table} = {{\n", f"\n{table} = {{\n{row},\n")
-    file.write_text(text.replace("\n\n", "\n\nfrom tcsm.lecam import LeCam\n", 1), "utf-8")
-    assert text.count('"le cam"') == len(rows)
-    proved(copy, "tests/test_bregman.py")
+def test_members_of_families(copy: Path) -> None:
+    """A divergence, a neighborhood, an objective, a target, a sampler, a network."""
+    written = [path for path, _ in FILE.findall(TEXT)]
+    tests = [path for path in written if path.startswith("tests/") and "stages" not in path]
+    assert len(tests) >= 5
+    proved(copy, *tests, TABLES)
 
 
-def test_a_neighborhood(copy: Path) -> None:
-    proved(copy, "tests/neighborhoods/test_ring.py")
-
-
-def test_an_objective(copy: Path) -> None:
-    proved(copy, "tests/objectives/test_label_smoothing.py")
+def test_their_params_build(copy: Path) -> None:
+    """Every choice that a recipe writes."""
+    written = [path for path, _ in FILE.findall(TEXT) if re.match(r"params/(?!ablation)", path)]
+    lines = [path.removeprefix("params/").removesuffix(".yaml").split("/") for path in written]
+    assert len(lines) >= 6
+    done = subprocess.run(
+        [sys.executable, "-c", CHECKED, *("=".join(line) for line in lines)],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_stage(copy: Path) -> None:
