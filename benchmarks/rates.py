@@ -26,9 +26,10 @@ import yaml
 from benchmarks.rates_plan import QUESTIONS, ask
 from benchmarks.train_step import commit, processor
 from tcsm.io.layout import FILES
-from tcsm.reporting import ablations
-from tcsm.reporting.post_training import wins
+from tcsm.reporting.ablations import read
+from tcsm.reporting.frames import Frames
 from tcsm.reporting.runs import Run, read_runs
+from tcsm.reporting.statistics import wins
 from workflow.runs import Runs
 
 SEED = 3
@@ -79,7 +80,7 @@ def table(name: str, scale: str) -> pd.DataFrame:
     """A row an arm and rate: what it is chosen by, what it costs the text."""
     question = QUESTIONS[name]
     runs = read_runs(sorted(FOLDER.glob(f"results/{scale}/{name}/*/seed-{SEED}")))
-    rows = ablations.read(runs, name, {}).runs.assign(cost=0.0)
+    rows = read(Frames(runs), name, {}).table.assign(cost=0.0)
     if question.start:
         of = {run.experiment: run for run in runs}
         start = rows[rows[question.axis] == question.start].iloc[0]

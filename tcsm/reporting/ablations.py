@@ -1,97 +1,233 @@
-"""Ablations: the runs of a grid as a frame, one row a run.
+"""Ablations: the runs of a grid, and its variants against a baseline, paired over seeds.
 
-A variant is a value on every axis of the grid, each shown by its label. The cost of a run is its
-own, that of its targets and that of the runs it needs (a teacher, a collection).
+A variant is a value on every axis of the grid, each shown by its label.
+
+    gap of a variant = mean over shared seeds of (its measure − the measure of its baseline)
+
+Each interval is Student's at 95 % for one comparison, without a correction for their number.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from numbers import Real
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from tcsm.io.records import Record
-from tcsm.reporting import stability
-from tcsm.reporting.runs import Run
+from tcsm.reporting import learning_curves, models, post_training
+from tcsm.reporting.frames import Frames
+from tcsm.reporting.statistics import Estimate, finite, paired
+from tcsm.reporting.tables import Row, Rows
 
-Labels = Mapping[str, Mapping[str, str]]
-NEEDS = ("teacher_run", "reference", "initial", "collected", "reward_run")
-MADE = ("train", "exact", "tilt")
-SHARED = ("train", "exact", "reward", "collect", "pair")  # stages of runs that others need
-TARGETS = ("targets_cpu_seconds", "targets_spared_cpu_seconds")  # computed, and saved by a cache
-SPLITS = ("test", "valid")
-IDENTITY = ("stage", "experiment", "seed")
+Labels = Mapping[str, Mapping[str, str]]  # axis → value → label, in the order shown
+Values = Mapping[str, str]  # axis → value
+MEASURES = ("test_bpc", "kl", "tv")  # the first that an ablation has is its measure
+COSTS = ("steps", "cpu_seconds", "targets_seconds", "needed_seconds", "total_seconds")
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
-    """An ablation as it was run.
+class Ablation:
+    """An ablation and one measure of it; less is better.
 
     Attributes:
-        axes: the names of its axes, in the order of the variants' labels.
-        runs: one row a run: arm (the label of its variant), experiment, seed, the value on every
-            axis, test_bpc and valid_bpc, steps, tokens, CPU-seconds (cpu_seconds of its own,
-            targets_seconds, needed_seconds, and total_seconds, their sum), finite, diverged, and
-            the numbers of ``exact.json``, ``targets.json`` and ``tilt.json``; NaN where unknown.
+        name: its name; its runs are the experiments ``NAME/…``.
+        frames: all runs of the report.
+        labels: axis → value → label, in the order shown.
+        table: its runs as `Frames.runs` has them, with the value on every axis and the label.
+        measure: the column that is compared.
     """
 
-    axes: tuple[str, ...]
-    runs: pd.DataFrame
+    name: str
+    frames: Frames
+    labels: Labels
+    table: pd.DataFrame
+    measure: str
+
+    @property
+    def axes(self) -> list[str]:
+        """The names of the axes."""
+        return list(dict.fromkeys(axis for axes in self.table["axes"] for axis in axes))
+
+    @property
+    def measured(self) -> bool:
+        """Whether a run has the measure."""
+        return self.measure in self.table and bool(self.table[self.measure].notna().any())
+
+    @property
+    def baseline(self) -> dict[str, str]:
+        """The values of the variant that was run first, the one that the ablation lists first."""
+        return dict(self.table.sort_index()["axes"].iloc[0])
+
+    def label(self, axis: str, value: str) -> str:
+        """Return the label of a value."""
+        return label_of(self.labels, {axis: value})
+
+    def runs(self, **columns: Sequence[str]) -> Rows:
+        """Return one row a run, with more columns: the labels of these axes, joined by commas."""
+        names = {column: self._labels(axes, ", ") for column, axes in columns.items()}
+        return Rows(self.table.assign(**names))
+
+    def least(self, axis: str) -> str:
+        """Return the least value of an axis of numbers."""
+        return str(min(self.table[axis], key=size))
+
+    def variants(
+        self, baseline: Values | None = None, means: Sequence[str] = (), error: str = ""
+    ) -> Rows:
+        """Return one row a variant: its measure, the gap to its baseline, cost, health, means.
+
+        The baseline of a variant has the values of ``baseline``, and the variant's own on the axes
+        that ``baseline`` does not name. Variants of one baseline share the column ``group``.
+
+        Args:
+            baseline: axis → value of the baseline, by default the variant that is listed first.
+            means: other columns of the runs to average.
+            error: the one of them that is the standard error of a single seed.
+        """
+        baseline = self.baseline if baseline is None else baseline
+        groups, rows = self.table.groupby("variant", sort=False), []
+        averages = {key: groups[key].mean() for key in means}
+        for variant, runs in self._each().items():
+            row = self._compared(runs, baseline)
+            row |= {key: mean[variant] for key, mean in averages.items()}
+            if error and math.isnan(row["error"]):
+                row["error"] = row[error]
+            rows.append({"variant": variant, **row})
+        return Rows(rows)
+
+    def against(self, best: Row, rows: Sequence[Row]) -> Rows:
+        """Return the variants among ``rows`` other than the best, with their gaps to it."""
+        names = {row["variant"] for row in rows} - {best["variant"]}
+        gaps = self.variants({axis: best[axis] for axis in self.axes})
+        return Rows(row for row in gaps if row["variant"] in names)
+
+    def gap(self, values: Values, baseline: Values, measure: str = "test_bpc") -> Estimate:
+        """Return the paired difference of the runs with some values to those with others."""
+        return paired(self.chosen(values), self.chosen(baseline), measure)
+
+    def chosen(self, values: Values) -> pd.DataFrame:
+        """Return the runs that have these values on these axes."""
+        kept = [values.items() <= axes.items() for axes in self.table["axes"]]
+        return self.table[pd.Series(kept, index=self.table.index, dtype=bool)]
+
+    def by_size(self, axis: str) -> Rows:
+        """Return the runs with a number on an axis; the variant is the label of the others."""
+        if axis not in self.axes:
+            return Rows([])
+        names = self._labels([other for other in self.axes if other != axis])
+        runs = self.table.assign(variant=names, **{axis: self.table[axis].map(size)})
+        return Rows(runs[np.isfinite(runs[axis]) & runs[self.measure].notna()])
+
+    def curves(self, x: str) -> Rows:
+        """Return one row a point of a learning curve, with the same ``x`` for all seeds."""
+        if self.table.empty:
+            return Rows([])
+        points = self._curves()
+        means = points.groupby(["variant", "step"])[x].transform("mean")
+        return Rows(points.assign(**{x: means}).dropna(subset=[x]))
+
+    def time_to_target(self, baseline: Values, teachers: bool = False) -> Rows:
+        """Return the variants with their times to the final loss of the one baseline.
+
+        Args:
+            baseline: axis → value of the baseline.
+            teachers: add the test BPC of those models that a variant learned from.
+        """
+        base, points = self.chosen(baseline), self._curves()
+        name = str(base["variant"].iloc[0]) if len(base) else ""
+        rows = learning_curves.time_to_target(self.variants(baseline), points, name)
+        levels = {
+            name: np.concatenate(list(runs["needed_bpc"])) for name, runs in self._each().items()
+        }
+        known = ({**row, "teacher_bpc": finite(levels[row["variant"]]).value} for row in rows)
+        return Rows(known) if teachers else rows
+
+    def from_start(self, start: Values) -> Rows:
+        """Return one row a trained variant, with its paired differences to the initial weights."""
+        names = dict(zip(self.table["experiment"], self.table["variant"], strict=True))
+        initial = list(self.chosen(start)["experiment"])[:1]
+        pairs = [(name, first) for first in initial for name in names if name != first]
+        gaps = Rows(models.differences(self.frames, names, pairs))
+        rows = {row.pop("variant"): row for row in self.variants({})}
+        for row in rows.values():
+            del row["baseline"]
+        return Rows({"variant": gap["subject"]} | rows[gap["subject"]] | gap for gap in gaps)
+
+    def post_trained(self, start: Values, measure: str) -> "Ablation":
+        """Return the judged runs with their gains and win rates against those of ``start``."""
+        if self.table.empty:
+            return self
+        table = post_training.against(self.table, self.chosen(start))
+        return replace(self, table=table.dropna(subset=[measure]), measure=measure)
+
+    def gains(self, start: Values) -> Rows:
+        """Return one row a variant of post-trained runs: its reward gains."""
+        rows, runs = self.variants(start, post_training.GAINS), self._each()
+        return Rows(post_training.gains(row, runs[row["variant"]]) for row in rows)
+
+    def win_rates(self, start: Values) -> Rows:
+        """Return one row a variant of post-trained runs: its win rates and changes."""
+        base, runs = self.chosen(start), self._each()
+        rows = (row for row in self.variants(start) if row["variant"] != row["baseline"])
+        return Rows(post_training.win_rates(row, runs[row["variant"]], base) for row in rows)
+
+    def _compared(self, runs: pd.DataFrame, baseline: Values) -> dict[str, Any]:
+        """Return the measure of a variant's runs, the gap to its baseline, cost and health."""
+        values = runs["axes"].iloc[0]
+        own = {axis: values[axis] for axis in self.axes if axis not in baseline}
+        base = self.chosen({**own, **baseline})
+        return {
+            "group": "|".join(own.values()),
+            "baseline": base["variant"].iloc[0] if len(base) else "",
+            **values,
+            **vars(finite(runs[self.measure])),
+            **paired(runs, base, self.measure).columns("gap"),
+            **{key: float(runs[key].mean()) for key in COSTS},
+            "runs": len(runs),
+            "nonfinite": int((~runs["finite"]).sum()),
+            "diverged": int(runs["diverged"].sum()),
+        }
+
+    def _labels(self, axes: Sequence[str], between: str = " · ") -> list[str]:
+        """Return the labels of these axes of every run."""
+        parts = ({axis: values[axis] for axis in axes} for values in self.table["axes"])
+        return [label_of(self.labels, part, between) or "all" for part in parts]
+
+    def _each(self) -> dict[str, pd.DataFrame]:
+        """Return variant → its runs."""
+        return {str(name): runs for name, runs in self.table.groupby("variant", sort=False)}
+
+    def _curves(self) -> pd.DataFrame:
+        """Return the points of curves; ``seconds`` are CPU-seconds with those of needed runs."""
+        runs = self.table[["experiment", "seed", "variant", "needed_seconds"]]
+        points = runs.merge(self.frames.curves, on=["experiment", "seed"])
+        return points.assign(seconds=points["own"] + points["needed_seconds"])
 
 
-def read(runs: Sequence[Run], name: str, labels: Labels) -> Grid:
-    """Return the runs of the experiments ``name/…``, in the order in which labels list values."""
-    rows = sorted(
-        (run for run in runs if is_part(run, name)),
-        key=lambda run: (*_places(run, labels), run.seed),
-    )
-    folders = {run.folder: run for run in runs}
-    axes = dict.fromkeys(axis for run in rows for axis in values(run))
-    frame = pd.DataFrame([_row(run, labels, folders) for run in rows])
-    if not frame.empty:  # of training without its evaluations, where that was measured
-        spent = (frame["step_seconds"] * frame["steps"]).fillna(frame["cpu_seconds"])
-        frame = frame.assign(spent=spent)
-    return Grid(tuple(axes), frame)
+def read(frames: Frames, name: str, labels: Labels, measure: str = "") -> Ablation:
+    """Return the ablation of the experiments ``NAME/…``, its runs in the order of the labels.
+
+    Values without a label come last, numbers by size, words by their letters. Without a measure it
+    is the first of MEASURES that a run has.
+    """
+    runs = frames.runs[frames.runs["ablation"] == name]
+    order = sorted(runs.index, key=lambda at: (_order(runs["axes"][at], labels), runs["seed"][at]))
+    runs = runs.loc[order]
+    values = pd.DataFrame(list(runs["axes"]), index=runs.index)
+    names = [label_of(labels, axes) for axes in runs["axes"]]
+    table = runs.assign(variant=names, **values)
+    known = (key for key in MEASURES if key in table and table[key].notna().any())
+    return Ablation(name, frames, labels, table, measure or next(known, MEASURES[0]))
 
 
-def is_part(run: Run, name: str) -> bool:
-    """Return whether a run belongs to the ablation ``name``."""
-    return run.experiment.startswith(f"{name}/") and bool(values(run))
-
-
-def values(run: Run) -> dict[str, str]:
-    """Return axis → value of a run; empty if it belongs to no ablation."""
-    return {str(axis): str(value) for axis, value in (run.config.get("axes") or {}).items()}
-
-
-def label(labels: Labels, values: Mapping[str, str], between: str = " · ") -> str:
+def label_of(labels: Labels, values: Values, between: str = " · ") -> str:
     """Return the labels of values on several axes; a value without a label is its own."""
     names = (labels.get(a, {}).get(v, v.replace("_", " ")) for a, v in values.items())
     return between.join(names)
 
 
-def place(row: pd.Series) -> tuple[str, int]:
-    """Return the experiment and the seed of a row."""
-    return str(row["experiment"]), int(row["seed"])
-
-
-def needed(run: Run, folders: Mapping[Path, Run]) -> list[Run | None]:
-    """Return the runs that a run needs, directly or not, each once; None where not at hand."""
-    others: dict[Path, Run | None] = {}
-    waiting: list[Run | None] = [run]
-    while waiting:
-        one = waiting.pop()
-        names = [one.config.get(key) for key in NEEDS] if one else []
-        for folder in (Path(name) for name in names if name):
-            if folder not in others:
-                others[folder] = folders.get(folder)
-                waiting.append(others[folder])
-    return list(others.values())
-
-
-def number(value: str) -> float:
+def size(value: str) -> float:
     """Return a value as a number; infinity for a word."""
     try:
         return float(value)
@@ -99,69 +235,10 @@ def number(value: str) -> float:
         return math.inf
 
 
-def spent(run: Run, stages: Iterable[str], key: str = "cpu_seconds") -> float:
-    """Return the CPU-seconds of some stages of a run together; NaN without any telemetry."""
-    if not run.stages:
-        return math.nan
-    return float(sum(run.stages.get(stage, {}).get(key, 0.0) for stage in stages))
-
-
-def _places(run: Run, labels: Labels) -> list[tuple[int, float, str]]:
-    """Sort values as the labels list them, then numbers by size, then letters."""
-    places = []
-    for axis, value in values(run).items():
-        listed = list(labels.get(axis, {}))
-        position = listed.index(value) if value in listed else len(listed)
-        places.append((position, number(value), value))
-    return places
-
-
-def _row(run: Run, labels: Labels, folders: Mapping[Path, Run]) -> dict[str, object]:
-    splits = run.evaluate.get("splits", {})
-    seconds = run.stages.get("exact", {}).get("cpu_seconds_per_step", math.nan)
-    world_tv = run.tilt.get("world", {}).get("tv")
-    return {
-        "arm": label(labels, values(run)),
-        "experiment": run.experiment,
-        "seed": run.seed,
-        **{f"{split}_bpc": splits.get(split, {}).get("bpc", math.nan) for split in SPLITS},
-        **{key: run.train.get(key, math.nan) for key in ("steps", "tokens", "parameters")},
-        **_numbers(run.exact),
-        **_numbers(run.targets),
-        **_numbers(run.tilt),
-        **_cost(run, folders),
-        "step_seconds": float(seconds),
-        "world_tv": math.nan if world_tv is None else float(world_tv),
-        "finite": not stability.stopped(run)
-        and bool({**run.exact, **run.tilt}.get("finite", True)),
-        "diverged": stability.diverged(run.metrics) or bool(run.exact.get("diverged", False)),
-        **values(run),
-    }
-
-
-def _numbers(record: Record) -> dict[str, float]:
-    """Return the plain numbers of a record; null stands for one that was not finite."""
-    return {
-        key: math.nan if value is None else float(value)
-        for key, value in record.items()
-        if key not in IDENTITY and (value is None or _is_number(value))
-    }
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _cost(run: Run, folders: Mapping[Path, Run]) -> dict[str, float]:
-    """Return the CPU-seconds of a run, of its targets, cached or not, and of the runs it needs."""
-    own = spent(run, MADE) - spent(run, MADE, "targets_cpu_seconds")
-    targets = sum(spent(run, run.stages, key) for key in TARGETS)
-    others = sum(
-        math.nan if other is None else spent(other, SHARED) for other in needed(run, folders)
-    )
-    return {
-        "cpu_seconds": own,
-        "targets_seconds": targets,
-        "needed_seconds": others,
-        "total_seconds": own + targets + others,
-    }
+def _order(values: Values, labels: Labels) -> list[tuple[int, float, str]]:
+    """Return where values stand: as the labels list them, then by size, then by letters."""
+    listed = {axis: list(labels.get(axis, {})) for axis in values}
+    return [
+        (listed[axis].index(v) if v in listed[axis] else len(listed[axis]), size(v), v)
+        for axis, v in values.items()
+    ]

@@ -20,17 +20,18 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from tcsm.errors import InputError
-from tcsm.reporting import figures, formatting, heatmaps, pareto, significance
-from tcsm.reporting.tables import Row, Rows, Table, estimate, frame_of
+from tcsm.io.records import write_text
+from tcsm.reporting import figures, formatting, heatmaps, pareto, statistics, tables
+from tcsm.reporting.tables import Row
 
 FORMATS = (
     formatting.number, formatting.signed, formatting.percent, formatting.share, formatting.whole,
     formatting.large, formatting.brief, formatting.short, formatting.duration, formatting.counted,
     formatting.mean_se, formatting.mean_ci, formatting.interval, formatting.change,
-    formatting.mean_range, estimate, significance.significance, significance.goal,
-    significance.by_significance, significance.by_goal,
+    formatting.mean_range, tables.estimate, tables.by_significance, tables.by_goal,
+    statistics.significance, statistics.goal,
 )  # fmt: skip
-PLOTS = (figures.lines, figures.by_variant, heatmaps.heatmap, pareto.pareto)
+PLOTS = (figures.lines, figures.by_variant, heatmaps.heatmap, heatmaps.densities, pareto.pareto)
 MARK = re.compile(r"<p>\x02(\d+)\x03</p>")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 PUNCTUATION = re.compile(r"[^\w\s]|_")
@@ -108,16 +109,10 @@ class Composer:
             return Markup("")
         headers = [header for header, _ in cells[0]]
         shown = [[cell for _, cell in row] for row in cells]
-        Table(_file(name), frame_of(rows), headers, shown).write(self.out / "tables")
-        return self._add(
-            chapter,
-            "table",
-            name=name,
-            headers=headers,
-            rows=shown,
-            folded=folded,
-            caption=caption,
-        )
+        tables.write_csv(self.out / f"tables/{_file(name)}.csv", rows)
+        write_text(self.out / f"tables/{name}.tex", tables.latex(headers, shown))
+        block = {"name": name, "headers": headers, "rows": shown, "folded": folded}
+        return self._add(chapter, "table", caption=caption, **block)
 
     def figure(self, chapter: Chapter, name: str, figure: Figure, caption: str = "") -> Markup:
         """Write a figure as SVG and PDF, and show it."""
@@ -125,9 +120,17 @@ class Composer:
         svg = figures.inline(path.read_text(encoding="utf-8"), name)
         return self._add(chapter, "chart", name=name, svg=svg, caption=caption)
 
-    def passages(self, chapter: Chapter, title: str, passages: Sequence[Row]) -> Markup:
-        """Show texts side by side: rows of heading, note and texts."""
-        return self._add(chapter, "passages", title=title, passages=passages)
+    def passages(
+        self, chapter: Chapter, title: str, rows: Sequence[Row], count: int, length: int = 9999,
+        *, caller: Callable[[Row], Markup],
+    ) -> Markup:  # fmt: skip
+        """Show texts side by side; ``caller`` returns the line ``Heading: note`` of a row."""
+        shown = []
+        for row in rows:
+            heading, note = _cells(caller(row))[0]
+            texts = [text[:length] + " …" * (len(text) > length) for text in row["texts"][:count]]
+            shown.append({"heading": heading, "note": note, "texts": texts})
+        return self._add(chapter, "passages", title=title, passages=shown)
 
     def missing(self, chapter: Chapter, what: str, stage: str) -> Markup:
         """Show which stage would produce what is not there yet."""
@@ -210,8 +213,8 @@ def _cells(text: Markup) -> list[tuple[str, str]]:
 
 
 def _of_rows(plot: Callable[..., Figure]) -> Callable[..., Figure]:
-    def draw(rows: Rows, *args: Any, **options: Any) -> Figure:  # noqa: ANN401 -- as the plot's
-        return plot(frame_of(rows), *args, **options)
+    def draw(rows: Sequence[Row], *args: Any, **options: Any) -> Figure:  # noqa: ANN401 -- its own
+        return plot(tables.frame_of(rows), *args, **options)
 
     return draw
 

@@ -7,7 +7,7 @@ and follow the order of the models, in every figure.
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,29 +29,18 @@ from matplotlib.ticker import (
 
 from tcsm.io.atomic import write_atomic
 from tcsm.reporting import formatting
-from tcsm.reporting.statistics import Array, over_seeds
+from tcsm.reporting.statistics import over_seeds
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5D4E9D", "#444444")
 STYLE: dict[Any, Any] = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": "#8a8f98",
-    "axes.grid": True,
-    "axes.labelcolor": "#333842",
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.size": 10.0,
-    "grid.color": "#e7e9ee",
-    "grid.linewidth": 0.8,
-    "legend.fontsize": 9.0,
-    "legend.frameon": False,
-    "legend.labelcolor": "#333842",
-    "lines.linewidth": 1.8,
-    "pdf.fonttype": 42,
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "xtick.color": "#555b66",
-    "ytick.color": "#555b66",
-}
+    "axes.axisbelow": True, "axes.edgecolor": "#8a8f98", "axes.grid": True,
+    "axes.labelcolor": "#333842", "axes.spines.right": False, "axes.spines.top": False,
+    "font.size": 10.0, "grid.color": "#e7e9ee", "grid.linewidth": 0.8,
+    "legend.fontsize": 9.0, "legend.frameon": False, "legend.labelcolor": "#333842",
+    "lines.linewidth": 1.8, "pdf.fonttype": 42, "svg.fonttype": "none",
+    "text.parse_math": False, "xtick.color": "#555b66", "ytick.color": "#555b66",
+}  # fmt: skip
+DASHES = ("", (5, 1.5), (1.5, 1.2), (6, 1.5, 1.5, 1.5))
 RANGE = ("pi", 100)
 FEW = 16  # points of a line, or rows of variants, that still have room
 PLAIN = FuncFormatter(lambda value, _: formatting.brief(value))
@@ -69,26 +58,16 @@ class Axis:
 def lines(
     frame: pd.DataFrame, x: Axis, y: Axis, order: Sequence[str] = (), band: tuple[str, int] = RANGE
 ) -> Figure:
-    """Draw the mean over seeds of ``y`` against ``x``, a line an arm, in a band of all seeds."""
-    order = order or list(pd.unique(frame["arm"]))
-    present = [arm for arm in order if arm in set(frame["arm"])]
+    """Draw the mean over seeds of ``y`` against ``x``, a line each, in a band."""
+    order, present = _present(frame, order)
+    styles = {one: DASHES[(at + at // len(PALETTE)) % len(DASHES)] for at, one in enumerate(order)}
+    groups = {"hue": "variant", "hue_order": present, "palette": colors_of(order)}
+    groups |= {"style": "variant", "style_order": present, "dashes": styles}
+    groups |= {"markers": ["o"] * len(present) if frame[x.key].nunique() <= FEW else False}
+    look = {"errorbar": band, "err_kws": {"alpha": 0.15, "linewidth": 0}}
     with mpl.rc_context(STYLE):
         figure, axes = canvas(2.9 + 0.2 * math.ceil(len(present) / 2))
-        sns.lineplot(
-            data=frame,
-            x=x.key,
-            y=y.key,
-            hue="arm",
-            style="arm",
-            hue_order=present,
-            style_order=present,
-            palette=colors_of(order),
-            dashes=_dashes(order),
-            markers=["o"] * len(present) if frame[x.key].nunique() <= FEW else False,
-            errorbar=band,
-            err_kws={"alpha": 0.15, "linewidth": 0},
-            ax=axes,
-        )
+        sns.lineplot(data=frame, x=x.key, y=y.key, ax=axes, **groups, **look)
         label(axes, x, y)
         _mark(axes, x, sorted(map(float, frame[x.key].unique())))
         axes.legend().remove()
@@ -98,48 +77,37 @@ def lines(
 
 
 def by_variant(
-    frame: pd.DataFrame, x: Axis, order: Sequence[str] = (), color: str = "arm"
+    frame: pd.DataFrame, x: Axis, order: Sequence[str] = (), color: str = "variant"
 ) -> Figure:
-    """Draw every seed as a point, a row an arm, over the mean and its 95 % interval.
+    """Draw every seed as a point, a row each, over the mean and its 95 % interval.
 
-    An arm whose mean exceeds twice the median is written at the edge, so that it does not compress
-    the others. ``color`` is the column that colors distinguish.
+    A variant whose mean exceeds twice the median is written at the edge, to not compress the
+    others. ``color`` is the column that colors distinguish.
     """
-    order = order or list(pd.unique(frame["arm"]))
-    present = [arm for arm in order if arm in set(frame["arm"])]
-    groups = {arm: frame.loc[frame["arm"] == arm] for arm in present}
-    colors = colors_of(list(order) if color == "arm" else list(pd.unique(frame[color])))
-    far = _far({arm: float(runs[x.key].mean()) for arm, runs in groups.items()}, x)
+    order, present = _present(frame, order)
+    groups = {variant: frame.loc[frame["variant"] == variant] for variant in present}
+    colors = colors_of(order if color == "variant" else list(pd.unique(frame[color])))
+    means = {variant: over_seeds(runs[x.key]) for variant, runs in groups.items()}
+    far = math.inf if x.log else 2 * float(np.median([mean.value for mean in means.values()]))
+    few = len(present) <= FEW // 2
     with mpl.rc_context(STYLE):
-        figure, axes = canvas(0.8 + (0.38 if len(present) <= FEW // 2 else 0.27) * len(present))
+        figure, axes = canvas(0.8 + (0.38 if few else 0.27) * len(present))
         label(axes, x, Axis("", ""))
-        for row, (arm, runs) in enumerate(groups.items()):
-            tint = colors[arm if color == "arm" else runs[color].iloc[0]]
-            values = runs[x.key].to_numpy(dtype=float)
-            if arm not in far:
-                _dots(axes, row, values, tint)
-            else:
-                text, right = formatting.number(values.mean(), 2), axes.get_yaxis_transform()
-                axes.text(
-                    0.99, row, f"{text} →", color=tint, ha="right", va="center", transform=right
-                )
-        axes.set_yticks(range(len(present)), present, size=10 if len(present) <= FEW // 2 else 8.5)
+        for row, (variant, mean) in enumerate(means.items()):
+            runs = groups[variant]
+            tint = colors[runs[color].iloc[0]]
+            if mean.value > far > 0:
+                text, edge = formatting.number(mean.value, 2), axes.get_yaxis_transform()
+                look = {"color": tint, "ha": "right", "va": "center", "transform": edge}
+                axes.text(0.99, row, f"{text} →", **look)
+                continue
+            axes.plot([mean.low, mean.high], [row, row], color=tint, alpha=0.35, lw=6)
+            axes.plot(mean.value, row, "|", color=tint, markersize=14, markeredgewidth=2.4)
+            axes.plot(runs[x.key], [row] * len(runs), "o", color=tint, ms=5, mec="white")
+        axes.set_yticks(range(len(present)), present, size=10 if few else 8.5)
         axes.set_ylim(len(present) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
     return figure
-
-
-def _dots(axes: Axes, row: int, values: Array, color: str) -> None:
-    mean = over_seeds(values)
-    axes.plot([mean.low, mean.high], [row, row], color=color, alpha=0.35, lw=6)
-    axes.plot(mean.value, row, "|", color=color, markersize=14, markeredgewidth=2.4)
-    axes.plot(values, [row] * len(values), "o", color=color, ms=5, mec="white")
-
-
-def _far(means: Mapping[str, float], x: Axis) -> set[str]:
-    """Return the arms whose mean exceeds twice the median."""
-    middle = float(np.median(list(means.values()))) if means else math.nan
-    return set() if x.log else {arm for arm, mean in means.items() if mean > 2 * middle > 0}
 
 
 def save(figure: Figure, folder: Path, name: str) -> Path:
@@ -173,15 +141,7 @@ def canvas(height: float) -> tuple[Figure, Axes]:
 
 def colors_of(order: Sequence[str]) -> dict[str, str]:
     """Return name → color, by its place in the order."""
-    return {arm: PALETTE[place % len(PALETTE)] for place, arm in enumerate(order)}
-
-
-def _dashes(order: Sequence[str]) -> dict[str, object]:
-    styles = ("", (5, 1.5), (1.5, 1.2), (6, 1.5, 1.5, 1.5))
-    return {
-        arm: styles[(place + place // len(PALETTE)) % len(styles)]
-        for place, arm in enumerate(order)
-    }
+    return {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(order)}
 
 
 def label(axes: Axes, x: Axis, y: Axis) -> None:
@@ -193,6 +153,13 @@ def label(axes: Axes, x: Axis, y: Axis) -> None:
     if y.log:
         axes.set_yscale("log")
         logarithmic(axes.yaxis)
+
+
+def _present(frame: pd.DataFrame, order: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the variants in their order, and those of them that have runs."""
+    known = list(pd.unique(frame["variant"]))
+    order = list(order) or known
+    return order, [variant for variant in order if variant in known]
 
 
 def _mark(axes: Axes, x: Axis, places: Sequence[float]) -> None:

@@ -1,213 +1,292 @@
-"""Frames: runs as pandas frames, one row a model, a pair, a logged step or a sampler run.
+"""Runs as tidy frames, one row a run, a split, a stage, a logged step or a sampler run.
 
-``labels`` maps experiments to labels, in the order shown; the column ``arm`` holds the label.
+This module alone knows the fields of records. Every frame has the columns experiment and seed. A
+number that overflowed is null in a record and NaN here, as is one that is unknown.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Real
+from pathlib import Path
+from typing import Any, SupportsFloat
 
 import numpy as np
 import pandas as pd
 
-from tcsm.errors import InputError
 from tcsm.io.records import Record
 from tcsm.reporting.runs import Run
-from tcsm.reporting.stability import KEY
-from tcsm.reporting.statistics import NOTHING, Array, Estimate, over_seeds, ratio
 
-Experiments = Mapping[str, str]
-
-
-def seeds_of(runs: Sequence[Run], experiment: str) -> list[Run]:
-    """Return the runs of one experiment by seed."""
-    return sorted((run for run in runs if run.experiment == experiment), key=lambda run: run.seed)
-
-
-def headline(runs: Sequence[Run], labels: Experiments) -> pd.DataFrame:
-    """Return one row a trained model: BPC on both splits, size, data and cost of a run."""
-    rows = []
-    for experiment, label in labels.items():
-        trained = [run for run in seeds_of(runs, experiment) if run.train]
-        if trained:
-            rows.append({"arm": label, **_likelihood_row(trained), **_cost_row(trained)})
-    return pd.DataFrame(rows)
+Labels = Mapping[str, str]  # experiment → label, in the order shown
+KEY = "valid_nats_per_token"
+NEEDS = ("teacher_run", "reference", "initial", "collected", "reward_run")
+MADE = ("train", "exact", "tilt")
+SHARED = ("train", "exact", "reward", "collect", "pair")  # stages of runs that others need
+TARGETS = ("targets_cpu_seconds", "targets_spared_cpu_seconds")  # computed, and saved by a cache
+TRAINED = ("steps", "tokens", "parameters")
+IDENTITY = ("stage", "experiment", "seed")
+TELEMETRY = ("cpu_seconds", "seconds", "tokens_per_second", "peak_memory_mib")
+TELEMETRY += ("commit", "dirty", "device", "threads", "versions")
+TOLERANCE = 0.35  # nats a token
+SPIKE = 10.0  # times the median gradient norm
+NO_NORM = pd.Series(dtype=float)
 
 
-def points(runs: Sequence[Run], labels: Experiments, split: str = "test") -> pd.DataFrame:
-    """Return one row an evaluated run: arm, seed, BPC."""
-    rows = [
-        {"arm": label, "seed": run.seed, "bpc": float(_numbers(run, split, "bpc"))}
-        for experiment, label in labels.items()
-        for run in _evaluated(seeds_of(runs, experiment), split)
-    ]
-    return pd.DataFrame(rows, columns=["arm", "seed", "bpc"])
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """All runs of a report as frames."""
+
+    all_runs: Sequence[Run]
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """One row a run: axes, likelihoods, distances, rewards, cost, health, hashes.
+
+        CPU-seconds are those of training (cpu_seconds), of its targets (targets_seconds), of the
+        runs that it needs (needed_seconds), their sum (total_seconds), and of all its stages
+        (all_seconds); ``spent`` leaves out evaluations during training where they were timed.
+        """
+        folders = {run.folder: run for run in self.all_runs}
+        return _frame([_row(run, folders) for run in self.all_runs], "axes", "ablation", "corpus")
+
+    @cached_property
+    def splits(self) -> pd.DataFrame:
+        """One row a split of an evaluated run: BPC, and the nats and characters of sequences."""
+        rows = [
+            {**_place(run), "split": name, "folder": run.folder, "bpc": number(split["bpc"])}
+            | {key: np.asarray(split[key], dtype=np.float64) for key in ("nats", "chars")}
+            for run in self.all_runs
+            for name, split in run.evaluate.get("splits", {}).items()
+        ]
+        return _frame(rows, "split", "folder", "bpc", "nats", "chars")
+
+    @cached_property
+    def stages(self) -> pd.DataFrame:
+        """One row a stage of a run: what time and machine decide."""
+        rows = [
+            {**_place(run), "stage": stage, **telemetry, "commit": telemetry.get("commit") or ""}
+            for run in self.all_runs
+            for stage, telemetry in run.stages.items()
+        ]
+        return _frame(rows, "stage", *TELEMETRY)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """One row a logged validation: step, tokens, own CPU-seconds (NaN if unknown), bits."""
+        parts = [_curve(run).assign(**_place(run)) for run in self.all_runs if KEY in run.metrics]
+        known = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+        return known if parts else _frame([], "step", "tokens", "own", "bits")
+
+    @cached_property
+    def noise(self) -> pd.DataFrame:
+        """One row a noise level of an evaluated run: 0 clean … 1 pure noise, bits a token."""
+        rows = [
+            {
+                **_place(run),
+                "bound": run.evaluate["bound"],
+                "noise": level.get("masked_fraction", round(1 - level.get("alpha", 0), 9)),
+                "bits": level["nats_per_token"] / math.log(2),
+            }
+            for run in self.all_runs
+            for level in run.evaluate.get("by_noise", [])
+        ]
+        return _frame(rows, "bound", "noise", "bits")
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """One row a sampler run: sampler, steps, network calls, texts, their statistics."""
+        rows = [
+            {**_place(run)}
+            | {key: drawn[key] for key in ("sampler", "steps", "network_calls", "texts")}
+            | {key: number(value) for key, value in drawn["statistics"].items()}
+            for run in self.all_runs
+            for drawn in run.samples.get("runs", [])
+        ]
+        return _frame(rows, "sampler", "steps", "network_calls")
 
 
-def differences(
-    runs: Sequence[Run],
-    labels: Experiments,
-    pairs: Sequence[Sequence[str]],
-    split: str = "test",
-) -> pd.DataFrame:
-    """Return one row a pair (subject, baseline) with shared seeds: subject − baseline in BPC."""
-    rows = []
-    for subject, baseline in pairs:
-        shared = _shared(_evaluated(seeds_of(runs, subject), split), runs, baseline, split)
-        if shared:
-            names = {"subject": labels[subject], "baseline": labels[baseline]}
-            rows.append(names | _difference(shared, split))
-    return pd.DataFrame(rows)
+def labeled(frame: pd.DataFrame, labels: Labels) -> pd.DataFrame:
+    """Return the rows of some experiments, in their order and by seed, with the column variant."""
+    order = {name: place for place, name in enumerate(labels)}
+    rows = frame[frame["experiment"].isin(order)]
+    rows = rows.assign(place=rows["experiment"].map(order)).sort_values(
+        ["place", "seed"], kind="stable", ignore_index=True
+    )
+    return rows.assign(variant=rows["experiment"].map(labels))
 
 
-def learning(runs: Sequence[Run], labels: Experiments, key: str = KEY) -> pd.DataFrame:
-    """Return one row a logged step: the metric ``key`` (nats a token) in bits."""
-    parts = [
-        run.metrics[["tokens", key]].dropna().assign(arm=label, seed=run.seed)
-        for experiment, label in labels.items()
-        for run in seeds_of(runs, experiment)
-        if key in run.metrics
-    ]
-    if not parts:
-        return pd.DataFrame(columns=["tokens", "bits", "arm", "seed"])
-    points = pd.concat(parts, ignore_index=True).astype({"tokens": float})
-    return points.assign(bits=points.pop(key) / math.log(2))
+def number(value: SupportsFloat | None) -> float:
+    """Return a number of a record; NaN for null."""
+    return math.nan if value is None else float(value)
 
 
-def learning_table(runs: Sequence[Run], labels: Experiments) -> pd.DataFrame:
-    """Return the learning curves, means over seeds, by tokens, a column a model."""
-    points = learning(runs, labels)
-    arms = list(pd.unique(points["arm"]))
-    return points.pivot_table(index="tokens", columns="arm", values="bits")[arms].reset_index()
+def needed(run: Run, folders: Mapping[Path, Run]) -> list[Run | None]:
+    """Return the runs that a run needs, directly or not, each once; None where not at hand."""
+    others: dict[Path, Run | None] = {}
+    waiting: list[Run | None] = [run]
+    while waiting:
+        one = waiting.pop()
+        names = [one.config.get(key) for key in NEEDS] if one else []
+        for folder in (Path(name) for name in names if name):
+            if folder not in others:
+                others[folder] = folders.get(folder)
+                waiting.append(others[folder])
+    return list(others.values())
 
 
-def learning_ends(runs: Sequence[Run], labels: Experiments) -> pd.DataFrame:
-    """Return one row a model, the best first: bits per token at the end, a mean over seeds."""
-    last = learning(runs, labels).groupby(["arm", "seed"], sort=False).last()
-    ends = last.groupby("arm", sort=False)["bits"].mean()
-    return ends.sort_values(kind="stable").reset_index()
+def reward_calls(run: Run, folders: Mapping[Path, Run]) -> float:
+    """Return the texts that the reward judged for a run: collected, in training, in guidance."""
+    guided = float(run.grade.get("reward_calls", 0))
+    feed = run.config.get("feed") or {}
+    if "reward" in feed:
+        return guided + float(run.train.get("steps", 0) * run.config["data"]["batch"])
+    collected = folders.get(Path(str(run.config.get("collected")))) if "tilt" in feed else None
+    return guided + float(collected.collect.get("reward_calls", 0) if collected else 0)
 
 
-def widest_noise(runs: Sequence[Run], labels: Experiments) -> pd.DataFrame:
-    """Return the noise level at which models with one estimator differ most, if there is one."""
-    rows = by_noise(runs, labels)
-    bound = rows.groupby("bound")["arm"].nunique().idxmax()
-    means = rows[rows["bound"] == bound].groupby(["noise", "arm"])["bits"].mean().unstack()
-    shared = means.dropna()
-    if shared.empty or len(means.columns) < 2:
-        return pd.DataFrame()
-    spread = shared.max(axis=1) - shared.min(axis=1)
-    row = shared.iloc[int(spread.argmax())]
-    found = {"bound": bound, "noise": row.name, "best": row.idxmin(), "worst": row.idxmax()}
-    return pd.DataFrame([found | {"gap": spread.max()}])
+def stopped(run: Run) -> bool:
+    """Return whether a step was not finite, or training ended early, as it then does."""
+    planned = (run.config.get("trainer") or {}).get("steps", 0)
+    early = bool(run.train) and bool(run.train["steps"] < planned)
+    return early or ("nonfinite" in run.metrics and bool(run.metrics["nonfinite"].max() > 0))
 
 
-def by_noise(runs: Sequence[Run], labels: Experiments) -> pd.DataFrame:
-    """Return one row a noise level of an evaluated run: 0 clean … 1 pure noise, bits a token."""
-    rows = [
-        {
-            "arm": label,
-            "seed": run.seed,
-            "bound": run.evaluate["bound"],
-            "noise": _noise(level),
-            "bits": level["nats_per_token"] / math.log(2),
-        }
-        for experiment, label in labels.items()
-        for run in seeds_of(runs, experiment)
-        for level in run.evaluate.get("by_noise", [])
-    ]
-    return pd.DataFrame(rows, columns=["arm", "seed", "bound", "noise", "bits"])
+def diverged(metrics: pd.DataFrame) -> bool:
+    """Return whether the mean of the last tenth of the log lies TOLERANCE above the best."""
+    if KEY not in metrics or metrics[KEY].dropna().empty:
+        return False
+    logged = metrics[KEY].dropna()
+    means = logged.rolling(max(1, len(logged) // 10)).mean()
+    return bool(means.iloc[-1] - means.min() > TOLERANCE)
 
 
-def samples(runs: Sequence[Run], labels: Experiments) -> pd.DataFrame:
-    """Return one row a sampler run: arm, seed, sampler, steps, network calls, statistics."""
-    rows = [
-        {
-            "arm": label,
-            "seed": run.seed,
-            **{key: drawn[key] for key in ("sampler", "steps", "network_calls")},
-            **{key: math.nan if v is None else v for key, v in drawn["statistics"].items()},
-        }
-        for experiment, label in labels.items()
-        for run in seeds_of(runs, experiment)
-        for drawn in run.samples.get("runs", [])
-    ]
-    return pd.DataFrame(rows)
+def _frame(rows: Sequence[Record], *columns: str) -> pd.DataFrame:
+    """Return rows as a frame; without any it still has these columns."""
+    if rows:
+        return pd.DataFrame(rows)
+    return pd.DataFrame(columns=["experiment", "seed", *columns]).astype({"seed": int})
 
 
-def _noise(level: Mapping[str, float]) -> float:
-    return level["masked_fraction"] if "masked_fraction" in level else round(1 - level["alpha"], 9)
+def _place(run: Run) -> dict[str, object]:
+    return {"experiment": run.experiment, "seed": run.seed}
 
 
-def _evaluated(runs: Sequence[Run], split: str) -> list[Run]:
-    return [run for run in runs if split in run.evaluate.get("splits", {})]
+def _row(run: Run, folders: Mapping[Path, Run]) -> Record:
+    splits, norm = run.evaluate.get("splits", {}), run.metrics.get("grad_norm", NO_NORM)
+    axes = {str(axis): str(value) for axis, value in (run.config.get("axes") or {}).items()}
+    known: Record = {**run.exact, **run.targets, **run.tilt}
+    return {
+        **_place(run),
+        "folder": run.folder,
+        "axes": axes,
+        "ablation": run.experiment.partition("/")[0] if axes else "",
+        "trained": bool(run.train),
+        "bound": _bound(run.evaluate),
+        **{f"{s}_bpc": number(splits.get(s, {}).get("bpc")) for s in ("test", "valid")},
+        **{key: number(run.train.get(key)) for key in TRAINED},
+        **{key: number(value) for key, value in known.items() if _is_number(key, value)},
+        "world_tv": number(run.tilt.get("world", {}).get("tv")),
+        "pictures": run.tilt.get("pictures"),
+        "finite": not stopped(run) and bool(known.get("finite", True)),
+        "diverged": diverged(run.metrics) or bool(run.exact.get("diverged", False)),
+        "spikes": int((norm > SPIKE * norm.median()).sum()),
+        "grad_norm": float(norm.max()),
+        **_judgment(run, folders),
+        **_cost(run, folders),
+        **_hashes(run),
+    }
 
 
-def _bpc(runs: Sequence[Run], split: str) -> Estimate:
-    values = [float(_numbers(run, split, "bpc")) for run in _evaluated(runs, split)]
-    return over_seeds(values) if values else NOTHING
-
-
-def _likelihood_row(runs: Sequence[Run]) -> dict[str, object]:
-    bounds = sorted({_bound(run.evaluate) for run in runs if run.evaluate})
-    row: dict[str, object] = {"seeds": len(runs), "bound": ", ".join(bounds)}
-    for split in ("valid", "test"):
-        row |= {f"{split}_{key}": value for key, value in vars(_bpc(runs, split)).items()}
-    return row
+def _is_number(key: str, value: object) -> bool:
+    number = value is None or (isinstance(value, Real) and not isinstance(value, bool))
+    return number and key not in IDENTITY
 
 
 def _bound(evaluate: Record) -> str:
     """Return the estimator, and the clamp of time that it needed."""
     clamp = evaluate.get("epsilon")
-    return str(evaluate["bound"]) + (f", ε = {clamp:g}" if clamp else "")
+    return str(evaluate.get("bound", "")) + (f", ε = {clamp:g}" if clamp else "")
 
 
-def _cost_row(runs: Sequence[Run]) -> dict[str, float]:
-    costs = [run.stages.get("train", {}) for run in runs]
+def _judgment(run: Run, folders: Mapping[Path, Run]) -> Record:
+    """Return what a reward and an independent judge say of a run's texts."""
+    moments = {
+        f"{name}_{key}": number((run.grade.get(record) or {}).get(key))
+        for name, record in (("judge", "judge_reward"), ("reward", "reward"))
+        for key in ("mean", "sd")
+    }
+    tilt = (run.config.get("feed") or {}).get("tilt") or {}
     return {
-        "parameters": float(np.mean([run.train["parameters"] for run in runs])),
-        "tokens": float(np.mean([run.train["tokens"] for run in runs])),
-        "steps": float(np.mean([run.train["steps"] for run in runs])),
-        "cpu_seconds": float(np.mean([cost.get("cpu_seconds", math.nan) for cost in costs])),
-        "seconds": float(np.mean([cost.get("seconds", math.nan) for cost in costs])),
+        **moments,
+        "judge_rewards": run.grade.get("judge_rewards"),
+        "rewards": run.grade.get("rewards"),
+        "texts": run.grade.get("texts"),
+        "text_entropy": number(run.grade.get("entropy")),
+        "repetition": number(run.grade.get("repetition")),
+        "calls": reward_calls(run, folders),
+        "beta": number(tilt.get("beta")),
     }
 
 
-def _shared(
-    runs: Sequence[Run], others: Sequence[Run], baseline: str, split: str
-) -> list[tuple[Run, Run]]:
-    by_seed = {run.seed: run for run in _evaluated(seeds_of(others, baseline), split)}
-    return [(run, by_seed[run.seed]) for run in runs if run.seed in by_seed]
-
-
-def _difference(shared: Sequence[tuple[Run, Run]], split: str) -> dict[str, object]:
-    nats, chars = _paired_nats(shared, split)
-    change = [
-        float(_numbers(one, split, "bpc") - _numbers(two, split, "bpc")) for one, two in shared
-    ]
-    by_seed = over_seeds(change)
-    by_sequence = ratio(nats, chars)
-    reference = float(np.mean([_numbers(two, split, "bpc") for _, two in shared]))
+def _cost(run: Run, folders: Mapping[Path, Run]) -> Record:
+    """Return the CPU-seconds of a run, of its targets, cached or not, and of the runs it needs."""
+    own = _spent(run, MADE) - _spent(run, MADE, "targets_cpu_seconds")
+    targets = sum(_spent(run, run.stages, key) for key in TARGETS)
+    others = needed(run, folders)
+    shared = sum(math.nan if other is None else _spent(other, SHARED) for other in others)
+    step = number(run.stages.get("exact", {}).get("cpu_seconds_per_step"))
+    counted = {**run.train, **run.exact}.get("steps")
     return {
-        "baseline_bpc": reference,
-        "share": by_seed.value / reference,
-        **{f"seed_{key}": value for key, value in vars(by_seed).items()},
-        **{f"sequence_{key}": value for key, value in vars(by_sequence).items()},
+        "cpu_seconds": own,
+        "targets_seconds": targets,
+        "needed_seconds": shared,
+        "total_seconds": own + targets + shared,
+        "all_seconds": _spent(run, run.stages),
+        "step_seconds": step,
+        "spent": own if math.isnan(step) else step * number(counted),
+        "needed_bpc": [number(_test(one).get("bpc")) for one in others if one],
     }
 
 
-def _paired_nats(shared: Sequence[tuple[Run, Run]], split: str) -> tuple[Array, Array]:
-    """Return the difference in nats of each sequence, a mean over seeds, and its characters."""
-    chars = _numbers(shared[0][0], split, "chars")
-    for run in (run for pair in shared for run in pair):
-        if not np.array_equal(chars, _numbers(run, split, "chars")):
-            raise InputError(
-                f"{run.folder}/evaluate.json: its {split} sequences are not those of "
-                f"{shared[0][0].folder}; a paired difference needs the same sequences"
-            )
-    gaps = [_numbers(one, split, "nats") - _numbers(two, split, "nats") for one, two in shared]
-    return np.mean(gaps, axis=0), chars
+def _test(run: Run) -> Mapping[str, Any]:
+    test: Mapping[str, Any] = run.evaluate.get("splits", {}).get("test", {})
+    return test
 
 
-def _numbers(run: Run, split: str, key: str) -> Array:
-    """Return the values of an evaluated split; NaN for null, a number that overflowed."""
-    return np.asarray(run.evaluate["splits"][split][key], dtype=np.float64)
+def _spent(run: Run, stages: Iterable[str], key: str = "cpu_seconds") -> float:
+    """Return the CPU-seconds of some stages of a run together; NaN without any telemetry."""
+    if not run.stages:
+        return math.nan
+    return float(sum(run.stages.get(stage, {}).get(key, 0.0) for stage in stages))
+
+
+def _hashes(run: Run) -> Record:
+    """Return the hashes of configuration, text, and what a run leaves for others; its corpus."""
+    products = [record.get("weights_sha256") for record in (run.train, run.exact, run.reward)]
+    products += [run.collect.get("sha256"), run.pair.get("sha256")]
+    data = [record.get("data_sha256") for record in (run.train, run.targets)]
+    return {
+        "config_sha256": run.config_sha256,
+        "data_sha256": next((str(digest) for digest in data if digest is not None), ""),
+        "weights_sha256": next((str(digest) for digest in products if digest), ""),
+        "corpus": _corpus(run),
+    }
+
+
+def _corpus(run: Run) -> str:
+    """Return the title of a run's corpus; without it in the record, what its config names."""
+    title, node = run.train.get("corpus"), run.config.get("corpus", {}) if run.train else {}
+    names = (node.get(key) for key in ("path", "name", "member", "_target_"))
+    name = next((str(name) for name in names if name), "")
+    return str(title or (Path(name).name if "path" in node else name.rpartition(".")[2].lower()))
+
+
+def _curve(run: Run) -> pd.DataFrame:
+    logged = run.metrics.dropna(subset=[KEY])
+    telemetry = run.telemetry.set_index("step")
+    times = telemetry.get("cpu_seconds", pd.Series(dtype=float))
+    times = times + telemetry.get("targets_spared_cpu_seconds", 0.0)
+    columns = {"step": logged["step"], "tokens": logged["tokens"].astype(float)}
+    columns["own"] = logged["step"].map(times).astype(float)
+    return pd.DataFrame({**columns, "bits": logged[KEY] / math.log(2)})

@@ -4,12 +4,11 @@ The colors keep their order for the color-blind and in print.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
@@ -20,53 +19,69 @@ from tcsm.reporting.statistics import Array
 
 COLORS = mpl.colormaps["YlGnBu"]
 LOST = "#f1f0ee"  # background of a cell without a number
+DARK = 0.675  # of the colors: from here on, text is white
 ACROSS = 3  # densities in a row
 
 
-def heatmap(
-    frame: pd.DataFrame,
-    row: Axis,
-    column: Axis,
-    value: Axis,
-    text: Callable[[float], str] = formatting.short,
-) -> Figure:
+def heatmap(frame: pd.DataFrame, row: Axis, column: Axis, value: Axis) -> Figure:
     """Draw the mean of ``value`` over the runs of each cell, rows and columns as they appear.
 
-    The mean is over finite values; a cell says how many runs have none.
-
-    Args:
-        frame: one row a run.
-        row: the column of the frame that is read downwards.
-        column: the column of the frame that is read to the right.
-        value: the number; ``log`` makes its colors logarithmic.
-        text: formats a number.
+    The mean is over finite values; a cell says how many runs have none. ``value.log`` makes the
+    colors logarithmic.
     """
     down, right = (list(pd.unique(frame[axis.key])) for axis in (row, column))
-    groups = frame.groupby([row.key, column.key], sort=False)[value.key]
-    cells = {place: np.asarray(group, dtype=float) for place, group in groups}
-    means = np.array([[_mean(cells.get((r, c), np.empty(0))) for c in right] for r in down])
+    finite = frame.assign(**{value.key: frame[value.key].where(np.isfinite(frame[value.key]))})
+    cells = finite.groupby([row.key, column.key], sort=False)[value.key].agg(
+        ["mean", "count", "size"]
+    )
+    means = cells["mean"].unstack().reindex(index=down, columns=right).to_numpy(dtype=float)
     norm = _norm(means, value.log)
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure, axes = canvas(1.5 + 0.42 * len(down))
         axes.set_facecolor(LOST)
         axes.pcolormesh(means, cmap=COLORS, norm=norm, edgecolor="white", linewidth=2)
-        for (y, x), mean in np.ndenumerate(means):
-            written = _text(cells.get((down[y], right[x])), float(mean), text)
-            shade = float(np.asarray(norm(mean)).item()) if np.isfinite(mean) else 0.0
-            _write(axes, (x, y), written, shade)
+        for (name, other), cell in cells.iterrows():
+            x, y = right.index(other) + 0.5, down.index(name) + 0.5
+            dark = cell["count"] and norm(cell["mean"]) > DARK
+            look = {"ha": "center", "va": "center", "color": "white" if dark else "black"}
+            axes.text(x, y, _text(cell), fontsize=8, **look)
         axes.set(xlabel=column.label, ylabel=row.label)
-        axes.set_xticks(np.arange(len(right)) + 0.5, [str(name) for name in right])
-        axes.set_yticks(np.arange(len(down)) + 0.5, [str(name) for name in down])
+        axes.set_xticks(np.arange(len(right)) + 0.5, map(str, right))
+        axes.set_yticks(np.arange(len(down)) + 0.5, map(str, down))
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.invert_yaxis()
-        _scale(figure, axes, ScalarMappable(norm, COLORS), value)
+        place = {"location": "bottom", "shrink": 0.75, "aspect": 32, "pad": 0.03}
+        bar = figure.colorbar(ScalarMappable(norm, COLORS), ax=axes, label=value.label, **place)
+        bar.outline.set_visible(False)
+        bar.ax.xaxis.set_major_formatter(PLAIN)
+        if value.log:
+            logarithmic(bar.ax.xaxis)
     return figure
 
 
-def _mean(values: Array) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if finite.size else math.nan
+def densities(frame: pd.DataFrame, title: str, first: Mapping[str, str]) -> Figure:
+    """Draw densities, each on its own scale from 0 to its most likely cell.
+
+    Args:
+        frame: one row a run, the densities in ``pictures``; the least seed is shown.
+        title: the column that titles the density ``found`` of each run.
+        first: other densities, of the first run, which come before → their titles.
+    """
+    runs = frame[frame["seed"] == frame["seed"].min()]
+    panels = [(name, runs["pictures"].iloc[0][key]) for key, name in first.items()]
+    panels += [(run[title], run["pictures"]["found"]) for run in runs.to_dict("records")]
+    down = math.ceil(len(panels) / ACROSS)
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(4.6, 1.75 * down), layout="constrained")
+        places = figure.subplots(down, ACROSS, squeeze=False).ravel()
+        for axes in places:
+            axes.set_axis_off()
+        for axes, (name, density) in zip(places, panels, strict=False):
+            shown = np.asarray(density["rows"], dtype=float).T  # first coordinate right, second up
+            axes.imshow(shown, cmap=COLORS, origin="lower", interpolation="nearest")
+            axes.set_title(name, size=9)
+    return figure
 
 
 def _norm(means: Array, log: bool) -> Normalize:
@@ -77,46 +92,8 @@ def _norm(means: Array, log: bool) -> Normalize:
     return LogNorm(low, high, clip=True) if log else Normalize(low, high)
 
 
-def _text(values: Array | None, mean: float, text: Callable[[float], str]) -> str:
-    if values is None:
-        return ""
-    lost = int((~np.isfinite(values)).sum())
-    if math.isnan(mean):
+def _text(cell: pd.Series) -> str:
+    lost = int(cell["size"] - cell["count"])
+    if not cell["count"]:
         return "lost"
-    return text(mean) + (f"\n{lost}/{values.size} lost" if lost else "")
-
-
-def _write(axes: Axes, place: tuple[int, int], text: str, shade: float) -> None:
-    axes.text(
-        place[0] + 0.5,
-        place[1] + 0.5,
-        text,
-        ha="center",
-        va="center",
-        fontsize=8,
-        color="white" if shade > 0.675 else "black",
-    )
-
-
-def _scale(figure: Figure, axes: Axes, colors: ScalarMappable, value: Axis) -> None:
-    bar = figure.colorbar(colors, ax=axes, location="bottom", shrink=0.75, aspect=32, pad=0.03)
-    bar.set_label(value.label)
-    bar.outline.set_visible(False)
-    bar.ax.xaxis.set_major_formatter(PLAIN)
-    if value.log:
-        logarithmic(bar.ax.xaxis)
-
-
-def densities(pictures: Sequence[tuple[str, Array]]) -> Figure:
-    """Draw a panel a density, each on its own scale from 0 to its most likely cell."""
-    down = -(-len(pictures) // ACROSS)
-    with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(4.6, 1.75 * down), layout="constrained")
-        panels = figure.subplots(down, ACROSS, squeeze=False).ravel()
-        for axes in panels:
-            axes.set_axis_off()
-        for axes, (name, density) in zip(panels, pictures, strict=False):
-            shown = np.asarray(density, dtype=float).T  # first coordinate right, second up
-            axes.imshow(shown, cmap=COLORS, origin="lower", interpolation="nearest")
-            axes.set_title(name, size=9)
-    return figure
+    return formatting.short(cell["mean"]) + (f"\n{lost}/{int(cell['size'])} lost" if lost else "")

@@ -14,12 +14,11 @@ from markupsafe import Markup
 from tcsm.errors import InputError
 from tcsm.io.records import encode, write_text
 from tcsm.io.shipped import shipped
-from tcsm.reporting import frames, provenance
 from tcsm.reporting.ablations import Labels
 from tcsm.reporting.chapters import Composer
+from tcsm.reporting.frames import Frames
 from tcsm.reporting.results import Results
 from tcsm.reporting.runs import Run
-from tcsm.reporting.tables import Rows
 
 NO_TEXT = "toy data with a known distribution"
 REST, GENERIC = "*", "generic"  # in the list of chapters; the chapter of an ablation without one
@@ -62,10 +61,8 @@ class Report:
 
     def build(self, runs: Sequence[Run], out: Path) -> Path:
         """Write the report and what stands beside it; return its path."""
-        results = Results(runs, self.experiments, self.labels)
-        corpora = provenance.corpora(
-            [run for run in runs if run.experiment in self.experiments] or runs
-        )
+        results = Results(Frames(runs), self.experiments, self.labels)
+        corpora = results.corpora()
         template = shipped(self.template, "page.html.j2")
         context: dict[str, object] = {"pairs": self.pairs, "experiments": self.experiments}
         context |= {"settings": self.settings, "corpora": corpora, **results.tools()}
@@ -106,9 +103,10 @@ class Report:
 
 def _write_metrics(results: Results, path: Path) -> None:
     """Write the bits per character by model; without a checksum, which DVC would compare too."""
-    keys = {f"{split}_bpc": f"{split}_value" for split in ("test", "valid")}
-    numbers = {
-        row["arm"]: {k: row[column] for k, column in keys.items() if math.isfinite(row[column])}
-        for row in Rows(frames.headline(results.runs, results.experiments))
-    }
+    numbers = {}
+    for row in results.tools()["headline"]():
+        bpc = {f"{split}_bpc": row[f"{split}_value"] for split in ("test", "valid")}
+        numbers[row["variant"]] = {
+            key: value for key, value in bpc.items() if math.isfinite(value)
+        }
     write_text(path, encode({"headline": numbers} if numbers else {}, path, 1) + "\n")

@@ -4,13 +4,11 @@ Less is better on both axes. A variant is dominated if another is no worse in bo
 one.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Sequence
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -22,14 +20,14 @@ WIDE = 18  # letters of a name that fit into three columns of a legend
 
 
 def pareto(
-    frame: pd.DataFrame, cost: Axis, quality: Axis, color: str = "arm", shape: str = "arm"
+    frame: pd.DataFrame, cost: Axis, quality: Axis, color: str = "variant", shape: str = "variant"
 ) -> Figure:
     """Draw every variant's mean with the 95 % interval of its quality, and the front as a line.
 
     Variants with a run without quality are left out.
 
     Args:
-        frame: one row a run, with the column ``arm``.
+        frame: one row a run, with the column ``variant``.
         cost: the column to the right.
         quality: the column upwards; less is better.
         color: the column that colors distinguish.
@@ -42,25 +40,36 @@ def pareto(
     with mpl.rc_context(STYLE):
         figure, axes = canvas(4.0)
         axes.plot(best[cost.key], best[quality.key], color="#8a8f98", lw=1.2, zorder=1)
-        for _, point in points.iterrows():
-            strong = point["arm"] in set(best["arm"])
-            look = {"color": colors[point[color]], "marker": marks[point[shape]]}
-            _point(axes, (point[cost.key], point[quality.key]), point, look, strong)
+        for point in points.to_dict("records"):
+            strong = point["variant"] in set(best["variant"])
+            x, tint, mark = point[cost.key], colors[point[color]], marks[point[shape]]
+            if not math.isnan(point["low"]):
+                axes.plot([x, x], [point["low"], point["high"]], color=tint, alpha=0.3, lw=2.5)
+            look = {"ms": 8 if strong else 6, "alpha": 1.0 if strong else 0.45, "mec": "white"}
+            axes.plot(x, point[quality.key], color=tint, marker=mark, zorder=3, **look)
         label(axes, cost, quality)
-        _legend(figure, colors, marks, color == shape)
+        same = color == shape  # one legend then
+        entries = [(name, colors[name], marks[name] if same else "o") for name in colors]
+        entries += [] if same else [(name, "#555b66", mark) for name, mark in marks.items()]
+        handles = [
+            Line2D([], [], color=tint, marker=mark, ls="", ms=6, label=str(name))
+            for name, tint, mark in entries
+        ]
+        columns = 3 if all(len(str(name)) <= WIDE for name, *_ in entries) else 2
+        place = {"loc": "outside lower center", "ncols": columns, "handletextpad": 0.1}
+        figure.legend(handles=handles, **place)
     return figure
 
 
 def means(frame: pd.DataFrame, cost: str, quality: str, keep: Sequence[str]) -> pd.DataFrame:
-    """Return one row an arm whose every run has a quality: both means, the interval, ``keep``."""
+    """Return one row a variant whose every run has a quality: means, an interval, ``keep``."""
     rows = []
-    for arm, runs in frame.groupby("arm", sort=False):
+    for variant, runs in frame.groupby("variant", sort=False):
         if runs[quality].notna().all():
-            mean = over_seeds(runs[quality].to_numpy(dtype=float))
-            row = {key: runs[key].iloc[0] for key in keep} | {"arm": arm}
-            row |= {cost: float(runs[cost].mean()), quality: mean.value}
-            rows.append(row | {"low": mean.low, "high": mean.high})
-    columns = dict.fromkeys([*keep, "arm", cost, quality, "low", "high"])
+            mean = over_seeds(runs[quality])
+            row = {**runs.iloc[0][list(keep)], "variant": variant, cost: float(runs[cost].mean())}
+            rows.append(row | {quality: mean.value, "low": mean.low, "high": mean.high})
+    columns = dict.fromkeys([*keep, "variant", cost, quality, "low", "high"])
     return pd.DataFrame(rows, columns=list(columns))
 
 
@@ -70,33 +79,4 @@ def nondominated(points: pd.DataFrame, cost: str, quality: str) -> pd.DataFrame:
     no_worse = (x[:, None] <= x) & (y[:, None] <= y)
     better = (x[:, None] < x) | (y[:, None] < y)
     dominated = (no_worse & better).any(axis=0)
-    return points.iloc[np.flatnonzero(~dominated)].sort_values(by=[cost], kind="stable")
-
-
-def _point(
-    axes: Axes,
-    place: tuple[float, float],
-    mean: pd.Series,
-    look: Mapping[str, Any],
-    strong: bool,
-) -> None:
-    x, y = place
-    alpha = 1.0 if strong else 0.45
-    if np.isfinite(mean["low"]):
-        axes.plot([x, x], [mean["low"], mean["high"]], color=look["color"], alpha=0.3, lw=2.5)
-    axes.plot(x, y, **look, alpha=alpha, ms=8 if strong else 6, mec="white", zorder=3)
-
-
-def _legend(
-    figure: Figure, colors: Mapping[str, str], marks: Mapping[str, str], same: bool
-) -> None:
-    """Add colors, then marks; or both in one where they distinguish the same."""
-    entries = [(name, colors[name], marks[name] if same else "o") for name in colors]
-    entries += [] if same else [(name, "#555b66", mark) for name, mark in marks.items()]
-    handles = [
-        Line2D([], [], color=color, marker=mark, ls="", ms=6, label=str(name))
-        for name, color, mark in entries
-    ]
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    columns = 3 if longest <= WIDE else 2
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handletextpad=0.1)
+    return points[~dominated].sort_values(by=[cost], kind="stable")

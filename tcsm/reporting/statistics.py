@@ -1,4 +1,4 @@
-"""Statistics: means over seeds, paired differences, Student intervals.
+"""Statistics: means over seeds, paired differences, Student intervals, what they allow to say.
 
     mean ± t(0.975; n − 1) · s / √n                                   over n seeds
     R = ∑ dᵢ / ∑ cᵢ,  Var R ≈ n / (n − 1) · ∑ (dᵢ − R cᵢ)² / (∑ cᵢ)²   over n sequences (ratio)
@@ -7,16 +7,20 @@ A single value has no interval: its error and bounds are NaN and its count is 1.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from tcsm.errors import InputError
 
 Array = NDArray[np.float64]
+Values = Sequence[float] | Array | pd.Series
+LOWER, HIGHER, NONE, UNKNOWN = "lower", "higher", "not significant", "unknown"
+MET, MISSED, OPEN = "met", "missed", "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,15 @@ class Estimate:
     high: float
     count: int
 
+    def columns(self, prefix: str) -> dict[str, float | int]:
+        """Return the fields as columns: ``PREFIX_value``, ``PREFIX_error`` and so on."""
+        return {f"{prefix}_{key}": value for key, value in vars(self).items()}
+
 
 NOTHING = Estimate(math.nan, math.nan, math.nan, math.nan, 0)
 
 
-def over_seeds(values: Sequence[float] | Array, level: float = 0.95) -> Estimate:
+def over_seeds(values: Values) -> Estimate:
     """Return the mean of independent values with its standard error and t interval.
 
     Raises:
@@ -43,22 +51,26 @@ def over_seeds(values: Sequence[float] | Array, level: float = 0.95) -> Estimate
     if x.size == 0:
         raise InputError("no values to average; at least one run is needed")
     error = float(x.std(ddof=1)) / math.sqrt(x.size) if x.size > 1 else math.nan
-    return _with_interval(float(x.mean()), error, x.size, level)
+    return _with_interval(float(x.mean()), error, x.size)
 
 
-def finite(values: Sequence[float] | Array) -> Estimate:
+def finite(values: Values) -> Estimate:
     """Return the mean of the finite values; NOTHING if there are none."""
     x = np.asarray(values, dtype=np.float64)
     known = x[np.isfinite(x)]
     return over_seeds(known) if known.size else NOTHING
 
 
-def paired(values: Mapping[int, float], baseline: Mapping[int, float]) -> Estimate:
-    """Return the mean of values − baseline over the seeds of both; NOTHING without any."""
-    return finite([values[seed] - baseline[seed] for seed in sorted(values.keys() & baseline)])
+def paired(runs: pd.DataFrame, baseline: pd.DataFrame, measure: str) -> Estimate:
+    """Return the mean of a measure minus the baseline's over the seeds of both frames."""
+    one, two = (
+        part.drop_duplicates("seed", keep="last").set_index("seed")[measure]
+        for part in (runs, baseline)
+    )
+    return finite((one - two).sort_index().to_numpy(dtype=np.float64))
 
 
-def ratio(nats: Array, chars: Array, level: float = 0.95) -> Estimate:
+def ratio(nats: Array, chars: Array) -> Estimate:
     """Return bits per character ∑ nats / (∑ chars · ln 2) with the error over sequences.
 
     For a paired difference, ``nats`` is the difference of two models, shape (sequences,).
@@ -73,11 +85,34 @@ def ratio(nats: Array, chars: Array, level: float = 0.95) -> Estimate:
     n = nats.size
     residual = float(((nats - value * chars) ** 2).sum())
     error = math.sqrt(n / (n - 1) * residual) / total if n > 1 else math.nan
-    return _with_interval(value / math.log(2), error / math.log(2), n, level)
+    return _with_interval(value / math.log(2), error / math.log(2), n)
 
 
-def _with_interval(value: float, error: float, count: int, level: float) -> Estimate:
+def wins(values: Array, baseline: Array) -> float:
+    """Return P(value > baseline) + ½ P(value = baseline) over all pairs."""
+    order = np.sort(baseline)
+    below = np.searchsorted(order, values, "left") + np.searchsorted(order, values, "right")
+    return float(below.mean() / (2 * len(order)))
+
+
+def significance(difference: Estimate) -> str:
+    """Return on which side of zero the whole interval lies; UNKNOWN for fewer than two seeds."""
+    if math.isnan(difference.low):
+        return UNKNOWN
+    if difference.low > 0:
+        return HIGHER
+    return LOWER if difference.high < 0 else NONE
+
+
+def goal(value: Estimate, limit: float | int) -> str:
+    """Return whether the whole interval lies at or below a limit; a single seed leaves it open."""
+    if value.high <= limit:
+        return MET
+    return MISSED if value.low > limit else OPEN
+
+
+def _with_interval(value: float, error: float, count: int) -> Estimate:
     if count == 1:
         return Estimate(value, math.nan, math.nan, math.nan, 1)
-    half = float(stdtrit(count - 1, (1 + level) / 2)) * error
+    half = float(stdtrit(count - 1, 0.975)) * error
     return Estimate(value, error, value - half, value + half, count)

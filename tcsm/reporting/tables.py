@@ -5,8 +5,7 @@ spreadsheet would compute, such as "=1+1", has an apostrophe before it in the CS
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import eq, ge, gt, le, lt, ne
 from pathlib import Path
 from typing import Any
@@ -14,38 +13,47 @@ from typing import Any
 import pandas as pd
 
 from tcsm.io.records import write_text
+from tcsm.reporting import statistics
 from tcsm.reporting.latex import escape
 from tcsm.reporting.statistics import Estimate
 
-Row = dict[str, Any]
-Compare = Callable[[Any, Any], Any]
-SIGNS: dict[str, Compare] = {"<": lt, "<=": le, "==": eq, "!=": ne, ">=": ge, ">": gt}
+Row = Mapping[str, Any]
+SIGNS: dict[str, Callable[[Any, Any], Any]] = {
+    "<": lt, "<=": le, "==": eq, "!=": ne, ">=": ge, ">": gt,
+}  # fmt: skip
 
 
 class Rows(list[Row]):
-    """The rows of a frame as dictionaries; chapters choose among them, and never see the frame."""
+    """The rows of a frame as mappings, among which chapters choose."""
 
-    def __init__(self, frame: pd.DataFrame) -> None:
-        """Read the rows of ``frame``."""
-        super().__init__({str(k): v for k, v in row.items()} for row in frame.to_dict("records"))
-        self._frame = frame
+    def __init__(self, rows: pd.DataFrame | Iterable[Row]) -> None:
+        """Read the rows of a frame, or take rows as they are."""
+        frame = isinstance(rows, pd.DataFrame)
+        super().__init__(rows.to_dict("records") if frame else rows)  # type: ignore[union-attr]
 
     def where(self, **values: object) -> "Rows":
         """Return the rows with these values."""
-        return self._keep(all(row.get(k) == v for k, v in values.items()) for row in self)
+        return Rows(row for row in self if values.items() <= row.items())
 
     def without(self, **values: object) -> "Rows":
         """Return the rows that differ from these values."""
-        return self._keep(any(row.get(k) != v for k, v in values.items()) for row in self)
+        return Rows(row for row in self if not values.items() <= row.items())
 
     def known(self, key: str) -> "Rows":
         """Return the rows in which a column is a number."""
-        return self._keep(not math.isnan(row.get(key, math.nan)) for row in self)
+        return Rows(row for row in self if not math.isnan(row.get(key, math.nan)))
+
+    def filter(self, column: str, sign: str, other: str | float | int) -> "Rows":
+        """Return the rows in which a column compares so to another column or to a value."""
+        compare = SIGNS[sign]
+        return Rows(row for row in self if compare(row[column], row.get(str(other), other)))
 
     def groups(self, *keys: str) -> "list[Rows]":
         """Return the rows by their values in these columns, in the order of appearance."""
-        values = dict.fromkeys(tuple(row[key] for key in keys) for row in self)
-        return [self.where(**dict(zip(keys, value, strict=True))) for value in values]
+        groups: dict[tuple[object, ...], list[Row]] = {}
+        for row in self:
+            groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+        return [Rows(rows) for rows in groups.values()]
 
     def best(self, key: str = "value") -> Row:
         """Return the row of the least value, of those over as many seeds as any."""
@@ -53,21 +61,10 @@ class Rows(list[Row]):
         rows = self.where(count=most) if most else self
         return min(rows, key=lambda row: (math.isnan(row[key]), row[key]))
 
-    def filter(self, column: str, sign: str, other: object) -> "Rows":
-        """Return the rows in which a column compares so to another column or to a value."""
-        if self._frame.empty:
-            return self
-        second = self._frame.get(other, other)
-        return Rows(self._frame[SIGNS[sign](self._frame[column], second)])
-
-    def _keep(self, chosen: Iterable[bool]) -> "Rows":
-        mask = pd.Series(list(chosen), index=self._frame.index, dtype=bool)
-        return Rows(self._frame[mask])
-
 
 def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
-    """Return rows as a frame."""
-    return rows._frame if isinstance(rows, Rows) else pd.DataFrame(list(rows))
+    """Return rows as a frame, which chapters never see, since a frame can write files."""
+    return pd.DataFrame(list(rows))
 
 
 def estimate(row: Row, prefix: str = "") -> Estimate:
@@ -80,29 +77,40 @@ def estimate(row: Row, prefix: str = "") -> Estimate:
     return Estimate(value, error, low, high, int(count))
 
 
-@dataclass(frozen=True, eq=False)
-class Table:
-    """A table: the name of its files, its numbers, the cells that are shown of them."""
+def by_significance(rows: Iterable[Row], prefix: str = "gap") -> dict[str, list[Row]]:
+    """Return the rows by the significance of an estimate, those without one left out."""
+    groups: dict[str, list[Row]] = {
+        side: [] for side in (statistics.LOWER, statistics.HIGHER, statistics.NONE)
+    }
+    for row in rows:
+        groups.get(statistics.significance(estimate(row, prefix)), []).append(row)
+    return groups
 
-    name: str
-    frame: pd.DataFrame
-    headers: Sequence[str]
-    cells: Sequence[Sequence[str]]
 
-    def write(self, folder: Path) -> None:
-        """Write ``NAME.csv`` (the numbers) and ``NAME.tex`` (the cells)."""
-        frame = self.frame.rename(columns=_inert)
-        for name in frame.select_dtypes(exclude="number"):
-            frame[name] = frame[name].map(_inert)
-        write_text(folder / f"{self.name}.csv", frame.to_csv(index=False, lineterminator="\n"))
-        write_text(folder / f"{self.name}.tex", self.latex())
+def by_goal(rows: Iterable[Row], limit: float | int, prefix: str = "") -> dict[str, list[Row]]:
+    """Return the rows by whether their estimate meets a limit."""
+    groups: dict[str, list[Row]] = {
+        state: [] for state in (statistics.MET, statistics.OPEN, statistics.MISSED)
+    }
+    for row in rows:
+        groups[statistics.goal(estimate(row, prefix), limit)].append(row)
+    return groups
 
-    def latex(self) -> str:
-        """Return the cells as a LaTeX ``tabular`` that needs the package booktabs."""
-        cells = [[escape(cell) for cell in row] for row in self.cells]
-        shown = pd.DataFrame(cells, columns=[escape(header) for header in self.headers])
-        columns = "l" + "r" * (len(self.headers) - 1)
-        return str(shown.style.hide(axis="index").to_latex(hrules=True, column_format=columns))
+
+def write_csv(path: Path, rows: Iterable[Row]) -> None:
+    """Write rows with every digit."""
+    frame = frame_of(rows).rename(columns=_inert)
+    for name in frame.select_dtypes(exclude="number"):
+        frame[name] = frame[name].map(_inert)
+    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def latex(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """Return cells as a LaTeX ``tabular`` that needs the package booktabs."""
+    escaped = [[escape(cell) for cell in row] for row in cells]
+    shown = pd.DataFrame(escaped, columns=[escape(header) for header in headers])
+    columns = "l" + "r" * (len(headers) - 1)
+    return str(shown.style.hide(axis="index").to_latex(hrules=True, column_format=columns))
 
 
 def _inert(value: Any) -> Any:  # noqa: ANN401 -- a cell of any kind

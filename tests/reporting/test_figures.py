@@ -10,8 +10,8 @@ from tcsm.reporting.figures import PALETTE, Axis, by_variant, canvas, inline, la
 ORDER = ["First <one>", "$econd$", "Third"]
 FRAME = pd.DataFrame(
     [
-        {"arm": arm, "seed": seed, "calls": calls, "bits": 2 + place + 0.1 * seed + 1 / calls}
-        for place, arm in enumerate(ORDER)
+        {"variant": name, "seed": seed, "calls": calls, "bits": 2 + place + 0.1 * seed + 1 / calls}
+        for place, name in enumerate(ORDER)
         for seed in range(3)
         for calls in (8, 32, 128)
     ]
@@ -51,7 +51,7 @@ def test_an_inline_figure_reaches_for_nothing(tmp_path: Path):
 
 
 def test_a_line_is_the_mean_over_seeds_in_its_arm_s_color():
-    figure = lines(FRAME[FRAME["arm"] != ORDER[0]], X, Y, ORDER)
+    figure = lines(FRAME[FRAME["variant"] != ORDER[0]], X, Y, ORDER)
     line = figure.axes[0].lines[0]
     assert line.get_color() == PALETTE[1]
     assert line.get_ydata().tolist() == pytest.approx([3.1 + 1 / calls for calls in (8, 32, 128)])

@@ -6,11 +6,10 @@ import string
 import subprocess
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from tcsm.reporting.latex import escape
-from tcsm.reporting.tables import Table
+from tcsm.reporting.tables import latex
 
 TOP = Path(__file__).parents[2]
 SIGNS = sorted(
@@ -63,12 +62,10 @@ def test_signs(text: str, found: str) -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_it_compiles(tmp_path: Path) -> None:
     cells = [*HOSTILE, *SIGNS, *string.printable]
-    frame = pd.DataFrame({"a": cells})
-    parts = (frame[:40], frame[40:])
-    headers, rows = ("[95 %]", "Δ_β"), ([(c, c) for c in part["a"]] for part in parts)
+    parts, headers = (cells[:40], cells[40:]), ("[95 %]", "Δ_β")
     (tmp_path / "a.tex").write_text(
         "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
-        + "\n\n".join(Table("t", frame, headers, cells).latex() for cells in rows)
+        + "\n\n".join(latex(headers, [(c, c) for c in part]) for part in parts)
         + "\\end{document}\n",
         "utf-8",
     )

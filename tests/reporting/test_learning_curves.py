@@ -7,13 +7,20 @@ import pandas as pd
 import pytest
 
 from tcsm.reporting import learning_curves
+from tcsm.reporting.ablations import read
+from tcsm.reporting.frames import Frames
+from tcsm.reporting.tables import Rows, frame_of
 
 
-def curve(arm, seed, bits, own=1.0, others=0.0):
+def curve(name, seed, bits, own=1.0, others=0.0):
     step = np.arange(1, len(bits) + 1) * 100
     spent = own * step
-    frame = {"arm": arm, "seed": seed, "step": step, "tokens": step * 8, "own": spent}
+    frame = {"variant": name, "seed": seed, "step": step, "tokens": step * 8, "own": spent}
     return pd.DataFrame(frame | {"seconds": spent + others, "bits": bits})
+
+
+def points_of(runs) -> pd.DataFrame:
+    return frame_of(read(Frames(runs), "acceleration", {}).curves("step"))
 
 
 BASE = [curve("base", seed, [4.0, 3.0, 2.0 + seed / 10]) for seed in (0, 1)]
@@ -36,7 +43,9 @@ def test_a_crossing_by_hand(y, level, x):
 
 def test_shares_are_those_of_the_same_seed():
     fast = [curve("fast", 0, [3.0, 1.0, 1.0], 2.0, 60.0), curve("fast", 1, [3.1, 1.1], 2.0, 60.0)]
-    found = learning_curves.shares(pd.concat([*BASE, *fast]), "base").set_index(["arm", "seed"])
+    found = learning_curves.shares(pd.concat([*BASE, *fast]), "base").set_index(
+        ["variant", "seed"]
+    )
     for seed in (0, 1):  # crosses halfway from step 100 to 200
         row = found.loc[("fast", seed)]
         assert row["steps"] == pytest.approx(150 / 300)
@@ -47,8 +56,9 @@ def test_shares_are_those_of_the_same_seed():
 
 def test_a_run_that_never_arrives_is_counted():
     slow = [curve("slow", 0, [4.0, 3.0, 2.5]), curve("slow", 1, [4.0, 3.0, 1.1])]
-    rows = pd.DataFrame({"arm": ["base", "slow", "other"]})
-    found = learning_curves.time_to_target(rows, pd.concat([*BASE, *slow]), "base")
+    rows = Rows([{"variant": name} for name in ("base", "slow", "other")])
+    shown = learning_curves.time_to_target(rows, pd.concat([*BASE, *slow]), "base")
+    found = frame_of(shown)
     assert found["steps_reached"].tolist() == [2, 1, 0]
     assert found["steps_of"].tolist() == [2, 2, 0]
     share = (200 + 100 * 0.9 / 1.9) / 300
@@ -57,12 +67,12 @@ def test_a_run_that_never_arrives_is_counted():
 
 def test_a_seed_without_a_baseline_is_left_out():
     other = curve("fast", 7, [1.0, 1.0, 1.0])
-    assert "fast" not in set(learning_curves.shares(pd.concat([*BASE, other]), "base")["arm"])
+    assert "fast" not in set(learning_curves.shares(pd.concat([*BASE, other]), "base")["variant"])
 
 
 def test_curves_hold_the_teacher_s_time(ablated):
-    points = learning_curves.curves(ablated, "acceleration", {}, "valid_nats_per_token")
-    part = points[(points["arm"] == "hollow") & (points["seed"] == 1)]
+    points = points_of(ablated)
+    part = points[(points["variant"] == "hollow") & (points["seed"] == 1)]
     assert part["step"].tolist() == list(range(100, 1201, 100))
     assert part["own"].tolist() == pytest.approx([step / 60 for step in range(100, 1201, 100)])
     assert (part["seconds"] - part["own"]).tolist() == pytest.approx([20.0] * 12)
@@ -81,16 +91,22 @@ def test_every_seed_pays_for_the_teacher_that_it_needs(ablated):
         for run in ablated
     ]
     runs.append(dataclasses.replace(teacher, **dear))
-    points = learning_curves.curves(runs, "acceleration", {}, "valid_nats_per_token")
-    part = points[points["arm"] == "hollow"]
+    points = points_of(runs)
+    part = points[points["variant"] == "hollow"]
     others = (part["seconds"] - part["own"]).groupby(part["seed"]).mean()
     assert others.to_dict() == pytest.approx({0: 20.0, 1: 50.0, 2: 20.0})
 
 
 def test_nothing_was_trained(runs):
-    assert learning_curves.curves(runs, "acceleration", {}, "valid_nats_per_token").empty
+    assert points_of(runs).empty
 
 
-def test_even_points_share_their_place_over_seeds():
-    points = pd.concat([curve("a", 0, [2.0, 1.0], 1.0), curve("a", 1, [2.0, 1.0], 3.0)])
-    assert learning_curves.even(points, "own")["own"].tolist() == [200.0, 400.0, 200.0, 400.0]
+def test_even_curves_share_their_place_over_seeds(ablated):
+    """The second seed was twice as fast."""
+    runs = [
+        dataclasses.replace(run, telemetry=run.telemetry.assign(cpu_seconds=run.seed * 30.0))
+        for run in ablated
+        if run.experiment == "acceleration/none" and run.seed
+    ]
+    rows = read(Frames(runs), "acceleration", {}).curves("own")
+    assert {row["own"] for row in rows} == {45.0}

@@ -154,9 +154,9 @@ def test_figures_and_tables_also_stand_on_their_own(out):
     for name in (*CHAPTERS[1:4], "samples", "stability", "budget", *ABLATIONS, *TUNED, "learning"):
         assert {f"{name}.csv", f"{name}.tex"} <= tables
     figures = {path.stem for path in (out / "figures").iterdir()}
-    for name in ("bpc_by_arm", "learning_curves", "loss_by_noise", "samples_judge_bpc"):
+    for name in ("bpc_by_variant", "learning_curves", "loss_by_noise", "samples_judge_bpc"):
         assert {f"{name}.svg", f"{name}.pdf"} <= {p.name for p in (out / "figures").iterdir()}
-    assert {"divergences_by_arm", "acceleration_tokens", "acceleration_seconds"} <= figures
+    assert {"divergences_by_variant", "acceleration_tokens", "acceleration_seconds"} <= figures
     assert {"targets_tv", "exact_map", "exact_front", "reward_front", "reward_sweep"} <= figures
     assert {"preference_front", "tilt_densities", "distillation_tokens"} <= figures
 
@@ -173,7 +173,7 @@ def test_the_first_numbers_stand_alone(out):
 
 def test_a_file_is_replaced_and_not_written_into(runs, tmp_path):
     """It may be a link into the cache of DVC, which must stay what it is."""
-    names = ("tables/headline.csv", "figures/bpc_by_arm.svg", "metrics.json", "index.html")
+    names = ("tables/headline.csv", "figures/bpc_by_variant.svg", "metrics.json", "index.html")
     for name in names:
         (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name.replace("/", "-")).write_text("as it was")

@@ -11,7 +11,7 @@ from tcsm.reporting.pareto import means, nondominated, pareto
 COST, QUALITY = Axis("cost", "CPU-seconds"), Axis("kl", "nats", log=True)
 FRAME = pd.DataFrame(
     {
-        "arm": ["A", "A", "B", "B", "C", "C", "D", "D"],
+        "variant": ["A", "A", "B", "B", "C", "C", "D", "D"],
         "rule": ["KL", "KL", "KL", "KL", "IS", "IS", "IS", "IS"],
         "cost": [1.0, 3.0, 4.0, 4.0, 5.0, 5.0, 6.0, 6.0],
         "kl": [0.5, 0.3, 0.6, 0.6, 0.1, 0.1, 0.01, math.nan],
@@ -36,7 +36,7 @@ def test_the_front_by_its_definition(places):
 
 def test_an_arm_that_lost_a_run_is_left_out():
     rows = means(FRAME, "cost", "kl", ["rule"])
-    assert rows["arm"].tolist() == ["A", "B", "C"]
+    assert rows["variant"].tolist() == ["A", "B", "C"]
     assert rows[["cost", "kl"]].to_numpy().tolist() == [[2.0, 0.4], [4.0, 0.6], [5.0, 0.1]]
     assert rows["high"].iloc[0] == pytest.approx(0.4 + 12.7062 * 0.1, rel=1e-4)
 
@@ -54,4 +54,4 @@ def test_the_line_joins_the_arms_that_none_surpasses():
 
 
 def test_without_a_number_the_figure_is_empty():
-    assert len(pareto(FRAME[FRAME["arm"] == "D"], COST, QUALITY).axes[0].lines) == 1
+    assert len(pareto(FRAME[FRAME["variant"] == "D"], COST, QUALITY).axes[0].lines) == 1

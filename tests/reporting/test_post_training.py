@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tcsm.reporting.post_training import calls, wins
+from tcsm.reporting.frames import reward_calls
 from tcsm.reporting.runs import Run
+from tcsm.reporting.statistics import wins
 
 
 def run(**fields):
     empty = pd.DataFrame()
     whole = {"config": {}, "grade": {"reward_calls": 12}, **fields}
     return Run(
-        Path("run"), "reward/arm", 0, config_sha256="", metrics=empty, telemetry=empty, **whole
+        Path("run"), "reward/own", 0, config_sha256="", metrics=empty, telemetry=empty, **whole
     )
 
 
@@ -30,9 +31,8 @@ def test_calls_are_those_of_guidance_training_and_collection():
     folder = Path("results/buffer")
     collected = run(config={"feed": {"tilt": {}}, "collected": str(folder)})
     buffer = run(collect={"reward_calls": 500})
-    assert calls(collected, {folder: buffer}) == 512
-    assert calls(collected, {}) == 12
+    assert reward_calls(collected, {folder: buffer}) == 512
+    assert reward_calls(collected, {}) == 12
     policy = run(config={"feed": {"reward": {}}, "data": {"batch": 32}}, train={"steps": 10})
-    assert calls(policy, {}) == 12 + 320
-    assert calls(run(), {}) == 12
-    assert np.isnan(calls(None, {}))
+    assert reward_calls(policy, {}) == 12 + 320
+    assert reward_calls(run(), {}) == 12

@@ -2,9 +2,17 @@ import math
 
 import pytest
 
-from tcsm.reporting import significance as significance_of
-from tcsm.reporting.significance import HIGHER, LOWER, MET, MISSED, NONE, OPEN, UNKNOWN
-from tcsm.reporting.statistics import Estimate
+from tcsm.reporting import statistics, tables
+from tcsm.reporting.statistics import (
+    HIGHER,
+    LOWER,
+    MET,
+    MISSED,
+    NONE,
+    OPEN,
+    UNKNOWN,
+    Estimate,
+)
 
 
 def between(low: float, high: float) -> Estimate:
@@ -22,7 +30,7 @@ def between(low: float, high: float) -> Estimate:
     ],
 )
 def test_a_difference_is_significant_if_its_interval_excludes_zero(low, high, side):
-    assert significance_of.significance(between(low, high)) == side
+    assert statistics.significance(between(low, high)) == side
 
 
 @pytest.mark.parametrize(
@@ -36,22 +44,22 @@ def test_a_difference_is_significant_if_its_interval_excludes_zero(low, high, si
     ],
 )
 def test_a_goal_is_judged_by_the_whole_interval(low, high, state):
-    assert significance_of.goal(between(low, high), 0.5) == state
+    assert statistics.goal(between(low, high), 0.5) == state
 
 
 def test_rows_are_grouped_by_their_intervals():
     rows = [
-        {"arm": name, "gap_value": 0.0, "gap_low": low, "gap_high": high, "count": 3}
+        {"variant": name, "gap_value": 0.0, "gap_low": low, "gap_high": high, "count": 3}
         for name, low, high in (("a", -2, -1), ("b", 1, 2), ("c", -1, 1), ("d", math.nan, 0))
     ]
-    groups = significance_of.by_significance(rows)
-    assert {side: [row["arm"] for row in part] for side, part in groups.items()} == {
+    groups = tables.by_significance(rows)
+    assert {side: [row["variant"] for row in part] for side, part in groups.items()} == {
         LOWER: ["a"],
         HIGHER: ["b"],
         NONE: ["c"],
     }
-    states = significance_of.by_goal(rows, -1.0, "gap")
-    assert {state: [row["arm"] for row in part] for state, part in states.items()} == {
+    states = tables.by_goal(rows, -1.0, "gap")
+    assert {state: [row["variant"] for row in part] for state, part in states.items()} == {
         MET: ["a"],
         OPEN: ["c", "d"],
         MISSED: ["b"],

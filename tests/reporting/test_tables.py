@@ -4,14 +4,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tcsm.reporting.tables import Rows, Table, estimate, frame_of
+from tcsm.reporting.tables import Rows, estimate, frame_of, latex, write_csv
 
-FRAME = pd.DataFrame({"arm": ["A & B_1", "50 %"], "bpc": [2.12345678, -1.0]})
-TABLE = Table("toy", FRAME, ["Arm", "ΔBPC"], [["A & B_1", "2.123"], ["50 %", "−1.000"]])
+FRAME = pd.DataFrame({"variant": ["A & B_1", "50 %"], "bpc": [2.12345678, -1.0]})
+CELLS = [["A & B_1", "2.123"], ["50 %", "−1.000"]]
 ROWS = Rows(
     pd.DataFrame(
         {
-            "arm": ["a", "b", "c", "d"],
+            "variant": ["a", "b", "c", "d"],
             "group": ["x", "x", "y", "y"],
             "value": [2.0, 1.0, math.nan, 0.5],
             "count": [3, 3, 3, 2],
@@ -20,15 +20,15 @@ ROWS = Rows(
 )
 
 
-def arms(rows) -> list[str]:
-    return [row["arm"] for row in rows]
+def names(rows) -> list[str]:
+    return [row["variant"] for row in rows]
 
 
 def test_latex_is_booktabs_and_escaped():
-    assert TABLE.latex().splitlines() == [
+    assert latex(["Variant", "ΔBPC"], CELLS).splitlines() == [
         r"\begin{tabular}{lr}",
         r"\toprule",
-        r"Arm & $\Delta$BPC \\",
+        r"Variant & $\Delta$BPC \\",
         r"\midrule",
         r"A \& B\_1 & 2.123 \\",
         r"50 \% & $-$1.000 \\",
@@ -38,30 +38,29 @@ def test_latex_is_booktabs_and_escaped():
 
 
 def test_the_csv_keeps_every_number(tmp_path: Path):
-    TABLE.write(tmp_path)
+    write_csv(tmp_path / "toy.csv", Rows(FRAME))
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "toy.csv"), FRAME)
-    assert (tmp_path / "toy.tex").read_text() == TABLE.latex()
 
 
 def test_rows_are_chosen_by_values_and_by_comparisons():
-    assert arms(ROWS.where(group="x")) == ["a", "b"]
-    assert arms(ROWS.without(group="x")) == ["c", "d"]
-    assert arms(ROWS.known("value")) == ["a", "b", "d"]
-    assert arms(ROWS.filter("value", "<", 1.5)) == ["b", "d"]
-    assert arms(ROWS.filter("value", "<=", "count")) == ["a", "b", "d"]
-    assert [arms(part) for part in ROWS.groups("group")] == [["a", "b"], ["c", "d"]]
+    assert names(ROWS.where(group="x")) == ["a", "b"]
+    assert names(ROWS.without(group="x")) == ["c", "d"]
+    assert names(ROWS.known("value")) == ["a", "b", "d"]
+    assert names(ROWS.filter("value", "<", 1.5)) == ["b", "d"]
+    assert names(ROWS.filter("value", "<=", "count")) == ["a", "b", "d"]
+    assert [names(part) for part in ROWS.groups("group")] == [["a", "b"], ["c", "d"]]
     assert Rows(pd.DataFrame()).filter("value", "<", 1.5) == []
 
 
 def test_the_best_has_the_least_value_over_as_many_seeds_as_any():
-    assert ROWS.best()["arm"] == "b"
-    assert ROWS.where(group="y").best()["arm"] == "c"
+    assert ROWS.best()["variant"] == "b"
+    assert ROWS.where(group="y").best()["variant"] == "c"
 
 
 def test_rows_that_were_chosen_are_a_frame_again():
     part = frame_of(ROWS.known("value"))
-    assert part.index.tolist() == [0, 1, 3]
-    assert frame_of([{"arm": "a"}])["arm"].tolist() == ["a"]
+    assert part["variant"].tolist() == ["a", "b", "d"]
+    assert frame_of([{"variant": "a"}])["variant"].tolist() == ["a"]
 
 
 def test_columns_make_an_estimate():

@@ -2,39 +2,45 @@ import dataclasses
 
 import pytest
 
-from tcsm.reporting import provenance
-from tcsm.reporting.stability import stability
+from tcsm.reporting import cost
+from tcsm.reporting.frames import Frames
+from tcsm.reporting.models import stability
 
-ARMS = {"kjv/score": "Score", "kjv/mdlm": "MDLM"}
+LABELS = {"kjv/score": "Score", "kjv/mdlm": "MDLM"}
 
 
 @pytest.fixture
 def two(runs):
-    return [run for run in runs if run.experiment in ARMS]
+    return [run for run in runs if run.experiment in LABELS]
 
 
 def test_the_budget_counts_all_stages(two):
     used = 2 * (3 * (290 + 21 + 14) + 3 * (0 + 1 + 2))
-    rows = provenance.budget(two, ARMS, 2 * used)
+    rows = cost.budget(Frames(two), LABELS, 2 * used)
     assert rows["total"].sum() == used
     assert rows["share"].sum() == pytest.approx(0.5)
-    assert rows[["arm", "runs", "train", "train_most"]].iloc[0].tolist() == ["Score", 3, 291, 292]
-    assert provenance.budget(two, ARMS, None)["share"].isna().all()
+    assert rows[["variant", "runs", "train", "train_most"]].iloc[0].tolist() == [
+        "Score",
+        3,
+        291,
+        292,
+    ]
+    assert cost.budget(Frames(two), LABELS, None)["share"].isna().all()
 
 
 def test_the_budget_of_ablations_covers_every_stage_and_the_teachers(ablated):
     used = {"acceleration": 9 * 22, "divergences": 24 * 22, "exact": 6 * (2 + 3 + 4)}
     used |= {"targets": 45 * 3, "runs that others need": 22}
-    rows = provenance.other_budget(ablated, ARMS, sum(used.values())).set_index("ablation")
+    rows = cost.other_budget(Frames(ablated), LABELS, sum(used.values())).set_index("ablation")
     assert rows["total"].to_dict() == used
     assert rows["share"].sum() == pytest.approx(1.0)
-    assert rows.loc["divergences", ["arms", "runs", "most"]].tolist() == [8, 24, 22]
+    assert rows.loc["divergences", ["variants", "runs", "most"]].tolist() == [8, 24, 22]
 
 
 def test_folders_have_budgets_of_their_own(ablated):
     names = ("targets", "exact", "teacher/hollow")
-    tuned = provenance.other_budget(ablated, ARMS, None, within=names)
-    rest = provenance.other_budget(ablated, ARMS, None, without=names)
+    tuned = cost.other_budget(Frames(ablated), LABELS, None, within=names)
+    rest = cost.other_budget(Frames(ablated), LABELS, None, without=names)
     assert tuned["ablation"].tolist() == ["exact", "targets", "runs that others need"]
     assert rest["ablation"].tolist() == ["acceleration", "divergences"]
 
@@ -42,12 +48,12 @@ def test_folders_have_budgets_of_their_own(ablated):
 def test_pulled_runs_have_no_times(ablated):
     """DVC keeps no telemetry: costs are unknown then, not zero."""
     runs = [dataclasses.replace(run, stages={}, telemetry=run.telemetry[:0]) for run in ablated]
-    assert provenance.other_budget(runs, ARMS, 60.0)["total"].isna().all()
-    assert provenance.commits(runs) == {"runs": len(runs), "commits": 0, "dirty": 0}
+    assert cost.other_budget(Frames(runs), LABELS, 60.0)["total"].isna().all()
+    assert cost.commits(Frames(runs)) == {"runs": len(runs), "commits": 0, "dirty": 0}
 
 
 def test_other_experiments_have_a_row_each(two, ablated):
-    rows = provenance.other_provenance([*two, *ablated], ARMS)
+    rows = cost.other_provenance(Frames([*two, *ablated]), LABELS)
     assert len(rows) == 8 + 3 + 15 + 6 + 1
     row = rows.set_index("experiment").loc["divergences/mask-kl"]
     assert (row["runs"], row["commits"]) == (3, "0123456789abcdef" * 2)
@@ -59,11 +65,11 @@ def test_commits_and_changes(runs):
     run = runs[0]
     stages = {**run.stages, "train": {**run.stages["train"], "dirty": True, "commit": None}}
     few = [dataclasses.replace(run, stages=stages), *runs[1:3]]
-    rows = provenance.provenance(few, {"kjv/distribution": "D"})
+    rows = cost.provenance(Frames(few), {"kjv/distribution": "D"})
     assert rows["train_commit"].tolist() == ["", *["0123456789abcdef" * 2] * 2]
     assert rows["train_dirty"].tolist() == [True, False, False]
     assert rows["versions"].iloc[0] == "python 3.11.7, tcsm 0.1.0, torch 2.13.0"
-    assert provenance.commits(few) == {"runs": 3, "commits": 1, "dirty": 1}
+    assert cost.commits(Frames(few)) == {"runs": 3, "commits": 1, "dirty": 1}
 
 
 def test_what_a_run_of_any_stage_leaves(two):
@@ -79,7 +85,7 @@ def test_what_a_run_of_any_stage_leaves(two):
         dataclasses.replace(two[0], **bare, **{stage: record}, seed=seed)
         for seed, (stage, record) in enumerate(left.items())
     ]
-    row = provenance.other_provenance(made, {}).iloc[0]
+    row = cost.other_provenance(Frames(made), {}).iloc[0]
     assert row.weights_sha256.split() == ["e" * 64, "r" * 64, "c" * 64, "p" * 64]
     assert row.data_sha256.split() == ["t" * 64]
 
@@ -89,7 +95,7 @@ def test_stability_counts_troubled_runs(two):
     metrics = score.metrics.assign(nonfinite=1)
     metrics.loc[metrics.index[-1], ["valid_nats_per_token", "grad_norm"]] = [9.0, 80.0]
     troubled = dataclasses.replace(score, metrics=metrics, train={})
-    rows = stability([troubled if run is score else run for run in two], ARMS)
-    keys = ["arm", "runs", "finished", "nonfinite", "diverged", "spikes"]
+    rows = stability(Frames([troubled if run is score else run for run in two]), LABELS)
+    keys = ["variant", "runs", "finished", "nonfinite", "diverged", "spikes"]
     assert rows[keys].to_numpy().tolist() == [["Score", 3, 2, 1, 1, 1], ["MDLM", 3, 3, 0, 0, 0]]
     assert rows["largest"].iloc[0] == 80.0

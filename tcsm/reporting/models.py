@@ -1,0 +1,129 @@
+"""Tables of the models of a report: likelihood, learning, samples, stability.
+
+``labels`` maps experiments to labels, in the order shown; the column variant holds the label.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from tcsm.errors import InputError
+from tcsm.reporting.frames import Frames, Labels, labeled
+from tcsm.reporting.statistics import NOTHING, over_seeds, ratio
+
+SPLITS = ("valid", "test")
+
+
+def headline(frames: Frames, labels: Labels) -> pd.DataFrame:
+    """Return one row a trained model: BPC on both splits, size, data and cost of a run."""
+    runs, splits = labeled(frames.runs, labels), labeled(frames.splits, labels)
+    times = frames.stages[frames.stages["stage"] == "train"]
+    rows = []
+    for experiment, trained in runs[runs["trained"]].groupby("experiment", sort=False):
+        bounds = sorted(set(trained["bound"]) - {""})
+        row = {"variant": labels[str(experiment)], "seeds": len(trained)}
+        row |= {"bound": ", ".join(bounds)}
+        for split in SPLITS:
+            own = (splits["experiment"] == experiment) & (splits["split"] == split)
+            bpc = splits.loc[own, "bpc"]
+            row |= (over_seeds(bpc) if len(bpc) else NOTHING).columns(split)
+        own = times.loc[times["experiment"] == experiment, ["cpu_seconds", "seconds"]]
+        rows.append(row | {**trained[["parameters", "tokens", "steps"]].mean(), **own.mean()})
+    return pd.DataFrame(rows)
+
+
+def points(frames: Frames, labels: Labels, split: str = "test") -> pd.DataFrame:
+    """Return one row an evaluated run: variant, seed, BPC."""
+    rows = labeled(frames.splits, labels)
+    return rows.loc[rows["split"] == split, ["variant", "seed", "bpc"]]
+
+
+def differences(
+    frames: Frames, labels: Labels, pairs: Sequence[Sequence[str]], split: str = "test"
+) -> pd.DataFrame:
+    """Return one row a pair (subject, baseline) with shared seeds: subject − baseline in BPC.
+
+    Raises:
+        InputError: two runs were not evaluated on the same sequences.
+    """
+    splits = frames.splits[frames.splits["split"] == split].sort_values("seed", kind="stable")
+    rows = []
+    for subject, baseline in pairs:
+        one, two = (splits[splits["experiment"] == name] for name in (subject, baseline))
+        both = one.merge(two, on="seed", suffixes=("", "_baseline"))
+        if len(both):
+            names = {"subject": labels[subject], "baseline": labels[baseline]}
+            rows.append(names | _difference(both))
+    return pd.DataFrame(rows)
+
+
+def learning(frames: Frames, labels: Labels) -> pd.DataFrame:
+    """Return one row a logged validation: training tokens, bits per token."""
+    return labeled(frames.curves, labels)[["tokens", "bits", "variant", "seed"]]
+
+
+def learning_table(frames: Frames, labels: Labels) -> pd.DataFrame:
+    """Return the learning curves, means over seeds, by tokens, a column a model."""
+    points = learning(frames, labels)
+    variants = list(pd.unique(points["variant"]))
+    table = points.pivot_table(index="tokens", columns="variant", values="bits")
+    return table[variants].reset_index()
+
+
+def learning_ends(frames: Frames, labels: Labels) -> pd.DataFrame:
+    """Return one row a model, the best first: bits per token at the end, a mean over seeds."""
+    last = learning(frames, labels).groupby(["variant", "seed"], sort=False).last()
+    ends = last.groupby("variant", sort=False)["bits"].mean()
+    return ends.sort_values(kind="stable").reset_index()
+
+
+def by_noise(frames: Frames, labels: Labels) -> pd.DataFrame:
+    """Return one row a noise level of an evaluated run: 0 clean … 1 pure noise, bits a token."""
+    return labeled(frames.noise, labels)[["variant", "seed", "bound", "noise", "bits"]]
+
+
+def widest_noise(frames: Frames, labels: Labels) -> pd.DataFrame:
+    """Return the noise level at which models with one estimator differ most, if there is one."""
+    rows = by_noise(frames, labels)
+    bound = rows.groupby("bound")["variant"].nunique().idxmax()
+    means = rows[rows["bound"] == bound].pivot_table(
+        index="noise", columns="variant", values="bits"
+    )
+    shared = means.dropna()
+    if shared.empty or len(means.columns) < 2:
+        return pd.DataFrame()
+    spread = shared.max(axis=1) - shared.min(axis=1)
+    row = shared.loc[spread.idxmax()]
+    place = {"bound": bound, "noise": row.name, "best": row.idxmin(), "worst": row.idxmax()}
+    return pd.DataFrame([place | {"gap": spread.max()}])
+
+
+def samples(frames: Frames, labels: Labels) -> pd.DataFrame:
+    """Return one row a sampler run: its cost, the statistics of its texts."""
+    return labeled(frames.samples, labels)
+
+
+def stability(frames: Frames, labels: Labels) -> pd.DataFrame:
+    """Return one row a model: runs that finished, diverged, met non-finite steps; spikes."""
+    runs = labeled(frames.runs, labels).assign(lost=lambda rows: ~rows["finite"])
+    counted = {"runs": ("seed", "size"), "finished": ("trained", "sum")}
+    counted |= {"nonfinite": ("lost", "sum"), "diverged": ("diverged", "sum")}
+    counted |= {"spikes": ("spikes", "sum"), "largest": ("grad_norm", "max")}
+    return runs.groupby("variant", sort=False).agg(**counted).reset_index()
+
+
+def _difference(both: pd.DataFrame) -> dict[str, object]:
+    first = both.iloc[0]
+    for side in ("", "_baseline"):
+        for folder, chars in zip(both[f"folder{side}"], both[f"chars{side}"], strict=True):
+            if not np.array_equal(chars, first["chars"]):
+                raise InputError(
+                    f"{folder}/evaluate.json: its {first['split']} sequences are not those of "
+                    f"{first['folder']}; a paired difference needs the same sequences"
+                )
+    by_seed = over_seeds(both["bpc"] - both["bpc_baseline"])
+    nats = np.mean(list(both["nats"] - both["nats_baseline"]), axis=0)
+    reference = float(both["bpc_baseline"].mean())
+    row: dict[str, object] = {"baseline_bpc": reference, "share": by_seed.value / reference}
+    return row | by_seed.columns("seed") | ratio(nats, first["chars"]).columns("sequence")
