@@ -98,6 +98,7 @@ def test_an_experiment_takes_one_step(experiment: str) -> None:
     assert state.step == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_what_an_experiment_says_is_what_is_composed(experiment: str) -> None:
     said = yaml.safe_load((PARAMS / f"experiment/{experiment}.yaml").read_text("utf-8"))
