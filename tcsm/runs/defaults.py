@@ -7,7 +7,7 @@ override that contradicts what the weights were trained on is refused.
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,6 @@ from omegaconf import DictConfig, OmegaConf
 from tcsm import config
 from tcsm.config.unused import require_read
 from tcsm.errors import InputError
-from tcsm.io.layout import FILES
 from tcsm.runs.run import REFERENCE, Run
 
 # Keys that the weights of a run depend on.
@@ -50,17 +49,18 @@ def compose(
         InputError: As in ``config.compose``; or an override contradicts the run's training.
     """
     key, folder = _named(overrides, of)
-    run = Run(Path(folder)).trained if folder else None
-    if run is None:
+    run = Run(Path(folder or "."))
+    if not folder or run.trained is None:
         return _composed(overrides, reads)
     whole = key in SUBJECT or (
         "out" in of and _same(folder, config.override_value(overrides, "out"))
     )
-    asked = _composed([*_known(run, overrides, whole), *overrides], reads, overrides)
+    known = _known(run.trained, overrides, whole)
+    asked = _composed([*known, *overrides], reads, overrides)
     if key == "runs":
         return asked
     with config.keys_as_set(asked):
-        return Comparison(folder, run, overrides, whole, frozenset(anew)).merged(asked, reads)
+        return Comparison(run, run.trained, overrides, whole, frozenset(anew)).merged(asked, reads)
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,15 @@ class Comparison:
     """The configuration of a run beside the one that a command asks for.
 
     Attributes:
-        folder: Folder of the run.
-        run: Configuration of the run.
+        run: The run.
+        trained: Its configuration.
         overrides: Overrides of the command line.
         whole: Whether the command works in the run's folder; else it shares only the text.
         anew: Keys of the training that the stage may set otherwise.
     """
 
-    folder: str
-    run: DictConfig
+    run: Run
+    trained: DictConfig
     overrides: Sequence[str]
     whole: bool
     anew: frozenset[str]
@@ -89,73 +89,75 @@ class Comparison:
         Raises:
             InputError: An override contradicts what the run was trained on.
         """
-        inner = [key for key in _referred(asked, "metric") if _plain(self.run, key) is not ABSENT]
-        for key, value in self._merged(asked, inner).items() if "metric" in reads else ():
+        inner = _referred(asked, "metric") if "metric" in reads else []
+        inner = [key for key in inner if _plain(self.trained, key) is not ABSENT]
+        for key, value in self._merged(asked, inner).items() if inner else ():
             OmegaConf.update(asked, str(key), value, merge=False)
         return self._merged(asked, reads)
 
     def _merged(self, asked: DictConfig, reads: Sequence[str]) -> DictConfig:
         keys = [key for key in reads if key in TEXT or (self.whole and key not in PLACES)]
-        keys = [key for key in keys if _plain(self.run, key) is not ABSENT]
+        keys = [key for key in keys if _plain(self.trained, key) is not ABSENT]
         merged = before = cut(asked, reads)
-        text = _leaves(_plain(merged, "corpus"), "corpus")
-        moved = {leaf: place for leaf, place in text if self._moves(leaf)}
         if kept(self.overrides):
-            before = cut(config.compose(_known(self.run, (), self.whole)), keys)
+            before = cut(config.compose(_known(self.trained, (), self.whole)), keys)
         for key in keys:
-            own, new, old = (_plain(cfg, key) for cfg in (self.run, merged, before))
-            changed = new != old or any(_touches(line, key) for line in self.overrides)
-            fixed = self.whole and key in self._fixed and not self._is_moved(key, new)
-            if changed and fixed:
-                self._require_same(key, own, new, old)
-            if fixed or not changed:
-                OmegaConf.update(merged, key, own, merge=False, force_add=True)
-        for leaf, place in moved.items():
-            OmegaConf.update(merged, leaf, place)
+            own, new, old = (_plain(cfg, key) for cfg in (self.trained, merged, before))
+            given = self._given(key, new, old)
+            fixed = self.whole and key in FIXED and not self._may_differ(key, new)
+            if given and not fixed:
+                continue
+            OmegaConf.update(merged, key, own, merge=False, force_add=True)
+            for leaf in self._differing(given, dict(_leaves(own, key))):
+                OmegaConf.update(merged, leaf, given[leaf])
         return merged
 
-    @property
-    def _fixed(self) -> set[str]:
-        return {*FIXED} - self.anew
+    def _given(self, key: str, new: object, old: object) -> dict[str, object]:
+        """Return the values below a key that overrides name or change."""
+        asked, before = dict(_leaves(new, key)), dict(_leaves(old, key))
+        return {
+            leaf: asked.get(leaf, ABSENT)
+            for leaf in sorted(asked.keys() | before.keys())
+            if asked.get(leaf, ABSENT) != before.get(leaf, ABSENT)
+            or any(_touches(line, leaf) for line in self.overrides)
+        }
 
-    def _is_moved(self, key: str, new: object) -> bool:
-        """Return whether a new reference folder holds the weights of the run's reference."""
+    def _may_differ(self, key: str, new: object) -> bool:
+        """Return whether a stage may set a key anew, or moves only a reference's folder."""
         if key != "reference" or not isinstance(new, str):
-            return False
-        known = Run(Path(self.folder)).record().get(REFERENCE)
+            return key in self.anew
+        known = self.run.record().get(REFERENCE)
         return known is not None and known == Run(Path(new)).weights
 
-    def _require_same(self, key: str, own: object, new: object, old: object) -> None:
-        asked, trained, before = (dict(_leaves(node, key)) for node in (new, own, old))
-        for leaf in sorted(asked.keys() | trained.keys()):
-            value, known = asked.get(leaf, ABSENT), trained.get(leaf, ABSENT)
-            meant = value != before.get(leaf, ABSENT) or self._sets(leaf)
-            if meant and not _same(value, known) and not self._moves(leaf):
-                raise InputError(
-                    f"{leaf}: {self.folder} was trained with {_shown(known)}, found "
-                    f"{_shown(value)}; leave out {self._cause(leaf, value)}, or train such a run "
-                    "in another folder (out=FOLDER)"
-                )
-
-    def _sets(self, leaf: str) -> bool:
-        """Return whether an override names a leaf or a node that contains it."""
-        return any(_touches(line, leaf) for line in self.overrides)
-
-    def _moves(self, leaf: str) -> bool:
-        """Return whether an override only moves the text, whose tokens are then compared instead.
+    def _differing(
+        self, given: Mapping[str, object], trained: Mapping[str, object]
+    ) -> Iterator[str]:
+        """Yield where overrides only move the text, whose tokens are then compared instead.
 
         The record of the training holds the hashes of the tokens; without it they cannot be
         compared.
+
+        Raises:
+            InputError: An override contradicts what the run was trained on.
         """
-        named = leaf.endswith("corpus.path") and any(_key(line) == leaf for line in self.overrides)
-        return named and Path(self.folder, FILES["train"]).is_file()
+        named = {_key(line) for line in self.overrides}
+        for leaf, value in given.items():
+            known = trained.get(leaf, ABSENT)
+            if leaf.endswith("corpus.path") and leaf in named and self.run.record():
+                yield leaf
+            elif not _same(value, known):
+                raise InputError(
+                    f"{leaf}: {self.run.folder} was trained with {_shown(known)}, found "
+                    f"{_shown(value)}; leave out {self._cause(leaf, value)}, or train such a run "
+                    "in another folder (out=FOLDER)"
+                )
 
     def _cause(self, leaf: str, value: object) -> str:
         """Return the override that sets a leaf, by its name or through another key."""
         named = [line for line in self.overrides if _touches(line, leaf)]
         for line in [] if named else kept(self.overrides):
             with suppress(InputError):
-                alone = config.compose([*_known(self.run, [line], self.whole), line])
+                alone = config.compose([*_known(self.trained, [line], self.whole), line])
                 if OmegaConf.select(alone, leaf, default=ABSENT) == value:
                     return line
         return named[-1] if named else f"what sets {leaf}"
@@ -190,7 +192,8 @@ def _known(run: DictConfig, overrides: Sequence[str], whole: bool) -> list[str]:
     new = {_key(line): line for line in overrides}
     lines = [str(line) for line in run.get("overrides", [])]
     name = run.get("experiment")
-    if not any(_key(line) == "experiment" for line in lines) and _is_file("experiment", name):
+    path = config.params_folder() / f"experiment/{name}.yaml"
+    if path.is_file() and not any(_key(line) == "experiment" for line in lines):
         lines.insert(0, f"experiment={name}")
     groups = {_key(line) for line in lines if new.get(_key(line), line) != line}
     return [
@@ -200,10 +203,6 @@ def _known(run: DictConfig, overrides: Sequence[str], whole: bool) -> list[str]:
         and _key(line) not in new
         and _key(line).partition(".")[0] not in groups
     ]
-
-
-def _is_file(group: str, name: object) -> bool:
-    return (config.params_folder() / group / f"{name}.yaml").is_file()
 
 
 def _key(line: str) -> str:
