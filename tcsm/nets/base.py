@@ -150,18 +150,18 @@ class _InChunks(torch.autograd.Function):
     def forward(ctx, head, logit_loss, weight, size, hidden, *parameters):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN205
         sums = [torch.zeros_like(p) for p in parameters]
         by_hidden = torch.zeros_like(hidden)
-        readings = []
+        values = []
         for start in range(0, len(hidden), size):
             chunk = slice(start, start + size)
-            reading, (by_chunk, *by_parameter) = _with_gradient(
+            part, (by_chunk, *by_parameter) = _with_gradient(
                 head, logit_loss, weight, hidden, chunk
             )
-            readings.append(reading)
+            values.append(part)
             by_hidden[chunk] = by_chunk
             if sums:
                 torch._foreach_add_(sums, by_parameter)
         ctx.save_for_backward(by_hidden, *sums)
-        loss, cross_entropy = (torch.cat(parts) for parts in zip(*readings, strict=True))
+        loss, cross_entropy = (torch.cat(parts) for parts in zip(*values, strict=True))
         ctx.mark_non_differentiable(loss, cross_entropy)
         return (weight.to(loss.dtype) * loss).sum(), loss, cross_entropy
 
@@ -178,11 +178,11 @@ def _with_gradient(
         part = hidden[chunk].detach().requires_grad_()
         logits = head(part)
         given = logit_loss.gradient(logits.detach(), chunk)
-        reading = logit_loss(logits if given is None else logits.detach(), chunk)
-        share = weight[chunk].to(reading.loss.dtype)
+        values = logit_loss(logits if given is None else logits.detach(), chunk)
+        share = weight[chunk].to(values.loss.dtype)
         inputs = [part, *(p for p in head.parameters() if p.requires_grad)]
-        output, by_output = (share * reading.loss).sum(), None
+        output, by_output = (share * values.loss).sum(), None
         if given is not None:
             output, by_output = logits, (share[:, None] * given).to(logits.dtype)
         gradients = torch.autograd.grad(output, inputs, by_output, materialize_grads=True)
-    return LossValues(reading.loss.detach(), reading.cross_entropy.detach()), gradients
+    return LossValues(values.loss.detach(), values.cross_entropy.detach()), gradients

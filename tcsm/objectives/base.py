@@ -83,8 +83,8 @@ class Likelihood(Weighting):
 
 
 @dataclass(frozen=True)
-class DenoisingObjective(Objective):
-    """An objective that corrupts a batch and sums a loss over its noised positions.
+class CorruptingObjective(Objective):
+    """An objective of noised sequences.
 
     Attributes:
         corruption: distribution of (t, x_t) given x₁.
@@ -93,6 +93,33 @@ class DenoisingObjective(Objective):
 
     corruption: Corruption
     weighting: Weighting
+
+    @abstractmethod
+    def terms(self, model: nn.Module, batch: Corrupted, noise: Noise) -> Terms:
+        """Return the loss of a noised batch, and diagnostics."""
+
+    def corrupt(
+        self, x_1: Int[Tensor, "B M"], noise: Noise, real: Bool[Tensor, "B M"] | None
+    ) -> Corrupted:
+        """Return the noised batch of a batch of data."""
+        return self.corruption(x_1, noise, real)
+
+    def __call__(
+        self,
+        model: nn.Module,
+        x_1: Int[Tensor, "B M"],
+        noise: Noise,
+        weight: Float[Tensor, "B"] | None = None,
+        real: Bool[Tensor, "B M"] | None = None,
+    ) -> Terms:
+        """Return the loss, its diagnostics and the share of noised positions."""
+        batch = replace(self.corrupt(x_1, noise, real), weight=weight)
+        return {**self.terms(model, batch, noise), "open": batch.noised_share()}
+
+
+@dataclass(frozen=True)
+class DenoisingObjective(CorruptingObjective):
+    """An objective that sums a loss over the noised positions of a batch."""
 
     @abstractmethod
     def position_loss(self, batch: Corrupted, step: int) -> PositionLoss:
@@ -108,39 +135,24 @@ class DenoisingObjective(Objective):
         per_row = self.weighting(batch) * (1 if batch.weight is None else batch.weight)
         return (per_row / len(batch.x_1))[batch.noised.nonzero(as_tuple=True)[0]]
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x_1: Int[Tensor, "B L"],
-        noise: Noise,
-        weight: Float[Tensor, "B"] | None = None,
-        real: Bool[Tensor, "B L"] | None = None,
-    ) -> Terms:
-        """Return the loss, the mean cross-entropy in nats and the share of noised positions."""
-        model = as_posterior(model, self)
-        batch = replace(self.corruption(x_1, noise, real), weight=weight)
+    def terms(self, model: nn.Module, batch: Corrupted, noise: Noise) -> Terms:
+        """Return the loss, and the mean cross-entropy in nats."""
         assert isinstance(noise.step, int)
+        posterior = as_posterior(model, self)
         loss, weights = self.position_loss(batch, noise.step), self.position_weights(batch)
-        result = model.weighted_loss(batch, loss, weights)
+        result = posterior.weighted_loss(batch, loss, weights)
         nats = result.cross_entropy.mean() if len(result.loss) else result.total * 0
-        return {"loss": result.total, "cross_entropy": nats, "open": batch.noised_share()}
+        return {"loss": result.total, "cross_entropy": nats}
 
 
 @dataclass(frozen=True)
-class SequenceObjective(Objective):
-    """An objective that corrupts a batch and averages one loss per sequence.
+class SequenceObjective(CorruptingObjective):
+    """An objective that averages one loss per sequence.
 
         loss = (1/B) Σ_b W_b w_b n_b ℓ_b
 
     ℓ_b takes the place of a mean over the n_b noised positions, with the same weights.
-
-    Attributes:
-        corruption: distribution of (t, x_t) given x₁.
-        weighting: weight w of a noised position.
     """
-
-    corruption: Corruption
-    weighting: Weighting
 
     @abstractmethod
     def losses(
@@ -148,20 +160,13 @@ class SequenceObjective(Objective):
     ) -> tuple[Float[Tensor, "B"], Terms]:
         """Return ℓ of each sequence, and diagnostics."""
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x_1: Int[Tensor, "B L"],
-        noise: Noise,
-        weight: Float[Tensor, "B"] | None = None,
-        real: Bool[Tensor, "B L"] | None = None,
-    ) -> Terms:
-        """Return the loss, its diagnostics and the share of noised positions."""
-        batch = self.corruption(x_1, noise, real)
-        share = self.weighting(batch) * batch.noised.sum(-1) * (1 if weight is None else weight)
+    def terms(self, model: nn.Module, batch: Corrupted, noise: Noise) -> Terms:
+        """Return the loss, and its diagnostics."""
+        weight = 1 if batch.weight is None else batch.weight
+        share = self.weighting(batch) * batch.noised.sum(-1) * weight
         losses, terms = self.losses(model, batch, noise)
-        loss = (share.to(losses.dtype) * losses).sum() / len(x_1)
-        return {"loss": loss, **terms, "open": batch.noised_share()}
+        loss = (share.to(losses.dtype) * losses).sum() / len(batch.x_1)
+        return {"loss": loss, **terms}
 
 
 @dataclass(frozen=True)

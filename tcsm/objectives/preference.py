@@ -165,17 +165,12 @@ class Winners(ReferenceObjective, DenoisingObjective):
 
     length: int
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x_1: Int[Tensor, "B M"],
-        noise: Noise,
-        weight: Float[Tensor, "B"] | None = None,
-        real: Bool[Tensor, "B M"] | None = None,
-    ) -> Terms:
-        """Return the loss of the winners, and its diagnostics."""
+    def corrupt(
+        self, x_1: Int[Tensor, "B M"], noise: Noise, real: Bool[Tensor, "B M"] | None
+    ) -> Corrupted:
+        """Return the noised winners of a batch of pairs."""
         text = None if real is None else halves(real, self.length)[0]
-        return super().__call__(model, halves(x_1, self.length)[0], noise, weight, text)
+        return self.corruption(halves(x_1, self.length)[0], noise, text)
 
     def position_loss(self, batch: Corrupted, step: int) -> PositionLoss:
         """Return ℓ^i against the reference's conditionals of the batch."""

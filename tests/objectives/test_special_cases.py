@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch.testing import assert_close
 
 from tcsm import config
@@ -27,7 +28,7 @@ TINY = ("scale=smoke", "scale.net.dim=8", "scale.net.depth=1", "scale.net.heads=
 
 
 def composed(*overrides):
-    return config.OmegaConf.create(config.resolve(config.compose(overrides, PARAMS)))
+    return OmegaConf.create(config.resolve(config.compose(overrides, PARAMS)))
 
 
 class Run:
