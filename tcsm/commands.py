@@ -44,6 +44,11 @@ example: tcsm train experiment=kjv/score trainer.steps=200
 TCSM_DEBUG=1 shows the traceback of an error.
 """
 STAGES = Path(__file__).parent / "stages"
+# Former stages, and what to type now.
+FORMER = {
+    "exact": "tcsm train experiment=exact/joint, then tcsm evaluate out=FOLDER",
+    "tilt": "tcsm train experiment=exact/tilt initial=FOLDER, then tcsm evaluate out=FOLDER",
+}
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -96,6 +101,8 @@ def run_stage(name: str, arguments: list[str]) -> int:
     Raises:
         InputError: The arguments are invalid.
     """
+    if name in FORMER:
+        raise InputError(f"{name}: is no stage any more; type {FORMER[name]}")
     if name not in _stages():
         raise InputError(f"{name}: no such stage; the stages are {', '.join(_stages())}")
     stage = importlib.import_module(f"tcsm.stages.{name}")

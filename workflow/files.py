@@ -20,17 +20,14 @@ SCRATCH = "results/.scratch"  # where a training keeps its state
 # What other runs may need of a stage; the stage's record changes whenever they do.
 PRODUCTS = {
     "train": ("weights.safetensors",),
-    "exact": ("weights.safetensors",),
     "reward": ("classifier.safetensors",),
     "collect": ("sequences.tok", "rewards.safetensors"),
     "pair": ("sequences.tok", "rewards.safetensors"),
 }
 JOURNALS = {
     "train": ("metrics.jsonl", "telemetry.jsonl"),
-    "exact": ("metrics.jsonl",),
-    "tilt": ("metrics.jsonl",),
 }
-BATCHED = ("evaluate", "exact", "targets", "reward", "collect", "pair", "tilt", "grade")
+BATCHED = ("evaluate", "targets", "reward", "collect", "pair", "grade")
 
 
 def written(stage: str) -> list[str]:

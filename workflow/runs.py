@@ -101,9 +101,11 @@ class Runs:
         root: str | None = self._facts(name)["root"]
         return root
 
-    def reads_text(self, stage: str) -> bool:
-        """Whether a stage reads token files."""
-        return not {"data", "data.root"}.isdisjoint(self._made.reads(stage))
+    def reads_text(self, stage: str, name: str) -> bool:
+        """Whether a stage of a variant reads token files."""
+        return self.root(name) is not None and not {"data", "data.root"}.isdisjoint(
+            self._made.reads(stage)
+        )
 
     def reads_judge(self, stage: str) -> bool:
         """Whether a stage reads the run that scores samples."""
@@ -236,7 +238,8 @@ class Runs:
                     f"experiment: {name} must be FOLDER/NAME of letters, digits, _, . and -, and "
                     f"FOLDER none of the rules {', '.join(RULES)}"
                 )
-            root = self.root(name) if any(map(self.reads_text, variant.stages)) else "none"
+            text = any(self.reads_text(stage, name) for stage in variant.stages)
+            root = self.root(name) if text else "none"
             if not re.fullmatch(ROOT, root):
                 raise InputError(
                     f"data.root: {root} (of {name}) must be a folder below the work directory, of "

@@ -9,18 +9,16 @@ FILES = {
     "train": "train.json",
     "evaluate": "evaluate.json",
     "sample": "samples.json",
-    "exact": "exact.json",
     "targets": "targets.json",
     "reward": "reward.json",
     "collect": "collect.json",
     "pair": "pair.json",
-    "tilt": "tilt.json",
     "grade": "grade.json",
 }
 # Stages whose records describe the weights that a training left in the same folder.
 LATER = ("evaluate", "sample", "grade")
 # Stages that write weights, of which their record has the hash.
-TRAINED = ("train", "exact")
+TRAINED = ("train",)
 
 
 def record_of(stage: str) -> str:

@@ -1,15 +1,18 @@
 """The contract of a metric, and what it is given of the evaluated run."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from omegaconf import DictConfig
 from torch import nn
 
 from tcsm.data.tokenfile import TokenFile
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.runs.run import Run
+from tcsm.toy.base import World
 from tcsm.training.devices import Devices
 
 
@@ -43,6 +46,27 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
+class EvaluatedToy:
+    """A trained run in a toy world that is evaluated.
+
+    Attributes:
+        run: The run.
+        out: Folder of the record; the run's own, or another.
+        world: Its world.
+        model: Its model, in evaluation mode.
+        devices: Where to compute.
+        configuration: The configuration of its training.
+    """
+
+    run: Run
+    out: Path
+    world: World
+    model: nn.Module
+    devices: Devices
+    configuration: DictConfig
+
+
+@dataclass(frozen=True)
 class Measured:
     """The result of a metric.
 
@@ -72,3 +96,11 @@ class Metric(Protocol):
         Raises:
             InputError: Something is missing or does not fit.
         """
+
+
+class ToyMetric(ABC):
+    """A measure of a trained run in a toy world."""
+
+    @abstractmethod
+    def __call__(self, evaluated: EvaluatedToy) -> Callable[[], Measured]:
+        """Open and check all that the metric reads; return the function that measures."""

@@ -21,8 +21,7 @@ from tcsm.reporting.runs import Run
 Labels = Mapping[str, str]  # experiment → label, in the order shown
 KEY = "valid_nats_per_token"
 NEEDS = ("teacher_run", "reference", "initial", "collected", "reward_run")
-MADE = ("train", "exact", "tilt")
-SHARED = ("train", "exact", "reward", "collect", "pair")  # stages of runs that others need
+SHARED = ("train", "reward", "collect", "pair")  # stages of runs that others need
 TARGETS = ("targets_cpu_seconds", "targets_spared_cpu_seconds")  # computed, and saved by a cache
 TRAINED = ("steps", "tokens", "parameters")
 IDENTITY = ("stage", "experiment", "seed")
@@ -231,12 +230,12 @@ def _judgment(run: Run, folders: Mapping[Path, Run]) -> Record:
 
 def _cost(run: Run, folders: Mapping[Path, Run]) -> Record:
     """Return the CPU-seconds of a run, of its targets, cached or not, and of the runs it needs."""
-    own = _spent(run, MADE) - _spent(run, MADE, "targets_cpu_seconds")
+    own = _spent(run, ["train"]) - _spent(run, ["train"], "targets_cpu_seconds")
     targets = sum(_spent(run, run.stages, key) for key in TARGETS)
     others = needed(run, folders)
     shared = sum(math.nan if other is None else _spent(other, SHARED) for other in others)
-    step = number(run.stages.get("exact", {}).get("cpu_seconds_per_step"))
-    counted = {**run.train, **run.exact}.get("steps")
+    step = number(run.stages.get("evaluate", {}).get("cpu_seconds_per_step"))
+    counted = run.train.get("steps")
     return {
         "cpu_seconds": own,
         "targets_seconds": targets,
@@ -263,7 +262,7 @@ def _spent(run: Run, stages: Iterable[str], key: str = "cpu_seconds") -> float:
 
 def _hashes(run: Run) -> Record:
     """Return the hashes of configuration, text, and what a run leaves for others; its corpus."""
-    products = [record.get("weights_sha256") for record in (run.train, run.exact, run.reward)]
+    products = [record.get("weights_sha256") for record in (run.train, run.reward)]
     products += [run.collect.get("sha256"), run.pair.get("sha256")]
     data = [record.get("data_sha256") for record in (run.train, run.targets)]
     return {
@@ -276,7 +275,7 @@ def _hashes(run: Run) -> Record:
 
 def _corpus(run: Run) -> str:
     """Return the title of a run's corpus; without it in the record, what its config names."""
-    title, node = run.train.get("corpus"), run.config.get("corpus", {}) if run.train else {}
+    title, node = run.train.get("corpus"), run.config.get("corpus") or {} if run.train else {}
     names = (node.get(key) for key in ("path", "name", "member", "_target_"))
     name = next((str(name) for name in names if name), "")
     return str(title or (Path(name).name if "path" in node else name.rpartition(".")[2].lower()))

@@ -19,24 +19,24 @@ from tcsm.io.records import Record, metrics_of, read_lines, require
 from tcsm.runs import run as runs
 
 # What the seeds of an experiment share.
-ALIKE = ("data", "corpus", "tokenizer", "model", "objective", "bound", "trainer", "feed")
-OTHERS = ("exact", "targets", "reward", "collect", "pair", "tilt", "grade")
+ALIKE = ("data", "world", "corpus", "tokenizer", "model", "objective", "bound", "trainer", "feed")
+OTHERS = ("targets", "reward", "collect", "pair", "grade")
 KEYS: dict[str, tuple[str, ...]] = {
     "config": ("experiment", "seed"),
     "metrics": ("step", "loss"),
     "speed": ("step", "seconds"),
-    "train": ("experiment", "seed", "parameters", "steps", "tokens", "data_sha256"),
+    "train": ("experiment", "seed", "parameters", "steps", "tokens"),
     "evaluate": ("experiment", "seed"),
     "likelihood": ("bound", "splits", "by_noise"),
     "split": ("bpc", "nats", "chars"),
     "sample": ("experiment", "seed", "runs"),
     "sampler run": ("sampler", "steps", "network_calls", "texts", "statistics"),
-    "exact": ("experiment", "seed", "kl", "finite", "diverged"),
+    "exact": ("kl", "finite", "diverged"),
     "targets": ("experiment", "seed", "tv", "tv_se", "sequences", "missing", "entropy"),
     "reward": ("experiment", "seed", "auc"),
     "collect": ("experiment", "seed", "count", "reward"),
     "pair": ("experiment", "seed", "count"),
-    "tilt": ("experiment", "seed", "tv", "kl", "reward_calls"),
+    "tilted": ("tv", "kl", "reward_calls"),
     "grade": ("experiment", "seed", "reward", "rewards", "texts"),
     "telemetry": ("seconds", "cpu_seconds", "device", "threads", "versions", "commit", "dirty"),
 }
@@ -57,12 +57,12 @@ class Run:
         train: the summary of training.
         evaluate: the likelihoods.
         samples: the generated texts.
-        exact: the distance to a law that is known whole.
+        exact: the distance to the known distribution of a toy world.
         targets: the error of approximate targets.
         reward: a classifier that rewards.
         collect: what a frozen model drew for training.
         pair: preferences read from a file.
-        tilt: post-training held against a law that is known.
+        tilt: the distance of post-training to a known target distribution.
         grade: how good samples are, by the reward and by others.
         stages: stage → its telemetry (depends on the machine).
     """
@@ -97,6 +97,7 @@ def read_run(folder: Path) -> Run:
         _check_owner(found[stage], config, folder / name)
     _check_weights(found, config, folder)
     _check_parts(found, folder)
+    metrics = metrics_of(found["evaluate"])
     return Run(
         folder=folder,
         experiment=str(config["experiment"]),
@@ -106,7 +107,9 @@ def read_run(folder: Path) -> Run:
         metrics=_frame(folder / "metrics.jsonl", KEYS["metrics"]),
         telemetry=_frame(folder / "telemetry.jsonl", KEYS["speed"]),
         train=found["train"],
-        evaluate=metrics_of(found["evaluate"]).get("likelihood", {}),
+        evaluate=metrics.get("likelihood", {}),
+        exact=metrics.get("exact", {}),
+        tilt=metrics.get("tilted", {}),
         samples=found["sample"],
         **{stage: found[stage] for stage in OTHERS},
         stages={stage: record for stage, record in telemetry.items() if record},

@@ -21,7 +21,7 @@ from tcsm.errors import InputError
 from tcsm.runs.run import REFERENCE, Run
 
 # Keys that the weights of a run depend on.
-FIXED = ("experiment", "axes", "seed", "corpus", "tokenizer", "model", "reference")
+FIXED = ("experiment", "axes", "seed", "world", "corpus", "tokenizer", "model", "reference")
 # Keys that a stage shares with a run in another folder.
 TEXT = ("tokenizer", "corpus", "data.root", "data.length")
 # Keys that hold the folder of the run that a stage is about; others name a run that it uses.

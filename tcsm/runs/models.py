@@ -176,6 +176,17 @@ def load_model(cfg: DictConfig, tokenizer: Tokenizer, folder: Path, devices: Dev
     return model.eval()
 
 
+def load_toy_model(cfg: DictConfig, folder: Path, devices: Devices) -> nn.Module:
+    """Return the trained model of a run in a toy world, in evaluation mode.
+
+    Raises:
+        InputError: No such weights, or those of another network.
+    """
+    model: nn.Module = build(cfg.model)
+    _fill(unwrap(model), folder, architecture(cfg))
+    return model.to(devices.device).eval()
+
+
 def load_initial(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> None:
     """Load the weights of the run that the key ``initial`` names, if it names one.
 

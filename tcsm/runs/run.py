@@ -108,7 +108,11 @@ class Run:
         """
         models: Any = importlib.import_module("tcsm.runs.models")  # imports torch
         devices = config.build(self.config.devices)
-        model: nn.Module = models.load_model(self.config, self.tokenizer, self.folder, devices)
+        model: nn.Module
+        if self.config.get("world") is None:
+            model = models.load_model(self.config, self.tokenizer, self.folder, devices)
+        else:
+            model = models.load_toy_model(self.config, self.folder, devices)
         return model
 
     def record(self, stage: str = "train", keys: Sequence[str] = ()) -> Record:

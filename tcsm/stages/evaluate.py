@@ -7,13 +7,15 @@ from typing import Any
 from omegaconf import DictConfig
 
 from tcsm.config import build
+from tcsm.errors import InputError
 from tcsm.io.records import metrics_of
-from tcsm.metrics.base import Evaluated, Measured, Metric
+from tcsm.metrics.base import Evaluated, EvaluatedToy, Measured, Metric, ToyMetric
 from tcsm.runs.batches import open_split
 from tcsm.runs.drafts import remove
-from tcsm.runs.models import load_model
+from tcsm.runs.models import load_model, load_toy_model
 from tcsm.runs.run import Run
 from tcsm.runs.teachers import of_run
+from tcsm.runs.toy import open_world
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 
@@ -22,6 +24,7 @@ READS = (
     "axes",
     "seed",
     "out",
+    "world",
     "data.root",
     "data.length",
     "corpus",
@@ -45,10 +48,14 @@ def main(cfg: DictConfig, out: Path) -> None:
         InputError: A run or a text is missing, or does not fit.
     """
     devices: Devices = build(cfg.devices)
-    metrics: dict[str, Metric] = build(cfg.metric)
+    metrics: dict[str, Metric | ToyMetric] = build(cfg.metric)
+    for name, metric in metrics.items():
+        if isinstance(metric, ToyMetric) != (cfg.world is not None):
+            wanted = "text" if cfg.world is None else "a toy world"
+            raise InputError(f"metric: {name} is no metric of a run in {wanted}, such as {out}")
     watch = Stopwatch()
     with devices.ready():
-        evaluated = _open(cfg, out, devices)
+        evaluated = (_open if cfg.world is None else _open_toy)(cfg, out, devices)
         measures = {name: metric(evaluated) for name, metric in metrics.items()}
         measured = {name: measure() for name, measure in measures.items()}
         _write(cfg, evaluated, watch, measured)
@@ -72,8 +79,29 @@ def _open(cfg: DictConfig, out: Path, devices: Devices) -> Evaluated:
     )
 
 
+def _open_toy(cfg: DictConfig, out: Path, devices: Devices) -> EvaluatedToy:
+    """Return the run of ``evaluation.run`` in its toy world, with its model."""
+    run = Run(Path(cfg.evaluation.run))
+    trained = run.require_trained("evaluation.run")
+    if not run.record():
+        raise InputError(
+            f"evaluation.run: {run.folder} holds no finished training; run tcsm train first"
+        )
+    return EvaluatedToy(
+        run=run,
+        out=out,
+        world=open_world(trained),
+        model=load_toy_model(trained, run.folder, devices),
+        devices=devices,
+        configuration=trained,
+    )
+
+
 def _write(
-    cfg: DictConfig, evaluated: Evaluated, watch: Stopwatch, measured: dict[str, Measured]
+    cfg: DictConfig,
+    evaluated: Evaluated | EvaluatedToy,
+    watch: Stopwatch,
+    measured: dict[str, Measured],
 ) -> None:
     """Write the record: these metrics, and earlier ones of the same weights."""
     run = Run(evaluated.out, cfg)

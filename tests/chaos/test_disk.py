@@ -11,7 +11,6 @@ import pytest
 from tests.stages.house import Done, House, make_text
 
 VOWELS = ("reward=function", "reward.path=tests.stages.house:vowels")
-WORLD = ("experiment=exact/joint", "world.length=4", "world.vocabulary=3", "trainer.log_every=2")
 LABELS = ("labels=jsonl", "labels.path={run}/../labels.jsonl")
 ROOMS = (0, 8 * 4096)  # so that it fails at once, or on its way
 
@@ -33,7 +32,6 @@ WORKS = (
     Work("grade", "run", VOWELS, ("grade.json",)),
     Work("collect", "drawn", ("reference={run}", *VOWELS), ("sequences.tok", "collect.json")),
     Work("reward", "judge", LABELS, ("reward.json",)),
-    Work("exact", "world", WORLD, ("weights.safetensors", "exact.json")),
     Work("report", "page", ("runs=[{run}]",), ("tables/headline.csv", "index.html")),
 )
 

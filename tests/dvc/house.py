@@ -165,7 +165,7 @@ def _write_params(params: Path) -> None:
     questions = sorted({*folders()} - {"kjv", *(name.partition("/")[0] for name in needed)})
     (params / "scale/default.yaml").write_text(SCALE.format(ablations=", ".join(questions)))
     for name in questions:
-        plan = {"experiment": "toy/score", "stages": ["exact"]}
+        plan = {"experiment": "toy/score", "stages": ["collect"]}
         if name in NEEDED:
             plan |= {"stages": ["train"], "overrides": [NEEDED[name]]}
         axes = {"weight": {"light": ["objective.weight=1.0"]}}

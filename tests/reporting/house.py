@@ -110,12 +110,19 @@ def make_exact(root: Path, experiment: str, seed: int, axes, kl: float | None) -
     """A run in a world that is known whole; without a ``kl`` it was lost."""
     folder = _folder(root, experiment, seed, axes=axes)
     lost = kl is None
-    record = {"stage": "exact", "experiment": experiment, "seed": seed, "steps": 300, "kl": kl}
-    record |= {"evaluations": 38400, "finite": not lost, "diverged": lost, "condition": 12.5}
-    record |= {"gradient_variance": 0.5, "curve": [{"step": 300, "kl": kl}]}
-    write_json(folder / "exact.json", record)
-    write_json(folder / "exact.telemetry.json", _telemetry(2.0 + seed))
+    fields = {"kl": kl, "evaluations": 38400, "finite": not lost, "diverged": lost}
+    fields |= {"condition": 12.5, "gradient_variance": 0.5}
+    _evaluate_toy(folder, experiment, seed, {"exact": fields}, 2.0 + seed)
     return folder
+
+
+def _evaluate_toy(folder: Path, experiment: str, seed: int, metrics, seconds: float) -> None:
+    """Records of a training in a toy world and of its evaluation."""
+    owner = {"experiment": experiment, "seed": seed, "weights_sha256": weights(seed)}
+    trained = {"stage": "train", "steps": 300, "tokens": 38400, "parameters": 576}
+    write_json(folder / "train.json", {**owner, **trained})
+    write_json(folder / "train.telemetry.json", _telemetry(seconds))
+    write_json(folder / "evaluate.json", {**owner, "stage": "evaluate", "metrics": metrics})
 
 
 def make_targets(root: Path, experiment: str, seed: int, axes, tv: float) -> Path:
@@ -198,13 +205,11 @@ def make_tilt(root: Path, place: tuple[str, str], seed: int, tv: float) -> Path:
     """A post-trained model beside its known target."""
     axes = dict(zip(("beta", "way"), place, strict=True))
     folder = _folder(root, f"tilt/{'-'.join(place)}", seed, axes=axes)
-    record = {"stage": "tilt", "experiment": f"tilt/{'-'.join(place)}", "seed": seed}
-    record |= {"tv": tv + 0.001 * (seed - 1), "kl": tv / 5, "kl_to_pretrained": 0.3, "ess": 0.44}
+    record = {"tv": tv + 0.001 * (seed - 1), "kl": tv / 5, "kl_to_pretrained": 0.3, "ess": 0.44}
     record |= {"world": {"tv": tv + 0.02, "kl": 0.1}, "reward_calls": 204800, "finite": True}
     kinds = ("world", "pretrained", "target", "found")
     record["pictures"] = {key: {"most": 0.5, "rows": [[0, 999], [500, 1]]} for key in kinds}
-    write_json(folder / "tilt.json", record)
-    write_json(folder / "tilt.telemetry.json", _telemetry(5.0))
+    _evaluate_toy(folder, f"tilt/{'-'.join(place)}", seed, {"tilted": record}, 5.0)
     return folder
 
 

@@ -73,9 +73,8 @@ def test_commits_and_changes(runs):
 
 
 def test_what_a_run_of_any_stage_leaves(two):
-    bare = {"train": {}, "experiment": "made/by", "stages": {"exact": two[0].stages["train"]}}
+    bare = {"train": {}, "experiment": "made/by", "stages": {"collect": two[0].stages["train"]}}
     left = {
-        "exact": {"weights_sha256": "e" * 64},
         "reward": {"weights_sha256": "r" * 64},
         "collect": {"sha256": "c" * 64},
         "pair": {"sha256": "p" * 64},
@@ -86,7 +85,7 @@ def test_what_a_run_of_any_stage_leaves(two):
         for seed, (stage, record) in enumerate(left.items())
     ]
     row = cost.other_provenance(Frames(made), {}).iloc[0]
-    assert row.weights_sha256.split() == ["e" * 64, "r" * 64, "c" * 64, "p" * 64]
+    assert row.weights_sha256.split() == ["r" * 64, "c" * 64, "p" * 64]
     assert row.data_sha256.split() == ["t" * 64]
 
 

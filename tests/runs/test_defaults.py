@@ -209,7 +209,7 @@ def test_records_of_former_weights_go_when_training_begins(root, run, tmp_path):
     assert {"train.json", "weights.safetensors"} < left
 
 
-@pytest.mark.parametrize("stage", ["collect", "pair", "reward", "exact"])
+@pytest.mark.parametrize("stage", ["collect", "pair", "reward"])
 def test_no_stage_takes_the_folder_of_a_training(run, stage):
     before = (run / "config.yaml").read_bytes()
     line = refused(stage, f"out={run}")

@@ -30,7 +30,7 @@ def hostile(tmp_path):
     """A toy house in a folder of a hostile name, with hostile text in every configuration."""
     house = build(tmp_path.joinpath(*NAMES))
     house.edit("params/config.yaml", "text: in the beginning", f"text: {json.dumps(HOSTILE)}")
-    for stage in ("evaluate", "exact", "report"):
+    for stage in ("evaluate", "collect", "report"):
         house.edit(f"tcsm/stages/{stage}.py", "READS = (", 'READS = ("corpus", ')
     return house
 

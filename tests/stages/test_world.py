@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tcsm.errors import InputError
-from tcsm.runs.exact import Fresh
+from tcsm.runs.toy import Fresh
 from tcsm.toy.pairs import Pairs
 
 

@@ -40,7 +40,7 @@ for stage in BATCHED:
         title = re.sub(r"\W", "_", name)
         title += "_" * TITLES.count(title)
         TITLES.append(re.sub(r"\W", "_", name))
-        roots = sorted({RUNS.root(variant) for variant in batch if RUNS.reads_text(stage)})
+        roots = sorted({RUNS.root(variant) for variant in batch if RUNS.reads_text(stage, variant)})
         judge_file = of_judge if RUNS.reads_judge(stage) else lambda name: []
 
         rule:

@@ -87,13 +87,15 @@ def memory(job):
 
 
 def tokens(job):
-    """The token files of an experiment; their manifest changes when they do."""
-    return multiext(f"{RUNS.root(job.experiment)}/", "train.tok", "valid.tok", "test.tok")
+    """The token files of an experiment, if it reads text; their manifest changes when they do."""
+    root = RUNS.root(job.experiment)
+    return multiext(f"{root}/", "train.tok", "valid.tok", "test.tok") if root else []
 
 
 def manifest(job):
-    """The checksums of the token files of an experiment."""
-    return f"results/manifests/{RUNS.root(job.experiment)}.sha256"
+    """The checksums of the token files of an experiment, if it reads text."""
+    root = RUNS.root(job.experiment)
+    return f"results/manifests/{root}.sha256" if root else []
 
 
 def needed_products(job):

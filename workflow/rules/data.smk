@@ -1,6 +1,6 @@
 """From text to token files, and a check that they are the expected ones."""
 
-ROOTS = sorted({RUNS.root(n) for n, v in RUNS.variants.items() if any(map(RUNS.reads_text, v.stages))})
+ROOTS = sorted({RUNS.root(n) for n, v in RUNS.variants.items() if any(RUNS.reads_text(s, n) for s in v.stages)})
 DATA = expand(["{root}/train.tok", "results/manifests/{root}.sha256"], root=ROOTS)
 
 wildcard_constraints:
