@@ -10,7 +10,6 @@ from tcsm.io.layout import WEIGHTS
 from tcsm.io.records import Record, write_text
 from tcsm.runs.models import architecture
 from tcsm.runs.run import Run
-from tcsm.runs.train_config import TrainConfig
 from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import NotFiniteError
@@ -20,10 +19,9 @@ from tcsm.training.shards import Shards
 from tcsm.training.state import TrainState
 
 
-def manager(config: TrainConfig, run: Identity) -> CheckpointManager:
+def manager(run: Run, identity: Identity, devices: Devices) -> CheckpointManager:
     """Return the checkpoint manager of the scratch folder."""
-    devices = config.devices
-    kept = (config.scratch, run, devices.main, devices.any)
+    kept = (run.scratch, identity, devices.main, devices.any)
     if devices.is_sharded:
         return Shards(*kept, rank=devices.rank, world=devices.world)
     return CheckpointManager(*kept)

@@ -5,21 +5,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tcsm.config import load
 from tcsm.errors import InputError
-from tcsm.io.layout import FILES
-from tcsm.io.records import Record, read_json
+from tcsm.io.layout import CONFIG, FILES, WEIGHTS, telemetry_of
+from tcsm.io.records import Record
 from tcsm.runs.identity import identity
+from tcsm.runs.run import Run
 from tcsm.training import checkpoint
 from tcsm.training.aside import aside, keep, set_aside, take_back
 from tcsm.training.identity import Identity, Value
 from tcsm.training.resume import JOURNALS, STEPS, CheckpointManager
 from tcsm.training.state import TrainState
 
-RECORD, TELEMETRY, WEIGHTS = FILES["train"], "train.telemetry.json", "weights.safetensors"
+RECORD = FILES["train"]
 # All files of a run's folder; the file that completes a training comes last.
-LATER = [name for stage, file in FILES.items() for name in (file, f"{stage}.telemetry.json")]
-ALL = (*(name for name in LATER if name != RECORD), *JOURNALS, "config.yaml", WEIGHTS, RECORD)
+RECORDS = [name for stage, file in FILES.items() for name in (file, telemetry_of(stage))]
+ALL = (*(name for name in RECORDS if name != RECORD), *JOURNALS, CONFIG, WEIGHTS, RECORD)
 
 
 @dataclass(frozen=True)
@@ -39,20 +39,20 @@ class Finished:
     @property
     def exists(self) -> bool:
         """Return whether there is one."""
-        return all((self.folder / name).exists() for name in (RECORD, WEIGHTS, "config.yaml"))
+        return all((self.folder / name).exists() for name in (RECORD, WEIGHTS, CONFIG))
 
     def record(self) -> Record:
         """Return its record."""
-        return read_json(self.folder / RECORD, ("steps", "weights_sha256"))
+        return Run(self.folder).record("train", ("steps", "weights_sha256"))
 
     def former(self) -> Identity | None:
         """Return the values that decided it; None if it is damaged."""
         try:
             contents = self.record().get("contents", {})
-            cfg = next(iter(load(str(self.folder / "config.yaml"))))
+            cfg = Run(self.folder).trained
         except InputError:
             return None
-        return identity(cfg, {**self.contents, **contents})
+        return None if cfg is None else identity(cfg, {**self.contents, **contents})
 
     def complete(self, saved: CheckpointManager) -> bool:
         """Return whether all files of this same training exist and are valid.
@@ -68,7 +68,8 @@ class Finished:
         except InputError:
             return False
         whole = checkpoint.digest(tensors) == self.record()["weights_sha256"]
-        return whole and ((self.folder / TELEMETRY).exists() or not saved.path.exists())
+        described = (self.folder / telemetry_of("train")).exists()
+        return whole and (described or not saved.path.exists())
 
     def require_optimizer(self, saved: CheckpointManager, steps: int) -> None:
         """Refuse more steps for a training whose optimizer state is gone.

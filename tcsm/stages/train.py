@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -19,11 +20,11 @@ from tcsm.runs.parts import Parts
 from tcsm.runs.run import Run
 from tcsm.runs.text import text_parts
 from tcsm.runs.toy import toy_parts
-from tcsm.runs.train_config import TrainConfig, resolve
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks
 from tcsm.training.launch import is_needed, start
 from tcsm.training.loop import fit
+from tcsm.training.optim import OptimConfig
 from tcsm.training.resume import JOURNALS, CheckpointManager
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Progress, Stopwatch, describe
@@ -70,6 +71,47 @@ WRITES = ("out", "scratch", "targets.cache")
 RESUMES = True
 
 
+@dataclass(frozen=True)
+class TrainConfig:
+    """What decides a training beside its parts.
+
+    Attributes:
+        experiment: Name of the experiment.
+        seed: Seed of every random number.
+        length: Tokens of a sequence.
+        optim: The optimization.
+        devices: Where to train.
+        count_failures: Whether numbers that are not finite end the run as a result.
+    """
+
+    experiment: str
+    seed: int
+    length: int
+    optim: OptimConfig
+    devices: Devices
+    count_failures: bool
+
+
+def resolve(cfg: DictConfig) -> TrainConfig:
+    """Return the configuration of a training.
+
+    Raises:
+        InputError: A value out of its range; checkpoints in the folder of the run itself.
+    """
+    if Path(cfg.scratch).resolve() == Path(cfg.out).resolve():
+        raise InputError(
+            "scratch: must be another folder than out, whose files it would take along"
+        )
+    return TrainConfig(
+        experiment=cfg.experiment,
+        seed=cfg.seed,
+        length=cfg.data.length,
+        optim=build(cfg.trainer),
+        devices=build(cfg.devices),
+        count_failures=cfg.count_failures,
+    )
+
+
 def main(cfg: DictConfig, out: Path) -> None:
     """Train, or resume an interrupted training; write the run's folder.
 
@@ -85,7 +127,7 @@ def main(cfg: DictConfig, out: Path) -> None:
         parts = (text_parts if cfg.world is None else toy_parts)(cfg, devices)
         devices.place(parts.model, unwrap(parts.model))
         state = TrainState(unwrap(parts.model), config.optim, config.seed)
-        checkpoints = manager(config, identity(cfg, parts.contents))
+        checkpoints = manager(run, identity(cfg, parts.contents), devices)
         if settled(out, checkpoints, parts.contents, state):
             return
         initial = parts.validation.initial(state)
