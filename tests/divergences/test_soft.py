@@ -212,7 +212,7 @@ def test_smooth_total_variation_has_a_floor():
 
 
 def test_fields_out_of_range_are_refused():
-    with pytest.raises(InputError, match=r"soft\.epsilon must be positive, found 0"):
+    with pytest.raises(InputError, match=r"soft\.epsilon .*0"):
         soft.TotalVariation(0.0)
-    with pytest.raises(InputError, match=r"soft\.floor must be finite and below 0"):
+    with pytest.raises(InputError, match=r"soft\.floor "):
         soft.ReverseKL(-math.inf)

@@ -97,7 +97,7 @@ def test_other_bounds_refuse_a_joint_model(bound, reason):
 
 
 def test_refusals():
-    with pytest.raises(InputError, match=r"bound\.candidates must be at least 1, found 0"):
+    with pytest.raises(InputError, match=r"bound\.candidates .*0"):
         JointCount(PATH, 0)
     with pytest.raises(InputError, match="needs the Mask source"):
         JointCount(Path(Uniform(V), Linear()))
@@ -106,5 +106,5 @@ def test_refusals():
     body = Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=2, timed=True)
     with pytest.raises(InputError, match=r"net\.timed=false"):
         JointCount(PATH).check(Joint(Energy(body), ideal().reference))
-    with pytest.raises(InputError, match=r"evaluation\.draws must be at least 1"):
+    with pytest.raises(InputError, match=r"evaluation\.draws "):
         JointCount(PATH)(ideal(), ALL, torch.arange(len(ALL)), 0, 0)

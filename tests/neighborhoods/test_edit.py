@@ -85,5 +85,5 @@ def test_nothing_open_and_refusal():
     for near in (Edit(V).enumerate(x, closed), Edit(V).draw(x, closed, 4, batch_noise(0, 0, 1))):
         assert (near.weight == 0).all()
         assert (near.apply(x) == x[:, None]).all()
-    with pytest.raises(InputError, match=r"neighborhood\.vocabulary must be at least 2, found 1"):
+    with pytest.raises(InputError, match=r"neighborhood\.vocabulary .*1"):
         Edit(1)

@@ -121,5 +121,5 @@ def test_sum_over_nothing_is_zero():
 
 
 def test_refusal():
-    with pytest.raises(InputError, match=r"neighborhood\.vocabulary must be at least 2, found 1"):
+    with pytest.raises(InputError, match=r"neighborhood\.vocabulary .*1"):
         Hamming(1)

@@ -183,11 +183,11 @@ def test_tokens_are_drawn_by_the_root_of_q_and_weighed_by_what_they_were_drawn_b
 
 
 def test_refusals():
-    with pytest.raises(InputError, match=r"neighborhood\.vocabulary must be at least 2, found 1"):
+    with pytest.raises(InputError, match=r"neighborhood\.vocabulary .*1"):
         HammingK(1, 2)
-    with pytest.raises(InputError, match=r"neighborhood\.size must be at least 1, found 0"):
+    with pytest.raises(InputError, match=r"neighborhood\.size .*0"):
         HammingK(V, 0)
-    with pytest.raises(InputError, match=r"neighborhood\.draws must be at least 1, found 0"):
+    with pytest.raises(InputError, match=r"neighborhood\.draws .*0"):
         SampledHammingK(V, 2, draws=0)
     with pytest.raises(InputError, match="too many to list"):
         HammingK(100, 4).enumerate(X, OPEN)

@@ -246,9 +246,9 @@ def test_the_penalty_is_what_a_ratio_sums_to():
 def test_refusals():
     fields = (CountSampling(MASKED), OpenMean(), bregman.bce)
     for bad in (-0.1, float("inf"), float("nan")):
-        with pytest.raises(InputError, match=r"objective\.penalty must be 0 or more, found"):
+        with pytest.raises(InputError, match=r"objective\.penalty "):
             DensityRatio(*fields, penalty=bad)
-    with pytest.raises(InputError, match=r"objective\.annealing must be 0 or more, found -1"):
+    with pytest.raises(InputError, match=r"objective\.annealing .*-1"):
         DensityRatio(*fields, annealing=-1)
     x_1, noise = torch.zeros(1, L, dtype=torch.int64), batch_noise(0, 0, 1)
     model = Factorized(Table(REFERENCE), MASKED)

@@ -140,7 +140,7 @@ def test_generalized_kl_goes_without_a_warning():
 
 def test_refusals():
     fields, noise = (CountSampling(PATH), OpenMean(), bce), batch_noise(0, 0, len(ALL))
-    with pytest.raises(InputError, match=r"objective\.negatives must be at least 1, found 0"):
+    with pytest.raises(InputError, match=r"objective\.negatives .*0"):
         SequenceDensityRatio(*fields, negatives=0)
     reference = Factorized(Table(REFERENCE), PATH)
     with (

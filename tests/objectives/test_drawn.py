@@ -118,7 +118,7 @@ def test_warning_and_refusals():
     fields = {"corruption": CountSampling(path), "weighting": OpenMean(), "divergence": bce}
     with pytest.raises(InputError, match="symmetric neighborhood, Directed is not"):
         SampledScoreMatching(**fields, neighborhood=Directed(V))
-    with pytest.raises(InputError, match=r"objective\.draws must be at least 1, found 0"):
+    with pytest.raises(InputError, match=r"objective\.draws .*0"):
         SampledScoreMatching(**fields, neighborhood=Hamming(V), draws=0)
     objective = SampledScoreMatching(**fields, neighborhood=HammingK(V, 2), draws=2)
     with pytest.raises(InputError, match="needs ratios"):

@@ -87,5 +87,5 @@ def test_gradient_is_bounded_and_that_of_autograd(threshold):
 
 @pytest.mark.parametrize("threshold", [0.5, math.inf, math.nan])
 def test_refusal(threshold):
-    with pytest.raises(InputError, match=r"objective\.threshold must be 1 or more, found"):
+    with pytest.raises(InputError, match=r"objective\.threshold "):
         LogLinear(CountSampling(PATH), OpenMean(), threshold=threshold)

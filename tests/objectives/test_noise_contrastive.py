@@ -62,7 +62,7 @@ def test_with_bce_it_is_the_contrast_of_edlm():
 
 
 def test_refusals():
-    with pytest.raises(InputError, match=r"objective\.negatives must be at least 1, found 0"):
+    with pytest.raises(InputError, match=r"objective\.negatives .*0"):
         NoiseContrastive(CORRUPTION, OpenMean(), bce, negatives=0)
     objective = NoiseContrastive(CORRUPTION, OpenMean(), bce)
     with pytest.raises(InputError, match="nce needs model=joint, found Identity"):

@@ -49,5 +49,5 @@ def test_cosine_keeps_its_digits_near_noise():
 
 @pytest.mark.parametrize("power", [0.0, -1.0, math.nan])
 def test_a_power_that_does_not_rise_is_refused(power):
-    with pytest.raises(InputError, match=r"schedule\.power must be positive"):
+    with pytest.raises(InputError, match=r"schedule\.power "):
         Polynomial(power)

@@ -55,5 +55,5 @@ def test_calls_are_counted_and_no_mask_remains(sampler, steps):
 
 @every
 def test_a_grid_without_steps_is_refused(sampler):
-    with pytest.raises(InputError, match=r"sampler\.steps must be at least 1, found 0"):
+    with pytest.raises(InputError, match=r"sampler\.steps .*0"):
         type(sampler)(path=sampler.path, steps=0)

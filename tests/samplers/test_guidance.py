@@ -66,7 +66,7 @@ def test_choices_follow_the_chances(guide):
 
 
 def test_refusals():
-    with pytest.raises(InputError, match=r"guide\.count must be at least 1, found 0"):
+    with pytest.raises(InputError, match=r"guide\.count .*0"):
         BestOfN(0)
-    with pytest.raises(InputError, match=r"guide\.beta must be a positive number, found 0"):
+    with pytest.raises(InputError, match=r"guide\.beta .*0"):
         Resampling(2, 0.0)

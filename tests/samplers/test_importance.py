@@ -58,7 +58,7 @@ def test_samples_are_clean_and_a_function_of_the_seed(path):
 
 
 def test_refusals():
-    with pytest.raises(InputError, match=r"sampler\.candidates must be at least 1, found 0"):
+    with pytest.raises(InputError, match=r"sampler\.candidates .*0"):
         Importance(steps=1, path=MASKED, candidates=0)
     sampler = Importance(steps=1, path=MASKED)
     with pytest.raises(InputError, match="importance needs model=joint, found Factorized"):

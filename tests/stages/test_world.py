@@ -12,5 +12,5 @@ def test_fresh_batches_are_one_batch_however_they_are_split():
     parts = [batches.at(5, rank, 2, micro, 2).tokens for rank in (0, 1) for micro in (0, 1)]
     assert torch.equal(torch.cat(parts), whole)
     assert not torch.equal(batches.at(6).tokens, whole)
-    with pytest.raises(InputError, match=r"data\.batch must be a multiple of 3.*found 8"):
+    with pytest.raises(InputError, match=r"data\.batch .*8"):
         batches.at(0, 0, 3)

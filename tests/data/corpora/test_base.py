@@ -41,5 +41,5 @@ def test_too_short_text_is_refused():
 
 @pytest.mark.parametrize("fractions", [(0.9, 0.05), (0.9, 0.2, 0.05), (1.0, 0.0, 0.0), ()])
 def test_bad_fractions_are_refused(fractions):
-    with pytest.raises(InputError, match=r"corpus\.fractions must be three positive numbers"):
+    with pytest.raises(InputError, match=r"corpus\.fractions "):
         check_fractions(fractions)

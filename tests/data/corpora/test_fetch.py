@@ -100,7 +100,7 @@ def test_wrong_file_is_refused_and_kept(target):
 @pytest.mark.parametrize("url", ["http://example.org/a", "file:///etc/passwd", "ftp://a/b", "a"])
 def test_other_schemes_are_refused(target, url):
     server = Server()
-    with pytest.raises(InputError, match=r"corpus\.url must start with https://"):
+    with pytest.raises(InputError, match=r"corpus\.url "):
         fetch(url, target, SHA256, server)
     assert server.ranges == []
 

