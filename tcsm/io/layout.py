@@ -17,8 +17,6 @@ FILES = {
 }
 # Stages whose records describe the weights that a training left in the same folder.
 LATER = ("evaluate", "sample", "grade")
-# Stages that write weights, of which their record has the hash.
-TRAINED = ("train",)
 
 
 def record_of(stage: str) -> str:

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from tcsm import config
 from tcsm.data.header import read_header
 from tcsm.errors import InputError
-from tcsm.io.layout import CONFIG, FILES, LATER, TRAINED, WEIGHTS, record_of, telemetry_of
+from tcsm.io.layout import CONFIG, FILES, LATER, WEIGHTS, record_of, telemetry_of
 from tcsm.io.records import Record, read_json, write_json, write_text
 
 if TYPE_CHECKING:
@@ -135,9 +135,7 @@ class Run:
     @property
     def weights(self) -> str | None:
         """Return the SHA-256 of the weights, from the record of their training."""
-        records = (self.record(stage) for stage in TRAINED)
-        digests = (record.get("weights_sha256") for record in records)
-        return next((str(digest) for digest in digests if digest), None)
+        return self.record().get("weights_sha256")
 
     def draws(self, seed: int) -> Record:
         """Return the fields of a record of samples: which weights drew, by which seed.
@@ -180,7 +178,7 @@ class Run:
 
     def _is_only_read(self, stage: str) -> bool:
         """Return whether a stage reads the weights of the folder, which a training left there."""
-        return stage in LATER and (self.folder / WEIGHTS).exists()
+        return stage != "train" and (self.folder / WEIGHTS).exists()
 
     def owner(self, stage: str) -> Record:
         """Return the fields of every record: its stage, its experiment, the run's seed."""
@@ -211,17 +209,16 @@ class Run:
                 )
 
     def require_weights(self, digest: str) -> None:
-        """Check the weights that were read against the records beside them.
+        """Check the weights that were read against the record beside them.
 
         Raises:
-            InputError: A record is of other weights.
+            InputError: The record is of other weights.
         """
-        for stage in TRAINED:
-            if self.record(stage, ("weights_sha256",)).get("weights_sha256", digest) != digest:
-                raise InputError(
-                    f"{self.folder / WEIGHTS}: {record_of(stage)} beside it is of other weights; "
-                    "train again"
-                )
+        if self.record("train", ("weights_sha256",)).get("weights_sha256", digest) != digest:
+            raise InputError(
+                f"{self.folder / WEIGHTS}: {FILES['train']} beside it is of other weights; "
+                "train again"
+            )
 
     def require_data(self, root: Path, splits: Iterable[str]) -> dict[str, str]:
         """Return the hashes of the token files of some splits; check that the run used the same.
