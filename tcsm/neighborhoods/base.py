@@ -151,6 +151,16 @@ def require_symmetric(neighborhood: Neighborhood) -> None:
         )
 
 
+def require_tokens(vocabulary: int) -> None:
+    """Refuse a vocabulary without neighbors.
+
+    Raises:
+        InputError: fewer than two tokens.
+    """
+    if vocabulary < 2:
+        raise InputError(f"neighborhood.vocabulary must be at least 2, found {vocabulary}")
+
+
 def everywhere(log_q: Float[Tensor, "n V"], noised: Bool[Tensor, "B L"]) -> Float[Tensor, "B L V"]:
     """Return the log-conditionals at their positions in the batch, 0 at visible positions."""
     blank = torch.zeros(*noised.shape, log_q.shape[-1], dtype=log_q.dtype, device=log_q.device)

@@ -14,8 +14,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from tcsm.errors import InputError
-from tcsm.neighborhoods.base import Neighborhood, Neighbors
+from tcsm.neighborhoods.base import Neighborhood, Neighbors, require_tokens
 from tcsm.noise import Noise
 
 
@@ -32,10 +31,7 @@ class Edit(Neighborhood):
 
     def __post_init__(self) -> None:
         """Refuse fewer than two tokens, which have no edits."""
-        if self.vocabulary < 2:
-            raise InputError(
-                f"neighborhood.vocabulary must be at least 2, found {self.vocabulary}"
-            )
+        require_tokens(self.vocabulary)
 
     def enumerate(self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"]) -> Neighbors:
         """Return 2LV entries; those at visible positions have weight 0."""

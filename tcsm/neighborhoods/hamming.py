@@ -11,8 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tcsm.divergences.bregman import Bregman
-from tcsm.errors import InputError
-from tcsm.neighborhoods.base import Neighbors, PerPosition
+from tcsm.neighborhoods.base import Neighbors, PerPosition, require_tokens
 
 
 @dataclass(frozen=True)
@@ -28,10 +27,7 @@ class Hamming(PerPosition):
 
     def __post_init__(self) -> None:
         """Refuse fewer than two tokens, whose ball is empty."""
-        if self.vocabulary < 2:
-            raise InputError(
-                f"neighborhood.vocabulary must be at least 2, found {self.vocabulary}"
-            )
+        require_tokens(self.vocabulary)
 
     def enumerate(self, x: Int[Tensor, "B L"], noised: Bool[Tensor, "B L"]) -> Neighbors:
         """Return L·V entries; those at visible positions and x itself have weight 0."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from tcsm.divergences.bregman import Bregman
 from tcsm.divergences.symmetric import Blocks
 from tcsm.errors import InputError
-from tcsm.neighborhoods.base import Neighborhood, Neighbors, everywhere
+from tcsm.neighborhoods.base import Neighborhood, Neighbors, everywhere, require_tokens
 from tcsm.noise import Noise, categorical
 
 MOST = 2**20  # neighbors that may be listed
@@ -39,10 +39,7 @@ class HammingK(Neighborhood):
 
     def __post_init__(self) -> None:
         """Refuse fewer than two tokens, and blocks of no position."""
-        if self.vocabulary < 2:
-            raise InputError(
-                f"neighborhood.vocabulary must be at least 2, found {self.vocabulary}"
-            )
+        require_tokens(self.vocabulary)
         if self.size < 1:
             raise InputError(f"neighborhood.size must be at least 1, found {self.size}")
 

@@ -119,13 +119,13 @@ class JointlyMasked(TeacherAdapter):
     choice, needs = "together", "model=factorized or masked_lm"
 
     def fits(self, model: nn.Module) -> bool:
-        """Return whether the model has a network, which must be masked.
+        """Return whether the model has a network that is not causal.
 
         Raises:
-            InputError: a network without a mask, a causal or a timed one.
+            InputError: the network has no mask, or takes t.
         """
         net = getattr(model, "net", None)
-        if not isinstance(net, Net):
+        if not isinstance(net, Net) or net.causal:
             return False
         MaskedLM(net)  # refuses a network that is not masked
         return True

@@ -20,6 +20,7 @@ from tests.enumeration import random_distribution
 V, L = 4, 3
 X = torch.tensor([[0, 2, 1], [3, 3, 0]])
 SITES = torch.tensor([[True, False, True], [False, True, True]])
+PATH = Path(Mask(V), Linear())
 METHODS = [OneSided(), Taylor(), Exact(), TopK(k=2), TopK(k=2, tail=OneSided(temperature=3.0))]
 
 
@@ -57,14 +58,15 @@ def test_jointly_masked_positions_have_the_conditionals_of_a_masked_posterior():
     """Its targets are p(y | x_t): those of a masked posterior at the same positions."""
     net = transformer()
     x_t = X.masked_fill(SITES, V)
-    posterior = Factorized(net, Path(Mask(V), Linear()))
+    posterior = Factorized(net, PATH)
     expected = posterior.log_conditionals(x_t, torch.zeros(2).double(), SITES)
     for model in (MaskedLM(net), posterior):
         assert_close(JointlyMasked().attach(model).log_conditionals(X, SITES), expected)
     with pytest.raises(InputError, match="needs a bidirectional net with a mask"):
-        JointlyMasked().attach(MODEL)
-    with pytest.raises(InputError, match="teacher=together needs a run of model=factorized or"):
-        JointlyMasked().attach(torch.nn.Identity())
+        JointlyMasked().attach(Factorized(transformer(timed=True), PATH))
+    for model in (MODEL, torch.nn.Identity()):
+        with pytest.raises(InputError, match="teacher=together needs a run of model=factorized"):
+            JointlyMasked().attach(model)
 
 
 @pytest.mark.parametrize("tails", [1, 2])
