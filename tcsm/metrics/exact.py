@@ -19,9 +19,8 @@ from tcsm.evaluation import enumeration
 from tcsm.evaluation.curvature import LossHessian, condition
 from tcsm.metrics.base import EvaluatedToy, Measured, ToyMetric
 from tcsm.models.joint import Joint
-from tcsm.runs.loss import Loss
 from tcsm.runs.models import unwrap
-from tcsm.runs.parts import Parts
+from tcsm.runs.parts import Loss, Parts
 from tcsm.runs.toy import toy_parts, world_distances
 from tcsm.toy.base import World
 from tcsm.training.state import assign, named_tensors

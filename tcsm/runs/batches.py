@@ -46,8 +46,7 @@ def open_batches(
 
     Raises:
         InputError: Data that the batch source needs is missing, damaged, or of other sizes; its
-            rows
-            are pairs, which the objective would read as texts.
+            rows are pairs, which the objective would read as texts.
     """
     buffer = None if cfg.collected is None else read_buffer(Path(cfg.collected), tokenizer)
     source: BatchSource = build(cfg.feed)

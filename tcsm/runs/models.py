@@ -34,8 +34,7 @@ def build_model(cfg: DictConfig, tokenizer: Tokenizer, key: str = "model") -> nn
 
     Raises:
         InputError: Network or source have another vocabulary than the tokenizer; the reference
-            that a
-            model corrects cannot be loaded.
+            that a model corrects cannot be loaded.
     """
     with _below(key):
         model: nn.Module = build(cfg.model)

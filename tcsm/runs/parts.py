@@ -7,8 +7,10 @@ from typing import Protocol, runtime_checkable
 from torch import nn
 
 from tcsm.data.batch_sources import Batches
+from tcsm.data.batches import Batch
 from tcsm.io.records import Record
-from tcsm.objectives.base import Objective
+from tcsm.noise import Noise
+from tcsm.objectives.base import Objective, Terms
 from tcsm.runs.cached_teacher import CachedTeacher
 from tcsm.training.identity import Value
 from tcsm.training.state import TrainState
@@ -46,3 +48,22 @@ class Parts:
     validation: Validation
     contents: Mapping[str, Value]
     facts: Callable[[], Record]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """(network, batch) ↦ the objective's terms.
+
+    The network from the loop may be wrapped for data parallelism, so it replaces the model's own
+    network during the pass.
+    """
+
+    model: nn.Module
+    objective: Objective
+    seed: int
+
+    def __call__(self, net: nn.Module, batch: Batch) -> Terms:
+        """Return the terms of a batch."""
+        self.model.net = net
+        noise = Noise(self.seed, batch.step, batch.ids, batch.total)
+        return self.objective(self.model, batch.tokens, noise, batch.weight, batch.real)

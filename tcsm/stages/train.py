@@ -14,9 +14,8 @@ from tcsm.io.records import Writer
 from tcsm.runs.checkpoints import manager, resume, train_until_nonfinite, write_artifacts
 from tcsm.runs.finished import settled
 from tcsm.runs.identity import identity
-from tcsm.runs.loss import Loss
 from tcsm.runs.models import unwrap
-from tcsm.runs.parts import Parts
+from tcsm.runs.parts import Loss, Parts
 from tcsm.runs.run import Run
 from tcsm.runs.text import text_parts
 from tcsm.runs.toy import toy_parts

@@ -15,7 +15,7 @@ from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tcsm.runs.loss import Loss
+from tcsm.runs.parts import Loss
 from tcsm.runs.text import VALIDATION_SEED, BoundValidation
 from tcsm.training.devices import Devices
 from tcsm.training.optim import OptimConfig
