@@ -74,7 +74,13 @@ class Run:
         Raises:
             InputError: There is none.
         """
-        return self.require_trained("out") if self.given is None else self.given
+        cfg = self.trained if self.given is None else self.given
+        if cfg is None:
+            raise InputError(
+                f"{self.folder / CONFIG} is no configuration of a training; name the folder of a "
+                "trained run"
+            )
+        return cfg
 
     @property
     def scratch(self) -> Path:
