@@ -28,8 +28,8 @@ from benchmarks.train_step import commit, processor
 from tcsm.io.layout import FILES
 from tcsm.reporting.ablations import read
 from tcsm.reporting.frames import Frames
-from tcsm.reporting.runs import Run, read_runs
 from tcsm.reporting.statistics import wins
+from tcsm.runs.outcome import Outcome, read_runs
 from workflow.runs import Runs
 
 SEED = 3
@@ -92,7 +92,7 @@ def table(name: str, scale: str) -> pd.DataFrame:
     return rows[rows["rate"].isin(question.rates)][[*kept]]
 
 
-def _graded(run: Run, start: Run) -> dict[str, float]:
+def _graded(run: Outcome, start: Outcome) -> dict[str, float]:
     """The mean of −R, and the share of comparisons with the start that are lost by R."""
     ours, theirs = (np.array(one.grade["rewards"]) for one in (run, start))
     return {"loss": -ours.mean(), "lost": 1 - wins(ours, theirs)}

@@ -39,12 +39,8 @@ def other_budget(
 ) -> pd.DataFrame:
     """Return one row an ablation, and one for runs of none: CPU-seconds of all stages.
 
-    Args:
-        frames: all runs; those of ``labels`` are left out.
-        labels: experiment → label of the headline models.
-        seconds: the budget, if there is one.
-        within: experiments, or folders of them, to take; all by default.
-        without: those to leave out.
+    The headline models are left out, and so are experiments, or folders of them, that are not
+    ``within`` (by default all are) or are in ``without``.
     """
     runs = frames.runs[~frames.runs["experiment"].isin(list(labels))]
     kept = [

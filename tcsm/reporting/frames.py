@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import SupportsFloat
 
 import numpy as np
 import pandas as pd
 
 from tcsm.io.records import Record
-from tcsm.reporting.runs import Run
+from tcsm.runs.outcome import Outcome
 
 Labels = Mapping[str, str]  # experiment → label, in the order shown
 KEY = "valid_nats_per_token"
@@ -36,7 +36,7 @@ NO_NORM = pd.Series(dtype=float)
 class Frames:
     """All runs of a report as frames."""
 
-    all_runs: Sequence[Run]
+    all_runs: Sequence[Outcome]
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -120,10 +120,10 @@ def number(value: SupportsFloat | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def needed(run: Run, folders: Mapping[Path, Run]) -> list[Run | None]:
+def needed(run: Outcome, folders: Mapping[Path, Outcome]) -> list[Outcome | None]:
     """Return the runs that a run needs, directly or not, each once; None where not at hand."""
-    others: dict[Path, Run | None] = {}
-    waiting: list[Run | None] = [run]
+    others: dict[Path, Outcome | None] = {}
+    waiting: list[Outcome | None] = [run]
     while waiting:
         one = waiting.pop()
         names = [one.config.get(key) for key in NEEDS] if one else []
@@ -134,7 +134,7 @@ def needed(run: Run, folders: Mapping[Path, Run]) -> list[Run | None]:
     return list(others.values())
 
 
-def reward_calls(run: Run, folders: Mapping[Path, Run]) -> float:
+def reward_calls(run: Outcome, folders: Mapping[Path, Outcome]) -> float:
     """Return the texts that the reward judged for a run: collected, in training, in guidance."""
     guided = float(run.grade.get("reward_calls", 0))
     feed = run.config.get("feed") or {}
@@ -144,7 +144,7 @@ def reward_calls(run: Run, folders: Mapping[Path, Run]) -> float:
     return guided + float(collected.collect.get("reward_calls", 0) if collected else 0)
 
 
-def stopped(run: Run) -> bool:
+def stopped(run: Outcome) -> bool:
     """Return whether a step was not finite, or training ended early, as it then does."""
     planned = (run.config.get("trainer") or {}).get("steps", 0)
     early = bool(run.train) and bool(run.train["steps"] < planned)
@@ -167,12 +167,12 @@ def _frame(rows: Sequence[Record], *columns: str) -> pd.DataFrame:
     return pd.DataFrame(columns=["experiment", "seed", *columns]).astype({"seed": int})
 
 
-def _place(run: Run) -> dict[str, object]:
+def _place(run: Outcome) -> dict[str, object]:
     return {"experiment": run.experiment, "seed": run.seed}
 
 
-def _row(run: Run, folders: Mapping[Path, Run]) -> Record:
-    splits, norm = run.evaluate.get("splits", {}), run.metrics.get("grad_norm", NO_NORM)
+def _row(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
+    norm = run.metrics.get("grad_norm", NO_NORM)
     axes = {str(axis): str(value) for axis, value in (run.config.get("axes") or {}).items()}
     known: Record = {**run.exact, **run.targets, **run.tilt}
     return {
@@ -182,7 +182,7 @@ def _row(run: Run, folders: Mapping[Path, Run]) -> Record:
         "ablation": run.experiment.partition("/")[0] if axes else "",
         "trained": bool(run.train),
         "bound": _bound(run.evaluate),
-        **{f"{s}_bpc": number(splits.get(s, {}).get("bpc")) for s in ("test", "valid")},
+        **{f"{split}_bpc": _bpc(run, split) for split in ("test", "valid")},
         **{key: number(run.train.get(key)) for key in TRAINED},
         **{key: number(value) for key, value in known.items() if _is_number(key, value)},
         "world_tv": number(run.tilt.get("world", {}).get("tv")),
@@ -208,7 +208,7 @@ def _bound(evaluate: Record) -> str:
     return str(evaluate.get("bound", "")) + (f", ε = {clamp:g}" if clamp else "")
 
 
-def _judgment(run: Run, folders: Mapping[Path, Run]) -> Record:
+def _judgment(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
     """Return what a reward and an independent judge say of a run's texts."""
     moments = {
         f"{name}_{key}": number((run.grade.get(record) or {}).get(key))
@@ -228,7 +228,7 @@ def _judgment(run: Run, folders: Mapping[Path, Run]) -> Record:
     }
 
 
-def _cost(run: Run, folders: Mapping[Path, Run]) -> Record:
+def _cost(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
     """Return the CPU-seconds of a run, of its targets, cached or not, and of the runs it needs."""
     own = _spent(run, ["train"]) - _spent(run, ["train"], "targets_cpu_seconds")
     targets = sum(_spent(run, run.stages, key) for key in TARGETS)
@@ -244,23 +244,22 @@ def _cost(run: Run, folders: Mapping[Path, Run]) -> Record:
         "all_seconds": _spent(run, run.stages),
         "step_seconds": step,
         "spent": own if math.isnan(step) else step * number(counted),
-        "needed_bpc": [number(_test(one).get("bpc")) for one in others if one],
+        "needed_bpc": [_bpc(one, "test") for one in others if one],
     }
 
 
-def _test(run: Run) -> Mapping[str, Any]:
-    test: Mapping[str, Any] = run.evaluate.get("splits", {}).get("test", {})
-    return test
+def _bpc(run: Outcome, split: str) -> float:
+    return number(run.evaluate.get("splits", {}).get(split, {}).get("bpc"))
 
 
-def _spent(run: Run, stages: Iterable[str], key: str = "cpu_seconds") -> float:
+def _spent(run: Outcome, stages: Iterable[str], key: str = "cpu_seconds") -> float:
     """Return the CPU-seconds of some stages of a run together; NaN without any telemetry."""
     if not run.stages:
         return math.nan
     return float(sum(run.stages.get(stage, {}).get(key, 0.0) for stage in stages))
 
 
-def _hashes(run: Run) -> Record:
+def _hashes(run: Outcome) -> Record:
     """Return the hashes of configuration, text, and what a run leaves for others; its corpus."""
     products = [record.get("weights_sha256") for record in (run.train, run.reward)]
     products += [run.collect.get("sha256"), run.pair.get("sha256")]
@@ -273,7 +272,7 @@ def _hashes(run: Run) -> Record:
     }
 
 
-def _corpus(run: Run) -> str:
+def _corpus(run: Outcome) -> str:
     """Return the title of a run's corpus; without it in the record, what its config names."""
     title, node = run.train.get("corpus"), run.config.get("corpus") or {} if run.train else {}
     names = (node.get(key) for key in ("path", "name", "member", "_target_"))
@@ -281,7 +280,7 @@ def _corpus(run: Run) -> str:
     return str(title or (Path(name).name if "path" in node else name.rpartition(".")[2].lower()))
 
 
-def _curve(run: Run) -> pd.DataFrame:
+def _curve(run: Outcome) -> pd.DataFrame:
     logged = run.metrics.dropna(subset=[KEY])
     telemetry = run.telemetry.set_index("step")
     times = telemetry.get("cpu_seconds", pd.Series(dtype=float))

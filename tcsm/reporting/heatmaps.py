@@ -5,11 +5,13 @@ The colors keep their order for the color-blind and in print.
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
@@ -20,6 +22,7 @@ from tcsm.reporting.statistics import Array
 COLORS = mpl.colormaps["YlGnBu"]
 LOST = "#f1f0ee"  # background of a cell without a number
 DARK = 0.675  # of the colors: from here on, text is white
+BAR: dict[str, Any] = {"location": "bottom", "shrink": 0.75, "aspect": 32, "pad": 0.03}
 ACROSS = 3  # densities in a row
 
 
@@ -30,10 +33,9 @@ def heatmap(frame: pd.DataFrame, row: Axis, column: Axis, value: Axis) -> Figure
     colors logarithmic.
     """
     down, right = (list(pd.unique(frame[axis.key])) for axis in (row, column))
-    finite = frame.assign(**{value.key: frame[value.key].where(np.isfinite(frame[value.key]))})
-    cells = finite.groupby([row.key, column.key], sort=False)[value.key].agg(
-        ["mean", "count", "size"]
-    )
+    finite = frame[value.key].where(np.isfinite(frame[value.key]))
+    groups = finite.groupby([frame[row.key], frame[column.key]], sort=False)
+    cells = groups.agg(["mean", "count", "size"])
     means = cells["mean"].unstack().reindex(index=down, columns=right).to_numpy(dtype=float)
     norm = _norm(means, value.log)
     with mpl.rc_context({**STYLE, "axes.grid": False}):
@@ -51,12 +53,7 @@ def heatmap(frame: pd.DataFrame, row: Axis, column: Axis, value: Axis) -> Figure
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.invert_yaxis()
-        place = {"location": "bottom", "shrink": 0.75, "aspect": 32, "pad": 0.03}
-        bar = figure.colorbar(ScalarMappable(norm, COLORS), ax=axes, label=value.label, **place)
-        bar.outline.set_visible(False)
-        bar.ax.xaxis.set_major_formatter(PLAIN)
-        if value.log:
-            logarithmic(bar.ax.xaxis)
+        _scale(figure.colorbar(ScalarMappable(norm, COLORS), ax=axes, **BAR), value)
     return figure
 
 
@@ -82,6 +79,14 @@ def densities(frame: pd.DataFrame, title: str, first: Mapping[str, str]) -> Figu
             axes.imshow(shown, cmap=COLORS, origin="lower", interpolation="nearest")
             axes.set_title(name, size=9)
     return figure
+
+
+def _scale(bar: Colorbar, value: Axis) -> None:
+    bar.set_label(value.label)
+    bar.outline.set_visible(False)
+    bar.ax.xaxis.set_major_formatter(PLAIN)
+    if value.log:
+        logarithmic(bar.ax.xaxis)
 
 
 def _norm(means: Array, log: bool) -> Normalize:

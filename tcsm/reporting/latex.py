@@ -12,49 +12,19 @@ MACROS = {"lamda": "lambda", "final": "varsigma"}  # Unicode's names that are no
 LATIN = {"Eta": "H", "Rho": "P", "Chi": "X"}  # capitals that look like another Latin letter
 OWN = ("Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega")
 SIGNS = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "[": "{[}",  # which is an option of the row's end before it
-    "*": "{*}",
-    "–": "--",
-    "—": "---",
-    "…": r"\dots{}",
-    "\N{FRACTION SLASH}": "/",
-    "\N{LEFT SINGLE QUOTATION MARK}": "`",
-    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
-    "\N{LEFT DOUBLE QUOTATION MARK}": "``",
-    "\N{RIGHT DOUBLE QUOTATION MARK}": "''",
-}
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "[": "{[}", "*": "{*}",  # which are options of the row's end before them
+    "–": "--", "—": "---", "…": r"\dots{}", "\N{FRACTION SLASH}": "/",
+    "\N{LEFT SINGLE QUOTATION MARK}": "`", "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    "\N{LEFT DOUBLE QUOTATION MARK}": "``", "\N{RIGHT DOUBLE QUOTATION MARK}": "''",
+}  # fmt: skip
 MATHEMATICS = {
-    "−": "-",
-    "±": r"\pm",
-    "·": r"\cdot",
-    "×": r"\times",
-    "→": r"\to",
-    "←": r"\leftarrow",
-    "↦": r"\mapsto",
-    "≤": r"\le",
-    "≥": r"\ge",
-    "≈": r"\approx",
-    "≠": r"\ne",
-    "∑": r"\sum",
-    "√": r"\surd",
-    "∞": r"\infty",
-    "∈": r"\in",
-    "°": r"^\circ",
-    "µ": r"\mu",
-}
+    "−": "-", "±": r"\pm", "·": r"\cdot", "×": r"\times", "→": r"\to", "←": r"\leftarrow",
+    "↦": r"\mapsto", "≤": r"\le", "≥": r"\ge", "≈": r"\approx", "≠": r"\ne", "∑": r"\sum",
+    "√": r"\surd", "∞": r"\infty", "∈": r"\in", "°": r"^\circ", "µ": r"\mu",
+}  # fmt: skip
 KNOWN = {**SIGNS, **{sign: f"${macro}$" for sign, macro in MATHEMATICS.items()}}
 NATIVE = re.compile(r"[ -~À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿ]")  # letters of Latin-1 that its own fonts have
 LEVELS = {"<super>": "^", "<sub>": "_"}
@@ -81,7 +51,7 @@ def _escape(c: str) -> str:
 
 
 def _greek(capital: bool, name: str) -> str:
-    """A Greek letter by Unicode's name of it."""
+    """Return a Greek letter by its name in Unicode."""
     name = MACROS.get(name, name)
     if not capital:
         return "o" if name == "omicron" else rf"$\{name}$"

@@ -33,12 +33,6 @@ def headline(frames: Frames, labels: Labels) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def points(frames: Frames, labels: Labels, split: str = "test") -> pd.DataFrame:
-    """Return one row an evaluated run: variant, seed, BPC."""
-    rows = labeled(frames.splits, labels)
-    return rows.loc[rows["split"] == split, ["variant", "seed", "bpc"]]
-
-
 def differences(
     frames: Frames, labels: Labels, pairs: Sequence[Sequence[str]], split: str = "test"
 ) -> pd.DataFrame:
@@ -58,34 +52,17 @@ def differences(
     return pd.DataFrame(rows)
 
 
-def learning(frames: Frames, labels: Labels) -> pd.DataFrame:
-    """Return one row a logged validation: training tokens, bits per token."""
-    return labeled(frames.curves, labels)[["tokens", "bits", "variant", "seed"]]
-
-
 def learning_table(frames: Frames, labels: Labels) -> pd.DataFrame:
     """Return the learning curves, means over seeds, by tokens, a column a model."""
-    points = learning(frames, labels)
+    points = labeled(frames.curves, labels)
     variants = list(pd.unique(points["variant"]))
     table = points.pivot_table(index="tokens", columns="variant", values="bits")
     return table[variants].reset_index()
 
 
-def learning_ends(frames: Frames, labels: Labels) -> pd.DataFrame:
-    """Return one row a model, the best first: bits per token at the end, a mean over seeds."""
-    last = learning(frames, labels).groupby(["variant", "seed"], sort=False).last()
-    ends = last.groupby("variant", sort=False)["bits"].mean()
-    return ends.sort_values(kind="stable").reset_index()
-
-
-def by_noise(frames: Frames, labels: Labels) -> pd.DataFrame:
-    """Return one row a noise level of an evaluated run: 0 clean … 1 pure noise, bits a token."""
-    return labeled(frames.noise, labels)[["variant", "seed", "bound", "noise", "bits"]]
-
-
 def widest_noise(frames: Frames, labels: Labels) -> pd.DataFrame:
     """Return the noise level at which models with one estimator differ most, if there is one."""
-    rows = by_noise(frames, labels)
+    rows = labeled(frames.noise, labels)
     bound = rows.groupby("bound")["variant"].nunique().idxmax()
     means = rows[rows["bound"] == bound].pivot_table(
         index="noise", columns="variant", values="bits"
@@ -97,11 +74,6 @@ def widest_noise(frames: Frames, labels: Labels) -> pd.DataFrame:
     row = shared.loc[spread.idxmax()]
     place = {"bound": bound, "noise": row.name, "best": row.idxmin(), "worst": row.idxmax()}
     return pd.DataFrame([place | {"gap": spread.max()}])
-
-
-def samples(frames: Frames, labels: Labels) -> pd.DataFrame:
-    """Return one row a sampler run: its cost, the statistics of its texts."""
-    return labeled(frames.samples, labels)
 
 
 def stability(frames: Frames, labels: Labels) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from tcsm.reporting.ablations import Labels
 from tcsm.reporting.chapters import Composer
 from tcsm.reporting.frames import Frames
 from tcsm.reporting.results import Results
-from tcsm.reporting.runs import Run
+from tcsm.runs.outcome import Outcome
 
 NO_TEXT = "toy data with a known distribution"
 REST, GENERIC = "*", "generic"  # in the list of chapters; the chapter of an ablation without one
@@ -59,7 +59,7 @@ class Report:
             if not (shipped(self.template, "page.html.j2") / file).exists():
                 raise InputError(f"report.template: {self.template}/{file} does not exist")
 
-    def build(self, runs: Sequence[Run], out: Path) -> Path:
+    def build(self, runs: Sequence[Outcome], out: Path) -> Path:
         """Write the report and what stands beside it; return its path."""
         results = Results(Frames(runs), self.experiments, self.labels)
         corpora = results.corpora()

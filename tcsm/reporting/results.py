@@ -9,14 +9,14 @@ import pandas as pd
 from tcsm.errors import InputError
 from tcsm.reporting import ablations, cost, models, pareto
 from tcsm.reporting.ablations import Ablation, Labels
-from tcsm.reporting.frames import Frames
+from tcsm.reporting.frames import Frames, labeled
 from tcsm.reporting.statistics import Estimate, finite
 from tcsm.reporting.tables import Row, Rows, frame_of
 
 VIEWS = (
-    models.headline, models.points, models.differences, models.learning, models.learning_table,
-    models.learning_ends, models.by_noise, models.widest_noise, models.samples,
-    models.stability, cost.budget, cost.other_budget, cost.provenance, cost.other_provenance,
+    models.headline, models.differences, models.learning_table, models.widest_noise,
+    models.stability,
+    cost.budget, cost.other_budget, cost.provenance, cost.other_provenance,
 )  # fmt: skip
 
 
@@ -37,7 +37,7 @@ class Results:
     def tools(self) -> dict[str, Callable[..., object]]:
         """Return what chapters call, by name: tables of the headline models, and the methods."""
         own: tuple[Callable[..., object], ...] = (
-            self.label, self.bpc, self.ablation, self.counts, means, melt, front,
+            self.label, self.models, self.bpc, self.ablation, self.counts, means, melt, front,
         )  # fmt: skip
         views = {view.__name__: partial(self._view, view) for view in VIEWS}
         return views | {function.__name__: function for function in own}
@@ -53,10 +53,14 @@ class Results:
             raise InputError(f"{experiment} is no run of this report; it shows {known}")
         return self.experiments.get(experiment, experiment)
 
+    def models(self, kind: str) -> Rows:
+        """Return the rows of the headline models in a frame: splits, curves, noise or samples."""
+        return Rows(labeled(getattr(self.frames, kind), self.experiments))
+
     def bpc(self, experiment: str, split: str = "test") -> Estimate:
         """Return the bits per character of an experiment over its seeds."""
-        names = {experiment: self.label(experiment)}
-        return finite(models.points(self.frames, names, split)["bpc"])
+        rows = labeled(self.frames.splits, {experiment: self.label(experiment)})
+        return finite(rows.loc[rows["split"] == split, "bpc"])
 
     def ablation(self, name: str, measure: str = "") -> Ablation:
         """Return an ablation, by default with the first measure that it has."""

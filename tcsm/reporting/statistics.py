@@ -1,4 +1,4 @@
-"""Statistics: means over seeds, paired differences, Student intervals, what they allow to say.
+"""Statistics: means over seeds, paired differences, Student intervals, win rates.
 
     mean ± t(0.975; n − 1) · s / √n                                   over n seeds
     R = ∑ dᵢ / ∑ cᵢ,  Var R ≈ n / (n − 1) · ∑ (dᵢ − R cᵢ)² / (∑ cᵢ)²   over n sequences (ratio)
@@ -19,8 +19,6 @@ from tcsm.errors import InputError
 
 Array = NDArray[np.float64]
 Values = Sequence[float] | Array | pd.Series
-LOWER, HIGHER, NONE, UNKNOWN = "lower", "higher", "not significant", "unknown"
-MET, MISSED, OPEN = "met", "missed", "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -93,22 +91,6 @@ def wins(values: Array, baseline: Array) -> float:
     order = np.sort(baseline)
     below = np.searchsorted(order, values, "left") + np.searchsorted(order, values, "right")
     return float(below.mean() / (2 * len(order)))
-
-
-def significance(difference: Estimate) -> str:
-    """Return on which side of zero the whole interval lies; UNKNOWN for fewer than two seeds."""
-    if math.isnan(difference.low):
-        return UNKNOWN
-    if difference.low > 0:
-        return HIGHER
-    return LOWER if difference.high < 0 else NONE
-
-
-def goal(value: Estimate, limit: float | int) -> str:
-    """Return whether the whole interval lies at or below a limit; a single seed leaves it open."""
-    if value.high <= limit:
-        return MET
-    return MISSED if value.low > limit else OPEN
 
 
 def _with_interval(value: float, error: float, count: int) -> Estimate:

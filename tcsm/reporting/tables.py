@@ -13,7 +13,6 @@ from typing import Any
 import pandas as pd
 
 from tcsm.io.records import write_text
-from tcsm.reporting import statistics
 from tcsm.reporting.latex import escape
 from tcsm.reporting.statistics import Estimate
 
@@ -75,26 +74,6 @@ def estimate(row: Row, prefix: str = "") -> Estimate:
     error = float(row.get(f"{start}error", math.nan))
     count = row[f"{start}count"] if f"{start}count" in row else row.get("count") or 0
     return Estimate(value, error, low, high, int(count))
-
-
-def by_significance(rows: Iterable[Row], prefix: str = "gap") -> dict[str, list[Row]]:
-    """Return the rows by the significance of an estimate, those without one left out."""
-    groups: dict[str, list[Row]] = {
-        side: [] for side in (statistics.LOWER, statistics.HIGHER, statistics.NONE)
-    }
-    for row in rows:
-        groups.get(statistics.significance(estimate(row, prefix)), []).append(row)
-    return groups
-
-
-def by_goal(rows: Iterable[Row], limit: float | int, prefix: str = "") -> dict[str, list[Row]]:
-    """Return the rows by whether their estimate meets a limit."""
-    groups: dict[str, list[Row]] = {
-        state: [] for state in (statistics.MET, statistics.OPEN, statistics.MISSED)
-    }
-    for row in rows:
-        groups[statistics.goal(estimate(row, prefix), limit)].append(row)
-    return groups
 
 
 def write_csv(path: Path, rows: Iterable[Row]) -> None:

@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from tcsm.config import build
 from tcsm.errors import InputError
-from tcsm.reporting.runs import read_runs
+from tcsm.runs.outcome import read_runs
 
 READS = ("out", "runs", "report")
 

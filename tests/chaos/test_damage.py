@@ -19,10 +19,10 @@ from tcsm.data.tokenfile import open_tokens
 from tcsm.data.tokenizers import Letters
 from tcsm.errors import InputError
 from tcsm.models.teacher import Teacher
-from tcsm.reporting.runs import read_run
 from tcsm.rewards.grams import Grams, Logistic
 from tcsm.rewards.grams import load as load_classifier
 from tcsm.runs.cached_teacher import CachedTeacher
+from tcsm.runs.outcome import read_run
 from tcsm.training import checkpoint
 from tests.chaos.house import IS_LONG, Pipeline
 

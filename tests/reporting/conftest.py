@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tcsm.reporting.runs import read_runs
+from tcsm.runs.outcome import read_runs
 from tests.reporting.house import ARMS, SEEDS, make_ablations, make_post_training, make_run
 
 

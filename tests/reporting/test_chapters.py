@@ -65,8 +65,11 @@ def test_an_unknown_run_is_one_line_with_chapter_and_name(write, text):
         ("{{ 1 / 0 }}", "division"),
         ("{% include 'absent.md' %}", "absent.md"),
         ("{{ ''.__class__.__mro__ }}", "unsafe"),
-        ("{{ points().__class__('x') }}", "unsafe"),
-        ("{% call(row) table('../x', points()) %}A: {{ row.variant }}{% endcall %}", "../x"),
+        ("{{ models('splits').__class__('x') }}", "unsafe"),
+        (
+            "{% call(row) table('../x', models('noise')) %}A: {{ row.variant }}{% endcall %}",
+            "../x",
+        ),
     ],
 )
 def test_an_error_in_a_chapter_is_one_line(write, text, word):
@@ -101,17 +104,15 @@ def test_markup_is_escaped_once():
 
 def test_cells_are_pairs_of_header_and_text(write, tmp_path):
     write(
-        "# Own\n\n{% call(row) table('own', points(), caption='x') %}\n"
-        "Model: {{ row.variant }}\nA:B: {{ row.bpc | number(1) }}\nEmpty:\n{% endcall %}",
+        "# Own\n\n{% call(row) table('own', stability(), caption='x') %}\n"
+        "Model: {{ row.variant }}\nA:B: {{ row.runs | number(1) }}\nEmpty:\n{% endcall %}",
         experiments={"kjv/score": "a: *b* & c"},
     )
     first, *_ = re.findall(r"(?m)^a.*$", (tmp_path / "out/tables/own.tex").read_text())
-    assert first.startswith(r"a: {*}b{*} \& c & B: 2.")
-    assert (
-        (tmp_path / "out/tables/own.csv")
-        .read_text()
-        .startswith("variant,seed,bpc\na: *b* & c,0,2")
-    )
+    assert first.startswith(r"a: {*}b{*} \& c & B: 3.0")
+    rows = (tmp_path / "out/tables/own.csv").read_text().splitlines()
+    assert rows[0].startswith("variant,runs,")
+    assert rows[1].startswith("a: *b* & c,3,")
 
 
 def test_a_chapter_without_results_has_no_place(write):

@@ -8,9 +8,9 @@ import pytest
 from tcsm.errors import InputError
 from tcsm.io.records import write_json
 from tcsm.reporting import models
-from tcsm.reporting.frames import Frames
-from tcsm.reporting.runs import read_runs
+from tcsm.reporting.frames import Frames, labeled
 from tcsm.reporting.statistics import over_seeds
+from tcsm.runs.outcome import read_runs
 
 LABELS = {"kjv/score": "Score", "kjv/mdlm": "MDLM", "kjv/none": "Never run"}
 PAIRS = [["kjv/score", "kjv/mdlm"], ["kjv/none", "kjv/mdlm"]]
@@ -59,7 +59,7 @@ def test_numbers_that_overflowed_are_missing(folders):
     found = read_runs(folders)
     assert math.isnan(models.headline(Frames(found), LABELS).iloc[0].test_value)
     assert math.isfinite(models.headline(Frames(found), LABELS).iloc[0].valid_value)
-    assert models.points(Frames(found), LABELS, "test")["bpc"].isna().sum() == 1
+    assert labeled(Frames(found).splits, LABELS)["bpc"].isna().sum() == 1
     assert math.isnan(models.differences(Frames(found), LABELS, PAIRS).iloc[0].seed_value)
 
 
@@ -78,7 +78,7 @@ def test_other_sequences_are_refused(folders):
 
 
 def test_curves_are_in_bits_where_the_metric_was_logged(runs):
-    rows = models.learning(Frames(runs), LABELS)
+    rows = labeled(Frames(runs).curves, LABELS)
     part = rows[(rows["variant"] == "Score") & (rows["seed"] == 0)]
     run = next(run for run in runs if (run.experiment, run.seed) == ("kjv/score", 0))
     logged = run.metrics.dropna()
@@ -90,15 +90,12 @@ def test_curves_are_in_bits_where_the_metric_was_logged(runs):
 
 def test_a_metric_that_is_not_logged_gives_no_curve(runs):
     bare = [dataclasses.replace(run, metrics=run.metrics[["step", "loss"]]) for run in runs]
-    assert models.learning(Frames(bare), LABELS).empty
+    assert labeled(Frames(bare).curves, LABELS).empty
 
 
-def test_curves_end_and_stand_side_by_side(runs):
-    ends = models.learning_ends(Frames(runs), LABELS)
-    last = models.learning(Frames(runs), LABELS).groupby(["variant", "seed"])["bits"].last()
+def test_curves_stand_side_by_side(runs):
+    last = labeled(Frames(runs).curves, LABELS).groupby(["variant", "seed"])["bits"].last()
     means = last.groupby("variant").mean()
-    assert ends.set_index("variant")["bits"].to_dict() == pytest.approx(means.to_dict())
-    assert ends["bits"].is_monotonic_increasing
     table = models.learning_table(Frames(runs), LABELS)
     assert list(table.columns) == ["tokens", "Score", "MDLM"]
     assert table[["Score", "MDLM"]].iloc[-1].to_dict() == pytest.approx(means.to_dict())
@@ -107,10 +104,7 @@ def test_curves_end_and_stand_side_by_side(runs):
 def test_the_widest_noise_is_where_two_models_differ_most(runs):
     row = models.widest_noise(Frames(runs), LABELS).iloc[0]
     means = (
-        models.by_noise(Frames(runs), LABELS)
-        .groupby(["noise", "variant"])["bits"]
-        .mean()
-        .unstack()
+        labeled(Frames(runs).noise, LABELS).groupby(["noise", "variant"])["bits"].mean().unstack()
     )
     gaps = (means["Score"] - means["MDLM"]).abs()
     assert (row["noise"], row["gap"]) == (gaps.idxmax(), pytest.approx(gaps.max()))
@@ -124,10 +118,9 @@ def test_noise_runs_from_clean_to_nothing(folders, level):
     record = json.loads(path.read_text())
     record["metrics"]["likelihood"]["by_noise"] = [{**level, "nats_per_token": 2.0}]
     write_json(path, record)
-    rows = models.by_noise(Frames(read_runs(folders[:1])), {"kjv/distribution": "D"})
-    assert rows.to_dict("records") == [
-        {"variant": "D", "seed": 0, "bound": "count", "noise": 0.25, "bits": 2.0 / math.log(2)}
-    ]
+    rows = labeled(Frames(read_runs(folders[:1])).noise, {"kjv/distribution": "D"})
+    columns = ["variant", "seed", "bound", "noise", "bits"]
+    assert rows[columns].to_numpy().tolist() == [["D", 0, "count", 0.25, 2.0 / math.log(2)]]
 
 
 def test_a_statistic_without_a_judge_is_not_a_number(folders):
@@ -135,6 +128,6 @@ def test_a_statistic_without_a_judge_is_not_a_number(folders):
     record = json.loads(path.read_text())
     record["runs"][0]["statistics"]["judge_bpc"] = None
     write_json(path, record)
-    rows = models.samples(Frames(read_runs(folders[:1])), {"kjv/distribution": "D"})
+    rows = labeled(Frames(read_runs(folders[:1])).samples, {"kjv/distribution": "D"})
     assert len(rows) == 3
     assert rows["judge_bpc"].isna().tolist() == [True, False, False]

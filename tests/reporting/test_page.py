@@ -8,7 +8,7 @@ import pytest
 
 from tcsm.errors import InputError
 from tcsm.io.records import write_json
-from tcsm.reporting.runs import read_runs
+from tcsm.runs.outcome import read_runs
 from tests.reporting.drafts import drafts  # noqa: F401 -- a fixture
 from tests.reporting.house import ROOT, report
 

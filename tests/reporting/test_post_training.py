@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 
 from tcsm.reporting.frames import reward_calls
-from tcsm.reporting.runs import Run
 from tcsm.reporting.statistics import wins
+from tcsm.runs.outcome import Outcome
 
 
 def run(**fields):
     empty = pd.DataFrame()
     whole = {"config": {}, "grade": {"reward_calls": 12}, **fields}
-    return Run(
+    return Outcome(
         Path("run"), "reward/own", 0, config_sha256="", metrics=empty, telemetry=empty, **whole
     )
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tcsm.io.records import write_json
-from tcsm.reporting.runs import read_run
+from tcsm.runs.outcome import read_run
 from tests.stages.house import command, likelihood_of, make_text
 
 pytestmark = pytest.mark.slow

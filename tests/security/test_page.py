@@ -10,8 +10,8 @@ import pytest
 
 from tcsm.errors import InputError
 from tcsm.io.records import write_json
-from tcsm.reporting.runs import read_runs
 from tcsm.reporting.tables import Rows, latex, write_csv
+from tcsm.runs.outcome import read_runs
 from tests.reporting.house import FOLDERS, make_run, report
 
 TEMPLATE = FOLDERS["template"]

@@ -1,4 +1,4 @@
-"""Runs: everything that one run left in its folder, read and checked.
+"""Outcomes: everything that one run left in its folder, read and checked.
 
 The stage that writes a file is the stage to repeat when the file is damaged; a file that is not
 there yet is no error, the report says which stage would make it.
@@ -16,7 +16,7 @@ import yaml
 from tcsm.errors import InputError
 from tcsm.io.layout import FILES
 from tcsm.io.records import Record, metrics_of, read_lines, require
-from tcsm.runs import run as runs
+from tcsm.runs.run import Run
 
 # What the seeds of an experiment share.
 ALIKE = ("data", "world", "corpus", "tokenizer", "model", "objective", "bound", "trainer", "feed")
@@ -43,7 +43,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class Outcome:
     """What one run left behind; a stage that has not run yet left an empty dict or frame.
 
     Attributes:
@@ -54,16 +54,8 @@ class Run:
         config_sha256: hash of the bytes of ``config.yaml``.
         metrics: one row a logged step: step, loss, tokens of text, diagnostics.
         telemetry: one row a logged step: step, seconds, … (depends on the machine).
-        train: the summary of training.
-        evaluate: the likelihoods.
-        samples: the generated texts.
-        exact: the distance to the known distribution of a toy world.
-        targets: the error of approximate targets.
-        reward: a classifier that rewards.
-        collect: what a frozen model drew for training.
-        pair: preferences read from a file.
-        tilt: the distance of post-training to a known target distribution.
-        grade: how good samples are, by the reward and by others.
+        train … grade: the record of that stage; ``evaluate``, ``exact`` and ``tilt`` are metrics
+            of an evaluation: likelihood, and distances to a known distribution.
         stages: stage → its telemetry (depends on the machine).
     """
 
@@ -87,18 +79,18 @@ class Run:
     stages: dict[str, Record] = field(default_factory=dict)
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> Outcome:
     """Reads a run's folder; raises InputError that names file and line of a damaged record."""
-    run = runs.Run(folder)
-    found = {stage: run.record(stage, KEYS[stage]) for stage in FILES}
+    run = Run(folder)
+    records = {stage: run.record(stage, KEYS[stage]) for stage in FILES}
     telemetry = {stage: run.telemetry(stage, KEYS["telemetry"]) for stage in FILES}
     config, digest = _config(folder / "config.yaml")
     for stage, name in FILES.items():
-        _check_owner(found[stage], config, folder / name)
-    _check_weights(found, config, folder)
-    _check_parts(found, folder)
-    metrics = metrics_of(found["evaluate"])
-    return Run(
+        _check_owner(records[stage], config, folder / name)
+    _check_weights(records, config, folder)
+    _check_parts(records, folder)
+    metrics = metrics_of(records["evaluate"])
+    return Outcome(
         folder=folder,
         experiment=str(config["experiment"]),
         seed=int(config["seed"]),
@@ -106,17 +98,17 @@ def read_run(folder: Path) -> Run:
         config_sha256=digest,
         metrics=_frame(folder / "metrics.jsonl", KEYS["metrics"]),
         telemetry=_frame(folder / "telemetry.jsonl", KEYS["speed"]),
-        train=found["train"],
+        train=records["train"],
         evaluate=metrics.get("likelihood", {}),
         exact=metrics.get("exact", {}),
         tilt=metrics.get("tilted", {}),
-        samples=found["sample"],
-        **{stage: found[stage] for stage in OTHERS},
+        samples=records["sample"],
+        **{stage: records[stage] for stage in OTHERS},
         stages={stage: record for stage, record in telemetry.items() if record},
     )
 
 
-def read_runs(folders: Iterable[Path]) -> list[Run]:
+def read_runs(folders: Iterable[Path]) -> list[Outcome]:
     """Reads several runs; raises InputError if two are the same experiment with the same seed."""
     runs = [read_run(Path(folder)) for folder in folders]
     seen: dict[tuple[str, int], Path] = {}
@@ -133,9 +125,9 @@ def read_runs(folders: Iterable[Path]) -> list[Run]:
     return runs
 
 
-def _unlike(runs: Iterable[Run]) -> Iterator[str]:
+def _unlike(runs: Iterable[Outcome]) -> Iterator[str]:
     """A line for every run that was not trained as the first seed of its experiment was."""
-    first: dict[str, Run] = {}
+    first: dict[str, Outcome] = {}
     for run in runs:
         other = first.setdefault(run.experiment, run)
         own, known = (dict(_deciding(each.config)) for each in (run, other))
@@ -188,13 +180,13 @@ def _check_owner(record: Record, config: Record, path: Path) -> None:
             )
 
 
-def _check_weights(found: Mapping[str, Record], config: Record, folder: Path) -> None:
-    """Refuse a record of other weights than those that lie now in the run that it was made of."""
-    told = {"grade": config.get("grading", {}).get("run"), "sample": None, "evaluate": None}
-    told |= dict.fromkeys(("collect", "targets"), config.get("reference"))
-    for stage, source in told.items():
-        known = runs.Run(Path(source or folder)).weights if found[stage] else None
-        weights = found[stage].get("weights_sha256")
+def _check_weights(records: Mapping[str, Record], config: Record, folder: Path) -> None:
+    """Refuse a record of other weights than those in the run that it was made of."""
+    sources = {"grade": config.get("grading", {}).get("run"), "sample": None, "evaluate": None}
+    sources |= dict.fromkeys(("collect", "targets"), config.get("reference"))
+    for stage, source in sources.items():
+        known = Run(Path(source or folder)).weights if records[stage] else None
+        weights = records[stage].get("weights_sha256")
         if known is not None and weights != known:
             of = (
                 f"of weights {str(weights)[:12]}" if weights else "without the hash of its weights"
@@ -205,16 +197,16 @@ def _check_weights(found: Mapping[str, Record], config: Record, folder: Path) ->
             )
 
 
-def _check_parts(found: Mapping[str, Record], folder: Path) -> None:
+def _check_parts(records: Mapping[str, Record], folder: Path) -> None:
     place = folder / FILES["evaluate"]
-    metrics = metrics_of(found["evaluate"])
+    metrics = metrics_of(records["evaluate"])
     for name, fields in metrics.items():
         require(fields, KEYS.get(name, ()), f"{place}: metric {name}")
     for name, split in metrics.get("likelihood", {}).get("splits", {}).items():
         where = f"{place}: split {name}"
         require(split, KEYS["split"], where)
         _check_lengths(split["nats"], split["chars"], where)
-    for index, run in enumerate(found["sample"].get("runs", [])):
+    for index, run in enumerate(records["sample"].get("runs", [])):
         require(run, KEYS["sampler run"], f"{folder / FILES['sample']}: run {index}")
 
 

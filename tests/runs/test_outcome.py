@@ -7,7 +7,7 @@ import yaml
 
 from tcsm.errors import InputError
 from tcsm.io.records import write_json
-from tcsm.reporting.runs import read_run, read_runs
+from tcsm.runs.outcome import read_run, read_runs
 from tests.reporting.house import weights
 
 
