@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tcsm.reporting import learning_curves, models, post_training
+from tcsm.reporting import models, relative
 from tcsm.reporting.frames import Frames
 from tcsm.reporting.statistics import Estimate, finite, paired
 from tcsm.reporting.tables import Row, Rows
@@ -130,13 +130,11 @@ class Ablation:
     def time_to_target(self, baseline: Values, teachers: bool = False) -> Rows:
         """Return the variants with their times to the final loss of the one baseline.
 
-        Args:
-            baseline: axis → value of the baseline.
-            teachers: add the test BPC of those models that a variant learned from.
+        With ``teachers`` also the test BPC of the models that each needs.
         """
         base, points = self.chosen(baseline), self._curves()
         name = str(base["variant"].iloc[0]) if len(base) else ""
-        rows = learning_curves.time_to_target(self.variants(baseline), points, name)
+        rows = relative.time_to_target(self.variants(baseline), points, name)
         levels = {
             name: np.concatenate(list(runs["needed_bpc"])) for name, runs in self._each().items()
         }
@@ -158,19 +156,19 @@ class Ablation:
         """Return the judged runs with their gains and win rates against those of ``start``."""
         if self.table.empty:
             return self
-        table = post_training.against(self.table, self.chosen(start))
+        table = relative.against(self.table, self.chosen(start))
         return replace(self, table=table.dropna(subset=[measure]), measure=measure)
 
     def gains(self, start: Values) -> Rows:
         """Return one row a variant of post-trained runs: its reward gains."""
-        rows, runs = self.variants(start, post_training.GAINS), self._each()
-        return Rows(post_training.gains(row, runs[row["variant"]]) for row in rows)
+        rows, runs = self.variants(start, relative.GAINS), self._each()
+        return Rows(relative.gains(row, runs[row["variant"]]) for row in rows)
 
     def win_rates(self, start: Values) -> Rows:
         """Return one row a variant of post-trained runs: its win rates and changes."""
         base, runs = self.chosen(start), self._each()
         rows = (row for row in self.variants(start) if row["variant"] != row["baseline"])
-        return Rows(post_training.win_rates(row, runs[row["variant"]], base) for row in rows)
+        return Rows(relative.win_rates(row, runs[row["variant"]], base) for row in rows)
 
     def _compared(self, runs: pd.DataFrame, baseline: Values) -> dict[str, Any]:
         """Return the measure of a variant's runs, the gap to its baseline, cost and health."""

@@ -25,7 +25,7 @@ from tcsm.reporting import figures, formatting, heatmaps, pareto, tables
 from tcsm.reporting.tables import Row
 
 FORMATS = (
-    formatting.number, formatting.signed, formatting.percent, formatting.share, formatting.whole,
+    formatting.number, formatting.signed, formatting.percent, formatting.share,
     formatting.large, formatting.brief, formatting.short, formatting.duration, formatting.counted,
     formatting.mean_se, formatting.mean_ci, formatting.interval, formatting.change,
     formatting.mean_range, tables.estimate,
@@ -95,8 +95,7 @@ class Composer:
 
     def html(self, chapter: Chapter) -> Markup:
         """Return a chapter as HTML, its blocks in their places."""
-        body = MARK.sub(lambda mark: self._block(int(mark[1])), markdown(chapter.text))
-        return Markup(body)
+        return Markup(MARK.sub(lambda mark: self._block(int(mark[1])), markdown(chapter.text)))
 
     def table(
         self, chapter: Chapter, name: str, rows: Sequence[Row], caption: str = "",
@@ -165,17 +164,16 @@ class Composer:
 
 def environment(loader: BaseLoader, literal: bool = True) -> Environment:
     """Return a sandbox; with ``literal`` every value is escaped for Markdown as well."""
+    layout = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+    finalize = escape if literal else None
     page = SandboxedEnvironment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=escape if literal else None,
+        loader=loader, undefined=StrictUndefined, finalize=finalize, **layout
     )
-    page.globals |= {plot.__name__: _of_rows(plot) for plot in PLOTS} | {"axis": figures.Axis}
+    page.globals |= {plot.__name__: partial(_draw, plot) for plot in PLOTS} | {
+        "axis": figures.Axis
+    }
     page.filters |= {function.__name__: function for function in FORMATS}
-    page.filters |= {"markdown": lambda text: Markup(markdown(text)), "phrase": phrase}
+    page.filters["markdown"] = markdown
     return page
 
 
@@ -187,14 +185,9 @@ def escape(value: object) -> object:
     return Markup(PUNCTUATION.sub(lambda sign: f"&#{ord(sign[0])};", plain))
 
 
-def markdown(text: str) -> str:
+def markdown(text: str, inline: bool = False) -> Markup:
     """Return Markdown as HTML: no raw HTML, no images, links within the page alone."""
-    return str(_parser().render(text))
-
-
-def phrase(text: str) -> Markup:
-    """Return Markdown on one line as HTML."""
-    return Markup(_parser().renderInline(text))
+    return Markup(_parser().renderInline(text) if inline else _parser().render(text))
 
 
 @cache
@@ -211,11 +204,8 @@ def _cells(text: Markup) -> list[tuple[str, str]]:
     return [(html.unescape(a.strip()), html.unescape(b.strip())) for a, _, b in lines]
 
 
-def _of_rows(plot: Callable[..., Figure]) -> Callable[..., Figure]:
-    def draw(rows: Sequence[Row], *args: Any, **options: Any) -> Figure:  # noqa: ANN401 -- its own
-        return plot(tables.frame_of(rows), *args, **options)
-
-    return draw
+def _draw(plot: Callable[..., Figure], rows: Sequence[Row], *args: Any, **options: Any) -> Figure:  # noqa: ANN401 -- the plot's
+    return plot(tables.frame_of(rows), *args, **options)
 
 
 def _file(name: str) -> str:

@@ -7,12 +7,13 @@ import pandas as pd
 
 from tcsm.reporting.frames import Frames, Labels, labeled
 
+Limit, Names = float | int | None, Sequence[str]
 HASHES = ("config_sha256", "data_sha256", "weights_sha256")
 STAGES = ("train", "evaluate", "sample")
 OTHERS = "runs that others need"  # teachers, references
 
 
-def budget(frames: Frames, labels: Labels, seconds: float | int | None) -> pd.DataFrame:
+def budget(frames: Frames, labels: Labels, limit: Limit) -> pd.DataFrame:
     """Return one row a model: CPU-seconds by stage, in all, and as a share of the budget."""
     rows = labeled(frames.stages, labels)
     rows = rows[rows["stage"].isin(STAGES)]
@@ -22,7 +23,7 @@ def budget(frames: Frames, labels: Labels, seconds: float | int | None) -> pd.Da
     table = by_stage.reindex(index=list(training.groups), columns=list(STAGES)).assign(
         train_most=training["cpu_seconds"].max(),
         total=total,
-        share=total / (seconds or math.nan),
+        share=total / (limit or math.nan),
         tokens_per_second=training["tokens_per_second"].mean(),
         peak_memory_mib=training["peak_memory_mib"].mean(),
     )
@@ -33,9 +34,9 @@ def budget(frames: Frames, labels: Labels, seconds: float | int | None) -> pd.Da
 def other_budget(
     frames: Frames,
     labels: Labels,
-    seconds: float | int | None,
-    within: Sequence[str] | None = None,
-    without: Sequence[str] = (),
+    limit: Limit,
+    within: Names | None = None,
+    without: Names = (),
 ) -> pd.DataFrame:
     """Return one row an ablation, and one for runs of none: CPU-seconds of all stages.
 
@@ -56,7 +57,7 @@ def other_budget(
         most=("all_seconds", "max"),
         total=("all_seconds", lambda spent: spent.sum(skipna=False)),
     ).reset_index()
-    return table.drop(columns="last").assign(share=table["total"] / (seconds or math.nan))
+    return table.drop(columns="last").assign(share=table["total"] / (limit or math.nan))
 
 
 def provenance(frames: Frames, labels: Labels) -> pd.DataFrame:
@@ -101,5 +102,5 @@ def _joined(values: Iterable[object]) -> str:
     return " ".join(map(str, values))
 
 
-def _is_in(experiment: str, names: Sequence[str]) -> bool:
+def _is_in(experiment: str, names: Names) -> bool:
     return any(f"{experiment}/".startswith(f"{name}/") for name in names)

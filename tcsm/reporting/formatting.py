@@ -28,17 +28,12 @@ def share(value: SupportsFloat) -> str:
     return DASH if math.isnan(value) else f"{100 * float(value):.0f} %"
 
 
-def whole(value: SupportsFloat) -> str:
-    """Return a count with thousands separated."""
-    return number(value, 0)
-
-
 def large(value: SupportsFloat) -> str:
     """Return a count in thousands (k) or millions (M)."""
     for unit, name in ((1e6, " M"), (1e3, " k")):
         if float(value) >= unit:
             return number(float(value) / unit, 2) + name
-    return whole(value)
+    return number(value, 0)
 
 
 def brief(value: SupportsFloat) -> str:

@@ -24,7 +24,6 @@ NEEDS = ("teacher_run", "reference", "initial", "collected", "reward_run")
 SHARED = ("train", "reward", "collect", "pair")  # stages of runs that others need
 TARGETS = ("targets_cpu_seconds", "targets_spared_cpu_seconds")  # computed, and saved by a cache
 TRAINED = ("steps", "tokens", "parameters")
-IDENTITY = ("stage", "experiment", "seed")
 TELEMETRY = ("cpu_seconds", "seconds", "tokens_per_second", "peak_memory_mib")
 TELEMETRY += ("commit", "dirty", "device", "threads", "versions")
 TOLERANCE = 0.35  # nats a token
@@ -74,8 +73,8 @@ class Frames:
     def curves(self) -> pd.DataFrame:
         """One row a logged validation: step, tokens, own CPU-seconds (NaN if unknown), bits."""
         parts = [_curve(run).assign(**_place(run)) for run in self.all_runs if KEY in run.metrics]
-        known = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-        return known if parts else _frame([], "step", "tokens", "own", "bits")
+        empty = _frame([], "step", "tokens", "own", "bits")
+        return pd.concat(parts, ignore_index=True) if parts else empty
 
     @cached_property
     def noise(self) -> pd.DataFrame:
@@ -176,6 +175,7 @@ def _row(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
     axes = {str(axis): str(value) for axis, value in (run.config.get("axes") or {}).items()}
     known: Record = {**run.exact, **run.targets, **run.tilt}
     return {
+        **{key: number(v) for key, v in known.items() if v is None or isinstance(v, Real)},
         **_place(run),
         "folder": run.folder,
         "axes": axes,
@@ -184,7 +184,6 @@ def _row(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
         "bound": _bound(run.evaluate),
         **{f"{split}_bpc": _bpc(run, split) for split in ("test", "valid")},
         **{key: number(run.train.get(key)) for key in TRAINED},
-        **{key: number(value) for key, value in known.items() if _is_number(key, value)},
         "world_tv": number(run.tilt.get("world", {}).get("tv")),
         "pictures": run.tilt.get("pictures"),
         "finite": not stopped(run) and bool(known.get("finite", True)),
@@ -195,11 +194,6 @@ def _row(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
         **_cost(run, folders),
         **_hashes(run),
     }
-
-
-def _is_number(key: str, value: object) -> bool:
-    number = value is None or (isinstance(value, Real) and not isinstance(value, bool))
-    return number and key not in IDENTITY
 
 
 def _bound(evaluate: Record) -> str:
@@ -218,9 +212,7 @@ def _judgment(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
     tilt = (run.config.get("feed") or {}).get("tilt") or {}
     return {
         **moments,
-        "judge_rewards": run.grade.get("judge_rewards"),
-        "rewards": run.grade.get("rewards"),
-        "texts": run.grade.get("texts"),
+        **{key: run.grade.get(key) for key in ("judge_rewards", "rewards", "texts")},
         "text_entropy": number(run.grade.get("entropy")),
         "repetition": number(run.grade.get("repetition")),
         "calls": reward_calls(run, folders),
@@ -235,7 +227,6 @@ def _cost(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
     others = needed(run, folders)
     shared = sum(math.nan if other is None else _spent(other, SHARED) for other in others)
     step = number(run.stages.get("evaluate", {}).get("cpu_seconds_per_step"))
-    counted = run.train.get("steps")
     return {
         "cpu_seconds": own,
         "targets_seconds": targets,
@@ -243,7 +234,7 @@ def _cost(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
         "total_seconds": own + targets + shared,
         "all_seconds": _spent(run, run.stages),
         "step_seconds": step,
-        "spent": own if math.isnan(step) else step * number(counted),
+        "spent": own if math.isnan(step) else step * number(run.train.get("steps")),
         "needed_bpc": [_bpc(one, "test") for one in others if one],
     }
 

@@ -58,12 +58,9 @@ def heatmap(frame: pd.DataFrame, row: Axis, column: Axis, value: Axis) -> Figure
 
 
 def densities(frame: pd.DataFrame, title: str, first: Mapping[str, str]) -> Figure:
-    """Draw densities, each on its own scale from 0 to its most likely cell.
+    """Draw the densities ``pictures`` of the least seed, each on its own scale.
 
-    Args:
-        frame: one row a run, the densities in ``pictures``; the least seed is shown.
-        title: the column that titles the density ``found`` of each run.
-        first: other densities, of the first run, which come before → their titles.
+    Before each run's ``found`` under its ``title`` come those of the first run in ``first``.
     """
     runs = frame[frame["seed"] == frame["seed"].min()]
     panels = [(name, runs["pictures"].iloc[0][key]) for key, name in first.items()]
@@ -99,6 +96,5 @@ def _norm(means: Array, log: bool) -> Normalize:
 
 def _text(cell: pd.Series) -> str:
     lost = int(cell["size"] - cell["count"])
-    if not cell["count"]:
-        return "lost"
-    return formatting.short(cell["mean"]) + (f"\n{lost}/{int(cell['size'])} lost" if lost else "")
+    note = f"\n{lost}/{int(cell['size'])} lost" if lost else ""
+    return formatting.short(cell["mean"]) + note if cell["count"] else "lost"

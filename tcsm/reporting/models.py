@@ -10,9 +10,7 @@ import pandas as pd
 
 from tcsm.errors import InputError
 from tcsm.reporting.frames import Frames, Labels, labeled
-from tcsm.reporting.statistics import NOTHING, over_seeds, ratio
-
-SPLITS = ("valid", "test")
+from tcsm.reporting.statistics import over_seeds, ratio
 
 
 def headline(frames: Frames, labels: Labels) -> pd.DataFrame:
@@ -24,10 +22,10 @@ def headline(frames: Frames, labels: Labels) -> pd.DataFrame:
         bounds = sorted(set(trained["bound"]) - {""})
         row = {"variant": labels[str(experiment)], "seeds": len(trained)}
         row |= {"bound": ", ".join(bounds)}
-        for split in SPLITS:
+        for split in ("valid", "test"):
             own = (splits["experiment"] == experiment) & (splits["split"] == split)
             bpc = splits.loc[own, "bpc"]
-            row |= (over_seeds(bpc) if len(bpc) else NOTHING).columns(split)
+            row |= over_seeds(bpc).columns(split)
         own = times.loc[times["experiment"] == experiment, ["cpu_seconds", "seconds"]]
         rows.append(row | {**trained[["parameters", "tokens", "steps"]].mean(), **own.mean()})
     return pd.DataFrame(rows)
@@ -64,9 +62,8 @@ def widest_noise(frames: Frames, labels: Labels) -> pd.DataFrame:
     """Return the noise level at which models with one estimator differ most, if there is one."""
     rows = labeled(frames.noise, labels)
     bound = rows.groupby("bound")["variant"].nunique().idxmax()
-    means = rows[rows["bound"] == bound].pivot_table(
-        index="noise", columns="variant", values="bits"
-    )
+    rows = rows[rows["bound"] == bound]
+    means = rows.pivot_table(index="noise", columns="variant", values="bits")
     shared = means.dropna()
     if shared.empty or len(means.columns) < 2:
         return pd.DataFrame()

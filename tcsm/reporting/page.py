@@ -85,11 +85,7 @@ class Report:
         return out / "index.html"
 
     def _files(self, results: Results, folder: Path) -> Iterator[tuple[str, str]]:
-        """Yield the chapters and the files that they are read from.
-
-        Raises:
-            InputError: a chapter has no file.
-        """
+        """Yield the chapters and the files that they are read from."""
         rest = [name for name in results.ablations() if name not in self.chapters]
         for name in self.chapters:
             if name == REST:

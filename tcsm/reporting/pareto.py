@@ -24,14 +24,8 @@ def pareto(
 ) -> Figure:
     """Draw every variant's mean with the 95 % interval of its quality, and the front as a line.
 
-    Variants with a run without quality are left out.
-
-    Args:
-        frame: one row a run, with the column ``variant``.
-        cost: the column to the right.
-        quality: the column upwards; less is better.
-        color: the column that colors distinguish.
-        shape: the column that marks distinguish.
+    Less is better on both axes; a variant with a run without quality is left out. ``color`` and
+    ``shape`` are the columns that colors and marks distinguish.
     """
     points = means(frame, cost.key, quality.key, [color, shape])
     best = nondominated(points, cost.key, quality.key)

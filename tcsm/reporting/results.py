@@ -36,18 +36,12 @@ class Results:
 
     def tools(self) -> dict[str, Callable[..., object]]:
         """Return what chapters call, by name: tables of the headline models, and the methods."""
-        own: tuple[Callable[..., object], ...] = (
-            self.label, self.models, self.bpc, self.ablation, self.counts, means, melt, front,
-        )  # fmt: skip
+        tools = (self.label, self.models, self.bpc, self.ablation, self.counts, means, melt, front)
         views = {view.__name__: partial(self._view, view) for view in VIEWS}
-        return views | {function.__name__: function for function in own}
+        return views | {tool.__name__: tool for tool in tools}
 
     def label(self, experiment: str) -> str:
-        """Return the label of an experiment.
-
-        Raises:
-            InputError: neither the report nor a run has that name.
-        """
+        """Return the label of an experiment; an InputError if no run has that name."""
         if experiment not in {*self.experiments, *self.frames.runs["experiment"]}:
             known = ", ".join(self.experiments)
             raise InputError(f"{experiment} is no run of this report; it shows {known}")
@@ -85,8 +79,8 @@ class Results:
         return sorted({name for name in (runs if own.empty else own)["corpus"] if name})
 
     def _view(self, view: Callable[..., pd.DataFrame], *args: object, **options: object) -> Rows:
-        empty = not self.frames.all_runs
-        return Rows([] if empty else view(self.frames, self.experiments, *args, **options))
+        runs = self.frames
+        return Rows(view(runs, self.experiments, *args, **options) if runs.all_runs else [])
 
 
 def means(rows: Sequence[Row], by: Sequence[str], keys: Sequence[str]) -> Rows:

@@ -15,8 +15,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from tcsm.errors import InputError
-
 Array = NDArray[np.float64]
 Values = Sequence[float] | Array | pd.Series
 
@@ -40,14 +38,10 @@ NOTHING = Estimate(math.nan, math.nan, math.nan, math.nan, 0)
 
 
 def over_seeds(values: Values) -> Estimate:
-    """Return the mean of independent values with its standard error and t interval.
-
-    Raises:
-        InputError: there are no values.
-    """
+    """Return the mean of independent values with its standard error and t interval."""
     x = np.asarray(values, dtype=np.float64)
     if x.size == 0:
-        raise InputError("no values to average; at least one run is needed")
+        return NOTHING
     error = float(x.std(ddof=1)) / math.sqrt(x.size) if x.size > 1 else math.nan
     return _with_interval(float(x.mean()), error, x.size)
 
@@ -55,8 +49,7 @@ def over_seeds(values: Values) -> Estimate:
 def finite(values: Values) -> Estimate:
     """Return the mean of the finite values; NOTHING if there are none."""
     x = np.asarray(values, dtype=np.float64)
-    known = x[np.isfinite(x)]
-    return over_seeds(known) if known.size else NOTHING
+    return over_seeds(x[np.isfinite(x)])
 
 
 def paired(runs: pd.DataFrame, baseline: pd.DataFrame, measure: str) -> Estimate:
@@ -72,12 +65,7 @@ def ratio(nats: Array, chars: Array) -> Estimate:
     """Return bits per character ∑ nats / (∑ chars · ln 2) with the error over sequences.
 
     For a paired difference, ``nats`` is the difference of two models, shape (sequences,).
-
-    Raises:
-        InputError: the shapes differ or are empty.
     """
-    if nats.shape != chars.shape or nats.size == 0:
-        raise InputError(f"{nats.size} nats for {chars.size} chars; both list every sequence")
     total = float(chars.sum())
     value = float(nats.sum()) / total
     n = nats.size

@@ -29,7 +29,7 @@ ONE = Estimate(2.1, math.nan, math.nan, math.nan, 1)
         (formatting.change(NOTHING), "–"),
         (formatting.mean_range(Estimate(2.1, 0.1, 2.0, 2.2, 3), 1), "2.1 [2.0, 2.2]"),
         (formatting.mean_range(ONE, 1), "2.1"),
-        (formatting.whole(9830400), "9,830,400"),
+        (formatting.number(9830400, 0), "9,830,400"),
         (formatting.large(9830400), "9.83 M"),
         (formatting.large(128_000), "128.00 k"),
         (formatting.large(8), "8"),

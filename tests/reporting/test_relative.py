@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tcsm.reporting import learning_curves
+from tcsm.reporting import relative
 from tcsm.reporting.ablations import read
 from tcsm.reporting.frames import Frames
 from tcsm.reporting.tables import Rows, frame_of
@@ -37,15 +37,13 @@ BASE = [curve("base", seed, [4.0, 3.0, 2.0 + seed / 10]) for seed in (0, 1)]
     ],
 )
 def test_a_crossing_by_hand(y, level, x):
-    found = learning_curves.crossing(np.array([100.0, 200.0, 300.0]), np.array(y), level)
+    found = relative.crossing(np.array([100.0, 200.0, 300.0]), np.array(y), level)
     assert found == pytest.approx(x)
 
 
 def test_shares_are_those_of_the_same_seed():
     fast = [curve("fast", 0, [3.0, 1.0, 1.0], 2.0, 60.0), curve("fast", 1, [3.1, 1.1], 2.0, 60.0)]
-    found = learning_curves.shares(pd.concat([*BASE, *fast]), "base").set_index(
-        ["variant", "seed"]
-    )
+    found = relative.shares(pd.concat([*BASE, *fast]), "base").set_index(["variant", "seed"])
     for seed in (0, 1):  # crosses halfway from step 100 to 200
         row = found.loc[("fast", seed)]
         assert row["steps"] == pytest.approx(150 / 300)
@@ -57,7 +55,7 @@ def test_shares_are_those_of_the_same_seed():
 def test_a_run_that_never_arrives_is_counted():
     slow = [curve("slow", 0, [4.0, 3.0, 2.5]), curve("slow", 1, [4.0, 3.0, 1.1])]
     rows = Rows([{"variant": name} for name in ("base", "slow", "other")])
-    shown = learning_curves.time_to_target(rows, pd.concat([*BASE, *slow]), "base")
+    shown = relative.time_to_target(rows, pd.concat([*BASE, *slow]), "base")
     found = frame_of(shown)
     assert found["steps_reached"].tolist() == [2, 1, 0]
     assert found["steps_of"].tolist() == [2, 2, 0]
@@ -67,7 +65,7 @@ def test_a_run_that_never_arrives_is_counted():
 
 def test_a_seed_without_a_baseline_is_left_out():
     other = curve("fast", 7, [1.0, 1.0, 1.0])
-    assert "fast" not in set(learning_curves.shares(pd.concat([*BASE, other]), "base")["variant"])
+    assert "fast" not in set(relative.shares(pd.concat([*BASE, other]), "base")["variant"])
 
 
 def test_curves_hold_the_teacher_s_time(ablated):
