@@ -81,7 +81,7 @@ def test_hostile_labels_and_titles_are_text(hostile, runs, tmp_path):
         "# {{ label('kjv/score') }}\n\n{{ label('kjv/score') }}\n"
         "{% call finding(summary=true) %}{{ label('kjv/score') }}{% endcall %}\n"
         "{{ findings() }}{{ missing(label('kjv/score'), label('kjv/score')) }}\n"
-        "{% call(row) table('own', points(), folded=label('kjv/score')) %}\n"
+        "{% call(row) table('own', stability(), folded=label('kjv/score')) %}\n"
         "{{ label('kjv/score') }}: {{ label('kjv/score') }}\n{% endcall %}\n"
     )
     changes = {"title": hostile, "lead": hostile, "folder": tmp_path / "chapters"}
@@ -114,7 +114,7 @@ def test_a_template_cannot_leave_its_sandbox(tmp_path):
 @pytest.mark.parametrize("name", ["../out", "/tmp/out", "a b", 'a" onload="evil()'])
 def test_a_table_writes_to_no_other_folder(name, runs, tmp_path):
     (tmp_path / "chapters").mkdir()
-    text = f"# A\n{{% call(row) table({name!r}, points()) %}}A: b\n{{% endcall %}}"
+    text = f"# A\n{{% call(row) table({name!r}, stability()) %}}A: b\n{{% endcall %}}"
     (tmp_path / "chapters/own.md").write_text(text)
     made = report(["own"], {"kjv/score": "S"}, folder=tmp_path / "chapters")
     with pytest.raises(InputError, match="names files"):
