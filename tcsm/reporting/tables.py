@@ -27,8 +27,8 @@ class Rows(list[Row]):
 
     def __init__(self, rows: pd.DataFrame | Iterable[Row]) -> None:
         """Read the rows of a frame, or take rows as they are."""
-        frame = isinstance(rows, pd.DataFrame)
-        super().__init__(rows.to_dict("records") if frame else rows)  # type: ignore[union-attr]
+        known = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
+        super().__init__({str(key): value for key, value in row.items()} for row in known)
 
     def where(self, **values: object) -> "Rows":
         """Return the rows with these values."""
