@@ -23,10 +23,25 @@ from tcsm.process.corruption import Corrupted, Corruption
 Terms = dict[str, Tensor]
 
 
+@dataclass(frozen=True)
+class CleanBatch:
+    """A batch of data.
+
+    Attributes:
+        x_1: sequences, or pairs of them.
+        weight: weight W of each row; 1 if None.
+        real: positions of text; the others are padding, which is neither noised nor in the loss,
+            so that a sequence has the same loss with and without it. None: all are text.
+    """
+
+    x_1: Int[Tensor, "B L"]
+    weight: Float[Tensor, "B"] | None = None
+    real: Bool[Tensor, "B L"] | None = None
+
+
 class Objective(ABC):
     """A loss to minimize in training; a pure function, as all randomness comes from ``noise``."""
 
-    @abstractmethod
     def __call__(
         self,
         model: nn.Module,
@@ -41,10 +56,14 @@ class Objective(ABC):
             model: the model that is trained.
             x_1: clean data.
             noise: the batch's randomness.
-            weight: weight W of each sequence, 1 if None.
-            real: positions of text; the others are padding, which is neither noised nor in the
-                loss, so that a sequence has the same loss with and without it. None: all are text.
+            weight: as in `CleanBatch`.
+            real: as in `CleanBatch`.
         """
+        return self.terms(model, CleanBatch(x_1, weight, real), noise)
+
+    @abstractmethod
+    def terms(self, model: nn.Module, data: CleanBatch, noise: Noise) -> Terms:
+        """Return the loss and diagnostics."""
 
 
 class Weighting(ABC):
@@ -95,26 +114,17 @@ class CorruptingObjective(Objective):
     weighting: Weighting
 
     @abstractmethod
-    def terms(self, model: nn.Module, batch: Corrupted, noise: Noise) -> Terms:
+    def noised_terms(self, model: nn.Module, batch: Corrupted, noise: Noise) -> Terms:
         """Return the loss of a noised batch, and diagnostics."""
 
-    def corrupt(
-        self, x_1: Int[Tensor, "B M"], noise: Noise, real: Bool[Tensor, "B M"] | None
-    ) -> Corrupted:
-        """Return the noised batch of a batch of data."""
-        return self.corruption(x_1, noise, real)
+    def corrupt(self, data: CleanBatch, noise: Noise) -> Corrupted:
+        """Return the noised batch."""
+        return replace(self.corruption(data.x_1, noise, data.real), weight=data.weight)
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x_1: Int[Tensor, "B M"],
-        noise: Noise,
-        weight: Float[Tensor, "B"] | None = None,
-        real: Bool[Tensor, "B M"] | None = None,
-    ) -> Terms:
+    def terms(self, model: nn.Module, data: CleanBatch, noise: Noise) -> Terms:
         """Return the loss, its diagnostics and the share of noised positions."""
-        batch = replace(self.corrupt(x_1, noise, real), weight=weight)
-        return {**self.terms(model, batch, noise), "open": batch.noised_share()}
+        batch = self.corrupt(data, noise)
+        return {**self.noised_terms(model, batch, noise), "open": batch.noised_share()}
 
 
 @dataclass(frozen=True)
@@ -135,7 +145,7 @@ class DenoisingObjective(CorruptingObjective):
         per_row = self.weighting(batch) * (1 if batch.weight is None else batch.weight)
         return (per_row / len(batch.x_1))[batch.noised.nonzero(as_tuple=True)[0]]
 
-    def terms(self, model: nn.Module, batch: Corrupted, noise: Noise) -> Terms:
+    def noised_terms(self, model: nn.Module, batch: Corrupted, noise: Noise) -> Terms:
         """Return the loss, and the mean cross-entropy in nats."""
         assert isinstance(noise.step, int)
         posterior = as_posterior(model, self)
@@ -160,7 +170,7 @@ class SequenceObjective(CorruptingObjective):
     ) -> tuple[Float[Tensor, "B"], Terms]:
         """Return ℓ of each sequence, and diagnostics."""
 
-    def terms(self, model: nn.Module, batch: Corrupted, noise: Noise) -> Terms:
+    def noised_terms(self, model: nn.Module, batch: Corrupted, noise: Noise) -> Terms:
         """Return the loss, and its diagnostics."""
         weight = 1 if batch.weight is None else batch.weight
         share = self.weighting(batch) * batch.noised.sum(-1) * weight

@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import nn
 
 from tcsm.errors import InputError
 from tcsm.models.autoregressive import Autoregressive
 from tcsm.models.losses import BoundIntegrand, PositionLoss
 from tcsm.models.masked_lm import Conditional
 from tcsm.noise import Noise
-from tcsm.objectives.base import DenoisingObjective, Objective, SequenceMean, Terms
+from tcsm.objectives.base import CleanBatch, DenoisingObjective, Objective, SequenceMean, Terms
 from tcsm.process.corruption import Corrupted, TimeSampling
 
 
@@ -43,18 +42,12 @@ class Nelbo(DenoisingObjective):
 class NextToken(Objective):
     """The mean of −log p(x^i | x^{<i}), for the autoregressive baseline."""
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x_1: Int[Tensor, "B L"],
-        noise: Noise,
-        weight: Float[Tensor, "B"] | None = None,
-        real: Bool[Tensor, "B L"] | None = None,
-    ) -> Terms:
+    def terms(self, model: nn.Module, data: CleanBatch, noise: Noise) -> Terms:
         """Return nats per token; ``noise`` is not used."""
         if not isinstance(model, Autoregressive):
             name = type(model).__name__
             raise InputError(f"objective=next_token needs model=autoregressive, found {name}")
+        x_1, weight, real = data.x_1, data.weight, data.real
         per_row = torch.full((len(x_1),), 1 / x_1.numel(), device=x_1.device)
         per_row = per_row if weight is None else per_row * weight
         per_position = per_row.repeat_interleave(x_1.shape[1])
@@ -89,20 +82,14 @@ class PseudoLikelihood(Objective):
         if not 0 < self.rate <= 1:
             raise InputError(f"objective.rate must lie in (0, 1], found {self.rate}")
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x_1: Int[Tensor, "B L"],
-        noise: Noise,
-        weight: Float[Tensor, "B"] | None = None,
-        real: Bool[Tensor, "B L"] | None = None,
-    ) -> Terms:
+    def terms(self, model: nn.Module, data: CleanBatch, noise: Noise) -> Terms:
         """Return nats per position."""
         if not isinstance(model, Conditional):
             name = type(model).__name__
             raise InputError(
                 f"objective=pseudo_likelihood needs model=blind or masked_lm, found {name}"
             )
+        x_1, weight, real = data.x_1, data.weight, data.real
         positions = noise.uniform("sites", x_1.shape[1]) < self.rate
         per_row = positions.double().new_full((len(x_1),), 1 / (self.rate * x_1.numel()))
         if real is not None:

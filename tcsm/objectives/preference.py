@@ -18,7 +18,7 @@ from abc import abstractmethod
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -26,7 +26,13 @@ from tcsm.errors import InputError
 from tcsm.models.joint import Joint
 from tcsm.models.losses import PositionLoss
 from tcsm.noise import Noise
-from tcsm.objectives.base import DenoisingObjective, ReferenceObjective, Terms, as_posterior
+from tcsm.objectives.base import (
+    CleanBatch,
+    DenoisingObjective,
+    ReferenceObjective,
+    Terms,
+    as_posterior,
+)
 from tcsm.process.corruption import Corrupted, Positions
 from tcsm.process.pairs import SharedCorruption, halves
 
@@ -61,20 +67,13 @@ class Preference(ReferenceObjective):
     ) -> Float[Tensor, "B"]:
         """Return the loss of each pair from l of both."""
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x_1: Int[Tensor, "B M"],
-        noise: Noise,
-        weight: Float[Tensor, "B"] | None = None,
-        real: Bool[Tensor, "B M"] | None = None,
-    ) -> Terms:
+    def terms(self, model: nn.Module, data: CleanBatch, noise: Noise) -> Terms:
         """Return the loss and its diagnostics; ``margin`` is the mean of l(w) − l(l)."""
-        text = None if real is None else halves(real, self.length)
-        winner, loser = self.corruption(*halves(x_1, self.length), noise, text)
+        text = None if data.real is None else halves(data.real, self.length)
+        winner, loser = self.corruption(*halves(data.x_1, self.length), noise, text)
         l_w, l_l, nats = self._log_ratios(model, winner, loser)
         losses = self.contrast(l_w, l_l) + self.likelihood * nats
-        losses = losses if weight is None else losses * weight
+        losses = losses if data.weight is None else losses * data.weight
         margin = (l_w - l_l).detach()
         return {
             "loss": losses.mean(),
@@ -165,12 +164,12 @@ class Winners(ReferenceObjective, DenoisingObjective):
 
     length: int
 
-    def corrupt(
-        self, x_1: Int[Tensor, "B M"], noise: Noise, real: Bool[Tensor, "B M"] | None
-    ) -> Corrupted:
+    def corrupt(self, data: CleanBatch, noise: Noise) -> Corrupted:
         """Return the noised winners of a batch of pairs."""
-        text = None if real is None else halves(real, self.length)[0]
-        return self.corruption(halves(x_1, self.length)[0], noise, text)
+        text = None if data.real is None else halves(data.real, self.length)[0]
+        return super().corrupt(
+            replace(data, x_1=halves(data.x_1, self.length)[0], real=text), noise
+        )
 
     def position_loss(self, batch: Corrupted, step: int) -> PositionLoss:
         """Return ℓ^i against the reference's conditionals of the batch."""
