@@ -67,10 +67,10 @@ def first(plan: Plan, reviews: Path, tokenizer: Path) -> None:
 def sweep(plan: Plan, tokenizer: Path, seed: int) -> None:
     """What the base is worth, and every kind of arm at two learning rates."""
     base, shared = ROOT / "base", common(plan, tokenizer)
-    stage("grade", base, *shared)
+    stage("evaluate", base, *shared, "metric=[rewards]")
     best = ROOT / "best_of_8"
     guide = "+guide={_target_: tcsm.samplers.guidance.BestOfN, count: 8}"
-    stage("grade", best, *shared, guide, f"grading.run={base}")
+    stage("evaluate", best, *shared, "metric=[rewards]", guide, f"evaluation.run={base}")
     rows = [told("base", base, 0), told("best_of_8", best, 0)]
     for name in SWEPT:
         for rate in RATES:
@@ -95,8 +95,7 @@ def tuned(plan: Plan, shared: list[str], name: str, seed: int, rate: float) -> d
     recipe = [f"trainer.steps={steps}", f"trainer.warmup={steps // 10}", "trainer.log_every=10"]
     recipe += [f"trainer.learning_rate={rate}", "trainer.checkpoint_every=1000000"]
     stage("train", folder, *shared, *own, *start, *recipe, f"seed={seed}")
-    stage("evaluate", folder, *shared)
-    stage("grade", folder, *shared, f"seed={seed}")
+    stage("evaluate", folder, *shared, "metric=[likelihood,rewards]", f"seed={seed}")
     row = {**told(name, folder, seed), "rate": rate}
     print(json.dumps({k: v for k, v in row.items() if k != "texts"}), flush=True)
     return row
@@ -104,18 +103,17 @@ def tuned(plan: Plan, shared: list[str], name: str, seed: int, rate: float) -> d
 
 def told(name: str, folder: Path, seed: int) -> dict:
     """What the records of a run say."""
-    grade = json.loads((folder / "grade.json").read_text())
-    record = read_json(folder / "evaluate.json", ())
-    test = metrics_of(record).get("likelihood", {}).get("splits", {}).get("test", {})
+    metrics = metrics_of(read_json(folder / "evaluate.json", ()))
+    test = metrics.get("likelihood", {}).get("splits", {}).get("test", {})
     kept = ("reward", "judge_reward", "entropy", "distinct_4", "repetition", "reward_calls")
-    numbers = {key: grade[key] for key in kept}
+    numbers = {key: metrics["rewards"][key] for key in kept}
     return {
         "arm": name,
         "seed": seed,
         "test_bpc": test.get("bpc"),
         "test_ppl_token": test.get("ppl_token"),
         **numbers,
-        "texts": grade["texts"][:3],
+        "texts": metrics["rewards"]["texts"][:3],
     }
 
 

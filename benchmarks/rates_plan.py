@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-UNTRAINED = ("trainer.steps=0", "stages=[grade]")
+UNTRAINED = ("trainer.steps=0", "stages=[evaluate]")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ QUESTIONS = {
         "loss",
         "none",
         keep={"method": REWARDED},
-        overrides=("grading.count=192",),
+        overrides=("metric.rewards.count=192",),
     ),
     "preference": Question(
         "objective", ("0.0001", "0.0003", "0.001", "0.003"), "lost", "reference"

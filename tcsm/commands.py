@@ -46,6 +46,7 @@ TCSM_DEBUG=1 shows the traceback of an error.
 STAGES = Path(__file__).parent / "stages"
 # Former stages, and what to type now.
 FORMER = {
+    "grade": "tcsm evaluate evaluation.run=FOLDER metric=[rewards]",
     "exact": "tcsm train experiment=exact/joint, then tcsm evaluate out=FOLDER",
     "tilt": "tcsm train experiment=exact/tilt initial=FOLDER, then tcsm evaluate out=FOLDER",
 }

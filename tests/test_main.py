@@ -13,7 +13,7 @@ from tcsm import commands as cli
 from tcsm.errors import InputError
 
 STAGES = (
-    *("collect", "evaluate", "grade", "pair", "prepare", "report", "reward"),
+    *("collect", "evaluate", "pair", "prepare", "report", "reward"),
     *("sample", "targets", "train"),
 )
 
@@ -73,7 +73,7 @@ def test_nothing_runs_when_a_later_document_is_bad(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["trian"], "trian: no such stage; the stages are collect, evaluate, grade, pair"),
+        (["trian"], "trian: no such stage; the stages are collect, evaluate, pair"),
         (["__init__"], "__init__: no such stage"),
         (["../config"], "../config: no such stage"),
         (["train", "--config"], "--config: takes one file"),

@@ -15,7 +15,9 @@ from workflow.ablations import read
 RATES = ("trainer.learning_rate", "by_chance", "penalized")
 TOP = Path(__file__).parents[1]
 PLAN = {
-    "axes": {"method": {"none": ["trainer.steps=0"], "best_of": ["stages=[grade]"], "ours": []}},
+    "axes": {
+        "method": {"none": ["trainer.steps=0"], "best_of": ["stages=[evaluate]"], "ours": []}
+    },
     "scales": {"default": {"overrides": ["scale.steps=9"], "keep": {"method": ["ours"]}}},
 }
 ASKED = Question("method", ("0.1", "0.2", "0.4"), "loss", "none")

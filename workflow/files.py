@@ -27,7 +27,7 @@ PRODUCTS = {
 JOURNALS = {
     "train": ("metrics.jsonl", "telemetry.jsonl"),
 }
-BATCHED = ("evaluate", "targets", "reward", "collect", "pair", "grade")
+BATCHED = ("evaluate", "targets", "reward", "collect", "pair")
 
 
 def written(stage: str) -> list[str]:

@@ -107,9 +107,10 @@ class Runs:
             self._made.reads(stage)
         )
 
-    def reads_judge(self, stage: str) -> bool:
-        """Whether a stage reads the run that scores samples."""
-        return "judge" in self._made.reads(stage)
+    def reads_judge(self, stage: str, names: Iterable[str]) -> bool:
+        """Whether a stage of some variants reads the run that scores samples."""
+        judge = self.judge()
+        return judge is not None and f"judge: {judge}\n" in self.text(stage, names)
 
     def needs(self, name: str) -> dict[str, str]:
         """Return key → the experiment whose folder it holds."""
@@ -124,7 +125,7 @@ class Runs:
         """Return the variants whose runs share a process: those of an ablation's first axis."""
         variants = [variant for variant in self.variants.values() if stage in variant.stages]
         if stage == "evaluate":  # a model that was trained alone is evaluated alone
-            variants = [variant for variant in variants if variant.name in self.together]
+            variants = [v for v in variants if v.name in self.together or v.stages[0] == stage]
         shared = lambda variant: (variant.ablation or variant.name, variant.axes[:-1][:1])  # noqa: E731
         return [[variant.name for variant in group] for _, group in groupby(variants, key=shared)]
 

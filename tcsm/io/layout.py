@@ -13,10 +13,9 @@ FILES = {
     "reward": "reward.json",
     "collect": "collect.json",
     "pair": "pair.json",
-    "grade": "grade.json",
 }
 # Stages whose records describe the weights that a training left in the same folder.
-LATER = ("evaluate", "sample", "grade")
+LATER = ("evaluate", "sample")
 
 
 def record_of(stage: str) -> str:

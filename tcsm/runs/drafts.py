@@ -6,7 +6,7 @@ them. The same command reuses them; it removes the file when its record is writt
 
 import hashlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,20 +62,23 @@ class Draft:
             return None
 
 
-def draft(cfg: DictConfig, stage: str, keys: Sequence[str], *contents: str) -> Draft:
-    """Return the draft of a stage in the run's folder.
+def draft(out: Path, stage: str, *contents: str) -> Draft:
+    """Return the draft of a stage in the folder of its record.
 
     Args:
-        cfg: The configuration.
+        out: The folder.
         stage: The stage.
-        keys: Keys of the configuration that decide the samples.
-        contents: Digests of all else that does.
+        contents: All that decides the samples, beside the code.
     """
     code = [path.read_text("utf-8") for path in _code()]
+    identity = hashlib.sha256("\n".join([*contents, *code]).encode()).hexdigest()
+    return Draft(_file(out, stage), identity)
+
+
+def of_keys(cfg: DictConfig, *keys: str) -> str:
+    """Return the values of keys that decide samples, with the seed and the length of a text."""
     values = {key: OmegaConf.select(cfg, key) for key in ("seed", "data.length", *keys)}
-    text = OmegaConf.to_yaml(OmegaConf.create(values), resolve=True)
-    identity = hashlib.sha256("\n".join([text, *contents, *code]).encode()).hexdigest()
-    return Draft(_file(Path(cfg.out), stage), identity)
+    return str(OmegaConf.to_yaml(OmegaConf.create(values), resolve=True))
 
 
 def _code() -> list[Path]:

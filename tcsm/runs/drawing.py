@@ -3,6 +3,7 @@
 import sys
 import zlib
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from jaxtyping import Float64, Int64
@@ -18,7 +19,7 @@ from tcsm.evaluation.ordered import log_along
 from tcsm.models.factorized import Factorized
 from tcsm.noise import fold
 from tcsm.runs.batches import open_split
-from tcsm.runs.drafts import Tensors, draft, of_model
+from tcsm.runs.drafts import Tensors, draft, of_keys, of_model
 from tcsm.runs.teachers import of_run
 from tcsm.samplers.base import PathSampler, Sampler
 from tcsm.samplers.first_hitting import FirstHitting
@@ -58,11 +59,11 @@ def draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
     base = (
         None if cfg.base is None else of_run("base", cfg.base, cfg.data.length, tokenizer, devices)
     )
-    sampler = sampler_of(cfg, model, cfg.collecting.steps)
+    sampler = sampler_of(build(cfg.sampler), model, cfg.collecting.steps)
     if base is not None:
         _check_weighed((model, base), sampler)
     digests = [of_model(one, devices) for one in (model, base) if one is not None]
-    kept = draft(cfg, "collect", ("sampler", "collecting"), *digests)
+    kept = draft(Path(cfg.out), "collect", of_keys(cfg, "sampler", "collecting"), *digests)
 
     def batches() -> Tensors:
         with devices.autocast():
@@ -93,9 +94,9 @@ def _batches(
     }
 
 
-def sampler_of(cfg: DictConfig, model: nn.Module, steps: int) -> Sampler:
-    """Return the configured sampler with this number of steps, on the path of the model."""
-    sampler: Sampler = replace(build(cfg.sampler), steps=steps)
+def sampler_of(sampler: Sampler, model: nn.Module, steps: int) -> Sampler:
+    """Return a sampler with this number of steps, on the path of the model."""
+    sampler = replace(sampler, steps=steps)
     if isinstance(sampler, PathSampler):
         sampler = replace(sampler, path=getattr(model, "path", sampler.path))
     return sampler

@@ -3,7 +3,7 @@
 import torch
 from jaxtyping import Int64
 from omegaconf import DictConfig
-from torch import Tensor
+from torch import Tensor, nn
 
 from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
@@ -24,10 +24,18 @@ def open_judge(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Autor
     """
     if cfg.judge is None:
         return None
-    judge = of_run("judge", cfg.judge, cfg.data.length, tokenizer, devices)
-    if not isinstance(judge, Autoregressive):
-        raise InputError(f"judge: {cfg.judge} must be an autoregressive run")
-    return judge
+    return as_judge(of_run("judge", cfg.judge, cfg.data.length, tokenizer, devices), cfg.judge)
+
+
+def as_judge(model: nn.Module, folder: str) -> Autoregressive:
+    """Return the model of a run that scores samples.
+
+    Raises:
+        InputError: It is not autoregressive.
+    """
+    if not isinstance(model, Autoregressive):
+        raise InputError(f"judge: {folder} must be an autoregressive run")
+    return model
 
 
 def open_reward(node: DictConfig | None, key: str = "reward") -> Reward | None:

@@ -52,9 +52,9 @@ def require_memory(cfg: DictConfig) -> None:
     for key, rows, device in _rows(cfg, devices.device):
         each = TOKEN if key == "collecting.count" else TOKEN + size.logits
         require_fits(key, rows * length * each, device, "set a smaller one")
-    for part in ("evaluation", "validation"):
-        draws = OmegaConf.select(cfg, f"{part}.draws", default=0)
-        sequences = OmegaConf.select(cfg, f"{part}.sequences", default=0)
+    for part, key in (("evaluation", "metric.likelihood"), ("validation", "validation")):
+        draws = OmegaConf.select(cfg, f"{key}.draws", default=0)
+        sequences = OmegaConf.select(cfg, f"{key}.sequences", default=0)
         found = f"found {sequences} sequences of {draws} draws; set fewer"
         require_fits(f"{part}.draws", 3 * 8 * draws * sequences, CPU, found)
 
@@ -124,12 +124,12 @@ def _rows(cfg: DictConfig, device: torch.device) -> list[tuple[str, int, torch.d
 
     return [
         ("sampling.count", value("sampling.count"), device),
-        ("grading.count", value("grading.count"), device),
+        ("metric.rewards.count", value("metric.rewards.count"), device),
         ("collecting.count", value("collecting.count"), CPU),
         ("collecting.batch", min(value("collecting.batch"), value("collecting.count")), device),
         (
             "evaluation.batch",
-            min(value("evaluation.batch"), value("evaluation.sequences")),
+            min(value("metric.likelihood.batch"), value("metric.likelihood.sequences")),
             device,
         ),
     ]

@@ -20,13 +20,14 @@ from tcsm.runs.run import Run
 
 # What the seeds of an experiment share.
 ALIKE = ("data", "world", "corpus", "tokenizer", "model", "objective", "bound", "trainer", "feed")
-OTHERS = ("targets", "reward", "collect", "pair", "grade")
+OTHERS = ("targets", "reward", "collect", "pair")
 KEYS: dict[str, tuple[str, ...]] = {
     "config": ("experiment", "seed"),
     "metrics": ("step", "loss"),
     "speed": ("step", "seconds"),
     "train": ("experiment", "seed", "parameters", "steps", "tokens"),
     "evaluate": ("experiment", "seed"),
+    "rewards": ("reward", "rewards", "texts"),
     "likelihood": ("bound", "splits", "by_noise"),
     "split": ("bpc", "nats", "chars"),
     "sample": ("experiment", "seed", "runs"),
@@ -37,7 +38,6 @@ KEYS: dict[str, tuple[str, ...]] = {
     "collect": ("experiment", "seed", "count", "reward"),
     "pair": ("experiment", "seed", "count"),
     "tilted": ("tv", "kl", "reward_calls"),
-    "grade": ("experiment", "seed", "reward", "rewards", "texts"),
     "telemetry": ("seconds", "cpu_seconds", "device", "threads", "versions", "commit", "dirty"),
 }
 
@@ -102,6 +102,7 @@ def read_run(folder: Path) -> Outcome:
         evaluate=metrics.get("likelihood", {}),
         exact=metrics.get("exact", {}),
         tilt=metrics.get("tilted", {}),
+        grade=metrics.get("rewards", {}),
         samples=records["sample"],
         **{stage: records[stage] for stage in OTHERS},
         stages={stage: record for stage, record in telemetry.items() if record},
@@ -182,7 +183,7 @@ def _check_owner(record: Record, config: Record, path: Path) -> None:
 
 def _check_weights(records: Mapping[str, Record], config: Record, folder: Path) -> None:
     """Refuse a record of other weights than those in the run that it was made of."""
-    sources = {"grade": config.get("grading", {}).get("run"), "sample": None, "evaluate": None}
+    sources = {"evaluate": config.get("evaluation", {}).get("run"), "sample": None}
     sources |= dict.fromkeys(("collect", "targets"), config.get("reference"))
     for stage, source in sources.items():
         known = Run(Path(source or folder)).weights if records[stage] else None

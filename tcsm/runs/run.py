@@ -204,9 +204,9 @@ class Run:
         Raises:
             InputError: The folder and the record in it.
         """
-        if stage not in FILES or stage in ("evaluate", "sample"):
+        if stage not in FILES or stage == "sample":
             return
-        shared = {stage, *LATER, *(["train"] if stage == "grade" else [])}
+        shared = {stage, *LATER, *(TRAINED if stage == "evaluate" else ())}
         for name in (name for other, name in FILES.items() if other not in shared):
             if (self.folder / name).exists():
                 raise InputError(

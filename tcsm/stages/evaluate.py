@@ -63,7 +63,13 @@ def main(cfg: DictConfig, out: Path) -> None:
 
 
 def _open(cfg: DictConfig, out: Path, devices: Devices) -> Evaluated:
-    """Return the run of ``evaluation.run`` with its model."""
+    """Return the run of ``evaluation.run`` with its model.
+
+    Raises:
+        InputError: None is named, or it has no such model.
+    """
+    if cfg.evaluation.run is None:
+        raise InputError("evaluation.run: found null; name the folder of a trained run")
     tokenizer, folder = build(cfg.tokenizer), Path(cfg.evaluation.run)
     return Evaluated(
         run=Run(folder),

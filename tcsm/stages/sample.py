@@ -16,7 +16,7 @@ from tcsm.data.encoding import check_text
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.models.autoregressive import Autoregressive
-from tcsm.runs.drafts import Tensors, draft, of_model, remove
+from tcsm.runs.drafts import Tensors, draft, of_keys, of_model, remove
 from tcsm.runs.judging import judge_rate, open_judge, variety
 from tcsm.runs.models import load_model
 from tcsm.runs.run import Run
@@ -60,8 +60,8 @@ def main(cfg: DictConfig, out: Path) -> None:
     with devices.ready():
         model = load_model(cfg, tokenizer, out, devices)
         judge = open_judge(cfg, tokenizer, devices)
-        contents = (of_model(model, devices), tokenizer.fingerprint)
-        kept = draft(cfg, "sample", ("sampler", "sampling"), *contents)
+        chosen = of_keys(cfg, "sampler", "sampling")
+        kept = draft(out, "sample", chosen, of_model(model, devices), tokenizer.fingerprint)
         with devices.autocast():
             drawn = kept.load_or_draw(partial(_draw, cfg, walks, model, given))
             runs = []

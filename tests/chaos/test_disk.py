@@ -29,7 +29,7 @@ WORKS = (
     Work("train", "run", (), ("weights.safetensors", "metrics.jsonl", "train.json")),
     Work("evaluate", "run", (), ("evaluate.json",)),
     Work("sample", "run", (), ("samples.json",)),
-    Work("grade", "run", VOWELS, ("grade.json",)),
+    Work("evaluate", "run", ("metric=[rewards]", *VOWELS), ("evaluate.json",)),
     Work("collect", "drawn", ("reference={run}", *VOWELS), ("sequences.tok", "collect.json")),
     Work("reward", "judge", LABELS, ("reward.json",)),
     Work("report", "page", ("runs=[{run}]",), ("tables/headline.csv", "index.html")),

@@ -51,7 +51,7 @@ def test_an_unknown_key_lists_those_that_exist(key: str, said: str, cfg: DictCon
             "trainer.decay.least: |'~trainer.decay' and '+trainer.decay={_target_",
         ),
         ("sampling.steps=[1000000000]", "sampling.steps |16777216|1000000000"),
-        ("grading.steps=1000000000", "grading.steps |16777216|1000000000"),
+        ("collecting.steps=1000000000", "collecting.steps |16777216|1000000000"),
         ("threads=1000000", "threads must |1024|1000000"),
     ],
 )

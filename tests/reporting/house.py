@@ -3,6 +3,7 @@
 import math
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -178,26 +179,34 @@ def make_method(root: Path, name: str, seed: int, *values) -> Path:
     config["feed"] |= {"reward": {}} if name == "gradient" else {}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     judged, found = judge + np.array([-2.0, 0, 2]), reward + np.array([-4.0, 0, 4])
-    record = {"stage": "grade", "experiment": f"reward/{name}", "seed": seed, "count": 3}
+    record: dict[str, Any] = {"count": 3, "repetition": 0.01}
     for key, scores in (("reward", found), ("judge_reward", judged)):
         sd = float(scores.std(ddof=1))
         record |= {key: {"mean": float(scores.mean()), "sd": sd, "se": 1.0}}
     record |= {"rewards": found.tolist(), "judge_rewards": judged.tolist(), "entropy": entropy}
-    record |= {"weights_sha256": weights(seed), "repetition": 0.01}
     record |= {"reward_calls": 12 * (name == "best_of")}
     record |= {"texts": [f"reward/{name} {number}" for number in range(8)]}
-    write_json(folder / "grade.json", record)
+    _add_rewards(folder, f"reward/{name}", seed, record)
     return folder
+
+
+def _add_rewards(folder: Path, experiment: str, seed: int, rewards: dict[str, Any]) -> None:
+    """Add rewards to the record of an evaluation."""
+    path = folder / "evaluate.json"
+    owner = {"stage": "evaluate", "experiment": experiment, "seed": seed}
+    owner |= {"weights_sha256": weights(seed)}
+    metrics = json.loads(path.read_text())["metrics"] if path.exists() else {}
+    write_json(path, owner | {"metrics": metrics | {"rewards": rewards}})
 
 
 def make_preference(root: Path, name: str, seed: int, level: float, shift: float) -> Path:
     """A run whose texts the judge likes by a normal distribution, the reward twice as much."""
     folder = make_student(root, f"preference/{name}", seed, level, {"objective": name})
     likes = np.random.default_rng([seed, len(name)]).normal(shift, 1, 400)
-    record = {"stage": "grade", "experiment": f"preference/{name}", "seed": seed, "count": 400}
+    record: dict[str, Any] = {"count": 400}
     record |= {"rewards": (2 * shift + likes).tolist(), "judge_rewards": likes.tolist()}
     record |= {"reward": {"mean": 0.0}, "texts": ["a"], "entropy": 4.0 - 0.1 * shift}
-    write_json(folder / "grade.json", record | {"weights_sha256": weights(seed)})
+    _add_rewards(folder, f"preference/{name}", seed, record)
     return folder
 
 

@@ -102,14 +102,21 @@ def test_a_record_of_other_weights_is_refused(folders, name, other):
 def test_texts_of_a_run_that_was_trained_again_are_refused(folders):
     own = folders[0].with_name("graded")
     own.mkdir()
-    run = {"experiment": "best", "seed": 0, "grading": {"run": str(folders[0])}}
+    run = {"experiment": "best", "seed": 0, "evaluation": {"run": str(folders[0])}}
     (own / "config.yaml").write_text(yaml.safe_dump(run))
-    record = {"stage": "grade", "experiment": "best", "seed": 0, "reward": {}, "rewards": []}
-    record |= {"texts": [], "weights_sha256": weights(0)}
-    write_json(own / "grade.json", record)
+    rewards = {"reward": {}, "rewards": [], "texts": []}
+    record = {
+        "stage": "evaluate",
+        "experiment": "best",
+        "seed": 0,
+        "metrics": {"rewards": rewards},
+    }
+    write_json(own / "evaluate.json", record | {"weights_sha256": weights(0)})
     assert read_run(own).grade
     change(folders[0] / "train.json", weights_sha256="9f" * 32)
-    with pytest.raises(InputError, match=r"grade.json: of weights 0e0e.*9f9f.*tcsm grade out="):
+    with pytest.raises(
+        InputError, match=r"evaluate.json: of weights 0e0e.*9f9f.*tcsm evaluate out="
+    ):
         read_run(own)
 
 

@@ -22,7 +22,7 @@ SMALL = (
     "scale.net={dim: 16, depth: 1, heads: 2}",
     "scale.evaluation={sequences: 4, draws: 2, batch: 4}",
     "scale.sampling={count: 2, steps: [2]}",
-    "scale.grading={count: 2, steps: 2}",
+    "scale.rewards={count: 2, steps: 2}",
     "scale.collecting={count: 4, steps: 2, batch: 4}",
     "scale.validation={every: 2, sequences: 2, draws: 1}",
     "devices.choice=cpu",
@@ -88,12 +88,12 @@ def test_a_stage_takes_over_what_the_run_is_of(run, stage, name):
     assert (run / name).read_bytes() == before
 
 
-def test_a_run_grades_itself_in_its_own_tokens(run):
-    good("grade", f"out={run}")
-    assert record(run, "grade.json")["count"] == 2
-    assert (
-        record(run, "grade.json")["weights_sha256"] == record(run, "train.json")["weights_sha256"]
-    )
+def test_samples_of_a_run_are_scored_in_its_own_tokens(run):
+    good("evaluate", f"out={run}", "metric=[rewards]")
+    evaluation = record(run, "evaluate.json")
+    assert evaluation["metrics"]["rewards"]["count"] == 2
+    assert evaluation["metrics"].keys() == {"likelihood", "rewards"}
+    assert evaluation["weights_sha256"] == record(run, "train.json")["weights_sha256"]
     assert "model" in yaml.safe_load((run / "config.yaml").read_text())
 
 
@@ -157,18 +157,22 @@ def test_what_a_stage_decides_is_its_own_and_recorded(run):
 def test_another_seed_draws_from_the_same_weights(run, tmp_path):
     """The record stays the run's: its readers pair runs by the seed of the training."""
     before = record(run, "samples.json")
-    for stage, name in (("sample", "samples.json"), ("grade", "grade.json")):
-        good(stage, f"out={run}", "seed=3")
-        found = record(run, name)
-        assert [found[key] for key in ("seed", "weights_seed", "draws_seed")] == [0, 0, 3]
+    good("sample", f"out={run}", "seed=3")
+    good("evaluate", f"out={run}", "metric=[rewards]", "seed=3")
+    drawn, evaluation = record(run, "samples.json"), record(run, "evaluate.json")
+    for fields in (drawn, evaluation["metrics"]["rewards"]):
+        assert [fields[key] for key in ("weights_seed", "draws_seed")] == [0, 3]
+    assert drawn["seed"] == evaluation["seed"] == 0
     assert record(run, "samples.json")["runs"][0]["texts"] != before["runs"][0]["texts"]
     assert read_run(run).seed == 0
     good("sample", f"out={run}")  # what was drawn stands by the seed of its command
     assert record(run, "samples.json") == before
-    apart = (*SMALL[-2:], f"grading.run={run}", f"out={tmp_path / 'grade'}")
-    good("grade", *apart, "sampler=next_token", "seed=4", "grading.count=2")
-    found = record(tmp_path / "grade", "grade.json")
-    assert [found[key] for key in ("seed", "weights_seed", "draws_seed")] == [4, 0, 4]
+    apart = (f"evaluation.run={run}", f"out={tmp_path / 'apart'}", "metric=[rewards]")
+    good("evaluate", *apart, "seed=4", "metric.rewards.count=1")
+    evaluation = record(tmp_path / "apart", "evaluate.json")
+    fields = evaluation["metrics"]["rewards"]
+    assert [fields[key] for key in ("count", "weights_seed", "draws_seed")] == [1, 0, 4]
+    assert evaluation["seed"] == 4
 
 
 def test_a_run_of_an_older_version_is_known_by_its_experiment(run):

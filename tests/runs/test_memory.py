@@ -17,9 +17,9 @@ GIB = 2**30
 
 @pytest.fixture(scope="module")
 def default() -> DictConfig:
-    cfg = config.compose(["devices.choice=cpu"], PARAMS)
+    cfg = config.compose(["devices.choice=cpu", "metric=[likelihood,rewards]"], PARAMS)
     keys = ("devices", "model", "trainer", "data.length", "data.batch", "evaluation", "validation")
-    return OmegaConf.create(config.cut(cfg, (*keys, "sampling", "grading", "collecting")))
+    return OmegaConf.create(config.cut(cfg, (*keys, "sampling", "metric", "collecting")))
 
 
 @pytest.fixture(autouse=True)
@@ -53,9 +53,9 @@ def test_every_process_has_a_sequence(default: DictConfig) -> None:
         ("model.net.depth", 10**6, "net: "),
         ("model.net.extra", 10**8, "net: "),
         ("sampling.count", 10**9, "sampling.count: "),
-        ("grading.count", 10**9, "grading.count: "),
+        ("metric.rewards.count", 10**9, "metric.rewards.count: "),
         ("collecting.count", 10**9, "collecting.count: "),
-        ("evaluation.draws", 10**9, "evaluation.draws: "),
+        ("metric.likelihood.draws", 10**9, "evaluation.draws: "),
         ("validation.draws", 10**9, "validation.draws: "),
     ],
 )

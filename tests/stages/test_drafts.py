@@ -8,10 +8,11 @@ import pytest
 from tcsm.commands import STAGES as STAGES_FOLDER
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Count
+from tcsm.metrics import rewards
 from tcsm.rewards.classifier import Classifier
 from tcsm.runs import drafts
 from tcsm.samplers.ancestral import Ancestral
-from tcsm.stages import grade, sample
+from tcsm.stages import sample
 from tests.stages.house import command
 
 pytestmark = pytest.mark.slow
@@ -54,11 +55,11 @@ def told(house, stage, *overrides, name):
     ("stage", "given", "judges"),
     [
         ("collect", ["reference={run}", "reward=classifier"], (Classifier, "__call__")),
-        ("grade", ["grading.run={run}", "reward=classifier"], (Classifier, "__call__")),
+        ("evaluate", ["metric=[rewards]", "reward=classifier"], (Classifier, "__call__")),
         (
-            "grade",
-            ["grading.run={run}", "reward=classifier", "judge={ar}"],
-            (grade, "judge_rate"),
+            "evaluate",
+            ["evaluation.run={run}", "metric=[rewards]", "reward=classifier", "judge={ar}"],
+            (rewards, "judge_rate"),
         ),
         ("sample", ["judge={ar}", "experiment=" + MODEL], (sample, "judge_rate")),
     ],
@@ -68,7 +69,7 @@ def test_a_judge_that_fails_costs_no_drawing(house, trained, monkeypatch, stage,
     """The same command takes the draws up, and ends as if nothing had failed."""
     run, ar = trained(MODEL), trained("kjv/ar")
     name = "drafted"
-    if stage == "sample":
+    if stage == "sample" or given[0] == "metric=[rewards]":
         house.copy(run, name)
     given = [key.format(run=run, ar=ar) for key in given]
     whole = house.files(str(house.good(stage, *given, name=name)))
@@ -128,11 +129,11 @@ def test_a_damaged_draft_is_drawn_again(house, trained, rewarded):
             ["reference={run}", "reward=classifier", "reward_run=gone"],
             "reward_run: gone",
         ),
-        ("grade", ["grading.run={run}", "reward=classifier"], "reward_run"),
-        ("grade", ["grading.run={run}", *MINE, "judge=gone"], "judge: gone"),
+        ("evaluate", ["metric=[likelihood,rewards]", "reward=classifier"], "reward_run"),
+        ("evaluate", ["metric=[likelihood,rewards]", *MINE, "judge=gone"], "judge: gone"),
         (
-            "grade",
-            ["grading.run={run}", *MINE, "reward_judge=classifier", "judge_run=gone"],
+            "evaluate",
+            ["metric=[rewards]", *MINE, "reward_judge=classifier", "judge_run=gone"],
             "judge_run: gone",
         ),
         ("sample", ["experiment=" + MODEL, "judge={run}"], "judge: "),

@@ -65,9 +65,14 @@ def test_a_bad_reward(house, trained, name, said):
     assert all(part in line for part in said), line
 
 
-def test_a_bad_reward_of_a_grade(house, trained):
+def test_a_bad_reward_of_samples(house, trained):
     line = refusal(
-        house, "grade", f"grading.run={trained(MODEL)}", "reward=function", f"{HERE}:nan"
+        house,
+        "evaluate",
+        f"evaluation.run={trained(MODEL)}",
+        "metric=[rewards]",
+        "reward=function",
+        f"{HERE}:nan",
     )
     assert "gave nan for text 3: '" in line
 

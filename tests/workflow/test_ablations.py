@@ -85,9 +85,9 @@ def test_a_bad_file_is_refused_by_its_key(params: Path, old: str, new: str, mess
 
 def test_an_arm_may_name_its_own_stages(params: Path) -> None:
     file = params / "ablation/losses.yaml"
-    file.write_text(PLAN.replace("kl: [objective=kl]", 'kl: ["stages=[grade]", objective=kl]'))
+    file.write_text(PLAN.replace("kl: [objective=kl]", 'kl: ["stages=[evaluate]", objective=kl]'))
     stages = {arm.name: arm.stages for arm in read("losses", "long", params)}
-    assert stages["losses/mask-kl"] == ("grade",)
+    assert stages["losses/mask-kl"] == ("evaluate",)
     assert stages["losses/mask-bce"] == ("train", "evaluate")
 
 
@@ -135,9 +135,9 @@ def test_a_run_is_given_those_of_its_own_seed_that_are_there(grid: House) -> Non
         assert f"collected: results/grid/toy/buffer/seed-{seed}" in config
         buffer = (runs / f"toy/buffer/seed-{seed}/config.yaml").read_text()
         assert "reference: results/grid/toy/first/seed-0" in buffer
-    said = (grid.folder / "results/logs/grid/grade/steered.log").read_text().splitlines()
+    said = (grid.folder / "results/logs/grid/evaluate/steered.log").read_text().splitlines()
     arms = ("steered/light", "steered/heavy")
-    assert said == [f"grading {arm} seed {seed}" for arm in arms for seed in (0, 1)]
+    assert said == [f"evaluating {arm} seed {seed}" for arm in arms for seed in (0, 1)]
     assert not (runs / "toy/buffer/seed-0/train.json").exists()
 
 
@@ -159,7 +159,7 @@ def test_again_nothing_and_an_edit_its_arms(grid: House) -> None:
         "evaluate_first": 1,
         "collect_toy_buffer": 1,
         "train_seeds": 5,
-        "grade_steered": 1,
+        "evaluate_steered": 1,
         "evaluate_weights_light": 1,
         "evaluate_weights_heavy": 1,
         "report": 1,

@@ -50,7 +50,7 @@ evaluation: {sequences: 8, draws: 2, batch: 8}
 sampling: {count: 2, steps: [4]}
 validation: {every: 6, sequences: 4, draws: 2}
 collecting: {count: 4, steps: 2, batch: 4}
-grading: {count: 2, steps: 2}
+rewards: {count: 2, steps: 2}
 """
 
 ALL = {"prepare": 1, "pin": 1, "train": 4, "evaluate": 2, "sample": 2, "report": 1}

@@ -33,7 +33,7 @@ JOBS = {
     "pairs.jsonl": {"pair pairs/a"},
     "words/tokenizer.json": {"pair pairs/a"},
     "checkpoint/model.safetensors": {"train mine/teacher"},
-    "elsewhere/judge/classifier.safetensors": {"grade judged/a", "batch grade"},
+    "elsewhere/judge/classifier.safetensors": {"evaluate judged/a", "batch evaluate"},
 }
 
 
@@ -52,7 +52,9 @@ ABLATIONS = {
         "tokenizer.path=words",
         "data.root=results/data/words",
     ),
-    "judged": plan("grade", "reward=classifier", "reward_run=elsewhere/judge"),
+    "judged": plan(
+        "evaluate", "metric=[rewards]", "reward=classifier", "reward_run=elsewhere/judge"
+    ),
 }
 # What a stage of an arm reads.
 READ = {
@@ -60,7 +62,7 @@ READ = {
     ("train", "mine/teacher"): ("checkpoint/config.json", "checkpoint/model.safetensors"),
     ("reward", "labels/a"): ("labels.jsonl",),
     ("pair", "pairs/a"): ("pairs.jsonl", "words/tokenizer.json"),
-    ("grade", "judged/a"): (
+    ("evaluate", "judged/a"): (
         "elsewhere/judge/classifier.safetensors",
         "elsewhere/judge/config.yaml",
     ),
@@ -107,7 +109,7 @@ def codes(checkout: Path) -> dict[str, str]:
     """The fingerprint of every job, as a new start finds it."""
     runs = Runs("tiny")
     found = {f"{stage} {name}": runs.code(stage, name) for stage, name in READ}
-    found |= {f"batch {s}": runs.code(s, n) for s, n in READ if s in ("reward", "grade")}
+    found |= {f"batch {s}": runs.code(s, n) for s, n in READ if s in ("reward", "evaluate")}
     return found | {"prepare": runs.corpus_code("results/data/mine")}
 
 

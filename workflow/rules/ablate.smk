@@ -24,12 +24,15 @@ use rule evaluate as evaluate_first with:
         ancient(first("weights.safetensors")),
         ancient(needed_products),
         ancient(user_files("evaluate")),
+        ancient(judge("evaluate", "weights.safetensors")),
         manifest,
         first("train.json"),
+        needed_records,
+        judge("evaluate", "train.json"),
     output:
         first(*written("evaluate")),
     wildcard_constraints:
-        experiment=only(RUNS.alone),
+        experiment=only({*RUNS.one_by_one} & {*RUNS.alone}),
 
 
 TITLES = []  # names of rules: toy/a.b and toy/a_b become the same word
@@ -41,7 +44,7 @@ for stage in BATCHED:
         title += "_" * TITLES.count(title)
         TITLES.append(re.sub(r"\W", "_", name))
         roots = sorted({RUNS.root(variant) for variant in batch if RUNS.reads_text(stage, variant)})
-        judge_file = of_judge if RUNS.reads_judge(stage) else lambda name: []
+        judge_file = of_judge if RUNS.reads_judge(stage, batch) else lambda name: []
 
         rule:
             name:

@@ -118,6 +118,11 @@ def of_judge(name):
     return [f"{RUNS.judge()}/{name}"] if RUNS.judge() else []
 
 
+def judge(stage, name):
+    """A file of the run that scores samples, where a stage of an experiment reads it."""
+    return lambda job: of_judge(name) if RUNS.reads_judge(stage, [job.experiment]) else []
+
+
 def kept(folder):
     """Every file that DVC keeps of the runs below a folder: all outputs but their times."""
     for name in (name for name in RUNS.variants if name.startswith(f"{folder}/")):

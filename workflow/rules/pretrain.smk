@@ -35,8 +35,11 @@ rule evaluate:
         ancient(seeds("weights.safetensors")),
         ancient(needed_products),
         ancient(user_files("evaluate")),
+        ancient(judge("evaluate", "weights.safetensors")),
         manifest,
         seeds("train.json"),
+        needed_records,
+        judge("evaluate", "train.json"),
     output:
         seeds(*written("evaluate")),
     params:
@@ -47,7 +50,7 @@ rule evaluate:
     benchmark:
         f"{TIMES}/evaluate/{{experiment}}.tsv"
     wildcard_constraints:
-        experiment=only(RUNS.variants.keys() - {*RUNS.alone, *RUNS.together}),
+        experiment=only({*RUNS.one_by_one} - {*RUNS.alone}),
     threads: 1
     resources:
         gpu=RUNS.scale.gpu,

@@ -1,4 +1,4 @@
-"""Grades from the command line: samples under a reward, another judge and the text's own model."""
+"""Rewards of samples from the command line, with another judge and the text's own model."""
 
 import json
 import math
@@ -31,16 +31,18 @@ def rewarded(monkeypatch):
     return ["reward=classifier", "reward_judge=classifier"]
 
 
-def graded(house, *overrides, name="graded"):
-    folder = house.good("grade", *overrides, name=name)
-    return folder, json.loads((folder / "grade.json").read_text())
+def scored(house, *overrides, name="scored"):
+    """The folder of an evaluation, and its rewards with the owner of the record."""
+    folder = house.good("evaluate", "metric=[rewards]", *overrides, name=name)
+    record = json.loads((folder / "evaluate.json").read_text())
+    return folder, record | record["metrics"]["rewards"]
 
 
-def test_a_grade_is_what_its_texts_say(house, trained, rewarded):
+def test_rewards_are_those_of_the_texts(house, trained, rewarded):
     run, judge = trained(MODEL), trained("kjv/ar")
-    folder, found = graded(house, f"grading.run={run}", f"judge={judge}", *rewarded)
+    folder, found = scored(house, f"evaluation.run={run}", f"judge={judge}", *rewarded)
     assert finite(found)
-    assert (found["stage"], found["experiment"], found["seed"]) == ("grade", MODEL, 0)
+    assert (found["stage"], found["experiment"], found["seed"]) == ("evaluate", MODEL, 0)
     assert (found["count"], found["steps"], found["sampler"]) == (4, 2, "Ancestral")
     assert (found["network_calls"], found["reward_calls"]) == (2, 0)
     assert [len(text) for text in found["texts"]] == [LENGTH] * 4
@@ -54,45 +56,47 @@ def test_a_grade_is_what_its_texts_say(house, trained, rewarded):
     assert 0 < found["judge_bpc"] < 10
     assert found["judge_bpc_se"] > 0
     assert "axes" in (folder / "config.yaml").read_text()
-    assert json.loads((folder / "grade.telemetry.json").read_text())["cpu_seconds"] > 0
+    assert json.loads((folder / "evaluate.telemetry.json").read_text())["cpu_seconds"] > 0
 
 
 def test_without_judges_there_are_no_judgments(house, trained, rewarded):
-    _, found = graded(house, f"grading.run={trained(MODEL)}", rewarded[0], "grading.count=1")
+    _, found = scored(
+        house, f"evaluation.run={trained(MODEL)}", rewarded[0], "metric.rewards.count=1"
+    )
     assert found["reward"]["se"] is None
     keys = ("judge_reward", "judge_rewards", "judge_bpc", "judge_bpc_se")
     assert {found[key] for key in keys} == {None}
 
 
 def test_the_best_of_several_is_kept_and_paid_for(house, trained, rewarded):
-    given = [f"grading.run={trained(MODEL)}", *rewarded]
-    _, plain = graded(house, *given)
-    _, single = graded(house, *given, "guide=best_of", "guide.count=1")
-    _, best = graded(house, *given, "guide=best_of", "guide.count=5")
+    given = [f"evaluation.run={trained(MODEL)}", *rewarded]
+    _, plain = scored(house, *given)
+    _, single = scored(house, *given, "guide=best_of", "guide.count=1")
+    _, best = scored(house, *given, "guide=best_of", "guide.count=5")
     assert single["texts"] == plain["texts"]
     pairs = zip(plain["rewards"], best["rewards"], strict=True)
     assert all(kept >= first for first, kept in pairs)
     assert sum(best["rewards"]) > sum(plain["rewards"])
     assert (single["reward_calls"], best["reward_calls"]) == (4, 20)
     assert best["network_calls"] == 5 * plain["network_calls"]
-    _, greedy = graded(house, *given, "guide=resampled", "guide.count=5", "guide.beta=0.001")
+    _, greedy = scored(house, *given, "guide=resampled", "guide.count=5", "guide.beta=0.001")
     assert greedy["rewards"] == best["rewards"]
 
 
-def test_a_run_grades_itself_and_keeps_its_configuration(house, trained, rewarded):
+def test_a_run_scores_its_own_samples_and_keeps_its_configuration(house, trained, rewarded):
     folder = house.copy(trained(MODEL), "itself")
     before = (folder / "config.yaml").read_bytes()
-    _, found = graded(house, *rewarded, name="itself")
+    _, found = scored(house, *rewarded, name="itself")
     assert found["rewards"] == [text.count("e") for text in found["texts"]]
     assert (folder / "config.yaml").read_bytes() == before
-    again = (folder / "grade.json").read_bytes()
-    graded(house, *rewarded, name="itself")
-    assert (folder / "grade.json").read_bytes() == again
+    again = (folder / "evaluate.json").read_bytes()
+    scored(house, *rewarded, name="itself")
+    assert (folder / "evaluate.json").read_bytes() == again
 
 
 def test_any_sampler_of_the_run_will_do(house, trained, rewarded):
     run = trained("kjv/ar")
-    _, found = graded(house, f"grading.run={run}", rewarded[0], "sampler=next_token")
+    _, found = scored(house, f"evaluation.run={run}", rewarded[0], "sampler=next_token")
     assert found["network_calls"] == LENGTH
 
 
@@ -100,12 +104,12 @@ def test_any_sampler_of_the_run_will_do(house, trained, rewarded):
     ("overrides", "message"),
     [
         (
-            ["grading.run=nowhere", "reward=classifier"],
-            "grading.run",
+            ["evaluation.run=nowhere", "reward=classifier"],
+            "nowhere",
         ),
-        (["grading.run=null", "reward=classifier"], "grading.run"),
+        (["evaluation.run=null", "reward=classifier"], "evaluation.run: found null"),
         ([], "reward: "),
-        (["grading.count=0"], "grading.count"),
+        (["metric.rewards.count=0"], "metric.rewards.count"),
         (["guide=best_of", "guide.count=0", "reward=classifier"], "guide.count"),
         (
             ["guide=resampled", "guide.beta=0.0", "reward=classifier"],
@@ -114,7 +118,13 @@ def test_any_sampler_of_the_run_will_do(house, trained, rewarded):
     ],
 )
 def test_refusals(house, trained, rewarded, overrides, message):
-    done = house.run("grade", f"grading.run={trained(MODEL)}", *overrides, name="refused")
+    done = house.run(
+        "evaluate",
+        "metric=[rewards]",
+        f"evaluation.run={trained(MODEL)}",
+        *overrides,
+        name="refused",
+    )
     assert (done.code, done.out) == (2, "")
     assert message in done.err[-1]
     assert not (house.root / "refused").exists()
@@ -123,7 +133,7 @@ def test_refusals(house, trained, rewarded, overrides, message):
 def test_a_reward_that_is_no_number_is_refused(house, trained, monkeypatch):
     monkeypatch.setattr(Classifier, "__call__", lambda _, texts: np.full(len(texts), np.nan))
     monkeypatch.setattr(Classifier, "open", lambda self: None)
-    given = (f"grading.run={trained(MODEL)}", "reward=classifier")
-    done = house.run("grade", *given, name="refused")
+    given = (f"evaluation.run={trained(MODEL)}", "reward=classifier")
+    done = house.run("evaluate", "metric=[rewards]", *given, name="refused")
     assert done.code == 2
     assert "reward Classifier: gave nan for text 0" in done.err[-1]
