@@ -47,6 +47,7 @@ STAGES = Path(__file__).parent / "stages"
 # Former stages, and what to type now.
 FORMER = {
     "grade": "tcsm evaluate evaluation.run=FOLDER metric=[rewards]",
+    "targets": "tcsm evaluate evaluation.run=FOLDER metric=[targets]",
     "exact": "tcsm train experiment=exact/joint, then tcsm evaluate out=FOLDER",
     "tilt": "tcsm train experiment=exact/tilt initial=FOLDER, then tcsm evaluate out=FOLDER",
 }

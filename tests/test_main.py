@@ -14,7 +14,7 @@ from tcsm.errors import InputError
 
 STAGES = (
     *("collect", "evaluate", "pair", "prepare", "report", "reward"),
-    *("sample", "targets", "train"),
+    *("sample", "train"),
 )
 
 

@@ -27,7 +27,7 @@ PRODUCTS = {
 JOURNALS = {
     "train": ("metrics.jsonl", "telemetry.jsonl"),
 }
-BATCHED = ("evaluate", "targets", "reward", "collect", "pair")
+BATCHED = ("evaluate", "reward", "collect", "pair")
 
 
 def written(stage: str) -> list[str]:

@@ -9,7 +9,6 @@ FILES = {
     "train": "train.json",
     "evaluate": "evaluate.json",
     "sample": "samples.json",
-    "targets": "targets.json",
     "reward": "reward.json",
     "collect": "collect.json",
     "pair": "pair.json",

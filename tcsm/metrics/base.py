@@ -31,6 +31,7 @@ class Evaluated:
         data: Folder of its token files.
         open_split: Name of a split ↦ its token file, checked against tokenizer and corpus.
         open_model: (key, folder) ↦ the frozen model of the run in that folder.
+        open_teacher: The model of ``teacher_run`` or ``pretrained``.
     """
 
     run: Run
@@ -43,6 +44,7 @@ class Evaluated:
     data: Path
     open_split: Callable[[str], TokenFile]
     open_model: Callable[[str, Path], nn.Module]
+    open_teacher: Callable[[], nn.Module]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from tcsm.runs.run import Run
 
 # What the seeds of an experiment share.
 ALIKE = ("data", "world", "corpus", "tokenizer", "model", "objective", "bound", "trainer", "feed")
-OTHERS = ("targets", "reward", "collect", "pair")
+OTHERS = ("reward", "collect", "pair")
 KEYS: dict[str, tuple[str, ...]] = {
     "config": ("experiment", "seed"),
     "metrics": ("step", "loss"),
@@ -33,7 +33,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "sample": ("experiment", "seed", "runs"),
     "sampler run": ("sampler", "steps", "network_calls", "texts", "statistics"),
     "exact": ("kl", "finite", "diverged"),
-    "targets": ("experiment", "seed", "tv", "tv_se", "sequences", "missing", "entropy"),
+    "targets": ("tv", "tv_se", "sequences", "missing", "entropy"),
     "reward": ("experiment", "seed", "auc"),
     "collect": ("experiment", "seed", "count", "reward"),
     "pair": ("experiment", "seed", "count"),
@@ -103,6 +103,7 @@ def read_run(folder: Path) -> Outcome:
         exact=metrics.get("exact", {}),
         tilt=metrics.get("tilted", {}),
         grade=metrics.get("rewards", {}),
+        targets=metrics.get("targets", {}),
         samples=records["sample"],
         **{stage: records[stage] for stage in OTHERS},
         stages={stage: record for stage, record in telemetry.items() if record},
@@ -184,7 +185,7 @@ def _check_owner(record: Record, config: Record, path: Path) -> None:
 def _check_weights(records: Mapping[str, Record], config: Record, folder: Path) -> None:
     """Refuse a record of other weights than those in the run that it was made of."""
     sources = {"evaluate": config.get("evaluation", {}).get("run"), "sample": None}
-    sources |= dict.fromkeys(("collect", "targets"), config.get("reference"))
+    sources |= {"collect": config.get("reference")}
     for stage, source in sources.items():
         known = Run(Path(source or folder)).weights if records[stage] else None
         weights = records[stage].get("weights_sha256")

@@ -39,7 +39,8 @@ def load_objective(
         assert isinstance(adapter, TeacherAdapter)
         if isinstance(adapter, JointlyMasked) and not isinstance(source, Mask):
             raise InputError("teacher=together masks positions, which needs path=mask")
-        teacher = cached(cfg, adapter, teacher_model(cfg, tokenizer, devices), devices)
+        cache = pruned(cfg.targets.cache, cfg.targets.limit_mib, devices)
+        teacher = cached(cache, adapter, teacher_model(cfg, tokenizer, devices), devices)
         return objective.attach(teacher), teacher
     if isinstance(objective, ReferenceObjective):
         if cfg.reference is not None:
@@ -71,14 +72,21 @@ def _same_corpus(cfg: DictConfig) -> None:
         raise InputError(f"reference: {cfg.reference} was trained on {differs}")
 
 
+def pruned(cache: str | None, limit_mib: int, devices: Devices) -> Path | None:
+    """Return the folder of cached targets without the oldest files beyond its largest size."""
+    if cache is not None and devices.main:
+        prune(Path(cache), limit_mib * 2**20)
+    return None if cache is None else Path(cache)
+
+
 def cached(
-    cfg: DictConfig,
+    cache: Path | None,
     adapter: TeacherAdapter,
     model: nn.Module,
     devices: Devices,
     precision: torch.dtype = torch.float16,
 ) -> CachedTeacher:
-    """Return the teacher of a model, cached where the run says."""
+    """Return the teacher of a model, cached in a folder."""
     parts = [
         digest(named_tensors(model)),
         str(model),
@@ -87,9 +95,6 @@ def cached(
         str(devices.bf16),
     ]
     identity = hashlib.sha256("\n".join([*parts, str(precision)]).encode()).hexdigest()
-    cache = None if cfg.targets.cache is None else Path(cfg.targets.cache)
-    if cache is not None and devices.main:
-        prune(cache, cfg.targets.limit_mib * 2**20)
     return CachedTeacher(adapter.attach(model), identity, cache, precision)
 
 

@@ -14,7 +14,7 @@ from tcsm.runs.batches import open_split
 from tcsm.runs.drafts import remove
 from tcsm.runs.models import load_model, load_toy_model
 from tcsm.runs.run import Run
-from tcsm.runs.teachers import of_run
+from tcsm.runs.teachers import of_run, teacher_model
 from tcsm.runs.toy import open_world
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
@@ -31,10 +31,13 @@ READS = (
     "tokenizer",
     "model",
     "reference",
+    "teacher_run",
+    "pretrained",
     "metric",
     "evaluation.run",
     "devices",
 )
+WRITES = ("out", "metric.targets.cache")
 OF = ("evaluation.run", "out")
 ANEW = ("seed",)  # other draws of the same weights
 
@@ -81,6 +84,7 @@ def _open(cfg: DictConfig, out: Path, devices: Devices) -> Evaluated:
         devices=devices,
         data=Path(cfg.data.root),
         open_split=partial(open_split, cfg, tokenizer),
+        open_teacher=partial(teacher_model, cfg, tokenizer, devices),
         open_model=lambda key, folder: of_run(key, folder, cfg.data.length, tokenizer, devices),
     )
 

@@ -129,11 +129,11 @@ def _evaluate_toy(folder: Path, experiment: str, seed: int, metrics, seconds: fl
 def make_targets(root: Path, experiment: str, seed: int, axes, tv: float) -> Path:
     """The error of one kind of approximate target."""
     folder = _folder(root, experiment, seed, axes=axes)
-    record = {"stage": "targets", "experiment": experiment, "seed": seed, "tv": tv}
-    record |= {"tv_se": 0.002, "sequences": 64, "missing": tv / 2, "entropy": 1.25}
-    write_json(folder / "targets.json", record)
+    errors = {"tv": tv, "tv_se": 0.002, "sequences": 64, "missing": tv / 2, "entropy": 1.25}
+    record = {"stage": "evaluate", "experiment": experiment, "seed": seed}
+    write_json(folder / "evaluate.json", record | {"metrics": {"targets": errors}})
     spent = {"targets_cpu_seconds": 1.0, "targets_spared_cpu_seconds": 0.5}
-    write_json(folder / "targets.telemetry.json", {**_telemetry(3.0), **spent})
+    write_json(folder / "evaluate.telemetry.json", {**_telemetry(3.0), **spent})
     return folder
 
 

@@ -5,10 +5,15 @@ import json
 import pytest
 import torch
 
-from tcsm.stages.targets import compare
+from tcsm.metrics.targets import compare
 from tests.stages.house import finite
 
 EXACT = ("teacher=top_k", "teacher.k=27")
+
+
+def errors_in(folder):
+    """The errors of targets in the record of an evaluation."""
+    return json.loads((folder / "evaluate.json").read_text())["metrics"]["targets"]
 
 
 @pytest.fixture(scope="module")
@@ -17,12 +22,12 @@ def error(file_house, trained):
     run = trained("kjv/ar")
 
     def record(*way: str) -> dict:
-        given = (f"reference={run}", f"teacher_run={run}")
-        folder = file_house.good("targets", "experiment=kjv/ar", *given, *way, name="errors")
+        given = ("metric=[targets]", f"evaluation.run={run}", f"teacher_run={run}")
+        folder = file_house.good("evaluate", *given, *way, name="errors")
         assert (folder / "config.yaml").exists()
-        times = json.loads((folder / "targets.telemetry.json").read_text())
+        times = json.loads((folder / "evaluate.telemetry.json").read_text())
         assert times["targets_cpu_seconds"] + times["targets_spared_cpu_seconds"] > 0
-        return json.loads((folder / "targets.json").read_text())
+        return errors_in(folder)
 
     return record
 
@@ -31,7 +36,7 @@ def error(file_house, trained):
 def test_errors_of_ways_to_ask(error):
     found = error("teacher=top_k", "teacher.k=2")
     assert finite(found)
-    assert (found["stage"], found["sequences"]) == ("targets", 8)
+    assert found["sequences"] == 8
     assert found["tv"] == pytest.approx(found["missing"], abs=1e-6)
     assert error(*EXACT)["tv"] < 1e-6
     assert error("teacher=exact")["tv"] == 0
@@ -51,24 +56,24 @@ def test_one_candidate_and_a_tail_is_the_tail_alone(error):
 
 @pytest.mark.slow
 def test_other_models_are_held_against_the_same_distribution(house, trained):
-    given = [f"reference={trained('kjv/ar')}", f"teacher_run={trained('teacher/hollow')}"]
-    folder = house.good("targets", "experiment=kjv/ar", *given, name="hollow-errors")
-    assert 0 < json.loads((folder / "targets.json").read_text())["tv"] < 1
+    given = [f"evaluation.run={trained('kjv/ar')}", f"teacher_run={trained('teacher/hollow')}"]
+    folder = house.good("evaluate", "metric=[targets]", *given, name="hollow-errors")
+    assert 0 < errors_in(folder)["tv"] < 1
 
 
-def test_more_windows_than_the_split_has_are_refused(house):
+def test_more_windows_than_the_split_has_are_refused(house, trained):
     """None would be new: the validation split has 228 tokens."""
-    given = ("reference=x", "teacher_run=x", "evaluation.sequences=15")
-    done = house.run("targets", "experiment=kjv/ar", *given, name="none")
+    given = (f"evaluation.run={trained('kjv/ar')}", "teacher_run=x", "evaluation.sequences=15")
+    done = house.run("evaluate", "metric=[targets]", *given, name="none")
     assert (done.code, len(done.err)) == (2, 1)
     assert "evaluation.sequences must be 13 or less" in done.err[0]
 
 
-def test_a_missing_run_is_told(house):
-    for given, said in (([], "reference: found null"), (["reference=x"], "teacher_run: found")):
-        done = house.run("targets", "experiment=kjv/ar", *given, name="none")
-        assert done.code == 2
-        assert said in done.err[-1]
+def test_a_missing_teacher_is_refused(house, trained):
+    run = f"evaluation.run={trained('kjv/ar')}"
+    done = house.run("evaluate", "metric=[targets]", run, name="none")
+    assert done.code == 2
+    assert "teacher_run: found null" in done.err[-1]
 
 
 def test_numbers_of_two_sequences_by_hand():

@@ -1,3 +1,0 @@
-"""A teacher is held against the truth."""
-
-READS = ("experiment", "seed", "out", "data.root")
