@@ -1,4 +1,4 @@
-"""Approximate targets of a teacher against the exact ones of the evaluated run, in total variation.
+"""Total variation of the targets of a teacher to the exact ones of the evaluated run.
 
     TV = mean over positions of ½ Σ_y |p̂(y | x^{≠i}) − p(y | x^{≠i})|        (7.3–7.5)
 
@@ -66,8 +66,8 @@ class TargetErrors:
         drawn = WindowBatches(data.tokens, evaluated.length, self.sequences, evaluated.seed)
         if self.sequences > drawn.windows:
             raise InputError(
-                f"evaluation.sequences must be {drawn.windows} or less, the windows of data.length "
-                f"in the validation split, found {self.sequences}"
+                f"evaluation.sequences must be {drawn.windows} or less, the windows of "
+                f"data.length in the validation split, found {self.sequences}"
             )
         return drawn.at(0).tokens.to(evaluated.devices.device)
 
