@@ -91,7 +91,8 @@ def _check_choice(override: str, group: str, choice: str, folder: Path) -> None:
     for name in names:
         if name not in known and not is_null(override, folder):
             hint = _elsewhere(name, folder) + near(name, known)
-            raise InputError(f"{override}: no such choice; {hint}")
+            several = f"; a list is written {group}=[{choice}]" if "," in name else ""
+            raise InputError(f"{override}: no such choice; {hint}{several}")
 
 
 def is_null(override: str, folder: Path) -> bool:

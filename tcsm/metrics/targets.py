@@ -18,6 +18,7 @@ from tcsm.data.batches import WindowBatches
 from tcsm.data.tokenfile import TokenFile
 from tcsm.errors import InputError
 from tcsm.metrics.base import Evaluated, Measured
+from tcsm.models.autoregressive import Autoregressive
 from tcsm.runs.cached_teacher import CachedTeacher
 from tcsm.runs.teachers import cached, pruned
 from tcsm.targets.adapters import Exact, TeacherAdapter
@@ -45,8 +46,13 @@ class TargetErrors:
         """Open the text and the teacher; return the function that compares.
 
         Raises:
-            InputError: The teacher is missing, or a model does not fit its adapter.
+            InputError: The run is not autoregressive; the teacher is missing or does not fit.
         """
+        if not isinstance(evaluated.model, Autoregressive):
+            raise InputError(
+                f"evaluation.run: {evaluated.run.folder} must be an autoregressive run, whose "
+                f"conditionals are exact; metric=[targets] found {type(evaluated.model).__name__}"
+            )
         data = evaluated.open_split("valid")
         windows = self._windows(data, evaluated)
         cache = pruned(self.cache, self.limit_mib, evaluated.devices)

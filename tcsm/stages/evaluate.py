@@ -74,6 +74,8 @@ def _open(cfg: DictConfig, out: Path, devices: Devices) -> Evaluated:
     if cfg.evaluation.run is None:
         raise InputError("evaluation.run: found null; name the folder of a trained run")
     tokenizer, folder = build(cfg.tokenizer), Path(cfg.evaluation.run)
+    if folder != out and not folder.is_dir():
+        raise InputError(f"evaluation.run: {folder} does not exist; train that run first")
     return Evaluated(
         run=Run(folder),
         out=out,
