@@ -83,7 +83,7 @@ def test_their_params_build(copy: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_stage(copy: Path) -> None:
+def test_a_metric(copy: Path) -> None:
     proved(copy, "tests/stages/test_accuracy.py")
 
 
