@@ -58,7 +58,7 @@ def main(cfg: DictConfig, out: Path) -> None:
             raise InputError(f"metric: {name} is no metric of a run in {wanted}, such as {out}")
     watch = Stopwatch()
     with devices.ready():
-        evaluated = (_open if cfg.world is None else _open_toy)(cfg, out, devices)
+        evaluated: Any = (_open if cfg.world is None else _open_toy)(cfg, out, devices)
         measures = {name: metric(evaluated) for name, metric in metrics.items()}
         measured = {name: measure() for name, measure in measures.items()}
         _write(cfg, evaluated, watch, measured)
