@@ -206,7 +206,7 @@ class Run:
         """
         if stage not in FILES or stage == "sample":
             return
-        shared = {stage, *LATER, *(TRAINED if stage == "evaluate" else ())}
+        shared = {stage, *LATER, *(["train"] if stage == "evaluate" else [])}
         for name in (name for other, name in FILES.items() if other not in shared):
             if (self.folder / name).exists():
                 raise InputError(
