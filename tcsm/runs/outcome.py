@@ -54,8 +54,9 @@ class Outcome:
         config_sha256: hash of the bytes of ``config.yaml``.
         metrics: one row a logged step: step, loss, tokens of text, diagnostics.
         telemetry: one row a logged step: step, seconds, … (depends on the machine).
-        train … grade: the record of that stage; ``evaluate``, ``exact`` and ``tilt`` are metrics
-            of an evaluation: likelihood, and distances to a known distribution.
+        train … grade: the record of that stage; ``evaluate``, ``exact``, ``tilt``, ``targets``
+            and ``grade`` are metrics of an evaluation: likelihood, distances to a known
+            distribution, errors of targets, and rewards of samples.
         stages: stage → its telemetry (depends on the machine).
     """
 
