@@ -161,28 +161,21 @@ def _values(node: object, key: str) -> Iterator[str]:
         yield f"{key}={json.dumps(node, separators=(',', ':'))}"
 
 
-def load_model(cfg: DictConfig, tokenizer: Tokenizer, folder: Path, devices: Devices) -> nn.Module:
-    """Return the trained model of a run's folder, in evaluation mode.
+def load_model(run: Run, devices: Devices) -> nn.Module:
+    """Return the trained model of a run, in evaluation mode.
 
     Raises:
         InputError: No such weights; weights of the reference that differ from those of its
             training.
     """
-    model = build_model(cfg, tokenizer).to(devices.device)
-    if isinstance(model, Joint | Explicit):
-        Run(folder).require_reference(cfg.reference)
-    _fill(unwrap(model), folder, architecture(cfg))
-    return model.eval()
-
-
-def load_toy_model(cfg: DictConfig, folder: Path, devices: Devices) -> nn.Module:
-    """Return the trained model of a run in a toy world, in evaluation mode.
-
-    Raises:
-        InputError: No such weights, or those of another network.
-    """
-    model: nn.Module = build(cfg.model)
-    _fill(unwrap(model), folder, architecture(cfg))
+    cfg = run.config
+    if cfg.get("world") is None:
+        model = build_model(cfg, run.tokenizer)
+        if isinstance(model, Joint | Explicit):
+            run.require_reference(cfg.reference)
+    else:
+        model = build(cfg.model)
+    _fill(unwrap(model), run.folder, architecture(cfg))
     return model.to(devices.device).eval()
 
 
@@ -196,13 +189,8 @@ def load_initial(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> Non
     """
     if cfg.initial is None:
         return
-    folder = Path(cfg.initial)
-    run = Run(folder).require_trained("initial")
-    known: Tokenizer = build(run.tokenizer)
-    if known.fingerprint != tokenizer.fingerprint:
-        raise InputError(
-            f"initial: {folder} was trained on tokens of {known.name}, wanted {tokenizer.name}"
-        )
-    take_over(model, folder)
+    run = Run(Path(cfg.initial))
+    run.require_tokens("initial", tokenizer.fingerprint, tokenizer.name)
+    take_over(model, run.folder)
     if isinstance(model, Explicit):
         model.reset_head()

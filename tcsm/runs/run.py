@@ -67,6 +67,24 @@ class Run:
             )
         return self.trained
 
+    def require_tokens(self, key: str, fingerprint: str, name: str) -> None:
+        """Check the tokens of a run that a key names.
+
+        Args:
+            key: The key, for errors.
+            fingerprint: Fingerprint of the tokenizer that it must have been trained with.
+            name: Name of that tokenizer.
+
+        Raises:
+            InputError: No such run, or one that reads other tokens.
+        """
+        self.require_trained(key)
+        known = self.tokenizer
+        if known.fingerprint != fingerprint:
+            raise InputError(
+                f"{key}: {self.folder} was trained on tokens of {known.name}, wanted {name}"
+            )
+
     @property
     def config(self) -> DictConfig:
         """Return the configuration: the given one, else that of the training.
@@ -113,12 +131,7 @@ class Run:
             InputError: The weights are missing, damaged, or of another model.
         """
         models: Any = importlib.import_module("tcsm.runs.models")  # imports torch
-        devices = config.build(self.config.devices)
-        model: nn.Module
-        if self.config.get("world") is None:
-            model = models.load_model(self.config, self.tokenizer, self.folder, devices)
-        else:
-            model = models.load_toy_model(self.config, self.folder, devices)
+        model: nn.Module = models.load_model(self, config.build(self.config.devices))
         return model
 
     def record(self, stage: str = "train", keys: Sequence[str] = ()) -> Record:

@@ -161,14 +161,9 @@ def of_run(
     Raises:
         InputError: No such run; it reads other tokens, or shorter texts.
     """
-    folder = Path(name)
-    run = Run(folder).require_trained(key)
-    known: Tokenizer = build(run.tokenizer)
-    if known.fingerprint != tokenizer.fingerprint:
-        raise InputError(
-            f"{key}: {folder} was trained on tokens of {known.name}, wanted {tokenizer.name}"
-        )
-    return _frozen(load_model(run, tokenizer, folder, devices), length)
+    run = Run(Path(name))
+    run.require_tokens(key, tokenizer.fingerprint, tokenizer.name)
+    return _frozen(load_model(run, devices), length)
 
 
 def _frozen(model: nn.Module, length: int) -> nn.Module:

@@ -97,7 +97,8 @@ def toy_parts(cfg: DictConfig, devices: Devices) -> Parts:
     objective: Objective = build(cfg.objective)
     fresh = Fresh(world, cfg.data.batch, cfg.seed)
     context = DataContext(fresh, fresh.size, world.length, fresh.seed, model)
-    distances, facts = partial(world_distances, world), dict
+    distances: Callable[[Tensor], Record] = partial(world_distances, world)
+    facts: Callable[[], Record] = dict
     if cfg.tilting is not None:
         target = open_target(cfg, world, model)
         reward = CountedReward(target.tilting)

@@ -12,7 +12,7 @@ from tcsm.io.records import metrics_of
 from tcsm.metrics.base import Evaluated, EvaluatedToy, Measured, Metric, ToyMetric
 from tcsm.runs.batches import open_split
 from tcsm.runs.drafts import remove
-from tcsm.runs.models import load_model, load_toy_model
+from tcsm.runs.models import load_model
 from tcsm.runs.run import Run
 from tcsm.runs.teachers import of_run, teacher_model
 from tcsm.runs.toy import open_world
@@ -81,7 +81,7 @@ def _open(cfg: DictConfig, out: Path, devices: Devices) -> Evaluated:
         out=out,
         seed=cfg.seed,
         length=cfg.data.length,
-        model=load_model(cfg, tokenizer, folder, devices),
+        model=load_model(Run(folder, cfg), devices),
         tokenizer=tokenizer,
         devices=devices,
         data=Path(cfg.data.root),
@@ -103,7 +103,7 @@ def _open_toy(cfg: DictConfig, out: Path, devices: Devices) -> EvaluatedToy:
         run=run,
         out=out,
         world=open_world(trained),
-        model=load_toy_model(trained, run.folder, devices),
+        model=load_model(run, devices),
         devices=devices,
         configuration=trained,
     )

@@ -58,7 +58,7 @@ def main(cfg: DictConfig, out: Path) -> None:
     walks = [replace(sampler, steps=steps) for steps in cfg.sampling.steps]
     watch, run = Stopwatch(), Run(out, cfg)
     with devices.ready():
-        model = load_model(cfg, tokenizer, out, devices)
+        model = load_model(run, devices)
         judge = open_judge(cfg, tokenizer, devices)
         chosen = of_keys(cfg, "sampler", "sampling")
         kept = draft(out, "sample", chosen, of_model(model, devices), tokenizer.fingerprint)

@@ -8,6 +8,7 @@ from tcsm.data.tokenizers import Bytes, Letters
 from tcsm.errors import InputError
 from tcsm.runs.batches import open_split
 from tcsm.runs.models import architecture, build_model, load_model
+from tcsm.runs.run import Run
 from tcsm.training.devices import Devices
 
 
@@ -31,7 +32,7 @@ def test_a_loaded_model_is_the_trained_one_ready_to_be_asked(house, trained):
     folder = trained("kjv/mdlm")
     cfg = config.compose([*house.overrides(), "experiment=kjv/mdlm"])
     torch.manual_seed(1)
-    models = [load_model(cfg, Letters(), folder, Devices("cpu")) for _ in range(2)]
+    models = [load_model(Run(folder, cfg), Devices("cpu")) for _ in range(2)]
     assert not models[0].training
     for one, other in zip(*(model.parameters() for model in models), strict=True):
         assert torch.equal(one, other)
