@@ -56,7 +56,7 @@ def write_params(names: Sequence[str], scale: str) -> dict[str, dict]:
 def run(scale: str) -> None:
     """Everything that the copy asks for and that is not there yet, a stage in one process."""
     runs = Runs(scale)
-    for root in {runs.root(name) for name in runs.variants}:
+    for root in {runs.root(name) for name in runs.variants} - {None}:
         if not Path(root).exists():
             call("prepare", runs.corpus_text(root))
     waiting = {**runs.variants}

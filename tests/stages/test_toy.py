@@ -51,6 +51,7 @@ def test_the_learning_curve_is_the_exact_distance(tmp_path):
     assert record["final"]["exact_kl"] == curve[4] < curve[2] < record["initial"]["exact_kl"]
 
 
+@pytest.mark.slow
 def test_a_training_continues_where_it_stopped(tmp_path):
     fixed = (
         "experiment=exact/joint",
@@ -64,6 +65,7 @@ def test_a_training_continues_where_it_stopped(tmp_path):
     assert rows(tmp_path / "twice") == rows(tmp_path / "once")
 
 
+@pytest.mark.slow
 def test_calls_of_the_reward_are_counted_over_restarts(tmp_path):
     train(tmp_path / "grid", "experiment=exact/grid", *GRID)
     tilt = ("experiment=exact/tilt", *GRID, f"initial={tmp_path / 'grid'}", "feed=explore")
@@ -97,6 +99,7 @@ def test_a_toy_world_excludes_text(overrides, key, tmp_path):
     assert not (tmp_path / "run/train.json").exists()
 
 
+@pytest.mark.slow
 def test_other_stages_read_text(tmp_path):
     train(tmp_path, "experiment=exact/joint", *TINY)
     done = command("sample", f"out={tmp_path}")
@@ -133,6 +136,7 @@ def test_a_factorized_run_costs_one_evaluation_a_sequence(tmp_path):
     assert found["kl"] == record["final"]["exact_kl"]  # of the averaged weights
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_run_that_stops_being_finite_ends_at_its_last_record_as_a_result(tmp_path):
     failing = ("divergence=lsif", "trainer.clip=null", "trainer.learning_rate=1e4")
@@ -184,6 +188,7 @@ def test_other_ways_end_elsewhere(grid, tmp_path):
     assert free["reward"]["mean"] > free["reward"]["target"] + 0.2
 
 
+@pytest.mark.slow
 def test_the_best_of_several_needs_no_training(grid, tmp_path):
     tilt(
         *(tmp_path, grid, "trainer.steps=0", "trainer.warmup=0", "feed=corpus"),
@@ -196,6 +201,7 @@ def test_the_best_of_several_needs_no_training(grid, tmp_path):
     assert (len(rows), len(rows[0]), max(map(max, rows))) == (5, 5, 999)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "key"),
     [(("world=moons", "world.vocabulary=5"), "initial"), (("net.dim=16",), "initial")],
@@ -210,6 +216,7 @@ def test_an_initial_run_of_another_kind_is_refused(overrides, key, grid, tmp_pat
     assert done.err[-1].startswith(f"tcsm: error: {key}: ")
 
 
+@pytest.mark.slow
 def test_metrics_of_text_and_of_toy_worlds_are_told_apart(grid):
     for metric, key in (("likelihood", "bound"), ("tilted", "metric.tilted")):
         done = command("evaluate", f"out={grid}", f"metric=[{metric}]")
