@@ -41,3 +41,15 @@ def test_a_former_name_leads_to_an_object(former):
 def test_longer_names_are_left_alone():
     text = "tcsm.nets.flat.Flattened and tcsm.data.feeds_of_mine"
     assert renamed.current(text) == text
+
+
+def test_shapes_are_checked_wherever_tensors_are_computed_with(pytestconfig):
+    """What runs and stages compute, they compute by these packages."""
+    checked = set(pytestconfig.getoption("jaxtyping_packages").split(","))
+    top = Path(__file__).parents[1]
+    typed = {
+        ".".join(path.relative_to(top).with_suffix("").parts[:2])
+        for path in (top / "tcsm").rglob("*.py")
+        if "from jaxtyping import" in path.read_text("utf-8")
+    }
+    assert typed - checked <= {"tcsm.runs", "tcsm.stages", "tcsm.reporting"}
