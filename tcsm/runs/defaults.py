@@ -55,12 +55,13 @@ def compose(
     whole = key in SUBJECT or (
         "out" in of and _same(folder, config.override_value(overrides, "out"))
     )
-    known = _known(run.trained, overrides, whole)
-    asked = _composed([*known, *overrides], reads, overrides)
-    if key == "runs":
-        return asked
-    with config.keys_as_set(asked):
-        return Comparison(run, run.trained, overrides, whole, frozenset(anew)).merged(asked, reads)
+    comparison = Comparison(run, run.trained, overrides, whole, frozenset(anew))
+    while True:
+        try:
+            return comparison.composed(reads, merge=key != "runs")
+        except InputError as error:
+            if not comparison.forget(str(error).partition(":")[0]):
+                raise
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,27 @@ class Comparison:
     overrides: Sequence[str]
     whole: bool
     anew: frozenset[str]
+
+    def composed(self, reads: Sequence[str], merge: bool) -> DictConfig:
+        """Return the configuration of a stage; without a merge, the run's choices alone."""
+        known = _known(self.trained, self.overrides, self.whole)
+        asked = _composed([*known, *self.overrides], reads, self.overrides)
+        if not merge:
+            return asked
+        with config.keys_as_set(asked):
+            return self.merged(asked, reads)
+
+    def forget(self, key: str) -> bool:
+        """Drop the choices of the run for a key of an earlier version; return whether it has any.
+
+        The values of the run are those of its ``config.yaml`` all the same.
+        """
+        lines = [str(line) for line in self.trained.get("overrides", [])]
+        left = [line for line in lines if _key(line) != key]
+        if left == lines or any(_key(line) == key for line in self.overrides):
+            return False
+        OmegaConf.update(self.trained, "overrides", left)
+        return True
 
     def merged(self, asked: DictConfig, reads: Sequence[str]) -> DictConfig:
         """Return the keys that a stage reads, from the run wherever no override sets them.

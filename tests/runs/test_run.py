@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from tcsm import config
 from tcsm.errors import InputError
 from tcsm.io.records import read_json
+from tcsm.runs.defaults import compose
 from tcsm.runs.run import REFERENCE, Run
 
 CFG = OmegaConf.create({"experiment": "toy", "seed": 4, "out": "x", "scratch": "aside"})
@@ -86,6 +88,18 @@ def test_other_weights_are_refused(tmp_path):
 def test_files_of_a_stage_at_work_are_in_scratch_or_in_the_folder(tmp_path):
     assert Run(tmp_path, CFG).scratch == Path("aside")
     assert Run(tmp_path, OmegaConf.create({"out": "x"})).scratch == tmp_path
+
+
+def test_choices_of_an_earlier_version_that_are_gone_are_left_out(tmp_path):
+    """The values of the run are in its configuration; a new override of that key is refused."""
+    trained = config.compose(["scale=smoke", "experiment=kjv/mdlm", "net.dim=32", "seed=2"])
+    OmegaConf.update(trained, "overrides", ["scale=smoke", "net.dim=32", "scale.gone=1", "gone=a"])
+    (tmp_path / "config.yaml").write_text(config.resolve(trained))
+    reads = ("experiment", "seed", "out", "model", "data.length")
+    cfg = compose([f"out={tmp_path}"], reads, ("out",))
+    assert (cfg.model.net.dim, cfg.seed, cfg.experiment) == (32, 2, "kjv/mdlm")
+    with pytest.raises(InputError, match=r"scale\.gone"):
+        compose([f"out={tmp_path}", "scale.gone=1"], reads, ("out",))
 
 
 @pytest.mark.slow
