@@ -98,7 +98,7 @@ def test_help_is_given_wherever_it_is_asked_for(argv):
     done = command(*argv)
     assert (done.code, done.err) == (0, [])
     assert done.out.startswith("usage: tcsm STAGE")
-    for stage in ("prepare", "train", "targets", "evaluate", "sample", "collect", "report"):
+    for stage in ("prepare", "train", "evaluate", "sample", "collect", "report"):
         assert f"\n  {stage} " in done.out
 
 
