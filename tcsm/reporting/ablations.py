@@ -128,10 +128,7 @@ class Ablation:
         return Rows(points.assign(**{x: means}).dropna(subset=[x]))
 
     def time_to_target(self, baseline: Values, teachers: bool = False) -> Rows:
-        """Return the variants with their times to the final loss of the one baseline.
-
-        With ``teachers`` also the test BPC of the models that each needs.
-        """
+        """Return the variants with their times to the baseline's final loss; teachers' BPC."""
         base, points = self.chosen(baseline), self._curves()
         name = str(base["variant"].iloc[0]) if len(base) else ""
         rows = relative.time_to_target(self.variants(baseline), points, name)

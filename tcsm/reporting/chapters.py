@@ -109,7 +109,7 @@ class Composer:
         shown = [[cell for _, cell in row] for row in cells]
         tables.write_csv(self.out / f"tables/{_file(name)}.csv", rows)
         write_text(self.out / f"tables/{name}.tex", tables.latex(headers, shown))
-        block = {"name": name, "headers": headers, "rows": shown, "folded": folded}
+        block: Row = {"name": name, "headers": headers, "rows": shown, "folded": folded}
         return self._add(chapter, "table", caption=caption, **block)
 
     def figure(self, chapter: Chapter, name: str, figure: Figure, caption: str = "") -> Markup:

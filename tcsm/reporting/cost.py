@@ -7,7 +7,8 @@ import pandas as pd
 
 from tcsm.reporting.frames import Frames, Labels, labeled
 
-Limit, Names = float | int | None, Sequence[str]
+Limit = float | int | None
+Names = Sequence[str]
 HASHES = ("config_sha256", "data_sha256", "weights_sha256")
 STAGES = ("train", "evaluate", "sample")
 OTHERS = "runs that others need"  # teachers, references

@@ -61,13 +61,13 @@ def lines(
     """Draw the mean over seeds of ``y`` against ``x``, a line each, in a band."""
     order, present = _present(frame, order)
     styles = {one: DASHES[(at + at // len(PALETTE)) % len(DASHES)] for at, one in enumerate(order)}
-    groups = {"hue": "variant", "hue_order": present, "palette": colors_of(order)}
+    groups: dict[str, Any] = {"hue": "variant", "hue_order": present, "palette": colors_of(order)}
     groups |= {"style": "variant", "style_order": present, "dashes": styles}
     groups |= {"markers": ["o"] * len(present) if frame[x.key].nunique() <= FEW else False}
-    look = {"errorbar": band, "err_kws": {"alpha": 0.15, "linewidth": 0}}
+    groups |= {"errorbar": band, "err_kws": {"alpha": 0.15, "linewidth": 0}}
     with mpl.rc_context(STYLE):
         figure, axes = canvas(2.9 + 0.2 * math.ceil(len(present) / 2))
-        sns.lineplot(data=frame, x=x.key, y=y.key, ax=axes, **groups, **look)
+        sns.lineplot(data=frame, x=x.key, y=y.key, ax=axes, **groups)
         label(axes, x, y)
         _mark(axes, x, sorted(map(float, frame[x.key].unique())))
         axes.legend().remove()
@@ -97,9 +97,8 @@ def by_variant(
             runs = groups[variant]
             tint = colors[runs[color].iloc[0]]
             if mean.value > far > 0:
-                text, edge = formatting.number(mean.value, 2), axes.get_yaxis_transform()
-                look = {"color": tint, "ha": "right", "va": "center", "transform": edge}
-                axes.text(0.99, row, f"{text} →", **look)
+                text, edge = f"{formatting.number(mean.value, 2)} →", axes.get_yaxis_transform()
+                axes.text(0.99, row, text, color=tint, ha="right", va="center", transform=edge)
                 continue
             axes.plot([mean.low, mean.high], [row, row], color=tint, alpha=0.35, lw=6)
             axes.plot(mean.value, row, "|", color=tint, markersize=14, markeredgewidth=2.4)

@@ -24,11 +24,10 @@ NEEDS = ("teacher_run", "reference", "initial", "collected", "reward_run")
 SHARED = ("train", "reward", "collect", "pair")  # stages of runs that others need
 TARGETS = ("targets_cpu_seconds", "targets_spared_cpu_seconds")  # computed, and saved by a cache
 TRAINED = ("steps", "tokens", "parameters")
-TELEMETRY = ("cpu_seconds", "seconds", "tokens_per_second", "peak_memory_mib")
+TELEMETRY: tuple[str, ...] = ("cpu_seconds", "seconds", "tokens_per_second", "peak_memory_mib")
 TELEMETRY += ("commit", "dirty", "device", "threads", "versions")
 TOLERANCE = 0.35  # nats a token
 SPIKE = 10.0  # times the median gradient norm
-NO_NORM = pd.Series(dtype=float)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +71,7 @@ class Frames:
     @cached_property
     def curves(self) -> pd.DataFrame:
         """One row a logged validation: step, tokens, own CPU-seconds (NaN if unknown), bits."""
-        parts = [_curve(run).assign(**_place(run)) for run in self.all_runs if KEY in run.metrics]
+        parts = [_curve(run) for run in self.all_runs if KEY in run.metrics]
         empty = _frame([], "step", "tokens", "own", "bits")
         return pd.concat(parts, ignore_index=True) if parts else empty
 
@@ -171,7 +170,7 @@ def _place(run: Outcome) -> dict[str, object]:
 
 
 def _row(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
-    norm = run.metrics.get("grad_norm", NO_NORM)
+    norm = run.metrics.get("grad_norm", pd.Series(dtype=float))
     axes = {str(axis): str(value) for axis, value in (run.config.get("axes") or {}).items()}
     known: Record = {**run.exact, **run.targets, **run.tilt}
     return {
@@ -276,6 +275,7 @@ def _curve(run: Outcome) -> pd.DataFrame:
     telemetry = run.telemetry.set_index("step")
     times = telemetry.get("cpu_seconds", pd.Series(dtype=float))
     times = times + telemetry.get("targets_spared_cpu_seconds", 0.0)
-    columns = {"step": logged["step"], "tokens": logged["tokens"].astype(float)}
+    columns: Record = {**_place(run), "step": logged["step"]}
+    columns["tokens"] = logged["tokens"].astype(float)
     columns["own"] = logged["step"].map(times).astype(float)
     return pd.DataFrame({**columns, "bits": logged[KEY] / math.log(2)})

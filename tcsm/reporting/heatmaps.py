@@ -42,11 +42,11 @@ def heatmap(frame: pd.DataFrame, row: Axis, column: Axis, value: Axis) -> Figure
         figure, axes = canvas(1.5 + 0.42 * len(down))
         axes.set_facecolor(LOST)
         axes.pcolormesh(means, cmap=COLORS, norm=norm, edgecolor="white", linewidth=2)
-        for (name, other), cell in cells.iterrows():
+        for (name, other), cell in zip(cells.index, cells.to_dict("records"), strict=True):
             x, y = right.index(other) + 0.5, down.index(name) + 0.5
             dark = cell["count"] and norm(cell["mean"]) > DARK
-            look = {"ha": "center", "va": "center", "color": "white" if dark else "black"}
-            axes.text(x, y, _text(cell), fontsize=8, **look)
+            look = "white" if dark else "black"
+            axes.text(x, y, _text(cell), fontsize=8, ha="center", va="center", color=look)
         axes.set(xlabel=column.label, ylabel=row.label)
         axes.set_xticks(np.arange(len(right)) + 0.5, map(str, right))
         axes.set_yticks(np.arange(len(down)) + 0.5, map(str, down))
@@ -94,7 +94,7 @@ def _norm(means: Array, log: bool) -> Normalize:
     return LogNorm(low, high, clip=True) if log else Normalize(low, high)
 
 
-def _text(cell: pd.Series) -> str:
+def _text(cell: Mapping[Any, Any]) -> str:
     lost = int(cell["size"] - cell["count"])
     note = f"\n{lost}/{int(cell['size'])} lost" if lost else ""
     return formatting.short(cell["mean"]) + note if cell["count"] else "lost"

@@ -11,6 +11,7 @@ import pandas as pd
 from tcsm.errors import InputError
 from tcsm.reporting.frames import Frames, Labels, labeled
 from tcsm.reporting.statistics import over_seeds, ratio
+from tcsm.reporting.tables import Row
 
 
 def headline(frames: Frames, labels: Labels) -> pd.DataFrame:
@@ -20,14 +21,15 @@ def headline(frames: Frames, labels: Labels) -> pd.DataFrame:
     rows = []
     for experiment, trained in runs[runs["trained"]].groupby("experiment", sort=False):
         bounds = sorted(set(trained["bound"]) - {""})
-        row = {"variant": labels[str(experiment)], "seeds": len(trained)}
+        row: Row = {"variant": labels[str(experiment)], "seeds": len(trained)}
         row |= {"bound": ", ".join(bounds)}
         for split in ("valid", "test"):
             own = (splits["experiment"] == experiment) & (splits["split"] == split)
             bpc = splits.loc[own, "bpc"]
             row |= over_seeds(bpc).columns(split)
-        own = times.loc[times["experiment"] == experiment, ["cpu_seconds", "seconds"]]
-        rows.append(row | {**trained[["parameters", "tokens", "steps"]].mean(), **own.mean()})
+        row |= {key: trained[key].mean() for key in ("parameters", "tokens", "steps")}
+        time = times[times["experiment"] == experiment]
+        rows.append(row | {key: time[key].mean() for key in ("cpu_seconds", "seconds")})
     return pd.DataFrame(rows)
 
 
@@ -68,7 +70,7 @@ def widest_noise(frames: Frames, labels: Labels) -> pd.DataFrame:
     if shared.empty or len(means.columns) < 2:
         return pd.DataFrame()
     spread = shared.max(axis=1) - shared.min(axis=1)
-    row = shared.loc[spread.idxmax()]
+    row = shared.iloc[int(spread.argmax())]
     place = {"bound": bound, "noise": row.name, "best": row.idxmin(), "worst": row.idxmax()}
     return pd.DataFrame([place | {"gap": spread.max()}])
 

@@ -102,7 +102,5 @@ def _write_metrics(results: Results, path: Path) -> None:
     numbers = {}
     for row in results.tools()["headline"]():
         bpc = {f"{split}_bpc": row[f"{split}_value"] for split in ("test", "valid")}
-        numbers[row["variant"]] = {
-            key: value for key, value in bpc.items() if math.isfinite(value)
-        }
+        numbers[row["variant"]] = {k: value for k, value in bpc.items() if math.isfinite(value)}
     write_text(path, encode({"headline": numbers} if numbers else {}, path, 1) + "\n")

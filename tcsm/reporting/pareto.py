@@ -6,8 +6,10 @@ one.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -39,8 +41,9 @@ def pareto(
             x, tint, mark = point[cost.key], colors[point[color]], marks[point[shape]]
             if not math.isnan(point["low"]):
                 axes.plot([x, x], [point["low"], point["high"]], color=tint, alpha=0.3, lw=2.5)
-            look = {"ms": 8 if strong else 6, "alpha": 1.0 if strong else 0.45, "mec": "white"}
-            axes.plot(x, point[quality.key], color=tint, marker=mark, zorder=3, **look)
+            size, alpha = (8, 1.0) if strong else (6, 0.45)
+            look: dict[str, Any] = {"ms": size, "alpha": alpha, "mec": "white", "zorder": 3}
+            axes.plot(x, point[quality.key], color=tint, marker=mark, **look)
         label(axes, cost, quality)
         same = color == shape  # one legend then
         entries = [(name, colors[name], marks[name] if same else "o") for name in colors]
@@ -49,9 +52,8 @@ def pareto(
             Line2D([], [], color=tint, marker=mark, ls="", ms=6, label=str(name))
             for name, tint, mark in entries
         ]
-        columns = 3 if all(len(str(name)) <= WIDE for name, *_ in entries) else 2
-        place = {"loc": "outside lower center", "ncols": columns, "handletextpad": 0.1}
-        figure.legend(handles=handles, **place)
+        n = 3 if all(len(str(name)) <= WIDE for name, *_ in entries) else 2
+        figure.legend(handles=handles, loc="outside lower center", ncols=n, handletextpad=0.1)
     return figure
 
 
@@ -73,4 +75,4 @@ def nondominated(points: pd.DataFrame, cost: str, quality: str) -> pd.DataFrame:
     no_worse = (x[:, None] <= x) & (y[:, None] <= y)
     better = (x[:, None] < x) | (y[:, None] < y)
     dominated = (no_worse & better).any(axis=0)
-    return points[~dominated].sort_values(by=[cost], kind="stable")
+    return points.iloc[np.flatnonzero(~dominated)].sort_values(by=[cost], kind="stable")

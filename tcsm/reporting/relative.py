@@ -72,9 +72,11 @@ def shares(points: pd.DataFrame, baseline: str) -> pd.DataFrame:
     rows = []
     for (variant, seed), curve in points.groupby(["variant", "seed"], sort=False):
         if seed in ends.index:
-            y, end = curve["bits"].to_numpy(dtype=float), ends.loc[seed]
+            y, end = curve["bits"].to_numpy(dtype=float), ends.loc[int(str(seed))]
             x = {share: curve[key].to_numpy(dtype=float) for share, key in SHARES.items()}
-            reached = {share: crossing(x[share], y, end["bits"]) for share in SHARES}
+            reached = {
+                share: crossing(x[share], y, float(np.asarray(end["bits"]))) for share in SHARES
+            }
             row = {share: reached[share] / end[key] for share, key in SHARES.items()}
             rows.append({"variant": variant, "seed": seed, **row})
     return pd.DataFrame(rows, columns=["variant", "seed", *SHARES])

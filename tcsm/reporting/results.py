@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
@@ -15,8 +16,7 @@ from tcsm.reporting.tables import Row, Rows, frame_of
 
 VIEWS = (
     models.headline, models.differences, models.learning_table, models.widest_noise,
-    models.stability,
-    cost.budget, cost.other_budget, cost.provenance, cost.other_provenance,
+    models.stability, cost.budget, cost.other_budget, cost.provenance, cost.other_provenance,
 )  # fmt: skip
 
 
@@ -34,7 +34,7 @@ class Results:
     experiments: Mapping[str, str]
     labels: Labels
 
-    def tools(self) -> dict[str, Callable[..., object]]:
+    def tools(self) -> dict[str, Any]:
         """Return what chapters call, by name: tables of the headline models, and the methods."""
         tools = (self.label, self.models, self.bpc, self.ablation, self.counts, means, melt, front)
         views = {view.__name__: partial(self._view, view) for view in VIEWS}

@@ -5,7 +5,7 @@ spreadsheet would compute, such as "=1+1", has an apostrophe before it in the CS
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import eq, ge, gt, le, lt, ne
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tcsm.io.records import write_text
 from tcsm.reporting.latex import escape
 from tcsm.reporting.statistics import Estimate
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 SIGNS: dict[str, Callable[[Any, Any], Any]] = {
     "<": lt, "<=": le, "==": eq, "!=": ne, ">=": ge, ">": gt,
 }  # fmt: skip
