@@ -1,5 +1,6 @@
 """Made-up but plausible records: six models × three seeds, and the grids of ablations."""
 
+import json
 import math
 from itertools import product
 from pathlib import Path
