@@ -14,8 +14,9 @@ from tcsm.data.source import source_of
 from tcsm.data.tokenfile import Piece, describe, open_tokens, write_tokens
 from tcsm.data.tokenizers import Bytes, HuggingFace, Letters
 from tcsm.errors import InputError
+from tcsm.evaluation.bound import Exact
+from tcsm.metrics.likelihood import Likelihood
 from tcsm.runs.batches import open_split
-from tcsm.stages.evaluate import _windows
 from tests.tokenizer_kinds import KINDS, TEXT, saved
 
 TOKENIZERS = {**KINDS, "bytes": None}
@@ -34,6 +35,11 @@ def configured(root, count, length=1):
     )
 
 
+def windows_of(cfg, tokenizer, split):
+    metric = Likelihood(Exact(), cfg.evaluation.sequences, draws=1, batch=1)
+    return metric._windows(open_split(cfg, tokenizer, split), cfg.data.length, tokenizer)
+
+
 def made(root, kind):
     return Bytes() if kind == "bytes" else HuggingFace(*saved(root / "tokenizer", KINDS[kind]()))
 
@@ -49,7 +55,7 @@ def test_windows_count_the_characters_of_the_text(tmp_path, kind):
         whole = open_split(cfg, tokenizer, split).header.count
         for length in (1, 4):
             cfg.data.length, cfg.evaluation.sequences = length, whole // length
-            windows, characters = _windows(cfg, tokenizer, split)
+            windows, characters = windows_of(cfg, tokenizer, split)
             assert windows.shape == (whole // length, length)
             assert (characters.dtype, len(characters)) == (windows.dtype, len(windows))
             left = 0 if whole % length == 0 else 4 * int(characters.max())
@@ -63,7 +69,7 @@ def test_windows_without_a_character_are_refused(tmp_path):
     path = tmp_path / "data/test.tok"
     write_tokens(path, [Piece(np.zeros(9, np.uint8), 0, np.zeros(9, np.uint16))], header)
     with pytest.raises(InputError, match=f"{path}: .*evaluation.sequences=2 .*no character"):
-        _windows(cfg, tokenizer, "test")
+        windows_of(cfg, tokenizer, "test")
 
 
 def test_a_file_that_does_not_say_what_it_is_made_from_is_refused(tmp_path):
