@@ -4,23 +4,16 @@ import os
 
 from snakemake.utils import min_version, validate
 
-from workflow.warm import serve
-
 min_version("9.27")
 validate(config, "workflow/schemas/config.schema.yaml")
 if workflow.is_main_process:  # one GPU by default; `--resources gpu=N` wins
     workflow.global_resources.setdefault("gpu", int(os.environ.get("TCSM_GPUS", "1")))
-
-onstart:
-    if workflow.local_exec:
-        serve({stage for variant in RUNS.variants.values() for stage in variant.stages})
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/ablate.smk"
 include: "workflow/rules/report.smk"
-include: "workflow/rules/targets.smk"
 
 rule all:
     default_target: True

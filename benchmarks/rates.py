@@ -56,12 +56,12 @@ def write_params(names: Sequence[str], scale: str) -> dict[str, dict]:
 def run(scale: str) -> None:
     """Everything that the copy asks for and that is not there yet, a stage in one process."""
     runs = Runs(scale)
-    for root in {runs.root(name) for name in runs.variants} - {None}:
+    for root in runs.roots():
         if not Path(root).exists():
-            call("prepare", runs.corpus_text(root))
+            call("prepare", runs.corpus(root)[0])
     waiting = {**runs.variants}
     while waiting:
-        ready = [n for n in waiting if waiting.keys().isdisjoint(runs.needs(n).values())]
+        ready = [n for n in waiting if waiting.keys().isdisjoint(runs.facts(n)["needs"].values())]
         for stage, record in FILES.items():
             asked = [name for name in ready if stage in waiting[name].stages]
             missing = [n for n in asked if not Path(runs.folder(n, SEED), record).exists()]

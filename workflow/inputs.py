@@ -1,16 +1,14 @@
-"""Inputs: the user's own files that a run names, and a hash of their contents.
+"""Files of the user that a run names, and a hash of what they hold.
 
 A job runs again when a content changes. Times do not matter: a file that was only touched reruns
-nothing, and an older one that takes its place is noticed. Files are read once, and again when a
-size or a time has changed.
+nothing, and an older one that takes its place is noticed.
 """
 
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -19,129 +17,73 @@ from tcsm.config.values import FOLDERS
 from tcsm.errors import InputError
 from workflow.files import CONFIG, PRODUCTS
 
-# Arguments of parts, and plain keys, that may hold a path.
-ARGUMENTS = ("path", "paths", "file", "files", "folder", "folders", "name")
-KEYS = ("preferences", *FOLDERS)
+# Keys and arguments that may hold a path.
+PATHS = {"path", "paths", "file", "files", "folder", "folders", "name", "preferences", *FOLDERS}
 OF_RUNS = {CONFIG, *(file for files in PRODUCTS.values() for file in files)}
-WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf")
-
-Place = tuple[str, str]
+WEIGHTS = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf"}
 
 
-def words(key: str, value: object) -> list[str]:
-    """Return the words in the value of a key that may be paths."""
-    return [value] if key in KEYS and isinstance(value, str) else [*_arguments(value)]
-
-
-def _arguments(node: object) -> Iterator[str]:
+def words(node: object, top: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text in a configuration that may be a path, after the key that it belongs to."""
     if isinstance(node, list):
         for part in node:
-            yield from _arguments(part)
+            yield from words(part, top)
     elif isinstance(node, dict):
-        of_hydra = str(node.get("_target_", "hydra")).startswith("hydra")
+        of_hydra = str(node.get("_target_")).startswith("hydra")
         for key, value in node.items():
-            if key in ARGUMENTS and not of_hydra:
-                words = value if isinstance(value, list) else [value]
-                yield from (word for word in words if isinstance(word, str))
-            yield from _arguments(value)
+            if key in PATHS and not of_hydra:
+                texts = value if isinstance(value, list) else [value]
+                yield from ((top or key, text) for text in texts if isinstance(text, str))
+            yield from words(value, top or key)
 
 
-def listed(files: Iterable[str]) -> list[str]:
-    """The files that a rule can name as inputs; the hash knows them all.
+def files(paths: Iterable[tuple[str, str]], made: str) -> list[str]:
+    """Return the files at some paths, but for a folder that the workflow makes, whose rules know.
 
-    To Snakemake, words in braces are wildcards, and names that are no text are an error.
+    A word may be another name, such as one on the Hub: then there are none.
     """
-    return [file for file in files if "{" not in file and file.isprintable()]
+    found: set[str] = set()
+    for key, word in paths:
+        with suppress(OSError, ValueError):  # too long for a name, or not of the locale
+            path = Path(os.path.expanduser(word))
+            if Path(made).absolute() not in path.absolute().parents:
+                below = [path] if path.is_file() else path.rglob("*")
+                found |= {os.path.normpath(file) for file in below if _counts(key, file, path)}
+    return sorted(found)
 
 
-class Inputs:
-    """The files on this machine that places name.
-
-    Args:
-        remember: keeps the hashes of files.
-        made: the folder whose files the workflow makes; its rules know when these are others.
-    """
-
-    def __init__(self, remember: Callable[[str, Callable[[], str]], str], made: str) -> None:
-        self._remember = remember
-        self._made = Path(made).absolute()
-        self._below = cache(self._list)
-
-    def files(self, named: Iterable[Place]) -> tuple[str, ...]:
-        """The files of some places, those of folders too, in the order of their names."""
-        return tuple(sorted({file for key, word in named for file in self._below(key, word)}))
-
-    def of_corpus(self, named: Iterable[Place], text: str) -> tuple[str, ...]:
-        """The files that ``prepare`` reads: of a corpus those that it says to read.
-
-        Args:
-            named: the places of its configuration.
-            text: all of it.
-        """
-        others = [(key, word) for key, word in named if key != "corpus"]
-        found = self.files((key, word) for key, word in named if key == "corpus")
-        own = (_read_by_corpus(text) or found) if found else ()
-        return tuple(sorted({*self.files(others), *own}))
-
-    def digest(self, files: Iterable[str]) -> str:
-        """Return a hash of the names and contents of files; an empty text for no files.
-
-        Raises:
-            InputError: one cannot be read.
-        """
-        files = [*files]
-        try:
-            now = [(f, (stat := os.stat(f)).st_size, stat.st_mtime_ns) for f in files]
-            hashed = lambda: _hash("\n".join(f"{file} {_sha256(file)}" for file in files))  # noqa: E731
-            return self._remember(f"files {now}", hashed) if files else ""
-        except OSError as error:
-            raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from None
-
-    def _list(self, key: str, word: str) -> list[str]:
-        """What lies at a place; nothing where it is another's name, such as one on the Hub."""
-        path = Path(os.path.expanduser(word))
-        try:
-            if self._made in path.absolute().parents or not path.exists():
-                return []
-        except (OSError, ValueError):  # too long for a name, or one that the locale cannot say
-            return []
-        files = [path] if path.is_file() else [file for file in _below(path) if _read(key, file)]
-        return [os.path.normpath(file) for file in files]
-
-
-def _sha256(file: str) -> str:
-    with open(file, "rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _below(folder: Path) -> list[Path]:
-    """The files of a folder and of those in it that are not hidden; links may lead in circles."""
-    found, seen = [], set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(place)) in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(place, name) for name in files if not name.startswith(".")]
-    return [file for file in found if file.is_file()]
-
-
-def _read(key: str, file: Path) -> bool:
-    """Whether a file of a folder matters: of a run its products, of a tokenizer no weights."""
+def _counts(key: str, file: Path, path: Path) -> bool:
+    """Whether a file matters: of a run its products, of a tokenizer no weights, nothing hidden."""
+    if file == path or not file.is_file():
+        return file.is_file()
+    if any(part.startswith(".") for part in file.relative_to(path).parts):
+        return False
     if key in FOLDERS or (file.parent / CONFIG).exists():
         return file.name in OF_RUNS
     return key != "tokenizer" or file.suffix not in WEIGHTS
 
 
-def _read_by_corpus(text: str) -> list[str]:
-    """What a corpus says to read; nothing if it cannot be built, which its own job tells."""
+def read_by_prepare(text: str, paths: Iterable[tuple[str, str]], made: str) -> list[str]:
+    """Return the files that ``prepare`` reads: of a corpus those that it says to read."""
+    own = files((path for path in paths if path[0] == "corpus"), made)
+    with suppress(InputError):  # of a corpus that cannot be built; its own job says why
+        corpus = config.build(OmegaConf.create(text).corpus) if own else None
+        own = [os.path.normpath(file) for file in getattr(corpus, "files", tuple)()] or own
+    return sorted({*own, *files((path for path in paths if path[0] != "corpus"), made)})
+
+
+def digest(names: Iterable[str], remember: Callable[[str, Callable[[], str]], str]) -> str:
+    """Return a hash of names and contents of files, read again if a size or a time has changed."""
+
+    def read() -> str:
+        found = hashlib.sha256()
+        for name in names:
+            with open(name, "rb") as content:
+                found.update(os.fsencode(name) + hashlib.file_digest(content, "sha256").digest())
+        return found.hexdigest()[:16]
+
     try:
-        corpus: Any = config.build(OmegaConf.create(text).corpus)
-        return [os.path.normpath(file) for file in getattr(corpus, "files", tuple)()]
-    except InputError:
-        return []
+        now = [(name, os.stat(name).st_size, os.stat(name).st_mtime_ns) for name in names]
+        return remember(f"files {now}", read) if now else ""
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from None

@@ -194,7 +194,7 @@ def test_a_report_is_made_though_a_group_is_cancelled(slurm: Cluster, tmp_path: 
         scale.write_text(text)
     with start(house.folder, *SMALL, "--config", "scale=smoke") as snakemake:
         cancelled = until(lambda: cancelled_group(slurm, house.folder))
-        assert slurm.asked(cancelled) == "1 40:00"  # ten minutes for each of four, in turn
+        assert slurm.asked(cancelled) == "1 20:00"  # ten minutes for each of two, in turn
         assert snakemake.wait(3600) == 0
     said = (house.folder / "snakemake.log").read_text()
     assert said.count("Trying to restart job") == 1

@@ -41,7 +41,6 @@ def test_the_arms_are_the_product(params: Path) -> None:
     last = arms[-1]
     assert last.axes == (("source", "uniform"), ("loss", "gkl"))
     assert last.stages == ("train", "evaluate")
-    assert last.ablation == "losses"
     assert set(last.overrides) == {
         "experiment=toy/score",
         "count_failures=true",

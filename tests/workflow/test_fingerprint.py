@@ -61,7 +61,7 @@ def test_reads(root: Path) -> None:
     sources = Sources(root, "pkg")
     assert sources.reads("train") == ("net", "data.root")
     assert sources.reads("report") == ("out",)
-    with pytest.raises(ValueError, match=r"pkg\.stages\.none: no such stage"):
+    with pytest.raises(ValueError, match=r"pkg\.stages\.none: holds no READS"):
         sources.reads("none")
 
 

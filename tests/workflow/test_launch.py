@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tcsm import config
 from tests.held import PATIENCE
-from workflow.launch import TOP, command, on_a_node, processes, set_environment
+from workflow.launch import TOP, command, set_environment
 
 STAGE = """
 import signal, sys, time
@@ -28,7 +27,8 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["/elsewhere", TOP]))
     monkeypatch.setenv("TCSM_PYTHON", "")
     handler = signal.getsignal(signal.SIGUSR1)
-    set_environment()
+    monkeypatch.delenv("TCSM_KEEP_SCRATCH", raising=False)
+    set_environment(["snakemake", "--local-groupid", "local"])
     yield
     signal.signal(signal.SIGUSR1, handler)
 
@@ -71,16 +71,11 @@ def test_a_stage_that_does_not_ends_with_the_others(tmp_path: Path) -> None:
     assert rule.wait(PATIENCE) == 128 + signal.SIGTERM
 
 
-def test_a_job_holds_what_its_processes_need() -> None:
-    """Read off the very text that the training gets, of one run or of several."""
-    one, many = (
-        config.cut(config.compose([f"devices.processes={count}", "devices.nodes=2"]), ["devices"])
-        for count in (1, 4)
-    )
-    assert (processes(one), on_a_node(one)) == (2, 1)
-    assert on_a_node(many) == 4
-    assert processes(f"{many}---\n{many}") == 8
-    assert processes("devices: {}\n") == 1
+def test_the_states_of_a_group_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "TCSM_KEEP_SCRATCH" not in os.environ
+    monkeypatch.setenv("TCSM_KEEP_SCRATCH", "")
+    set_environment(["snakemake", "--local-groupid", "some"])
+    assert os.environ["TCSM_KEEP_SCRATCH"] == "1"
 
 
 def test_jobs_import_what_snakemake_imports_whatever_else_is_on_the_path() -> None:

@@ -11,10 +11,11 @@ RULES = (
     "prepare",
     "pin",
     "train",
-    "evaluate",
-    "sample",
     "train_seeds",
+    "train_all_seeds",
+    "evaluate",
     "evaluate_first",
+    "sample",
     "report",
 )
 ENVIRONMENT = "Specify a conda environment or container for each rule."

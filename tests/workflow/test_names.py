@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tcsm.errors import InputError
 from tests.workflow.house import House, build
-from workflow.runs import Runs
 
 pytestmark = pytest.mark.slow
 
@@ -44,25 +42,18 @@ def test_capitals_and_another_root_are_planned_from_another_folder(house: House,
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("data/toy", "/mnt/tokens", "data.root: /mnt/tokens (of toy/tokens)"),
-        ("data/toy", "'my {x}'", "data.root: my {x} (of toy/tokens)"),
-        ("toy/score", "train/score", "experiment: train/score must be FOLDER/NAME"),
+        ("data/toy", "/mnt/tokens", "data.root: /mnt/tokens must"),
+        ("data/toy", "'my {x}'", "data.root: my {x} must"),
+        ("toy/score", "train/score", "name train is already used by another rule"),
     ],
 )
-def test_a_name_that_no_rule_matches_is_refused(
-    house: House, old: str, new: str, said: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_name_that_no_rule_matches_is_refused(house: House, old: str, new: str, said: str):
     if old == "toy/score":
         folder = house.folder / "params/experiment" / new.partition("/")[0]
         shutil.copytree(house.folder / "params/experiment/toy", folder)
     house.edit(f"params/{'config' if old == 'data/toy' else 'scale/default'}.yaml", old, new)
-    monkeypatch.chdir(house.folder)
-    with pytest.raises(InputError) as error:
-        Runs("default")
-    assert said in str(error.value)
-    if old == "toy/score":  # and so for all of them
-        done = house.snakemake("--dry-run")
-        assert done.returncode != 0
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if said in line]
-        assert len(lines) == 1
-        assert "Traceback" not in done.stdout + done.stderr
+    done = house.snakemake("--dry-run")
+    assert done.returncode != 0
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if said in line]
+    assert len(lines) == 1
+    assert "Traceback" not in done.stdout + done.stderr

@@ -20,7 +20,7 @@ def dvc(house: House, *arguments: str) -> str:
 
 
 def pin(house: House) -> subprocess.CompletedProcess[str]:
-    return house.python("workflow/scripts/pin_data.py", *[f"data/toy/{name}" for name in FILES])
+    return house.python("-m", "workflow.scripts.pin_data", *[f"data/toy/{name}" for name in FILES])
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,8 @@ def test_verified_data_is_committed(pinned: House) -> None:
 
 
 def test_two_at_once(pinned: House) -> None:
-    command = [sys.executable, "workflow/scripts/pin_data.py", *(f"data/toy/{n}" for n in FILES)]
+    module = "workflow.scripts.pin_data"
+    command = [sys.executable, "-m", module, *(f"data/toy/{n}" for n in FILES)]
     jobs = [
         subprocess.Popen(
             command, cwd=pinned.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -128,8 +129,7 @@ def test_a_path_with_braces_is_no_failure_and_says_how_dvc_can_hold_the_data(
     done = pin(pinned)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 3
-    assert cache in done.stderr
-    assert "dvc cache dir" in done.stderr
+    assert "not in DVC's cache" in done.stderr
 
 
 def test_outside_a_git_checkout(pinned: House) -> None:

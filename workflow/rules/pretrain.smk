@@ -3,84 +3,47 @@
 TRAINED = (CONFIG, *written("train"))
 
 rule train:
-    input:
-        ancient(tokens),
-        ancient(needed_products),
-        ancient(user_files("train")),
-        manifest,
-        needed_records,
-    output:
-        expand(f"{RUN}/{{file}}", file=TRAINED, allow_missing=True),
-    params:
-        config=text("train"),
-        code=code("train"),
-    log:
-        f"{LOGS}/train/{{experiment}}/seed-{{seed}}.log",
-    benchmark:
-        f"{TIMES}/train/{{experiment}}/seed-{{seed}}.tsv"
-    wildcard_constraints:
-        experiment=only(RUNS.one_by_one),
-    threads: share
+    input: ancient(large("train")), small("train")
+    output: expand(f"{RUN}/{{file}}", file=TRAINED, allow_missing=True)
+    params: config=text("train"), code=code("train")
+    log: f"{LOGS}/train/{{experiment}}/seed-{{seed}}.log"
+    benchmark: f"{TIMES}/train/{{experiment}}/seed-{{seed}}.tsv"
+    wildcard_constraints: experiment=ALONE if RUNS.together else EXPERIMENT
+    threads: processes
     resources:
-        gpu=lambda job: RUNS.scale.gpu * share(job),
-        mem_mb=memory,
+        gpu=lambda job: RUNS.scale.gpu * processes(job),
+        mem_mb=lambda job: RUNS.scale.mem_mb * RUNS.facts(job.experiment)["processes"],  # of a node
         runtime=RUNS.scale.runtime,
-    shell:
-        command("train")
+    shell: command("train")
 
+use rule train as train_seeds with:
+    output: seeds(*TRAINED)
+    log: f"{LOGS}/train/{{experiment}}.log"
+    benchmark: f"{TIMES}/train/{{experiment}}.tsv"
+    wildcard_constraints: experiment=ABLATED
+
+use rule train_seeds as train_all_seeds with:
+    wildcard_constraints: experiment=BY_ITSELF + OTHERS if RUNS.together else "(?!)"
 
 rule evaluate:
-    input:
-        ancient(tokens),
-        ancient(seeds("weights.safetensors")),
-        ancient(needed_products),
-        ancient(user_files("evaluate")),
-        ancient(judge("evaluate", "weights.safetensors")),
-        manifest,
-        seeds("train.json"),
-        needed_records,
-        judge("evaluate", "train.json"),
-    output:
-        seeds(*written("evaluate")),
-    params:
-        config=text("evaluate"),
-        code=code("evaluate"),
-    log:
-        f"{LOGS}/evaluate/{{experiment}}.log",
-    benchmark:
-        f"{TIMES}/evaluate/{{experiment}}.tsv"
-    wildcard_constraints:
-        experiment=only({*RUNS.one_by_one} - {*RUNS.alone}),
-    threads: 1
-    resources:
-        gpu=RUNS.scale.gpu,
-        mem_mb=RUNS.scale.mem_mb,
-        runtime=RUNS.scale.runtime,
-    shell:
-        command("evaluate")
+    input: ancient(large("evaluate")), small("evaluate")
+    output: seeds(*written("evaluate"))
+    params: config=text("evaluate"), code=code("evaluate")
+    log: f"{LOGS}/evaluate/{{experiment}}.log"
+    benchmark: f"{TIMES}/evaluate/{{experiment}}.tsv"
+    wildcard_constraints: experiment=BY_ITSELF + OTHERS
+    resources: **RESOURCES
+    shell: command("evaluate")
 
+use rule evaluate as evaluate_first with:
+    output: seeds(*written("evaluate"), of=RUNS.seeds[:1])
+    wildcard_constraints: experiment=rf"{BY_ITSELF}(?:{ALONE})"
 
 rule sample:
-    input:
-        ancient(seeds("weights.safetensors")),
-        ancient(needed_products),
-        ancient(user_files("sample")),
-        ancient(of_judge("weights.safetensors")),
-        seeds("train.json"),
-        of_judge("train.json"),
-    output:
-        seeds(*written("sample")),
-    params:
-        config=text("sample"),
-        code=code("sample"),
-    log:
-        f"{LOGS}/sample/{{experiment}}.log",
-    benchmark:
-        f"{TIMES}/sample/{{experiment}}.tsv"
-    threads: 1
-    resources:
-        gpu=RUNS.scale.gpu,
-        mem_mb=RUNS.scale.mem_mb,
-        runtime=RUNS.scale.runtime,
-    shell:
-        command("sample")
+    input: ancient(large("sample")), small("sample")
+    output: seeds(*written("sample"))
+    params: config=text("sample"), code=code("sample")
+    log: f"{LOGS}/sample/{{experiment}}.log"
+    benchmark: f"{TIMES}/sample/{{experiment}}.tsv"
+    resources: **RESOURCES
+    shell: command("sample")

@@ -1,27 +1,22 @@
-"""From the records of all runs to the report."""
-
-REPORT = f"{RUNS.out}/index.html"
-
+"""From the records of all runs to the report, and a target for each folder of runs."""
 
 rule report:
-    input:
-        RUNS.records(),
-        RUNS.page_parts(),
+    input: RUNS.records(), RUNS.page_parts()
     output:
-        REPORT,
-        f"{RUNS.out}/metrics.json",
-        directory(f"{RUNS.out}/figures"),
-        directory(f"{RUNS.out}/tables"),
-    params:
-        config=literal(RUNS.report_text()),
-        code=RUNS.report_code(),
-    log:
-        f"{LOGS}/report.log",
-    benchmark:
-        f"{TIMES}/report.tsv"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    shell:
-        command("report")
+        multiext(f"{RUNS.out}/", "index.html", "metrics.json"),
+        directory(multiext(f"{RUNS.out}/", "figures", "tables")),
+    params: config=literal(RUNS.report()[0]), code=RUNS.report()[1]
+    log: f"{LOGS}/report.log"
+    benchmark: f"{TIMES}/report.tsv"
+    resources: mem_mb=2000, runtime=10
+    shell: command("report")
+
+# `snakemake divergences` makes all that DVC keeps of a folder; dvc.yaml uses them.
+for folder in sorted({name.partition("/")[0] for name in RUNS.variants}):
+
+    rule:
+        name: folder
+        input: lambda job, folder=folder: RUNS.kept(folder)
+
+rule data:
+    input: DATA

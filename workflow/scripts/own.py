@@ -2,7 +2,7 @@
 
 Snakemake takes any file that exists for up to date, whatever its parameters were. A file was made
 here if it has the time at which Snakemake saw it written or, since DVC replaces files by links and
-links by copies, the content that it had then.
+links by copies, the content that it had then, which is noted when Snakemake ends.
 
 usage: python -m workflow.scripts.own SCALE     (from the top: all that is there is Snakemake's)
 """
@@ -11,7 +11,6 @@ import hashlib
 import json
 import sys
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,37 +20,28 @@ from tcsm.io.layout import FILES
 from tcsm.io.records import read_json
 from workflow.files import CONFIG
 
-RECORDS = Path(".snakemake/metadata")
-NOTES = Path(".snakemake/contents.json")
+RECORDS, NOTES = Path(".snakemake/metadata"), Path(".snakemake/contents.json")
 
 
-def require_own(folder: Path) -> None:
-    """Refuse records that Snakemake did not see written.
-
-    Raises:
-        InputError: there are some.
-    """
+def require_own(scale: str) -> None:
+    """Refuse records that Snakemake did not see written."""
     noted = _noted()
-    foreign = [file.parent for file in _files(folder) if _foreign(file, noted)]
+    foreign = [f.parent for f in _files(scale) if not (_fresh(f) or noted.get(str(f)) == _note(f))]
     if foreign:
-        others = len({*foreign}) - 1
         raise InputError(
-            f"{foreign[0]}: was not made here, nor {others} others; if they are those of "
+            f"{foreign[0]}: was not made here, nor {len({*foreign}) - 1} others; if they are of "
             "dvc.lock, make checkout takes them over, else move them elsewhere"
         )
 
 
-def note(folder: Path) -> None:
-    """Note the contents of all records as made here."""
-    found = {str(file): [_written(file), _digest(file)] for file in _files(folder)}
-    write_atomic(NOTES, json.dumps({**_noted(), **found}).encode())
+def note(scale: str) -> None:
+    """Note the contents of the records that are as Snakemake saw them written."""
+    notes = _noted() | {str(file): _note(file) for file in _files(scale) if _fresh(file)}
+    write_atomic(NOTES, json.dumps(notes).encode())
 
 
 def remove_foreign_times(folder: Path) -> None:
-    """Remove telemetry that is of other runs than those in a folder.
-
-    DVC leaves such files where they are when it puts the files of other runs beside them.
-    """
+    """Remove telemetry of other runs, which DVC leaves where it puts the files of a run."""
     for path in folder.rglob("*.telemetry.json"):
         try:
             read_json(path, ())  # compares the checksums of the files beside it
@@ -61,46 +51,36 @@ def remove_foreign_times(folder: Path) -> None:
                 path.with_name("telemetry.jsonl").unlink(missing_ok=True)
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(scale: str) -> list[Path]:
     """Return the records of all runs of a scale, its report and the checksums of token files."""
-    records = [path for name in (CONFIG, *FILES.values()) for path in folder.rglob(name)]
-    page = Path("reports", "" if folder.name == "default" else folder.name, "index.html")
-    manifests = Path("results/manifests").rglob("*.sha256")
-    return [*sorted(records), *filter(Path.exists, [page]), *sorted(manifests)]
+    files = [f for name in (CONFIG, *FILES.values()) for f in Path("results", scale).rglob(name)]
+    page = Path("reports", "" if scale == "default" else scale, "index.html")
+    return [*sorted(files), *[page] * page.exists(), *Path("results/manifests").rglob("*.sha256")]
 
 
-def _noted() -> Mapping[str, list[object]]:
+def _noted() -> dict[str, list[object]]:
     """Return what was noted, if it can be read; without it every moved file is refused."""
     with suppress(OSError, ValueError):
         return dict(json.loads(NOTES.read_text("utf-8")))
     return {}
 
 
-def _foreign(file: Path, noted: Mapping[str, list[object]]) -> bool:
-    """Whether Snakemake has no record of a file, or saw another content written."""
-    written = _written(file)
-    if written is None or written == file.lstat().st_mtime:
-        return written is None
-    return noted.get(str(file)) != [written, _digest(file)]
+def _note(file: Path) -> list[object]:
+    return [_written(file), hashlib.md5(file.read_bytes()).hexdigest()]
+
+
+def _fresh(file: Path) -> bool:
+    return _written(file) == file.lstat().st_mtime
 
 
 def _written(file: Path) -> float | None:
     """Return when Snakemake saw a file written, if it did."""
-    record = RECORDS / _record(file.as_posix())
+    code = urlsafe_b64encode(file.as_posix().encode()).decode()
+    *folders, name = [code[start : start + 254] for start in range(0, len(code), 254)]
+    record = RECORDS.joinpath(*(f"@{folder}" for folder in folders), name)
     return json.loads(record.read_text("utf-8"))["endtime"] if record.exists() else None
 
 
-def _digest(file: Path) -> str:
-    return hashlib.md5(file.read_bytes()).hexdigest()
-
-
-def _record(name: str) -> str:
-    """Return where Snakemake keeps the record of a file."""
-    code = urlsafe_b64encode(name.encode()).decode()
-    pieces = [code[start : start + 254] for start in range(0, len(code), 254)]
-    return "/".join([*(f"@{piece}" for piece in pieces[:-1]), pieces[-1]])
-
-
 if __name__ == "__main__":
-    remove_foreign_times(Path("results") / sys.argv[1])
-    note(Path("results") / sys.argv[1])
+    remove_foreign_times(Path("results", sys.argv[1]))
+    note(sys.argv[1])
