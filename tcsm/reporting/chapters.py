@@ -21,14 +21,14 @@ from matplotlib.figure import Figure
 
 from tcsm.errors import InputError
 from tcsm.io.records import write_text
-from tcsm.reporting import figures, formatting, heatmaps, pareto, tables
+from tcsm.reporting import figures, formatting, heatmaps, pareto, statistics, tables
 from tcsm.reporting.tables import Row
 
 FORMATS = (
     formatting.number, formatting.signed, formatting.percent, formatting.share,
     formatting.large, formatting.brief, formatting.short, formatting.duration, formatting.counted,
     formatting.mean_se, formatting.mean_ci, formatting.interval, formatting.change,
-    formatting.mean_range, tables.estimate,
+    formatting.mean_range, tables.estimate, statistics.detectable,
 )  # fmt: skip
 PLOTS = (figures.lines, figures.by_variant, heatmaps.heatmap, heatmaps.densities, pareto.pareto)
 MARK = re.compile(r"<p>\x02(\d+)\x03</p>")

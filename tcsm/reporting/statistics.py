@@ -81,6 +81,19 @@ def wins(values: Array, baseline: Array) -> float:
     return float(below.mean() / (2 * len(order)))
 
 
+def detectable(difference: Estimate) -> float:
+    """Return the true difference that n such observations find significant in four cases of five.
+
+    (t(0.975; n − 1) + t(0.8; n − 1)) · s/√n, two-sided at 5 %; NaN for fewer than two.
+    """
+    degrees = difference.count - 1
+    if degrees < 1:
+        return math.nan
+    quantile = float(stdtrit(degrees, 0.975))
+    error = (difference.high - difference.value) / quantile
+    return (quantile + float(stdtrit(degrees, 0.8))) * error
+
+
 def _with_interval(value: float, error: float, count: int) -> Estimate:
     if count == 1:
         return Estimate(value, math.nan, math.nan, math.nan, 1)

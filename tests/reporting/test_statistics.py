@@ -9,6 +9,7 @@ from scipy import stats
 
 from tcsm.reporting.statistics import (
     NOTHING,
+    detectable,
     finite,
     over_seeds,
     paired,
@@ -108,3 +109,17 @@ def test_what_is_no_number_is_left_out_of_a_mean():
     assert finite([]) == finite([math.nan]) == NOTHING
     one = pd.DataFrame({"seed": [0], "bpc": [1.0]})
     assert paired(one, one.assign(seed=1), "bpc") == NOTHING
+
+
+@pytest.mark.parametrize("n", [3, 4, 6])
+def test_a_detectable_difference_is_significant_in_about_four_cases_of_five(n):
+    """By the noncentral t distribution, which the sum of two quantiles approximates."""
+    values = np.linspace(0.3, 0.7, n)
+    quantile = stats.t.ppf(0.975, n - 1)
+    shift = detectable(over_seeds(values)) / (values.std(ddof=1) / np.sqrt(n))
+    power = 1 - stats.nct.cdf(quantile, n - 1, shift) + stats.nct.cdf(-quantile, n - 1, shift)
+    assert 0.7 < power < 0.85
+
+
+def test_a_single_seed_detects_nothing():
+    assert np.isnan(detectable(over_seeds([1.0])))
