@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from benchmarks.rates import RESULT, choose
+from benchmarks.rates import RESULT, SEED, choose
 from benchmarks.rates_plan import QUESTIONS, Question, ask
 from tcsm import config
 from workflow.ablations import read
@@ -49,6 +49,11 @@ def test_params_hold_the_rates_that_were_chosen(name: str) -> None:
     arms = {arm.name: arm.overrides for arm in read(name, "full", TOP / "params")}
     common = config.compose(arms[next(iter(told))][:1], TOP / "params").trainer.learning_rate
     assert {arm: rate(arms[arm], common) for arm in told} == {k: float(v) for k, v in told.items()}
+
+
+@pytest.mark.parametrize("scale", ["default", "long", "full", "ratios"])
+def test_no_report_shows_the_seed_of_the_choice(scale: str) -> None:
+    assert SEED not in OmegaConf.load(TOP / f"params/scale/{scale}.yaml").seeds
 
 
 def rate(overrides: tuple[str, ...], common: float) -> float:

@@ -25,7 +25,7 @@ together: true
 NEEDED = {
     "acceleration": "needs.reference=teacher/hollow",
     "reward": "needs.collected=buffer/testaments",
-    "preference": "needs.reference=judge/testaments",
+    "tilt": "needs.reference=judge/testaments",
 }
 REPORT = '''"""A page, its figures and tables, and the numbers that DVC compares."""
 
