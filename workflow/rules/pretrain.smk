@@ -9,6 +9,7 @@ rule train:
     log: f"{LOGS}/train/{{experiment}}/seed-{{seed}}.log"
     benchmark: f"{TIMES}/train/{{experiment}}/seed-{{seed}}.tsv"
     wildcard_constraints: experiment=ALONE if RUNS.together else EXPERIMENT
+    priority: 1  # long jobs begin first, short ones fill the cores at the end
     threads: processes
     resources:
         gpu=lambda job: RUNS.scale.gpu * processes(job),
@@ -17,12 +18,14 @@ rule train:
     shell: command("train")
 
 use rule train as train_seeds with:
+    priority: 0
     output: seeds(*TRAINED)
     log: f"{LOGS}/train/{{experiment}}.log"
     benchmark: f"{TIMES}/train/{{experiment}}.tsv"
     wildcard_constraints: experiment=ABLATED
 
 use rule train_seeds as train_all_seeds with:
+    priority: 1
     wildcard_constraints: experiment=BY_ITSELF + OTHERS if RUNS.together else "(?!)"
 
 rule evaluate:
