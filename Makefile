@@ -2,8 +2,6 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Two processes; the groups of tests begin in the order of tests/conftest.py.
-TWO := -n 2 --dist loadgroup --no-loadscope-reorder
 HERE = PATH="$$PWD/$(BIN):$$PATH"
 SCALE = $(shell sed -n 's/^scale: *\([a-z0-9_]*\) *\(\#.*\)*$$/\1/p' params.yaml)
 
@@ -34,11 +32,11 @@ check: .venv/.stamp
 
 # Run lint and all tests, about twenty minutes on two cores.
 test: .venv/.stamp lint
-	$(BIN)/python -m pytest $(TWO) --quiet -rs
+	$(BIN)/python -m pytest -n 2 --quiet -rs
 
 # Run the tests that are not marked slow, two minutes: for every day.
 quick: .venv/.stamp
-	$(BIN)/python -m pytest $(TWO) --quiet -m "not slow"
+	$(BIN)/python -m pytest -n 2 --quiet -m "not slow"
 
 # Run the tests of a SLURM cluster of two nodes on this machine; needs root, slurm-wlm and munge.
 slurm: .venv/.stamp

@@ -1,5 +1,8 @@
 """Shared by all tests: one thread, one seed, small property tests without deadlines."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import settings
@@ -8,20 +11,32 @@ torch.set_num_threads(1)
 settings.register_profile("tcsm", max_examples=25, deadline=None, derandomize=True)
 settings.load_profile("tcsm")
 
-# Folders whose fixtures take minutes: one process has them all, with pytest -n 2 --dist loadgroup.
+# Folders whose fixtures take minutes: one process has all their tests, with pytest -n 2.
 # They begin in this order, before other files, or the longest of them would be waited for.
 TOGETHER = ("slurm", "dvc", "workflow", "chaos", "reporting")
 SLOW = ("slurm", "dvc", "chaos")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a process whole files, or such folders; xdist's own groups do nothing in pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Whole(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            folder = Path(file).parent.name
+            return folder if folder in TOGETHER else file
+
+    config.option.loadscopereorder = False  # the order is that of the tests
+    return Whole(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests of a file, or of such a folder, in one process, and begin with the slow ones."""
+    """Begin with these folders, then with files that have slow tests."""
     slow_files = set()
     for item in items:
-        folder = item.path.parent.name
-        group = folder if folder in TOGETHER else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-        if folder in SLOW:
+        if item.path.parent.name in SLOW:
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("slow"):
             slow_files.add(item.path)

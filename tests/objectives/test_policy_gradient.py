@@ -120,6 +120,7 @@ class Coins:
         return torch.autograd.grad(value(model), model.net.logits)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beta", [1.0, 2.0])
 def test_of_several_positions_the_optimum_is_near_the_tilted_distribution_and_not_there(beta):
     """The KL penalty sums over x_t, whose distribution depends on q: that term is left out."""

@@ -31,6 +31,7 @@ def together(processes, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_parts_are_taken_up(together, tmp_path):
     """Step 4 was saved, step 6 was the last one."""
     single, _ = train(make_optim(**OPTIM), dtype=torch.float64)
@@ -48,6 +49,7 @@ def test_parts_are_taken_up(together, tmp_path):
     torch.testing.assert_close(torch.cat(halves), whole, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_what_one_cannot_read_none_takes_up(together):
     together(last=6)
     assert [begun for begun, *_ in together(last=8, damage="state-4-1.safetensors")] == [0, 0]

@@ -35,6 +35,7 @@ def test_no_verse_is_of_two_sides(rows):
     assert sum(map(len, sides)) == len(set().union(*sides)) == len({text for text, _ in rows})
 
 
+@pytest.mark.slow
 def test_pieces_are_as_long_as_samples(halves):
     pieces = [text for half in halves for examples in half.values() for text in examples.texts]
     assert sum(len(text) != 64 for text in pieces) <= 8  # the last of each label and side
@@ -42,12 +43,14 @@ def test_pieces_are_as_long_as_samples(halves):
     assert any(text.startswith(" ") or not text.endswith(" ") for text in pieces)
 
 
+@pytest.mark.slow
 def test_halves_share_next_to_no_piece(halves):
     """Verses never: windows of formulas that return word for word in others, a handful."""
     first, second = ({t for ex in half.values() for t in ex.texts} for half in halves)
     assert len(first & second) < 10
 
 
+@pytest.mark.slow
 def test_a_quarter_of_the_pieces_is_new_testament(halves):
     for half in halves:
         for examples in half.values():
