@@ -54,7 +54,7 @@ def refusal(house: House, stage: str, *overrides: str, name: str = "refused") ->
         (b"some text", ["corpus.fractions=[0.5,0.5]"], ["corpus.fractions"]),
         (b"some text", ["corpus.fractions=abc"], ["corpus.fractions: ", "Sequence[float]", "abc"]),
         (b"some text", ["corpus.path=null"], ["corpus.path", "found None"]),
-        (b"some text", ["data.root=null"], ["data.root", "found None"]),
+        (b"some text", ["data.root=null"], ["data.root", "found null"]),
     ],
 )
 def test_a_bad_corpus(house, tmp_path, content, overrides, said):
