@@ -48,6 +48,8 @@ STAGES = Path(__file__).parent / "stages"
 FORMER = {
     "grade": "tcsm evaluate evaluation.run=FOLDER metric=[rewards]",
     "targets": "tcsm evaluate evaluation.run=FOLDER metric=[targets]",
+    "pair": "tcsm collect preferences=FILE out=FOLDER",
+    "reward": "tcsm train experiment=reward/testaments out=FOLDER",
     "exact": "tcsm train experiment=exact/joint, then tcsm evaluate out=FOLDER",
     "tilt": "tcsm train experiment=exact/tilt initial=FOLDER, then tcsm evaluate out=FOLDER",
 }

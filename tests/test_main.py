@@ -12,10 +12,7 @@ from omegaconf import DictConfig
 from tcsm import commands as cli
 from tcsm.errors import InputError
 
-STAGES = (
-    *("collect", "evaluate", "pair", "prepare", "report", "reward"),
-    *("sample", "train"),
-)
+STAGES = (*("collect", "evaluate", "prepare", "report", "sample", "train"),)
 
 
 @pytest.fixture
@@ -73,7 +70,7 @@ def test_nothing_runs_when_a_later_document_is_bad(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["trian"], "trian: no such stage; the stages are collect, evaluate, pair"),
+        (["trian"], "trian: no such stage; the stages are collect, evaluate, prep"),
         (["__init__"], "__init__: no such stage"),
         (["../config"], "../config: no such stage"),
         (["train", "--config"], "--config: takes one file"),

@@ -30,6 +30,7 @@ TRAINED = [
     for name in EXPERIMENTS
     if "train"
     in yaml.safe_load((PARAMS / f"experiment/{name}.yaml").read_text()).get("stages", ["train"])
+    and not name.startswith(("reward/", "judge/"))  # classifiers
 ]
 SCALES = [name.removeprefix("scale/") for name in FILES if name.startswith("scale/")]
 NO_CHOICES = ("experiment/", "ablation/")

@@ -12,13 +12,11 @@ SPLITS = ("train.tok", "valid.tok", "test.tok")
 # What other runs may need of a stage; the stage's record changes whenever they do.
 PRODUCTS = {
     "train": ("weights.safetensors",),
-    "reward": ("classifier.safetensors",),
     "collect": ("sequences.tok", "rewards.safetensors"),
-    "pair": ("sequences.tok", "rewards.safetensors"),
 }
 JOURNALS = {"train": ("metrics.jsonl", "telemetry.jsonl")}
 # Stages of which the runs of an ablation share a process.
-BATCHED = ("evaluate", "reward", "collect", "pair")
+BATCHED = ("evaluate", "collect")
 
 
 def written(stage: str) -> list[str]:

@@ -23,7 +23,7 @@ COUNT = Kind("a whole number of 1 or more", lambda v: type(v) is int and v >= 1)
 SEED = Kind("a whole number of 0 or more, below 2^63", lambda v: type(v) is int and 0 <= v < 2**63)
 TEXT = Kind("a text", lambda v: isinstance(v, str) and v != "")
 MAYBE_TEXT = Kind("a text or null", lambda v: v is None or TEXT.holds(v))
-HALF = Kind("0 or 1", lambda v: type(v) is int and v in (0, 1))
+HALF = Kind("0, 1 or null", lambda v: v is None or (type(v) is int and v in (0, 1)))
 FLAG = Kind("true or false", lambda v: type(v) is bool)
 WORD = Kind(
     "of letters a-z, digits and _", lambda v: re.fullmatch(r"[a-z0-9_]+", str(v)) is not None
@@ -51,6 +51,7 @@ PAIRS = Kind("a list of [subject, baseline]", lambda v: _all(v, PAIR))
 
 # Keys of the text of a run, which are null in a toy world.
 OF_TEXT = ("corpus", "tokenizer", "data.root", "bound")
+INSTEAD = ("world", "labels", "classifier")  # a run that names one of these reads no such text
 # Keys that hold the folder of another run.
 FOLDERS = ("reference", "base", "initial", "collected", "teacher_run", "reward_run", "judge_run")
 ABSENT = object()
@@ -113,7 +114,7 @@ def require_no_password(text: str) -> None:
 
 
 def require_text(cfg: DictConfig, keys: Collection[str]) -> None:
-    """Refuse a run without text in a stage that reads text, or without a toy world in its place.
+    """Refuse a run without text in a stage that reads text, or without what takes its place.
 
     Args:
         cfg: The configuration.
@@ -122,7 +123,7 @@ def require_text(cfg: DictConfig, keys: Collection[str]) -> None:
     Raises:
         InputError: The first key of the text that is null.
     """
-    if "world" in keys and cfg.get("world") is not None:
+    if any(key in keys and cfg.get(key) is not None for key in INSTEAD):
         return
     for key in (key for key in OF_TEXT if key in keys):
         if OmegaConf.select(cfg, key, default=ABSENT) is None:

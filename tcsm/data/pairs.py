@@ -72,7 +72,7 @@ class Pairs(BatchSource):
 
 @dataclass(frozen=True)
 class PairFile(BatchSource):
-    """Pairs of the folder ``collected``, written by stage pair.
+    """Pairs of the folder ``collected``, of a file of preferences.
 
     Padding of texts shorter than data.length is neither noised nor in a loss; the network sees it
     as the separators that it consists of.

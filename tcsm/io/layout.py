@@ -9,9 +9,7 @@ FILES = {
     "train": "train.json",
     "evaluate": "evaluate.json",
     "sample": "samples.json",
-    "reward": "reward.json",
     "collect": "collect.json",
-    "pair": "pair.json",
 }
 # Stages whose records describe the weights that a training left in the same folder.
 LATER = ("evaluate", "sample")

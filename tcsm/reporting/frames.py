@@ -21,7 +21,7 @@ from tcsm.runs.outcome import Outcome
 Labels = Mapping[str, str]  # experiment → label, in the order shown
 KEY = "valid_nats_per_token"
 NEEDS = ("teacher_run", "reference", "initial", "collected", "reward_run")
-SHARED = ("train", "reward", "collect", "pair")  # stages of runs that others need
+SHARED = ("train", "collect")  # stages of runs that others need
 TARGETS = ("targets_cpu_seconds", "targets_spared_cpu_seconds")  # computed, and saved by a cache
 TRAINED = ("steps", "tokens", "parameters")
 TELEMETRY: tuple[str, ...] = ("cpu_seconds", "seconds", "tokens_per_second", "peak_memory_mib")
@@ -251,8 +251,7 @@ def _spent(run: Outcome, stages: Iterable[str], key: str = "cpu_seconds") -> flo
 
 def _hashes(run: Outcome) -> Record:
     """Return the hashes of configuration, text, and what a run leaves for others; its corpus."""
-    products = [record.get("weights_sha256") for record in (run.train, run.reward)]
-    products += [run.collect.get("sha256"), run.pair.get("sha256")]
+    products = [run.train.get("weights_sha256"), run.collect.get("sha256")]
     data = [record.get("data_sha256") for record in (run.train, run.targets)]
     return {
         "config_sha256": run.config_sha256,

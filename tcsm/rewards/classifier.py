@@ -1,4 +1,4 @@
-"""A classifier that stage reward trained: R is its log-odds, in nats."""
+"""A trained classifier of texts: R is its log-odds, in nats."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from tcsm.errors import InputError
+from tcsm.io.layout import WEIGHTS
 from tcsm.rewards.base import Reward
 from tcsm.rewards.grams import Logistic, load
 
-FILE = "classifier.safetensors"
+FORMER = "classifier.safetensors"  # the name of its weights in earlier versions
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,14 @@ class Classifier(Reward):
     def trained(self) -> Logistic:
         """Return the classifier of the folder."""
         if self.folder is None:
-            raise InputError(f"{self.key}: found null, expected the folder of a run of reward")
-        path = Path(self.folder) / FILE
-        if not path.is_file():
-            raise InputError(f"{self.key}: {path} does not exist; run reward there first")
-        return load(path)
+            raise InputError(
+                f"{self.key}: found null, expected the folder of a trained classifier"
+            )
+        path = Path(self.folder) / WEIGHTS
+        former = path.with_name(FORMER)
+        if path.is_file() or former.is_file():
+            return load(path if path.is_file() else former)
+        raise InputError(
+            f"{self.key}: {path} does not exist; train it first (tcsm train "
+            f"experiment=reward/testaments out={self.folder})"
+        )

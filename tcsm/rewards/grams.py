@@ -75,15 +75,28 @@ class Logistic:
         grams: The features φ.
         weight: w.
         bias: b.
+        iterations: Iterations of its training; 0 if it was read from a file.
     """
 
     grams: Grams
     weight: Float64[np.ndarray, "F"]
     bias: float
+    iterations: int = 0
 
     def log_odds(self, texts: Sequence[str]) -> Float64[np.ndarray, "N"]:
         """Return the log-odds of label 1, in nats."""
         return np.asarray(self.grams(texts) @ self.weight + self.bias)
+
+    def cross_entropy(self, texts: Sequence[str], labels: Int64[np.ndarray, "N"]) -> float:
+        """Return the mean of −log p(label | text), in nats."""
+        log_odds = self.log_odds(texts)
+        return float(np.logaddexp(0, np.where(labels == 1, -log_odds, log_odds)).mean())
+
+    def test(self, texts: Sequence[str], labels: Int64[np.ndarray, "N"]) -> dict[str, float]:
+        """Return the area under the ROC curve, and the share of texts with the right label."""
+        log_odds = self.log_odds(texts)
+        right = float(((log_odds > 0) == labels).mean())
+        return {"auc": auc(log_odds, labels), "accuracy": right}
 
     def save(self, path: Path) -> str:
         """Write the classifier atomically; return its checksum.
@@ -132,13 +145,12 @@ class Training:
             fitted.fit(self.grams(texts), labels)
         if fitted.n_iter_[0] >= self.iterations:
             print(
-                f"tcsm: reward: did not converge in classifier.iterations={self.iterations}; "
+                f"tcsm: train: did not converge in classifier.iterations={self.iterations}; "
                 "set more",
                 file=sys.stderr,
             )
-        return Logistic(
-            self.grams, fitted.coef_[0].astype(np.float64), float(fitted.intercept_[0])
-        )
+        weight, bias = fitted.coef_[0].astype(np.float64), float(fitted.intercept_[0])
+        return Logistic(self.grams, weight, bias, int(fitted.n_iter_[0]))
 
 
 def load(path: Path) -> Logistic:
@@ -154,11 +166,11 @@ def load(path: Path) -> Logistic:
         written = facts.pop("sha256")
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: no whole classifier ({reason}); run reward again") from None
+        raise InputError(f"{path}: no whole classifier ({reason}); train it again") from None
     if facts.get("format") != FORMAT:
         raise InputError(f"{path}: format {facts.get('format')}, expected {FORMAT}")
     if written != _digest(tensors, facts):
-        raise InputError(f"{path}: its bytes do not match its checksum; run reward again")
+        raise InputError(f"{path}: its bytes do not match its checksum; train it again")
     return Logistic(Grams(**facts["grams"]), tensors["weight"], float(tensors["bias"]))
 
 

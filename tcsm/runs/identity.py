@@ -46,7 +46,8 @@ SOFT = (
     "devices.precision",
     "devices.compiled",
 )
-OF_TOYS = ("world", "tilting")  # keys that are null, or missing from older files, in runs of text
+# Keys that are null, or missing from older files, in runs of text.
+OF_OTHERS = ("world", "tilting", "labels", "classifier", "half")
 PROCESSES = "devices.processes"  # sharded states fit the same number of processes only
 
 
@@ -59,7 +60,7 @@ def identity(cfg: DictConfig, contents: Mapping[str, Value]) -> Identity:
     """
     values = dict(_leaves(OmegaConf.to_container(cfg, resolve=True), ""))
     values["threads"] = values.pop("devices.threads", None)
-    for key in OF_TOYS:
+    for key in OF_OTHERS:
         if values.get(key, "") is None:
             del values[key]
     if values.get("targets.cache") is not None:

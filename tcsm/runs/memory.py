@@ -46,7 +46,7 @@ def require_memory(cfg: DictConfig) -> None:
     devices: Devices = build(cfg.devices)
     net = OmegaConf.select(cfg, "model.net")
     size = Size(0, 0, 0) if net is None else size_of(net)
-    if "trainer" in cfg:
+    if cfg.get("trainer") is not None:
         _training(cfg, size, devices)
     length = OmegaConf.select(cfg, "data.length", default=1)
     for key, rows, device in _rows(cfg, devices.device):

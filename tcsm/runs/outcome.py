@@ -20,7 +20,6 @@ from tcsm.runs.run import Run
 
 # What the seeds of an experiment share.
 ALIKE = ("data", "world", "corpus", "tokenizer", "model", "objective", "bound", "trainer", "feed")
-OTHERS = ("reward", "collect", "pair")
 KEYS: dict[str, tuple[str, ...]] = {
     "config": ("experiment", "seed"),
     "metrics": ("step", "loss"),
@@ -34,9 +33,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "sampler run": ("sampler", "steps", "network_calls", "texts", "statistics"),
     "exact": ("kl", "finite", "diverged"),
     "targets": ("tv", "tv_se", "sequences", "missing", "entropy"),
-    "reward": ("experiment", "seed", "auc"),
-    "collect": ("experiment", "seed", "count", "reward"),
-    "pair": ("experiment", "seed", "count"),
+    "collect": ("experiment", "seed", "count"),
     "tilted": ("tv", "kl", "reward_calls"),
     "telemetry": ("seconds", "cpu_seconds", "device", "threads", "versions", "commit", "dirty"),
 }
@@ -72,9 +69,7 @@ class Outcome:
     samples: Record = field(default_factory=dict)
     exact: Record = field(default_factory=dict)
     targets: Record = field(default_factory=dict)
-    reward: Record = field(default_factory=dict)
     collect: Record = field(default_factory=dict)
-    pair: Record = field(default_factory=dict)
     tilt: Record = field(default_factory=dict)
     grade: Record = field(default_factory=dict)
     stages: dict[str, Record] = field(default_factory=dict)
@@ -106,7 +101,7 @@ def read_run(folder: Path) -> Outcome:
         grade=metrics.get("rewards", {}),
         targets=metrics.get("targets", {}),
         samples=records["sample"],
-        **{stage: records[stage] for stage in OTHERS},
+        collect=records["collect"],
         stages={stage: record for stage, record in telemetry.items() if record},
     )
 

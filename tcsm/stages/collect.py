@@ -1,10 +1,12 @@
-"""Draw samples from a frozen model and score them by a reward (10.2, 10.5).
+"""Collect samples of a frozen model with their rewards (10.2, 10.5), or pairs of a file.
 
     x ∼ p_ref, R(x), log w(x)        w = p_base(x | order)/p_ref(x | order), or 1 without a base
 
 Trained with weights ∝ w e^{R/β}, any objective aims at p_base e^{R/β}/Z. A second collection from
 the trained model is a refresh: with the first model as ``base`` the target stays, without it each
 round tilts the last distribution further, Σ 1/β in all.
+
+A file of preferences becomes rows of [winner | loser] with rewards of zero, for feed=pair_file.
 """
 
 from collections.abc import Sequence
@@ -25,6 +27,7 @@ from tcsm.on_policy import rewards_of
 from tcsm.runs.drafts import remove
 from tcsm.runs.drawing import draw, windows
 from tcsm.runs.judging import open_reward
+from tcsm.runs.pairing import write_pairs
 from tcsm.runs.run import Run
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
@@ -39,6 +42,7 @@ READS = (
     "tokenizer",
     "reference",
     "base",
+    "preferences",
     "reward",
     "sampler",
     "collecting",
@@ -56,14 +60,18 @@ def main(cfg: DictConfig, out: Path) -> None:
     Draws are saved before they are scored: the same command reuses them if scoring fails.
 
     Raises:
-        InputError: A run is missing or reads other tokens; a reward is not finite.
+        InputError: A run is missing or reads other tokens; a reward is not finite; invalid
+            preferences.
     """
     tokenizer: Tokenizer = build(cfg.tokenizer)
+    _require_one_source(cfg)
+    if cfg.preferences is not None:
+        return write_pairs(Run(out, cfg), tokenizer)
     devices: Devices = build(cfg.devices)
     reward = open_reward(cfg.reward)
     watch = Stopwatch()
     with devices.ready():
-        drawn = windows(cfg, tokenizer) if _of_text(cfg) else draw(cfg, tokenizer, devices)
+        drawn = windows(cfg, tokenizer) if cfg.collecting.corpus else draw(cfg, tokenizer, devices)
         rewards = torch.zeros_like(drawn.log_weight)
         if reward is not None:
             rewards = rewards_of(reward, drawn.tokens, tokenizer)
@@ -118,16 +126,17 @@ def numbers(buffer: Buffer, betas: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _of_text(cfg: DictConfig) -> bool:
-    """Return whether the training text is collected.
+def _require_one_source(cfg: DictConfig) -> None:
+    """Check what is collected: samples of a model, windows of the text, or pairs of a file.
 
     Raises:
-        InputError: Neither it nor a model is named, or both are.
+        InputError: None of them is named, or several are.
     """
-    if cfg.collecting.corpus == (cfg.reference is not None):
-        named = "null" if cfg.reference is None else f"{cfg.reference} and collecting.corpus=true"
+    named = [f"{key}={cfg[key]}" for key in ("reference", "preferences") if cfg[key] is not None]
+    named += ["collecting.corpus=true"] if cfg.collecting.corpus else []
+    if len(named) != 1:
         raise InputError(
-            f"reference: found {named}; name the folder of the run that draws, or take the "
-            "training text by reference=null collecting.corpus=true"
+            f"reference: found {' and '.join(named) or 'null'}; name the folder of the run that "
+            "draws, or take the training text by reference=null collecting.corpus=true, or a "
+            "file of pairs by reference=null preferences=FILE"
         )
-    return bool(cfg.collecting.corpus)

@@ -1,4 +1,4 @@
-"""Train a model with any objective; write weights, metrics and a record."""
+"""Train a model with any objective, or a classifier; write weights, metrics and a record."""
 
 import os
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from tcsm.config import build
 from tcsm.errors import InputError
 from tcsm.io.records import Writer
+from tcsm.runs import classifier
 from tcsm.runs.checkpoints import manager, resume, train_until_nonfinite, write_artifacts
 from tcsm.runs.finished import settled
 from tcsm.runs.identity import identity
@@ -19,6 +20,7 @@ from tcsm.runs.parts import Loss, Parts
 from tcsm.runs.run import Run
 from tcsm.runs.text import text_parts
 from tcsm.runs.toy import toy_parts
+from tcsm.training import distributed
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks
 from tcsm.training.launch import is_needed, start
@@ -52,6 +54,9 @@ READS = (
     "collected",
     "feed",
     "tilting",
+    "labels",
+    "classifier",
+    "half",
     "teacher_run",
     "pretrained",
     "targets",
@@ -120,6 +125,8 @@ def main(cfg: DictConfig, out: Path) -> None:
     Raises:
         InputError: Data, sizes or values that do not fit together; a loss that is not finite.
     """
+    if classifier.is_named(cfg):
+        return classifier.fit(cfg, out)
     config, run = resolve(cfg), Run(out, cfg)
     devices = config.devices
     with devices.ready():
@@ -192,6 +199,9 @@ def launch(runs: Sequence[DictConfig]) -> int | None:
     Raises:
         InputError: The runs differ in their number of processes.
     """
+    if any(map(classifier.is_named, runs)):
+        distributed.require_single(runs)
+        return None
     devices: Devices = build(runs[0].devices)
     if any(run.devices != runs[0].devices for run in runs):
         raise InputError("devices: the runs of one command must have the same, found others")

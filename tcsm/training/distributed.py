@@ -55,7 +55,9 @@ def require_single(runs: object) -> None:
         InputError: The world size is above 1.
     """
     if world_size() > 1:
-        raise InputError("torchrun: only stage train is shared by processes; start one")
+        raise InputError(
+            "torchrun: only the training of a model is shared by processes; start one"
+        )
 
 
 def report(words: str) -> None:

@@ -102,13 +102,13 @@ def test_what_the_pipeline_left(undisturbed: Pipeline, tmp_path: Path, name: str
 
 def test_a_classifier(tmp_path: Path) -> None:
     words = Grams("word", 1, 2, bits=6)
-    Logistic(words, np.linspace(-1, 1, 64), 0.5).save(tmp_path / "classifier.safetensors")
+    Logistic(words, np.linspace(-1, 1, 64), 0.5).save(tmp_path / "weights.safetensors")
 
     def read(path: Path) -> object:
         found = load_classifier(path)
         return found.grams, found.weight.tolist(), found.bias
 
-    assert refused(tmp_path / "classifier.safetensors", read) > TIMES / 2
+    assert refused(tmp_path / "weights.safetensors", read) > TIMES / 2
 
 
 class Sure(Teacher):

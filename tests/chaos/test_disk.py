@@ -11,7 +11,7 @@ import pytest
 from tests.stages.house import Done, House, make_text
 
 VOWELS = ("reward=function", "reward.path=tests.stages.house:vowels")
-LABELS = ("labels=jsonl", "labels.path={run}/../labels.jsonl")
+LABELS = ("experiment=reward/testaments", "labels=jsonl", "labels.path={run}/../labels.jsonl")
 ROOMS = (0, 8 * 4096)  # so that it fails at once, or on its way
 
 
@@ -31,7 +31,7 @@ WORKS = (
     Work("sample", "run", (), ("samples.json",)),
     Work("evaluate", "run", ("metric=[rewards]", *VOWELS), ("evaluate.json",)),
     Work("collect", "drawn", ("reference={run}", *VOWELS), ("sequences.tok", "collect.json")),
-    Work("reward", "judge", LABELS, ("reward.json",)),
+    Work("train", "judge", LABELS, ("train.json",)),
     Work("report", "page", ("runs=[{run}]",), ("tables/headline.csv", "index.html")),
 )
 

@@ -101,7 +101,7 @@ def test_a_flipped_bit_is_refused(trained, tmp_path, place):
 @pytest.mark.parametrize("content", [b"", b"pickle", b"\x80\x04\x95"])
 def test_another_file_is_refused(tmp_path, content):
     (tmp_path / "c").write_bytes(content)
-    with pytest.raises(InputError, match=r"c: no whole classifier \(.*\); run reward again"):
+    with pytest.raises(InputError, match=r"c: no whole classifier \(.*\); train it again"):
         load(tmp_path / "c")
 
 

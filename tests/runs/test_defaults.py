@@ -213,12 +213,10 @@ def test_records_of_former_weights_go_when_training_begins(root, run, tmp_path):
     assert {"train.json", "weights.safetensors"} < left
 
 
-@pytest.mark.parametrize("stage", ["collect", "pair", "reward"])
-def test_no_stage_takes_the_folder_of_a_training(run, stage):
+@pytest.mark.parametrize("command", ["collect", "train experiment=reward/testaments"])
+def test_nothing_else_takes_the_folder_of_a_training(run, command):
     before = (run / "config.yaml").read_bytes()
-    line = refused(stage, f"out={run}")
-    assert str(run) in line
-    assert "train.json" in line
+    assert str(run) in refused(*command.split(), f"out={run}")
     assert (run / "config.yaml").read_bytes() == before
 
 

@@ -37,7 +37,7 @@ READERS = {
     "tokens": ("train.tok", lambda path: open_tokens(path, Bytes())),
     "embeddings": ("train.tok", lambda path: Contexts(str(path.parent))()),
     "classifier": (
-        "classifier.safetensors",
+        "weights.safetensors",
         lambda path: Classifier(str(path.parent))(["a"]),
     ),
     "network of the hub": (

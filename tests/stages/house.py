@@ -22,10 +22,12 @@ from tcsm.__main__ import run
 from tests.held import heed_signals
 
 PARAMS = Path(__file__).parents[2] / "params"
+CLASSIFIERS = ("reward", "judge")  # folders of experiments that train no model
 ALL = sorted(
     path.relative_to(PARAMS / "experiment").with_suffix("").as_posix()
     for path in (PARAMS / "experiment").rglob("*.yaml")
     if "train" in yaml.safe_load(path.read_text("utf-8")).get("stages", ["train"])
+    and path.parent.name not in CLASSIFIERS
 )
 TEACHERS = [name for name in ALL if name.startswith("teacher/")]  # not all of them write texts
 # They ask for the folder of another run.

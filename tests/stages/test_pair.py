@@ -26,14 +26,14 @@ def write(path, *lines):
 
 
 def test_a_file_becomes_pairs(house, tmp_path):
-    done = house.run("pair", write(tmp_path / "p.jsonl", *LINES), name="pairs")
+    done = house.run("collect", write(tmp_path / "p.jsonl", *LINES), name="pairs")
     assert done.code == 0
     longer, shorter = done.err
     assert all(word in longer for word in ("1 of 6", "data.length", str(LENGTH)))
     assert all(word in shorter for word in ("5 of 6", "data.length", str(LENGTH)))
     folder = house.root / "pairs"
-    found = json.loads((folder / "pair.json").read_text())
-    assert (found["stage"], found["count"], found["length"]) == ("pair", 3, LENGTH)
+    found = json.loads((folder / "collect.json").read_text())
+    assert (found["stage"], found["count"], found["length"]) == ("collect", 3, LENGTH)
     assert (found["cut"], found["padded"]) == (1, 5)
     tokenizer = config.build(house.config(MODEL).tokenizer)
     buffer = read_buffer(folder, tokenizer)
@@ -43,22 +43,30 @@ def test_a_file_becomes_pairs(house, tmp_path):
     assert buffer.lengths.tolist() == [[9, 9], [LENGTH, 5], [9, 8]]
     assert buffer.reward.eq(0).all()
     assert (folder / "config.yaml").is_file()
-    assert json.loads((folder / "pair.telemetry.json").read_text())["cpu_seconds"] > 0
+    assert json.loads((folder / "collect.telemetry.json").read_text())["cpu_seconds"] > 0
 
 
 def test_nothing_is_written_for_a_file_with_one_bad_line(house, tmp_path):
     for line, words in (({"chosen": "a"}, "rejected must be a text"), ("no", "found str")):
-        done = house.run("pair", write(tmp_path / "p.jsonl", *LINES, line), name="bad")
+        done = house.run("collect", write(tmp_path / "p.jsonl", *LINES, line), name="bad")
         assert done.code == 2
         assert done.err[0].startswith(f"tcsm: error: {tmp_path / 'p.jsonl'}:4: {words}")
         assert not (house.root / "bad").exists()
-    assert house.run("pair", name="bad").err[0].startswith("tcsm: error: preferences: found null")
+
+
+def test_a_collection_is_of_one_thing(house, tmp_path):
+    given = write(tmp_path / "p.jsonl", *LINES)
+    for more in ([], [given, "collecting.corpus=true"], [given, "reference=gone"]):
+        (line,) = house.run("collect", *more, name="bad").err
+        assert line.startswith("tcsm: error: reference: found ")
+        assert all(word.partition("=")[2] in line for word in more)
+        assert "preferences=FILE" in line
 
 
 def test_a_training_neither_noises_nor_learns_padding(house, trained, tmp_path, monkeypatch):
     """At every step the padding of both texts is what it was, and no open site is padding."""
     run = trained(MODEL)
-    pairs = house.good("pair", write(tmp_path / "p.jsonl", LINES[0], LINES[2]), name="blank")
+    pairs = house.good("collect", write(tmp_path / "p.jsonl", LINES[0], LINES[2]), name="blank")
     seen = []
     call = SharedCorruption.__call__
 
@@ -78,7 +86,7 @@ def test_a_training_neither_noises_nor_learns_padding(house, trained, tmp_path, 
 @pytest.mark.parametrize("loss", ["paired", "unpaired", "winners"])
 def test_a_training_from_pairs_moves_away_from_its_reference(house, trained, tmp_path, loss):
     run = trained(MODEL)
-    pairs = house.good("pair", write(tmp_path / "p.jsonl", *LINES), name=f"for_{loss}")
+    pairs = house.good("collect", write(tmp_path / "p.jsonl", *LINES), name=f"for_{loss}")
     given = [f"objective=preference_{loss}", "feed=pair_file", f"collected={pairs}"]
     both = [f"initial={run}", f"reference={run}"]
     folder = house.good("train", *given, *both, name=loss)
@@ -93,7 +101,7 @@ def test_a_training_from_pairs_moves_away_from_its_reference(house, trained, tmp
 
 def test_pairs_and_texts_are_not_mistaken(house, trained, tmp_path):
     run = trained(MODEL)
-    pairs = house.good("pair", write(tmp_path / "p.jsonl", *LINES), name="pairs")
+    pairs = house.good("collect", write(tmp_path / "p.jsonl", *LINES), name="pairs")
     given = ["objective=preference_paired", "feed=pair_file", f"collected={pairs}"]
     both = [f"initial={run}", f"reference={run}"]
     texts = ("objective=distribution", "reference=null")

@@ -225,6 +225,6 @@ def test_a_teacher_of_fewer_tokens(house, tmp_path):
 def test_a_bad_line_of_preferences(house, tmp_path, line, said):
     file, good = tmp_path / "pairs.jsonl", json.dumps({"chosen": "well", "rejected": "ill"})
     file.write_text(f"{good}\n{good}\n{line}\n{good}\n")
-    told = refusal(house, "pair", f"preferences={file}")
+    told = refusal(house, "collect", f"preferences={file}")
     assert told.startswith(f"{file}:3: "), told
     assert said in told, told

@@ -56,5 +56,5 @@ def test_a_rank_tells_its_agent(monkeypatch, tmp_path, capsys):
 def test_only_training_is_shared(monkeypatch):
     distributed.require_single([])
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(InputError, match="only stage train is shared"):
+    with pytest.raises(InputError, match="only the training of a model is shared"):
         distributed.require_single([])

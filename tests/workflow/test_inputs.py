@@ -29,11 +29,11 @@ BRACES = "texts/a {x}.txt"  # to Snakemake a wildcard
 JOBS = {
     "texts/b/c d.txt": {"prepare"},
     BRACES: {"prepare"},
-    "labels.jsonl": {"reward labels/a"},
-    "pairs.jsonl": {"pair pairs/a"},
-    "words/tokenizer.json": {"pair pairs/a"},
+    "labels.jsonl": {"train labels/a"},
+    "pairs.jsonl": {"collect pairs/a"},
+    "words/tokenizer.json": {"collect pairs/a"},
     "checkpoint/model.safetensors": {"train mine/teacher"},
-    "elsewhere/judge/classifier.safetensors": {"evaluate judged/a"},
+    "elsewhere/judge/weights.safetensors": {"evaluate judged/a"},
 }
 
 
@@ -44,9 +44,11 @@ def plan(stages: str, *lines: str) -> str:
 
 
 ABLATIONS = {
-    "labels": plan("reward", "labels=jsonl", "labels.path=labels.jsonl"),
+    "labels": plan(
+        "train", "experiment=reward/testaments", "labels=jsonl", "labels.path=labels.jsonl"
+    ),
     "pairs": plan(
-        "pair",
+        "collect",
         "preferences=pairs.jsonl",
         "tokenizer=gpt2",
         "tokenizer.path=words",
@@ -60,11 +62,11 @@ ABLATIONS = {
 READ = {
     ("train", "mine/ar"): (),
     ("train", "mine/teacher"): ("checkpoint/config.json", "checkpoint/model.safetensors"),
-    ("reward", "labels/a"): ("labels.jsonl",),
-    ("pair", "pairs/a"): ("pairs.jsonl", "words/tokenizer.json"),
+    ("train", "labels/a"): ("labels.jsonl",),
+    ("collect", "pairs/a"): ("pairs.jsonl", "words/tokenizer.json"),
     ("evaluate", "judged/a"): (
-        "elsewhere/judge/classifier.safetensors",
         "elsewhere/judge/config.yaml",
+        "elsewhere/judge/weights.safetensors",
     ),
 }
 FILES = (

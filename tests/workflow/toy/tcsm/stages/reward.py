@@ -1,3 +1,0 @@
-"""A stage that no toy needs."""
-
-READS = ("experiment", "seed", "out")
