@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from tcsm import config
 from tcsm.config.values import FOLDERS
 from tcsm.errors import InputError
-from workflow.files import CONFIG, PRODUCTS
+from tcsm.io.layout import CONFIG, PRODUCTS
 
 # Keys and arguments that may hold a path.
 PATHS = {"path", "paths", "file", "files", "folder", "folders", "name", "preferences", *FOLDERS}

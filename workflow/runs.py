@@ -11,16 +11,18 @@ from itertools import groupby
 from typing import Any
 
 from tcsm.errors import InputError
-from tcsm.io.layout import FILES
+from tcsm.io.layout import CONFIG, FILES, PRODUCTS, written
 from tcsm.io.shipped import shipped
 from workflow import ablations, inputs
 from workflow.ablations import Variant, experiment, known_stages
 from workflow.compose import Compositions, remember
-from workflow.files import CONFIG, PRODUCTS, SCRATCH, SPLITS, manifest, written
 
 # What names may be: folders and patterns of the workflow are made of them.
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 EXPERIMENT = rf"[A-Za-z0-9_]+/{NAME}"
+SCRATCH = "results/.scratch"  # where a training keeps its state
+SPLITS = ("train.tok", "valid.tok", "test.tok")
+MANIFEST = "results/manifests/{root}.sha256"  # checksums of the token files of a folder
 ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
 
 
@@ -87,7 +89,7 @@ class Runs:
     def small(self, stage: str, names: list[str], *seeds: int) -> list[str]:
         """Return the small ones: records of other runs, checksums of token files."""
         found = {f"{at}/{FILES[first]}" for at, first in self._earlier(stage, names, seeds)}
-        return sorted(found | {*map(manifest, self._roots(stage, names))})
+        return sorted(found | {MANIFEST.format(root=root) for root in self._roots(stage, names)})
 
     def batches(self, stage: str) -> Iterator[tuple[str, list[str]]]:
         """Yield runs that share a process, under what they share: an ablation's first axis."""

@@ -11,6 +11,9 @@ FILES = {
     "sample": "samples.json",
     "collect": "collect.json",
 }
+# Stage → what other runs may read of it; its record changes whenever they do.
+PRODUCTS = {"train": (WEIGHTS,), "collect": ("sequences.tok", "rewards.safetensors")}
+JOURNALS = {"train": ("metrics.jsonl", "telemetry.jsonl")}
 # Stages whose records describe the weights that a training left in the same folder.
 LATER = ("evaluate", "sample")
 
@@ -23,3 +26,9 @@ def record_of(stage: str) -> str:
 def telemetry_of(stage: str) -> str:
     """Return the name of the file for what depends on time and machine."""
     return f"{stage}.telemetry.json"
+
+
+def written(stage: str) -> list[str]:
+    """Return what a stage writes into the folder of a run, without the configuration."""
+    records = [record_of(stage), telemetry_of(stage)]
+    return [*records, *PRODUCTS.get(stage, ()), *JOURNALS.get(stage, ())]

@@ -165,13 +165,10 @@ class Composer:
 def environment(loader: BaseLoader, literal: bool = True) -> Environment:
     """Return a sandbox; with ``literal`` every value is escaped for Markdown as well."""
     layout = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
-    finalize = escape if literal else None
-    page = SandboxedEnvironment(
-        loader=loader, undefined=StrictUndefined, finalize=finalize, **layout
-    )
-    page.globals |= {plot.__name__: partial(_draw, plot) for plot in PLOTS} | {
-        "axis": figures.Axis
-    }
+    layout |= {"undefined": StrictUndefined, "finalize": escape if literal else None}
+    page = SandboxedEnvironment(loader=loader, **layout)
+    page.globals |= {plot.__name__: partial(_draw, plot) for plot in PLOTS}
+    page.globals["axis"] = figures.Axis
     page.filters |= {function.__name__: function for function in FORMATS}
     page.filters["markdown"] = markdown
     return page

@@ -61,9 +61,8 @@ def duration(seconds: SupportsFloat) -> str:
         return f"{number(seconds, 1)} s"
     minutes, rest = divmod(round(float(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    minute = f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    return f"{hours} h {minutes:02d} min" if hours else minute
 
 
 def counted(count: SupportsInt, noun: str) -> str:

@@ -25,8 +25,7 @@ def headline(frames: Frames, labels: Labels) -> pd.DataFrame:
         row |= {"bound": ", ".join(bounds)}
         for split in ("valid", "test"):
             own = (splits["experiment"] == experiment) & (splits["split"] == split)
-            bpc = splits.loc[own, "bpc"]
-            row |= over_seeds(bpc).columns(split)
+            row |= over_seeds(splits.loc[own, "bpc"]).columns(split)
         row |= {key: trained[key].mean() for key in ("parameters", "tokens", "steps")}
         time = times[times["experiment"] == experiment]
         rows.append(row | {key: time[key].mean() for key in ("cpu_seconds", "seconds")})
@@ -55,9 +54,8 @@ def differences(
 def learning_table(frames: Frames, labels: Labels) -> pd.DataFrame:
     """Return the learning curves, means over seeds, by tokens, a column a model."""
     points = labeled(frames.curves, labels)
-    variants = list(pd.unique(points["variant"]))
     table = points.pivot_table(index="tokens", columns="variant", values="bits")
-    return table[variants].reset_index()
+    return table[list(pd.unique(points["variant"]))].reset_index()
 
 
 def widest_noise(frames: Frames, labels: Labels) -> pd.DataFrame:

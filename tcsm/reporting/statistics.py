@@ -68,9 +68,8 @@ def ratio(nats: Array, chars: Array) -> Estimate:
     """
     total = float(chars.sum())
     value = float(nats.sum()) / total
-    n = nats.size
-    residual = float(((nats - value * chars) ** 2).sum())
-    error = math.sqrt(n / (n - 1) * residual) / total if n > 1 else math.nan
+    n, squares = nats.size, float(((nats - value * chars) ** 2).sum())
+    error = math.sqrt(n / (n - 1) * squares) / total if n > 1 else math.nan
     return _with_interval(value / math.log(2), error / math.log(2), n)
 
 
@@ -89,9 +88,8 @@ def detectable(difference: Estimate) -> float:
     degrees = difference.count - 1
     if degrees < 1:
         return math.nan
-    quantile = float(stdtrit(degrees, 0.975))
-    error = (difference.high - difference.value) / quantile
-    return (quantile + float(stdtrit(degrees, 0.8))) * error
+    t = stdtrit(degrees, [0.975, 0.8])
+    return float(t.sum() / t[0]) * (difference.high - difference.value)
 
 
 def _with_interval(value: float, error: float, count: int) -> Estimate:

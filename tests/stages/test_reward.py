@@ -5,13 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from tcsm.io.layout import WEIGHTS
+from tcsm.io.layout import WEIGHTS, written
 from tcsm.reporting.frames import Frames
 from tcsm.rewards.base import scores
 from tcsm.rewards.classifier import Classifier
 from tcsm.runs.outcome import read_run
 from tests.stages.house import command, finite
-from workflow.files import written
 
 pytestmark = pytest.mark.slow
 

@@ -1,6 +1,6 @@
 """Stages of which small runs share a process, those of an ablation's first axis: a rule for each."""
 
-for stage, name, batch in ((stage, *batch) for stage in BATCHED for batch in RUNS.batches(stage)):
+for stage, name, batch in ((stage, *batch) for stage in ("evaluate", "collect") for batch in RUNS.batches(stage)):
 
     rule:
         name: re.sub(r"\W", "_", f"{stage}/{name}")

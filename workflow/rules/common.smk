@@ -8,9 +8,9 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from tcsm.errors import InputError
-from workflow.files import BATCHED, CONFIG, SCRATCH, SPLITS, manifest, written
+from tcsm.io.layout import CONFIG, written
 from workflow.launch import command, set_environment
-from workflow.runs import EXPERIMENT, NAME, Runs
+from workflow.runs import EXPERIMENT, MANIFEST, NAME, SCRATCH, SPLITS, Runs
 from workflow.scripts.own import note
 
 if sys.getfilesystemencoding() != "utf-8":

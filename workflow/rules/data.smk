@@ -1,6 +1,6 @@
 """From text to token files, and a check that they are the expected ones."""
 
-DATA = expand(["{root}/train.tok", manifest("{root}")], root=RUNS.roots())
+DATA = expand(["{root}/train.tok", MANIFEST], root=RUNS.roots())
 
 wildcard_constraints:
     root="|".join(map(re.escape, RUNS.roots())) or "(?!)",
@@ -18,7 +18,7 @@ rule prepare:
 
 rule pin:
     input: rules.prepare.output
-    output: manifest("{root}")
+    output: MANIFEST
     log: "results/logs/pin/{root}.log"
     benchmark: "results/benchmarks/pin/{root}.tsv"
     resources: mem_mb=1000, runtime=10

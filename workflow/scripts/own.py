@@ -16,9 +16,8 @@ from pathlib import Path
 
 from tcsm.errors import InputError
 from tcsm.io.atomic import write_atomic
-from tcsm.io.layout import FILES
+from tcsm.io.layout import CONFIG, FILES
 from tcsm.io.records import read_json
-from workflow.files import CONFIG
 
 RECORDS, NOTES = Path(".snakemake/metadata"), Path(".snakemake/contents.json")
 
