@@ -58,7 +58,7 @@ PREFERENCES = {
 TILTS = {
     ("0.4", "tilt"): 0.03,
     ("0.4", "best"): 0.2,
-    ("0.4", "leashed"): 0.01,
+    ("0.4", "kl_penalty"): 0.01,
     ("0.2", "tilt"): 0.06,
 }
 ROOT = Path(__file__).parents[2]

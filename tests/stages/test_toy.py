@@ -26,7 +26,7 @@ METHODS = {
     "weighed": (("feed.resample=0.0",), 0.08),
     "targets": (("objective=soft", "teacher=exact"), 0.03),
     "ratio": (("objective=density_ratio", "divergence=bce"), 0.06),
-    "leashed": (("feed=explore", "tilting.beta=0.4"), 0.04),
+    "kl_penalty": (("feed=explore", "tilting.beta=0.4"), 0.04),
     "preference": (PAIRS, 0.08),
 }
 
