@@ -120,7 +120,7 @@ def test_findings_hold_the_numbers_of_the_tables(page):
         "density_ratio": ["implicit · bce", "2.2911 → 2.1971", "explicit zero · bce (−0.3"],
         "reward": ["text 2 gains most", "+1.25", "+0.50", "β = 1: +2.00 by the judge, +1.50"],
         "preference": ["paired has the highest win rate: 0.7", "better tenth and paired"],
-        "tilt": ["0.0300 [0.0275, 0.0325]", "best (+0.1700 [", "kl_penalty (−0.0200 ["],
+        "tilt": ["0.0300 [0.0275, 0.0325]", "best (+0.1700 [", "kl penalty (−0.0200 ["],
     }
     for name, parts in wanted.items():
         assert [part for part in parts if part not in sections[name]] == [], name

@@ -143,7 +143,7 @@ def test_tilted_distributions_against_ours(tuned):
     runs = data.runs(title=["way"]).where(beta="0.4")
     figure = densities(frame_of(runs), "title", titles)
     assert [axes.get_title() for axes in figure.axes][:5] == [
-        *("data", "target", "weighted draws", "filtered", "kl_penalty"),
+        *("data", "target", "weighted draws", "filtered", "kl penalty"),
     ]
 
 
