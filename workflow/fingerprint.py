@@ -54,8 +54,10 @@ class Sources:
         """Return the keys that a stage reads, ``READS`` of its module, which is not imported."""
         module = f"{self.package}.stages.{stage}"
         for node in self._tree(module).body:
-            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "READS":
-                return tuple(ast.literal_eval(node.value))
+            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                if any(isinstance(t, ast.Name) and t.id == "READS" for t in targets):
+                    return tuple(ast.literal_eval(node.value))
         raise ValueError(f"{module}: holds no READS")
 
     def fingerprint(self, stage: str, config: str) -> str:

@@ -22,7 +22,7 @@ PACKAGE = {
     "errors": "class Bad(Exception): 'bad'",
     "stages/__init__": "",
     "stages/train": TRAIN,
-    "stages/report": "import pkg.reporting.records\nREADS = ('out',)",
+    "stages/report": "import pkg.reporting.records\nREADS: tuple[str, ...] = ('out',)",
     "stages/late": "READS = tuple(['a'])",
     "reporting/__init__": "",
     "reporting/records": "x = 1",
