@@ -79,6 +79,11 @@ def there(house: House, work: Work) -> list[bool]:
     return [(house.root / work.out / name).exists() for name in work.files]
 
 
+def record(house: House, work: Work) -> bytes | None:
+    path = house.root / work.out / work.files[-1]
+    return path.read_bytes() if path.exists() else None
+
+
 def assert_told(done: Done, house: House, reason: str) -> None:
     (line,) = [line for line in done.err if line.startswith("tcsm: error: ")]
     assert (done.code, done.err[-1]) == (2, line), done
@@ -90,9 +95,10 @@ def test_a_disk_that_is_full_or_may_only_be_read(house: House) -> None:
     for work in WORKS:
         for leave in ROOMS if work.stage in ("train", "report") else ROOMS[:1]:
             filler = fill(house.root, leave)
+            before = record(house, work)
             assert_told(do(house, work), house, "o space left on")
             assert not house.unfinished()
-            assert not there(house, work)[-1]
+            assert record(house, work) == before
             filler.unlink()
         mount("-o", "remount,ro", str(house.root))
         assert_told(do(house, work), house, "Read-only file system")

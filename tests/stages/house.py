@@ -48,6 +48,7 @@ TINY = (
     f"scale.length={LENGTH}",
     "scale.batch=4",
     "scale.steps=6",
+    "scale.base={experiment: kjv/distribution, steps: 6}",
     "scale.teacher={steps: 6, early: 6}",
     "scale.warmup=2",
     "scale.log_every=2",
