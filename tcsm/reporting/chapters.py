@@ -164,7 +164,7 @@ class Composer:
 
 def environment(loader: BaseLoader, literal: bool = True) -> Environment:
     """Return a sandbox; with ``literal`` every value is escaped for Markdown as well."""
-    layout = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+    layout: dict[str, Any] = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
     layout |= {"undefined": StrictUndefined, "finalize": escape if literal else None}
     page = SandboxedEnvironment(loader=loader, **layout)
     page.globals |= {plot.__name__: partial(_draw, plot) for plot in PLOTS}
