@@ -208,9 +208,9 @@ def test_a_report_is_made_though_a_group_is_cancelled(slurm: Cluster, tmp_path: 
 
 def cancelled_group(slurm: Cluster, folder: Path) -> str | None:
     """A group of trainings that was cancelled after one of them was complete."""
-    for log in (folder / ".snakemake/slurm_logs/group_runs_train").glob("*.log"):
+    for log in (folder / ".snakemake/slurm_logs/group_runs_train_all_seeds").glob("*.log"):
         with suppress(FileNotFoundError):  # a job that succeeds loses it
-            if "1 of 4 steps" in log.read_text() and slurm.state(log.stem) == "RUNNING":
+            if "1 of 2 steps" in log.read_text() and slurm.state(log.stem) == "RUNNING":
                 ask("scancel", log.stem)
                 until(lambda job=log.stem: slurm.state(job) not in ("RUNNING", "COMPLETING"))
                 return log.stem if slurm.state(log.stem) == "CANCELLED" else None
