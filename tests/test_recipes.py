@@ -49,15 +49,14 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def proved(folder: Path, *tests: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def succeeds(folder: Path, *arguments: str) -> None:
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def proved(folder: Path, *tests: str) -> None:
+    succeeds(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
 
 
 def test_members_of_families(copy: Path) -> None:
@@ -73,14 +72,7 @@ def test_their_params_build(copy: Path) -> None:
     written = [path for path, _ in FILE.findall(TEXT) if re.match(r"params/(?!ablation)", path)]
     lines = [path.removeprefix("params/").removesuffix(".yaml").split("/") for path in written]
     assert len(lines) >= 6
-    done = subprocess.run(
-        [sys.executable, "-c", CHECKED, *("=".join(line) for line in lines)],
-        cwd=copy,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    succeeds(copy, "-c", CHECKED, *("=".join(line) for line in lines))
 
 
 def test_a_metric(copy: Path) -> None:

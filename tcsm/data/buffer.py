@@ -21,8 +21,7 @@ from tcsm.data.tokenfile import Piece, describe, open_tokens, write_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.io.atomic import write_atomic
-
-TOKENS, WEIGHTS = "sequences.tok", "rewards.safetensors"
+from tcsm.io.layout import REWARDS, TOKENS
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def write_buffer(folder: Path, buffer: Buffer, tokenizer: Tokenizer, title: str)
     if buffer.lengths is not None:
         tensors["lengths"] = buffer.lengths.cpu()
     facts = {"tokens_sha256": header.sha256, "sha256": _digest(tensors, header.sha256)}
-    write_atomic(folder / WEIGHTS, save(tensors, {"tcsm": json.dumps(facts)}))
+    write_atomic(folder / REWARDS, save(tensors, {"tcsm": json.dumps(facts)}))
     return facts["sha256"]
 
 
@@ -97,7 +96,7 @@ def read_buffer(folder: Path, tokenizer: Tokenizer) -> Buffer:
             file.
     """
     tokens = open_tokens(folder / TOKENS, tokenizer, "collect")
-    path = folder / WEIGHTS
+    path = folder / REWARDS
     try:
         with safe_open(path, framework="pt") as file:
             facts = dict(json.loads((file.metadata() or {})["tcsm"]))

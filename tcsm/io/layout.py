@@ -4,6 +4,8 @@ The workflow waits for the records, the report reads them.
 """
 
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
+TOKENS, REWARDS = "sequences.tok", "rewards.safetensors"  # of a collection
+JOURNALS = ("metrics.jsonl", "telemetry.jsonl")  # of a training
 # Stage → its record.
 FILES = {
     "train": "train.json",
@@ -12,8 +14,7 @@ FILES = {
     "collect": "collect.json",
 }
 # Stage → what other runs may read of it; its record changes whenever they do.
-PRODUCTS = {"train": (WEIGHTS,), "collect": ("sequences.tok", "rewards.safetensors")}
-JOURNALS = {"train": ("metrics.jsonl", "telemetry.jsonl")}
+PRODUCTS = {"train": (WEIGHTS,), "collect": (TOKENS, REWARDS)}
 # Stages whose records describe the weights that a training left in the same folder.
 LATER = ("evaluate", "sample")
 
@@ -30,5 +31,5 @@ def telemetry_of(stage: str) -> str:
 
 def written(stage: str) -> list[str]:
     """Return what a stage writes into the folder of a run, without the configuration."""
-    records = [record_of(stage), telemetry_of(stage)]
-    return [*records, *PRODUCTS.get(stage, ()), *JOURNALS.get(stage, ())]
+    journals = JOURNALS if stage == "train" else ()
+    return [record_of(stage), telemetry_of(stage), *PRODUCTS.get(stage, ()), *journals]

@@ -24,7 +24,7 @@ from tcsm.on_policy import rewards_of
 from tcsm.rewards.base import Reward, below
 from tcsm.runs.drafts import Draft, Tensors, draft, of_model
 from tcsm.runs.drawing import sampler_of
-from tcsm.runs.judging import as_judge, judge_rate, variety
+from tcsm.runs.judging import as_judge, judge_rate, summary, variety
 from tcsm.samplers.base import Sampler
 from tcsm.samplers.guidance import BestOfN, Guidance
 
@@ -162,8 +162,8 @@ class Rewards:
             "length": tokens.shape[1],
             "network_calls": drawn.network_calls,
             "reward_calls": drawn.reward_calls,
-            "reward": _summary(drawn.rewards),
-            "judge_reward": None if judge_rewards is None else _summary(judge_rewards),
+            "reward": summary(drawn.rewards),
+            "judge_reward": None if judge_rewards is None else summary(judge_rewards),
             "rewards": drawn.rewards.tolist(),
             "judge_rewards": None if judge_rewards is None else judge_rewards.tolist(),
             "judge_bpc": None if rate is None else rate.value,
@@ -171,10 +171,3 @@ class Rewards:
             **variety(tokens),
             "texts": [tokenizer.decode(row.numpy()) for row in tokens[:TEXTS]],
         }
-
-
-def _summary(rewards: Float64[Tensor, "N"]) -> dict[str, float | None]:
-    """Return mean, standard deviation, and error of the mean; a single text has none."""
-    spread = float(rewards.std()) if len(rewards) > 1 else None
-    error = None if spread is None else spread / len(rewards) ** 0.5
-    return {"mean": float(rewards.mean()), "sd": spread, "se": error}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from tcsm.io.layout import WEIGHTS
+from tcsm.io.layout import JOURNALS, WEIGHTS
 from tcsm.io.records import Record, write_text
 from tcsm.runs.models import architecture
 from tcsm.runs.run import Run
@@ -14,7 +14,7 @@ from tcsm.training.checkpoint import digest, save_weights
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import NotFiniteError
 from tcsm.training.identity import Identity
-from tcsm.training.resume import JOURNALS, CheckpointManager
+from tcsm.training.resume import CheckpointManager
 from tcsm.training.shards import Shards
 from tcsm.training.state import TrainState
 

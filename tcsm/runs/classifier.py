@@ -13,11 +13,10 @@ from omegaconf import DictConfig
 
 from tcsm.config import build
 from tcsm.errors import InputError
-from tcsm.io.layout import WEIGHTS
+from tcsm.io.layout import JOURNALS, WEIGHTS
 from tcsm.io.records import Record, Writer
 from tcsm.runs.defaults import cut
 from tcsm.runs.run import Run
-from tcsm.training.resume import JOURNALS
 from tcsm.training.telemetry import Stopwatch, describe
 
 KEYS = ("experiment", "axes", "seed", "out", "labels", "classifier", "half")

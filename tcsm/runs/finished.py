@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tcsm.errors import InputError
-from tcsm.io.layout import CONFIG, FILES, WEIGHTS, telemetry_of
+from tcsm.io.layout import CONFIG, FILES, JOURNALS, WEIGHTS, telemetry_of
 from tcsm.io.records import Record
 from tcsm.runs.identity import identity
 from tcsm.runs.run import Run
 from tcsm.training import checkpoint
 from tcsm.training.aside import aside, keep, set_aside, take_back
 from tcsm.training.identity import Identity, Value
-from tcsm.training.resume import JOURNALS, STEPS, CheckpointManager
+from tcsm.training.resume import STEPS, CheckpointManager
 from tcsm.training.state import TrainState
 
 RECORD = FILES["train"]

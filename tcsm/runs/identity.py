@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from tcsm.data.buffer import WEIGHTS
+from tcsm.io.layout import REWARDS
 from tcsm.objectives.base import Objective, ReferenceObjective
 from tcsm.training.checkpoint import digest
 from tcsm.training.devices import Devices
@@ -80,7 +80,7 @@ def contents(cfg: DictConfig, devices: Devices, digests: Mapping[str, str]) -> d
     """
     content_of = {key: text.encode() for key, text in digests.items() if text}
     if cfg.collected is not None:
-        content_of["collected"] = (Path(cfg.collected) / WEIGHTS).read_bytes()
+        content_of["collected"] = (Path(cfg.collected) / REWARDS).read_bytes()
     hashed = {key: CONTENT + hashlib.sha256(part).hexdigest() for key, part in content_of.items()}
     return {**hashed, PROCESSES: devices.world}
 

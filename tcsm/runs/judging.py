@@ -1,7 +1,7 @@
 """Scores of texts apart from any reward: by an autoregressive judge, and by their variety."""
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
@@ -65,6 +65,13 @@ def judge_rate(judge: Autoregressive, tokens: Int64[Tensor, "B L"], tokenizer: T
     characters = torch.from_numpy(tokenizer.characters(tokens.cpu().numpy()))
     tokens = tokens.to(next(judge.parameters()).device)
     return bits_per_character(-judge.log_prob(tokens).cpu(), characters)
+
+
+def summary(rewards: Float64[Tensor, "N"]) -> dict[str, float | None]:
+    """Return mean, standard deviation, and error of the mean; a single text has none."""
+    spread = float(rewards.std()) if len(rewards) > 1 else None
+    error = None if spread is None else spread / len(rewards) ** 0.5
+    return {"mean": float(rewards.mean()), "sd": spread, "se": error}
 
 
 def variety(tokens: Int64[Tensor, "B L"]) -> dict[str, float]:

@@ -14,7 +14,7 @@ import pandas as pd
 import yaml
 
 from tcsm.errors import InputError
-from tcsm.io.layout import FILES
+from tcsm.io.layout import CONFIG, FILES, JOURNALS
 from tcsm.io.records import Record, metrics_of, read_lines, require
 from tcsm.runs.run import Run
 
@@ -80,20 +80,21 @@ def read_run(folder: Path) -> Outcome:
     run = Run(folder)
     records = {stage: run.record(stage, KEYS[stage]) for stage in FILES}
     telemetry = {stage: run.telemetry(stage, KEYS["telemetry"]) for stage in FILES}
-    config, digest = _config(folder / "config.yaml")
+    config, digest = _config(folder / CONFIG)
     for stage, name in FILES.items():
         _check_owner(records[stage], config, folder / name)
     _check_weights(records, config, folder)
     _check_parts(records, folder)
     metrics = metrics_of(records["evaluate"])
+    losses, times = (folder / name for name in JOURNALS)
     return Outcome(
         folder=folder,
         experiment=str(config["experiment"]),
         seed=int(config["seed"]),
         config=config,
         config_sha256=digest,
-        metrics=_frame(folder / "metrics.jsonl", KEYS["metrics"]),
-        telemetry=_frame(folder / "telemetry.jsonl", KEYS["speed"]),
+        metrics=_frame(losses, KEYS["metrics"]),
+        telemetry=_frame(times, KEYS["speed"]),
         train=records["train"],
         evaluate=metrics.get("likelihood", {}),
         exact=metrics.get("exact", {}),
@@ -183,7 +184,8 @@ def _check_weights(records: Mapping[str, Record], config: Record, folder: Path) 
     sources = {"evaluate": config.get("evaluation", {}).get("run"), "sample": None}
     sources |= {"collect": config.get("reference")}
     for stage, source in sources.items():
-        known = Run(Path(source or folder)).weights if records[stage] else None
+        own = records["train"] if source is None else Run(Path(source)).record()
+        known = own.get("weights_sha256") if records[stage] else None
         weights = records[stage].get("weights_sha256")
         if known is not None and weights != known:
             of = (

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
-from tcsm.data.buffer import TOKENS, unweighted, write_buffer
+from tcsm.data.buffer import unweighted, write_buffer
 from tcsm.data.header import read_header
 from tcsm.data.preferences import read_preferences
 from tcsm.data.tokenizers import Tokenizer
+from tcsm.io.layout import TOKENS
 from tcsm.runs.run import Run
 from tcsm.training.telemetry import Stopwatch, describe
 

@@ -180,7 +180,7 @@ def attach_models(
     world = target.world
     if isinstance(objective, SoftDistributionMatching):
         reward(all_sequences(world.vocabulary, world.length))
-        table = target.tilt(target.base).view([world.vocabulary] * world.length)
+        table = target.target.view([world.vocabulary] * world.length)
         return objective.attach(Tabulated(table))
     if isinstance(objective, ReferenceObjective):
         return objective.attach(copy.deepcopy(model).eval().requires_grad_(False))

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from jaxtyping import Float64
@@ -29,10 +30,15 @@ class TargetDistribution:
     tilting: Tilting
     base: Distribution
 
-    @property
+    @cached_property
     def reward(self) -> Distribution:
         """Return R of every sequence."""
         return self.tilting.reward(all_sequences(self.world.vocabulary, self.world.length))
+
+    @cached_property
+    def target(self) -> Distribution:
+        """Return log(p_pre · e^{R/β}/Z)."""
+        return self.tilt(self.base)
 
     def tilt(self, distribution: Distribution) -> Distribution:
         """Return log(p · e^{R/β}/Z) for log p."""
@@ -44,11 +50,11 @@ class TargetDistribution:
 
     def distances(self, distribution: Distribution) -> dict[str, Any]:
         """Return a point of the curve for a model's distribution."""
-        return distance(self.tilt(self.base), self.outcome(distribution))
+        return distance(self.target, self.outcome(distribution))
 
     def report(self, distribution: Distribution) -> dict[str, Any]:
         """Return all numbers of a distribution, and all pictures."""
-        true, final = self.tilt(self.base), self.outcome(distribution)
+        true, final = self.target, self.outcome(distribution)
         mean = {"mean": final, "target": true, "pretrained": self.base}
         shown = {
             "world": self.world.log_p,

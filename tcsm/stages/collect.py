@@ -17,16 +17,16 @@ import torch
 from omegaconf import DictConfig
 
 from tcsm.config import build
-from tcsm.data.buffer import TOKENS, Buffer, write_buffer
+from tcsm.data.buffer import Buffer, write_buffer
 from tcsm.data.header import read_header
 from tcsm.data.tilts import Boltzmann, kl_of_weights, relative_ess
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
-from tcsm.evaluation.samples import distinct, entropy, repetition
+from tcsm.io.layout import TOKENS
 from tcsm.on_policy import rewards_of
 from tcsm.runs.drafts import remove
 from tcsm.runs.drawing import draw, windows
-from tcsm.runs.judging import open_reward
+from tcsm.runs.judging import open_reward, summary, variety
 from tcsm.runs.pairing import write_pairs
 from tcsm.runs.run import Run
 from tcsm.training.devices import Devices
@@ -96,17 +96,12 @@ def main(cfg: DictConfig, out: Path) -> None:
 
 def numbers(buffer: Buffer, betas: Sequence[float]) -> dict[str, Any]:
     """Return statistics of a collection: rewards, variety, and ESS and KL of its weights by β."""
-    tokens, count = buffer.tokens, len(buffer)
-    sd = float(buffer.reward.std()) if count > 1 else None
+    weight = summary(buffer.log_weight)
     tilted = {beta: Boltzmann(beta).log_weights(buffer) for beta in betas}
     return {
-        "count": count,
-        "length": tokens.shape[1],
-        "reward": {
-            "mean": float(buffer.reward.mean()),
-            "sd": sd,
-            "se": None if sd is None else sd / count**0.5,
-        },
+        "count": len(buffer),
+        "length": buffer.tokens.shape[1],
+        "reward": summary(buffer.reward),
         "ess": [
             {
                 "beta": beta,
@@ -116,13 +111,11 @@ def numbers(buffer: Buffer, betas: Sequence[float]) -> dict[str, Any]:
             for beta, log_w in tilted.items()
         ],
         "log_weight": {
-            "mean": float(buffer.log_weight.mean()),
-            "sd": float(buffer.log_weight.std()) if count > 1 else None,
+            "mean": weight["mean"],
+            "sd": weight["sd"],
             "ess": relative_ess(buffer.log_weight),
         },
-        "entropy": entropy(tokens),
-        "distinct_4": distinct(tokens, 4),
-        "repetition": repetition(tokens, 4),
+        **variety(buffer.tokens),
     }
 
 

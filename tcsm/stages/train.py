@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tcsm.config import build
 from tcsm.errors import InputError
+from tcsm.io.layout import JOURNALS
 from tcsm.io.records import Writer
 from tcsm.runs import classifier
 from tcsm.runs.checkpoints import manager, resume, train_until_nonfinite, write_artifacts
@@ -26,7 +27,7 @@ from tcsm.training.hooks import Hooks
 from tcsm.training.launch import is_needed, start
 from tcsm.training.loop import fit
 from tcsm.training.optim import OptimConfig
-from tcsm.training.resume import JOURNALS, CheckpointManager
+from tcsm.training.resume import CheckpointManager
 from tcsm.training.state import TrainState
 from tcsm.training.telemetry import Progress, Stopwatch, describe
 
@@ -138,7 +139,7 @@ def main(cfg: DictConfig, out: Path) -> None:
             return
         initial = parts.validation.initial(state)
         resume(checkpoints, state, devices)
-        parts.teacher.resume_costs(checkpoints.folder / "telemetry.jsonl")
+        parts.teacher.resume_costs(checkpoints.folder / JOURNALS[1])
         watch = Stopwatch(state.elapsed)
         if devices.main:
             run.forget()

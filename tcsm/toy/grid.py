@@ -32,17 +32,20 @@ class Grid(World):
     """A density on V × V cells.
 
     Raises:
-        InputError: not two positions.
+        InputError: not two positions, or a size that is not positive.
     """
 
     vocabulary: int = 91
     length: int = 2
 
     def __post_init__(self) -> None:
-        """Refuse other lengths than two."""
+        """Refuse other lengths than two, and sizes of the density that are not positive."""
         super().__post_init__()
         if self.length != 2:
             raise InputError(f"world.length must be 2 on a grid, found {self.length}")
+        for key, value in vars(self).items():
+            if not 0 < value < math.inf:
+                raise InputError(f"world.{key} must be positive, found {value}")
 
     def places(self) -> Float64[Tensor, "N 2"]:
         """Return the coordinates of all cells."""
@@ -68,11 +71,6 @@ class Checkerboard(Grid):
     squares: int = 4
     sharpness: float = 5.0
 
-    def __post_init__(self) -> None:
-        """Refuse values that are not positive."""
-        super().__post_init__()
-        _positive(squares=self.squares, sharpness=self.sharpness)
-
     def log_weights(self) -> Float64[Tensor, "N"]:
         """Return log σ of the product of two waves."""
         waves = torch.sin(math.pi * self.squares * (self.places() + 1) / 2)
@@ -93,11 +91,6 @@ class EightGaussians(Grid):
 
     radius: float = 0.65
     width: float = 0.12
-
-    def __post_init__(self) -> None:
-        """Refuse values that are not positive."""
-        super().__post_init__()
-        _positive(radius=self.radius, width=self.width)
 
     def log_weights(self) -> Float64[Tensor, "N"]:
         """Return the log-density of the mixture."""
@@ -122,19 +115,8 @@ class Moons(Grid):
     radius: float = 0.5
     width: float = 0.1
 
-    def __post_init__(self) -> None:
-        """Refuse values that are not positive."""
-        super().__post_init__()
-        _positive(radius=self.radius, width=self.width)
-
     def log_weights(self) -> Float64[Tensor, "N"]:
         """Return the log-density of the mixture over points of both arcs."""
         angle = torch.linspace(0, math.pi, POINTS, dtype=torch.float64)
         arc = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], 1)
         return self.log_mixture(self.radius * torch.cat([arc, -arc]), self.width)
-
-
-def _positive(**sizes: int | float) -> None:
-    for key, value in sizes.items():
-        if not 0 < value < math.inf:
-            raise InputError(f"world.{key} must be positive, found {value}")

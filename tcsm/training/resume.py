@@ -18,13 +18,13 @@ from torch import Tensor
 
 from tcsm.errors import InputError
 from tcsm.io import renamed
+from tcsm.io.layout import JOURNALS
 from tcsm.training import checkpoint
 from tcsm.training.aside import PREFIX, aside, keep, set_aside, take_back
 from tcsm.training.checkpoint import Meta
 from tcsm.training.identity import Identity, OtherRunError, Value
 from tcsm.training.state import TrainState
 
-JOURNALS = ("metrics.jsonl", "telemetry.jsonl")
 STEPS = "trainer.steps"
 
 

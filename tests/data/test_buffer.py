@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from tcsm.data.buffer import TOKENS, WEIGHTS, Buffer, read_buffer, unweighted, write_buffer
+from tcsm.data.buffer import Buffer, read_buffer, unweighted, write_buffer
 from tcsm.data.tokenizers import Bytes, Letters
 from tcsm.errors import InputError
+from tcsm.io.layout import REWARDS, TOKENS
 
 LETTERS = Letters()
 
@@ -89,7 +90,7 @@ def test_a_buffer_of_the_base_model_itself_weighs_nothing():
     assert found.log_weight.tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("name", [TOKENS, WEIGHTS])
+@pytest.mark.parametrize("name", [TOKENS, REWARDS])
 def test_a_missing_file_is_told(folder, name):
     (folder / name).unlink()
     message = refused(folder)
@@ -97,7 +98,7 @@ def test_a_missing_file_is_told(folder, name):
     assert "run collect" in message
 
 
-@pytest.mark.parametrize("name", [TOKENS, WEIGHTS])
+@pytest.mark.parametrize("name", [TOKENS, REWARDS])
 def test_no_flipped_bit_goes_unnoticed(folder, name):
     whole = (folder / name).read_bytes()
     for at in (4, 20, len(whole) // 2, len(whole) - 1):
@@ -123,25 +124,25 @@ def test_another_tokenizer_is_refused(folder):
 @pytest.mark.parametrize("facts", [None, {}, {"tcsm": "x"}, {"tcsm": "7"}, {"tcsm": "{}"}])
 def test_weights_without_their_facts_are_refused(folder, facts):
     zeros = {name: torch.zeros(7, dtype=torch.float64) for name in ("reward", "log_weight")}
-    (folder / WEIGHTS).write_bytes(save(zeros, facts))
-    assert refused(folder).startswith(f"/{WEIGHTS}")
+    (folder / REWARDS).write_bytes(save(zeros, facts))
+    assert refused(folder).startswith(f"/{REWARDS}")
 
 
 def test_weights_that_lack_a_part_are_refused(folder):
-    (folder / WEIGHTS).write_bytes(save({"reward": torch.zeros(7)}, {"tcsm": json.dumps({})}))
-    assert refused(folder).startswith(f"/{WEIGHTS}: cannot be read")
+    (folder / REWARDS).write_bytes(save({"reward": torch.zeros(7)}, {"tcsm": json.dumps({})}))
+    assert refused(folder).startswith(f"/{REWARDS}: cannot be read")
 
 
 def test_a_full_disk_leaves_what_was_there(folder, monkeypatch):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
     def full(source, target, move=os.replace):
-        if target.name == WEIGHTS:
+        if target.name == REWARDS:
             raise OSError(28, "No space left on device")
         move(source, target)
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(InputError, match=f"{WEIGHTS}: cannot be written: No space left"):
+    with pytest.raises(InputError, match=f"{REWARDS}: cannot be written: No space left"):
         write_buffer(folder, random_buffer(), LETTERS, "toy/drawn")
     monkeypatch.undo()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -139,8 +139,8 @@ def test_the_scan_sees_what_it_looks_for(line):
 
 def _tokens(folder):
     """A good collection, whose rewards alone are bad."""
-    from tcsm.data.buffer import TOKENS
     from tcsm.data.tokenfile import Piece, describe, write_tokens
+    from tcsm.io.layout import TOKENS
 
     folder.mkdir()
     rows = torch.zeros(1, 4, dtype=torch.uint8).numpy()

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from tcsm import config
-from tcsm.data.buffer import TOKENS, WEIGHTS, read_buffer
+from tcsm.data.buffer import read_buffer
 from tcsm.data.tilts import Boltzmann, kl_of_weights, relative_ess
+from tcsm.io.layout import REWARDS, TOKENS
 from tcsm.rewards.classifier import Classifier
 from tcsm.stages.collect import BETAS
 from tests.stages.house import LENGTH, finite
@@ -182,7 +183,7 @@ def test_a_killed_collection_starts_again_and_is_never_taken_for_whole(
     folder = house.good("collect", *given, judge, name="killed")
     whole = house.files("killed")
     (folder / TOKENS).unlink()
-    (folder / WEIGHTS).unlink()
+    (folder / REWARDS).unlink()
     monkeypatch.setattr(
         "tcsm.data.buffer.save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
     )
@@ -190,10 +191,10 @@ def test_a_killed_collection_starts_again_and_is_never_taken_for_whole(
     monkeypatch.undo()
     done = house.run("train", f"collected={folder}", "feed=collected", name="hungry")
     assert done.code == 2
-    assert f"{WEIGHTS}: cannot be read" in done.err[-1]
+    assert f"{REWARDS}: cannot be read" in done.err[-1]
     assert not house.unfinished()
     monkeypatch.setattr(Classifier, "__call__", letters)
     monkeypatch.setattr(Classifier, "open", lambda self: None)
     house.good("collect", *given, judge, name="killed")
-    names = [f"killed/{name}" for name in (TOKENS, WEIGHTS, "collect.json")]
+    names = [f"killed/{name}" for name in (TOKENS, REWARDS, "collect.json")]
     assert all(house.files("killed")[name] == whole[name] for name in names)
