@@ -124,7 +124,7 @@ def cut(cfg: DictConfig, keys: Iterable[str]) -> str:
                 value = OmegaConf.to_container(value, resolve=True)
             value = expand_home(value, key)
         except OmegaConfBaseException as error:
-            raise InputError(f"{error.full_key or key}: {first_line(error)}") from None
+            raise InputError(_unresolved(error, key)) from None
         OmegaConf.update(kept, key, value, force_add=True)
     return resolve(kept)
 
@@ -239,6 +239,13 @@ def _plain(cfg: DictConfig, leave: Container[str] = ()) -> dict[str, Any]:
         raise InputError(f"{key}: found no value; give one as {key}=VALUE") from None
     except OmegaConfBaseException as error:
         raise InputError(f"{error.full_key or 'config'}: {first_line(error)}") from None
+
+
+def _unresolved(error: OmegaConfBaseException, key: str) -> str:
+    """Return why a value cannot be resolved, after the key to set: the one that it refers to."""
+    if match := re.search(r"Error trying to access (\S+): node `(\S+)`", str(error)):
+        return f"{match[1]}: missing; {match[2]} must hold keys, found a value"
+    return f"{error.full_key or key}: {first_line(error)}"
 
 
 def _bad_value(error: Exception) -> str:
