@@ -23,6 +23,7 @@ EXPERIMENT = rf"[A-Za-z0-9_]+/{NAME}"
 SCRATCH = "results/.scratch"  # where a training keeps its state
 SPLITS = ("train.tok", "valid.tok", "test.tok")
 MANIFEST = "results/manifests/{root}.sha256"  # checksums of the token files of a folder
+TOGETHER = 12  # the most trained runs that one process evaluates
 ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
 
 
@@ -92,12 +93,20 @@ class Runs:
         return sorted(found | {MANIFEST.format(root=root) for root in self._roots(stage, names)})
 
     def batches(self, stage: str) -> Iterator[tuple[str, list[str]]]:
-        """Yield runs that share a process, under what they share: an ablation's first axis."""
+        """Yield runs that share a process, under what they share: an ablation's first axis.
+
+        Trained ones are cut into parts, so that a long evaluation does not hold up the report.
+        """
         variants = [variant for variant in self.variants.values() if stage in variant.stages]
         if stage == "evaluate":  # a model that was trained by itself is evaluated by itself
             variants = [v for v in variants if (v.axes and self.together) or v.stages[0] == stage]
         for name, group in groupby(variants, key=_shared):
-            yield name, [variant.name for variant in group]
+            found = list(group)
+            trained = any("train" in variant.stages for variant in found)
+            size = max(TOGETHER // len(self.seeds), 1) if trained else len(found)
+            for at in range(0, len(found), size):
+                part = [variant.name for variant in found[at : at + size]]
+                yield f"{name}/part-{at // size + 1}" if at else name, part
 
     def text(self, stage: str, names: Iterable[str], *seeds: int) -> str:
         """Return what a stage reads of some runs (of every seed if none is named), as YAML."""

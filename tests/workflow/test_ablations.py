@@ -113,6 +113,21 @@ def test_small_runs_share_a_process(grid: House) -> None:
 
 
 @pytest.mark.slow
+def test_long_evaluations_are_cut_into_parts(grid: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(grid.folder)
+    runs = Runs("grid")
+    whole = dict(runs.batches("evaluate"))
+    assert whole["steered"] == ["steered/light", "steered/heavy"]
+    monkeypatch.setattr("workflow.runs.TOGETHER", 3)  # of two seeds
+    parts = dict(runs.batches("evaluate"))
+    assert parts["steered"] == ["steered/light"]
+    assert parts["steered/part-2"] == ["steered/heavy"]
+    names = [[name for found in of.values() for name in found] for of in (whole, parts)]
+    assert names[0] == names[1]
+    assert dict(runs.batches("collect"))["worlds/light"]  # trains nothing and stays whole
+
+
+@pytest.mark.slow
 def test_arms_get_their_values_and_what_they_need(grid: House) -> None:
     runs = grid.folder / "results/grid"
     assert (runs / "weights/light-few/seed-1/weights.safetensors").read_text() == "2.0"

@@ -35,6 +35,7 @@ rule evaluate:
     log: f"{LOGS}/evaluate/{{experiment}}.log"
     benchmark: f"{TIMES}/evaluate/{{experiment}}.tsv"
     wildcard_constraints: experiment=BY_ITSELF + OTHERS
+    priority: -1  # nothing waits for it but the report
     resources: **RESOURCES
     shell: command("evaluate")
 
@@ -48,5 +49,6 @@ rule sample:
     params: config=text("sample"), code=code("sample")
     log: f"{LOGS}/sample/{{experiment}}.log"
     benchmark: f"{TIMES}/sample/{{experiment}}.tsv"
+    priority: -1
     resources: **RESOURCES
     shell: command("sample")
