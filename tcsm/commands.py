@@ -1,4 +1,4 @@
-"""The command line: ``tcsm STAGE [KEY=VALUE ...]`` or ``tcsm STAGE --config FILE``.
+"""The command line: ``tcsm STAGE [KEY=VALUE ...]``, or ``--config FILE``, and ``tcsm TOOL ...``.
 
 A stage is a module of ``tcsm/stages``; a new file there is a new command. Its names are:
 
@@ -12,9 +12,12 @@ A stage is a module of ``tcsm/stages``; a new file there is a new command. Its n
 * ``launch(runs)`` (optional): lets other processes do all the work; returns their exit code, or
   None to work here.
 * ``cleanup(cfg)`` (optional): called when all runs of the command have ended.
+* ``printed(run)`` (optional): returns lines for standard output: the numbers, and what to type
+  next.
+
+A tool is a module of ``tcsm/tools``, which only prints.
 """
 
-import ast
 import importlib
 import sys
 from collections.abc import Iterable, Sequence
@@ -30,20 +33,33 @@ from tcsm.console import require_characters, steady
 from tcsm.errors import InputError
 from tcsm.io.atomic import require_folder
 from tcsm.io.lock import file_lock
+from tcsm.listing import described
 from tcsm.runs import defaults
 from tcsm.runs.run import Run
 from tcsm.training import distributed
 
 USAGE = """usage: tcsm STAGE [KEY=VALUE ...]     compose the run from params/ and these overrides
        tcsm STAGE --config FILE      run each document of a YAML file ("-" is standard input)
+       tcsm STAGE --help             its keys, groups and choices
 
 stages:
 {stages}
 
-example: tcsm train experiment=kjv/score trainer.steps=200
-TCSM_DEBUG=1 shows the traceback of an error.
+tools:
+{tools}
+
+examples:
+  tcsm prepare
+  tcsm train experiment=kjv/score trainer.steps=200 out=results/mine
+  tcsm evaluate out=results/mine
+  tcsm sample out=results/mine
+  tcsm compare results/mine results/other
+
+A run's files are in its folder, out=; without it results/by-hand/EXPERIMENT/seed-SEED. A training
+that was killed resumes when the same command is started again. TCSM_DEBUG=1 shows the traceback of
+an error.
 """
-STAGES = Path(__file__).parent / "stages"
+HELP = ("-h", "--help")
 # Former stages, and what to type now.
 FORMER = {
     "grade": "tcsm evaluate evaluation.run=FOLDER metric=[rewards]",
@@ -63,19 +79,36 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    if not arguments or not {"-h", "--help"}.isdisjoint(arguments):
-        print(USAGE.format(stages="\n".join(f"  {n:<10}{s}" for n, s in _stages().items())))
+    names = [argument for argument in arguments if argument not in HELP]
+    if not names or names == ["help"]:
+        print(USAGE.format(stages=_lines("stages"), tools=_lines("tools")))
         return 0 if arguments else 2
     try:
         require_characters(arguments)
-        return run_stage(arguments[0], arguments[1:])
+        return _command(names[0], names[1:], names != arguments)
     except Exception as error:
         if unexpected.debugged():
             raise
         return _refuse(error)
     except KeyboardInterrupt:
-        distributed.report(f"tcsm: interrupted; {_advice(arguments[0])}")
+        distributed.report(f"tcsm: interrupted; {_advice(names[0])}")
         return distributed.INTERRUPTED
+
+
+def _command(name: str, arguments: list[str], help_asked: bool) -> int:
+    """Run a tool or a stage, or show the help of a stage; return the exit code."""
+    if name in described("tools"):
+        return _run_tool(name, arguments)
+    return _run_tool("help", [name]) if help_asked else run_stage(name, arguments)
+
+
+def _lines(folder: str) -> str:
+    return "\n".join(f"  {name:<10}{text}" for name, text in described(folder).items())
+
+
+def _run_tool(name: str, arguments: list[str]) -> int:
+    code: int = importlib.import_module(f"tcsm.tools.{name}").main(arguments)
+    return code
 
 
 def _advice(name: str) -> str:
@@ -107,8 +140,9 @@ def run_stage(name: str, arguments: list[str]) -> int:
     """
     if name in FORMER:
         raise InputError(f"{name}: is no stage any more; type {FORMER[name]}")
-    if name not in _stages():
-        raise InputError(f"{name}: no such stage; the stages are {', '.join(_stages())}")
+    stages = described("stages")
+    if name not in stages:
+        raise InputError(f"{name}: no such stage; the stages are {', '.join(stages)}")
     stage = importlib.import_module(f"tcsm.stages.{name}")
     composed = _runs(arguments, stage)
     with config.keys_as_set(composed[0]):
@@ -129,6 +163,7 @@ def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa
             run.require_free(name)
             with _alone(name, cfg):
                 stage.main(cfg, run.folder)
+                _print_numbers(stage, run)
         except OSError as error:  # a full or forbidden disk
             reason = error.strerror or unexpected.words(error)
             raise InputError(f"{error.filename or cfg.out}: {reason}") from error
@@ -136,6 +171,12 @@ def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa
         with _alone(name, cfg):
             stage.cleanup(cfg)
     return 0
+
+
+def _print_numbers(stage: Any, run: Run) -> None:  # noqa: ANN401 -- a module
+    """Print the numbers that a stage wrote, once where several processes share the work."""
+    if hasattr(stage, "printed") and not distributed.rank():
+        print("\n".join(stage.printed(run)))
 
 
 def _require_folders(runs: Iterable[DictConfig], keys: Iterable[str]) -> None:
@@ -167,10 +208,3 @@ def _runs(arguments: list[str], stage: Any) -> list[DictConfig]:  # noqa: ANN401
     for cfg in documents:  # a document is a complete run, without a command line
         OmegaConf.update(cfg, "overrides", cfg.get("overrides", []), force_add=True)
     return documents
-
-
-def _stages() -> dict[str, str]:
-    """Return name → first line of the docstring of every stage, without importing any."""
-    files = sorted(f for f in STAGES.glob("*.py") if not f.stem.startswith("_"))
-    docs = {f.stem: ast.get_docstring(ast.parse(f.read_text("utf-8"))) or "" for f in files}
-    return {name: doc.partition("\n")[0] for name, doc in docs.items()}

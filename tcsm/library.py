@@ -1,12 +1,21 @@
 """Use trained runs from Python: load one, draw samples from it, evaluate it."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
-from tcsm import commands
+import torch
+from torch import Tensor
+
+from tcsm import commands, config
 from tcsm.errors import InputError
+from tcsm.evaluation.bound import Exact
 from tcsm.io.layout import WEIGHTS
 from tcsm.io.records import Record
+from tcsm.models.base import Posterior
 from tcsm.runs import defaults
 from tcsm.runs.run import Run
 from tcsm.stages import sample as sampling
@@ -14,7 +23,102 @@ from tcsm.stages import sample as sampling
 Folder = str | PathLike[str]
 
 
-def load(folder: Folder, *overrides: str) -> Run:
+@dataclass(frozen=True)
+class Score:
+    """The likelihood of one text under a model.
+
+    Attributes:
+        nats: Estimate of −log p(text), or of its bound, in nats.
+        error: Standard error of the estimate from its draws; 0 where the likelihood is exact, NaN
+            of a single draw.
+        characters: Number of characters of the text.
+    """
+
+    nats: float
+    error: float
+    characters: int
+
+    @property
+    def bits_per_character(self) -> float:
+        """Return nats/(ln 2 · characters)."""
+        return self.nats / (math.log(2) * self.characters)
+
+
+class TrainedRun(Run):
+    """A run with weights, and what they can be asked."""
+
+    def sample(
+        self, count: int, prompt: str | None = None, steps: int | None = None, seed: int = 0
+    ) -> list[str]:
+        """Return texts of ``data.length`` tokens, drawn by the sampler of the configuration.
+
+        Args:
+            count: Number of texts.
+            prompt: Known text, in which each "_" is a token to draw, as is all after its end.
+            steps: Number of sampler steps; None for the largest of ``sampling.steps``.
+            seed: Seed of the draws.
+
+        Raises:
+            InputError: A prompt that is too long or in other symbols; fewer than one step.
+        """
+        cfg = self.config
+        sampler = replace(config.build(cfg.sampler), steps=steps or max(cfg.sampling.steps))
+        length = cfg.data.length
+        given = sampling.parse_template(prompt, self.tokenizer, length)
+        with torch.no_grad():
+            tokens = sampler(self.model, count, length, seed, given).tokens
+        return [self.tokenizer.decode(row.cpu().numpy()) for row in tokens]
+
+    def score(self, texts: Sequence[str], draws: int = 16, seed: int = 0) -> list[Score]:
+        """Return the likelihood of each text, by the bound of the configuration (§11).
+
+        A text of more than ``data.length`` tokens is cut into parts that the model reads one by
+        one; their nats are summed.
+
+        Args:
+            texts: The texts.
+            draws: Draws of the bound for each part.
+            seed: Seed of the draws.
+
+        Raises:
+            InputError: An empty text, or one in other symbols than those of the tokenizer.
+        """
+        return [self._score(text, index, draws, seed) for index, text in enumerate(texts)]
+
+    def _score(self, text: str, index: int, draws: int, seed: int) -> Score:
+        tokens = torch.from_numpy(self.tokenizer.encode(text).astype("int64"))
+        if not len(tokens):
+            raise InputError(f"texts[{index}]: is empty; a text has one token or more")
+        bound, device = config.build(self.config.bound), next(self.model.parameters()).device
+        characters = int(self.tokenizer.characters(tokens[None].numpy())[0])
+        nats = torch.zeros(1 if isinstance(bound, Exact) else draws, dtype=torch.float64)
+        for part in torch.split(tokens, self.config.data.length):
+            ids = torch.tensor([index], device=device)
+            drawn = bound(self.model, part[None].to(device), ids, seed, draws).nats[0]
+            nats += drawn.cpu()
+        exact = isinstance(bound, Exact)
+        error = 0.0 if exact else float(nats.std() / len(nats) ** 0.5)
+        return Score(float(nats.mean()), error, characters)
+
+    def log_conditionals(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Return log q^i(· | x_t) at every position, (B, L, V); visible ones are certain (1.3).
+
+        Args:
+            x_t: States, (B, L); the mask is the state V.
+            t: Times, (B), 0 for noise and 1 for data.
+
+        Raises:
+            InputError: The model has no marginals.
+        """
+        if not isinstance(self.model, Posterior):
+            name = type(self.model).__name__
+            raise InputError(f"model: log_conditionals needs a posterior, found {name}")
+        path: Any = self.model.path
+        with torch.no_grad():
+            return self.model.log_marginals(x_t, t, path.source.noised(x_t))
+
+
+def load(folder: Folder, *overrides: str) -> TrainedRun:
     """Return a trained run, whose ``model``, ``tokenizer`` and ``config`` can be used.
 
     Args:
@@ -24,11 +128,11 @@ def load(folder: Folder, *overrides: str) -> Run:
     Raises:
         InputError: There is no such run, or an override is invalid.
     """
-    lines = [f"out={folder}", *overrides]
-    composed = defaults.compose(lines, sampling.READS, sampling.OF, sampling.ANEW)
+    reads = (*sampling.READS, "bound")
+    composed = defaults.compose([f"out={folder}", *overrides], reads, sampling.OF, sampling.ANEW)
     if not (path := Path(folder, WEIGHTS)).is_file():
         raise InputError(f"{path} does not exist; expected the folder of a run: train first")
-    return Run(Path(folder), defaults.cut(composed, sampling.READS))
+    return TrainedRun(Path(folder), defaults.cut(composed, reads))
 
 
 def sample(folder: Folder, *overrides: str) -> Record:

@@ -9,7 +9,7 @@ round tilts the last distribution further, Σ 1/β in all.
 A file of preferences becomes rows of [winner | loser] with rewards of zero, for feed=pair_file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ READS = (
 OF = ("reference",)
 BETAS = tuple(2.0**k for k in range(5, -6, -1))  # values of β in the record
 TEXTS = 8  # texts in the record
+LEAST_ESS = 0.3  # share of effective sequences that a suggested β leaves
 
 
 @torch.no_grad()
@@ -92,6 +93,22 @@ def main(cfg: DictConfig, out: Path) -> None:
         telemetry = describe(watch, buffer.tokens.numel(), devices.device)
         Run(out, cfg).write("collect", record, telemetry)
         remove(out, "collect")
+
+
+def printed(run: Run) -> Iterator[str]:
+    """Yield how many sequences there are, their rewards, and a β whose weights are not too few."""
+    record = run.record("collect")
+    reward = record.get("reward")
+    yield f"{record['count']} sequences → {run.folder / TOKENS}"
+    if reward and record.get("ess"):
+        yield f"reward {reward['mean']:.3f}, deviation {reward['sd']:.3f}"
+        usable = [row for row in record["ess"] if row["ess"] >= LEAST_ESS]
+        if usable:
+            least = min(usable, key=lambda row: row["beta"])
+            yield (
+                f"tilt.beta={least['beta']:g} is the smallest of the powers of 2 that leaves "
+                f"{100 * LEAST_ESS:.0f} % of the sequences effective: {100 * least['ess']:.0f} %"
+            )
 
 
 def numbers(buffer: Buffer, betas: Sequence[float]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Evaluate a trained run by a list of metrics, such as its likelihood or rewards of samples."""
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from omegaconf import DictConfig
 
 from tcsm.config import build
 from tcsm.errors import InputError
+from tcsm.io.layout import record_of
 from tcsm.io.records import metrics_of
 from tcsm.metrics.base import Evaluated, EvaluatedToy, Measured, Metric, ToyMetric
 from tcsm.runs.batches import open_split
@@ -63,6 +65,21 @@ def main(cfg: DictConfig, out: Path) -> None:
         measured = {name: measure() for name, measure in measures.items()}
         _write(cfg, evaluated, watch, measured)
         remove(out, "evaluate")
+
+
+def printed(run: Run) -> Iterator[str]:
+    """Yield the numbers of each metric, where they are, and the next command."""
+    for name, measured in run.record("evaluate")["metrics"].items():
+        for split, rate in measured.get("splits", {}).items():
+            half = (
+                f" ± {1.96 * rate['bpc_se']:.3f} (95 % over sequences)" if rate["bpc_se"] else ""
+            )
+            yield f"{split} {rate['bpc']:.3f}{half} bits per character"
+        numbers = {key: value for key, value in measured.items() if isinstance(value, float)}
+        if numbers and "splits" not in measured:
+            yield f"{name}: " + ", ".join(f"{key} {value:.4g}" for key, value in numbers.items())
+    yield f"→ {run.folder / record_of('evaluate')}"
+    yield f"next: tcsm compare {run.folder} RUN"
 
 
 def _open(cfg: DictConfig, out: Path, devices: Devices) -> Evaluated:

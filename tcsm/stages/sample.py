@@ -1,7 +1,7 @@
 """Draw samples from a model at several step counts, with their statistics."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from tcsm.config import build
 from tcsm.data.encoding import check_text
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
+from tcsm.io.layout import record_of
 from tcsm.models.autoregressive import Autoregressive
 from tcsm.runs.drafts import Tensors, draft, of_keys, of_model, remove
 from tcsm.runs.judging import judge_rate, open_judge, variety
@@ -103,6 +104,16 @@ def _describe(
             "judge_bpc": judge_rate(judge, tokens, tokenizer).value if judge else None,
         },
     }
+
+
+def printed(run: Run) -> Iterator[str]:
+    """Yield a text of each number of steps with its statistics, and where all of them are."""
+    for drawn in run.record("sample")["runs"]:
+        judged = drawn["statistics"]["judge_bpc"]
+        score = "" if judged is None else f", judge {judged:.3f} bits per character"
+        yield f"{drawn['steps']} steps ({drawn['network_calls']} network calls{score}):"
+        yield f"  {drawn['texts'][0]}"
+    yield f"→ {run.folder / record_of('sample')}"
 
 
 def parse_template(template: str | None, tokenizer: Tokenizer, length: int) -> Conditioning | None:

@@ -1,7 +1,7 @@
 """Train a model with any objective, or a classifier; write weights, metrics and a record."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tcsm.config import build
 from tcsm.errors import InputError
-from tcsm.io.layout import JOURNALS
+from tcsm.io.layout import JOURNALS, WEIGHTS
 from tcsm.io.records import Writer
 from tcsm.runs import classifier
 from tcsm.runs.checkpoints import manager, resume, train_until_nonfinite, write_artifacts
@@ -192,6 +192,17 @@ def _hooks(
         progress=Progress(f"{config.experiment} seed {config.seed}"),
         checkpoints=checkpoints,
     )
+
+
+def printed(run: Run) -> Iterator[str]:
+    """Yield the last losses of a training, where its weights are, and the next command."""
+    record = run.record()
+    last = record.get("final") or {}
+    names = ("loss", "valid_bits_per_token", "exact_kl")
+    values = [f"{name} {last[name]:.3f}" for name in names if last.get(name) is not None]
+    yield f"step {record['steps']}: {', '.join(values) or 'done'} → {run.folder / WEIGHTS}"
+    if not classifier.is_named(run.config):
+        yield f"next: tcsm evaluate out={run.folder}"
 
 
 def launch(runs: Sequence[DictConfig]) -> int | None:

@@ -1,0 +1,101 @@
+"""Tools: what they print is the configuration, the keys and the differences that there are."""
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from tcsm.runs import defaults
+from tcsm.stages import evaluate, train
+from tcsm.tools.help import comments
+from tests.stages.house import PARAMS, command
+
+
+def test_config_prints_what_a_stage_would_read(house):
+    done = command(
+        "config", "train", *house.overrides(), "experiment=kjv/score", "trainer.steps=7"
+    )
+    assert done.code == 0
+    printed = yaml.safe_load(done.out)
+    assert printed["trainer"]["steps"] == 7
+    assert printed["objective"]["smoothing"] == 0.05
+    assert {key.partition(".")[0] for key in train.READS} == set(printed)
+
+
+@pytest.mark.parametrize("arguments", [(), ("nope",), ("help",)])
+def test_a_configuration_of_no_stage_is_refused(arguments):
+    done = command("config", *arguments)
+    assert done.code == 2
+    assert "evaluate" in done.err[-1]
+
+
+def test_help_of_a_stage_names_its_keys_with_defaults_and_its_groups_with_choices():
+    done = command("train", "--help")
+    assert done.code == 0
+    assert re.search(r"trainer\.learning_rate=0\.003\n +Peak learning rate\.", done.out)
+    for group in ("divergence", "neighborhood", "objective"):  # divergence by way of objective
+        files = sorted((PARAMS / group).glob("*.yaml"))
+        line = re.search(rf"^  {group} +((?:.*\n {{16}})*.*)", done.out, re.M)[1]
+        assert [name.strip(" *\n") for name in line.split(",")] == [file.stem for file in files]
+    assert "hamming*" in done.out
+    assert "divergence" not in command("prepare", "--help").out
+
+
+def test_keys_that_follow_one_another_share_a_comment():
+    text = "# One.\na: 1\n# Two,\n# three.\nb:\n  # Four.\n  c: 2\n  d: 3\n\ne: 4\n"
+    expected = {"a": "One.", "b": "Two, three.", "b.c": "Four.", "b.d": "Four.", "e": ""}
+    assert comments(text) == expected
+
+
+def test_doctor_names_a_missing_package_and_what_to_type(monkeypatch):
+    assert "torch" in command("doctor").out
+    monkeypatch.setattr("tcsm.tools.doctor.PACKAGES", {"no-such-package": "nothing"})
+    done = command("doctor")
+    assert done.code == 1
+    assert re.search(r"missing +no-such-package .*\n.*pip install", done.out)
+
+
+@pytest.fixture
+def two(finished):
+    """Two evaluated runs of one text."""
+    return finished("kjv/distribution"), finished("kjv/mdlm")
+
+
+def test_compare_prints_the_paired_difference_of_the_records(two):
+    done = command("compare", *map(str, two))
+    assert done.code == 0
+    own = [json.loads((folder / "evaluate.json").read_text("utf-8")) for folder in two]
+    one, other = (record["metrics"]["likelihood"]["splits"]["test"] for record in own)
+    difference = np.sum(other["nats"]) - np.sum(one["nats"])
+    printed = float(re.search(r"([+-]\d\.\d+) \[", done.out)[1])
+    assert printed == pytest.approx(difference / sum(one["chars"]) / math.log(2), abs=6e-4)
+
+
+def test_compare_refuses_runs_of_other_sequences(two, house):
+    second = house.copy(two[1], "second")
+    house.good("evaluate", "evaluation.sequences=4", name="second")
+    done = command("compare", str(two[0]), str(second))
+    assert done.code == 2
+    assert "evaluation.sequences" in done.err[-1]
+    assert str(second) in done.err[-1]
+    assert command("compare", str(second)).code == 2
+    assert "nowhere" in command("compare", str(second), "nowhere").err[-1]
+
+
+def test_a_stage_ends_with_its_numbers_and_where_they_are(two, house):
+    folder = house.copy(two[1], "second")
+    done = house.run("evaluate", name="second")
+    record = json.loads((folder / "evaluate.json").read_text("utf-8"))
+    rate = record["metrics"]["likelihood"]["splits"]["test"]
+    assert f"test {rate['bpc']:.3f}" in done.out
+    assert str(folder / "evaluate.json") in done.out
+    assert f"out={folder}" in house.run("train", "experiment=kjv/mdlm", name="second").out
+
+
+def test_a_printed_configuration_is_that_of_the_stage(house):
+    text = command("config", "evaluate", *house.overrides()).out
+    assert set(OmegaConf.create(text)) == set(defaults.cut(OmegaConf.create(text), evaluate.READS))
