@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.train_step import commit, processor
+from benchmarks.measure import commit, processor
 from tcsm import config
 from tcsm.noise import batch_noise
 from tcsm.training.devices import Devices

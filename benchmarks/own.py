@@ -1,22 +1,104 @@
-"""TCSM's training step, made of the objects a run is made of."""
+"""TCSM's training step, made of the objects a run is made of; nothing here needs Hydra.
+
+`Dense` is the path that is compared with: logits of all positions, a log-softmax, autograd.
+"""
+
+import time
+from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from benchmarks.measure import Laps
 from benchmarks.sizes import Size
+from tcsm.divergences import bregman
 from tcsm.divergences.scoring_rules import KL
 from tcsm.models.factorized import Factorized
+from tcsm.models.losses import PositionLoss
+from tcsm.neighborhoods.hamming import Hamming
+from tcsm.nets.base import WeightedLoss
 from tcsm.nets.transformer import Transformer
-from tcsm.noise import batch_noise
-from tcsm.objectives.base import Likelihood
+from tcsm.noise import Noise
+from tcsm.objectives.base import Likelihood, Objective
 from tcsm.objectives.distribution import DistributionMatching
-from tcsm.process.corruption import Corruption, TimeSampling
+from tcsm.objectives.score_matching import ScoreMatching
+from tcsm.process.corruption import Corrupted, Corruption, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask
-from tcsm.training.devices import Devices
 from tcsm.training.optim import Ema, OptimConfig
 from tcsm.training.state import TrainState
+
+
+def _distribution(corruption: Corruption) -> Objective:
+    return DistributionMatching(corruption, Likelihood(), KL())
+
+
+def score(divergence: bregman.Bregman, smoothing: float) -> Callable[[Corruption], Objective]:
+    """Score matching over the 1-ball, by a corruption."""
+
+    def build(corruption: Corruption) -> Objective:
+        near = Hamming(corruption.path.source.vocabulary)
+        return ScoreMatching(corruption, Likelihood(), divergence, near, smoothing)
+
+    return build
+
+
+OBJECTIVES: dict[str, Callable[[Corruption], Objective]] = {
+    "KL": _distribution,
+    "generalized KL": score(bregman.generalized_kl, 0.0),
+    "generalized KL, smoothed": score(bregman.generalized_kl, 0.1),
+    "BCE": score(bregman.bce, 0.0),
+    "Hellinger": score(bregman.hellinger, 0.0),
+}
+
+
+class Dense(Factorized):
+    """The same posterior by plain autograd through the logits of all B·L positions."""
+
+    def weighted_loss(self, batch: Corrupted, loss: PositionLoss, weight: Tensor) -> WeightedLoss:
+        """Σ weight · loss, from a log-softmax over B·L×V."""
+        everywhere = torch.ones_like(batch.noised)
+        logits = self.net(batch.x_t, batch.t, everywhere)
+        log_q = torch.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), -1)
+        log_q, positions = log_q[batch.noised.flatten()], batch.positions()
+        values = loss(log_q, positions)
+        cross_entropy = -log_q.detach().gather(-1, positions.x_1[:, None]).squeeze(-1)
+        return WeightedLoss(
+            (weight.to(values.dtype) * values).sum(), values.detach(), cross_entropy
+        )
+
+
+def build(size: Size, head: str | int = "default", **options) -> Factorized:
+    """A posterior at a size, fresh weights.
+
+    Args:
+        size: vocabulary and network.
+        head: "default", "dense", or the number of positions that the head takes at once.
+        options: further arguments of the network.
+    """
+    torch.manual_seed(0)
+    sizes = {"dim": size.dim, "depth": size.depth, "heads": size.heads}
+    chunk = {"chunk": head} if isinstance(head, int) else {}
+    net = Transformer(vocabulary=size.vocabulary, extra=1, **sizes, **chunk, **options)
+    model = Dense if head == "dense" else Factorized
+    return model(net, Path(Mask(size.vocabulary), Linear()))
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context of a forward pass: "auto" is bf16 where the hardware has it."""
+    bf16 = precision == "bf16"
+    if precision == "auto":
+        on_gpu = device.type == "cuda"
+        bf16 = on_gpu or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
+
+
+def compile_in_place(net: nn.Module, how: str, backend: str = "inductor") -> None:
+    """Compile nothing (""), the "blocks", or the "whole" network."""
+    parts = {"": [], "blocks": net.blocks, "whole": [net]}[how]
+    for part in parts:
+        part.compile(backend=backend)
 
 
 class Own:
@@ -30,35 +112,72 @@ class Own:
     def __init__(
         self,
         size: Size,
+        *,
+        objective: str = "KL",
+        head: str | int = "default",
         precision: str = "auto",
+        device: str = "cpu",
+        compiled: str = "",
+        backend: str = "inductor",
         timed: bool = False,
         stem: int = 0,
         corruption: type[Corruption] = TimeSampling,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Build TCSM at a size."""
-        torch.manual_seed(0)
-        path = Path(Mask(size.vocabulary), Linear())
-        net = Transformer(
-            vocabulary=size.vocabulary,
-            extra=1,
-            dim=size.dim,
-            depth=size.depth,
-            heads=size.heads,
-            timed=timed,
-            stem=stem,
-        )
-        model = Factorized(net, path)
-        self.devices = Devices(choice="cpu", precision=precision)
+        self.device, self.precision = torch.device(device), precision
         torch.set_float32_matmul_precision("medium" if precision == "medium" else "highest")
-        self.objective = DistributionMatching(corruption(path), Likelihood(), KL())
-        self.state = TrainState(model, OptimConfig(steps=1_000_000, learning_rate=3e-4, ema=Ema()))
-        self.parameters = sum(p.numel() for p in model.parameters())
+        self.model = build(size, head, timed=timed, stem=stem).to(self.device)
+        self.objective = OBJECTIVES[objective](corruption(self.model.path))
+        optim = OptimConfig(steps=1_000_000, learning_rate=3e-4, ema=Ema())
+        self.state = TrainState(self.model, optim)
+        self.parameters = sum(p.numel() for p in self.model.parameters())
+        self.laps, self.open_share = Laps(clock), 0.5
+        if compiled:
+            compile_in_place(self.model.net, compiled, backend)
+        else:
+            self._mark()
+
+    def _mark(self) -> None:
+        """Let the network end the parts "corrupt" and "forward"."""
+        net = self.model.net
+        features = net.features
+
+        def marked(*args, **options) -> Tensor:
+            found = features(*args, **options)
+            self.laps.end("forward")
+            return found
+
+        net.features = marked
+        net.register_forward_pre_hook(lambda *_: self.laps.end("corrupt"))
+
+    def loss(self, x_1: Tensor) -> Tensor:
+        """The loss of tokens x_1 (B, L) with the noise of this step."""
+        ids = torch.arange(len(x_1), device=x_1.device)
+        noise = Noise(0, self.state.step, ids, len(x_1))
+        with autocast(self.device, self.precision):
+            terms = self.objective(self.model, x_1, noise)
+        self.terms = terms
+        return terms["loss"]
+
+    def advance(self, x_1: Tensor) -> Tensor:
+        """Take one step; the loss stays on the device."""
+        self.laps.start()
+        loss = self.loss(x_1)
+        self.laps.end("head and loss")
+        loss.backward()
+        self.laps.end("backward")
+        self.state.descend()
+        self.laps.end("optimizer")
+        return loss.detach()
 
     def step(self, x_1: Tensor) -> float:
         """The loss of one step on tokens x_1 (B, L)."""
-        noise = batch_noise(seed=0, step=self.state.step, size=len(x_1))
-        with self.devices.autocast():
-            loss = self.objective(self.state.model, x_1, noise)["loss"]
-        loss.backward()
-        self.state.descend()
-        return loss.item()
+        return self.advance(x_1).item()
+
+    def flops(self, length: int) -> dict[str, float]:
+        """FLOPs a token: of all positions, and with the head on masked ones alone."""
+        net = self.model.net
+        dense = net.flops_per_token(length)
+        head = 6.0 * sum(p.numel() for p in net.head.parameters())
+        return {"dense": dense, "executed": dense - head * (1 - self.open_share)}

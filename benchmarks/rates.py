@@ -23,8 +23,8 @@ import pandas as pd
 import torch
 import yaml
 
+from benchmarks.measure import commit, processor
 from benchmarks.rates_plan import QUESTIONS, ask
-from benchmarks.train_step import commit, processor
 from tcsm.io.layout import FILES
 from tcsm.reporting.ablations import read
 from tcsm.reporting.frames import Frames

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.train_step import commit, processor
+from benchmarks.measure import commit, processor
 from tcsm.data.batches import WindowBatches
 from tcsm.data.header import Header, read_header
 from tcsm.data.shards import CHARACTERS, Shards

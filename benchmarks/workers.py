@@ -3,6 +3,7 @@
 import multiprocessing
 import resource
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,16 +11,23 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from benchmarks.measure import Laps
 from benchmarks.sizes import Size
 
 
 class Trainer(Protocol):
-    """Something that takes training steps."""
+    """Something that takes steps: of training, or batches of samples, or calls of a bound.
+
+    Attributes:
+        parameters: of its network.
+        laps: seconds by part of a step.
+    """
 
     parameters: int
+    laps: Laps
 
     def step(self, x_1: Tensor) -> float:
-        """The loss of one step."""
+        """The loss of one step, or another number to compare."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,7 @@ class Variant:
 
     Attributes:
         name: its row in the table.
-        make: builds it from the size.
+        make: builds it from the size and a clock.
         options: further arguments of ``make``.
     """
 
@@ -40,15 +48,18 @@ class Variant:
 def _serve(variant: Variant, size: Size, threads: int, clock: Callable[[], float], pipe) -> None:
     """Answer each number of steps with the seconds they took; a negative one ends the process."""
     torch.set_num_threads(threads)
+    warnings.simplefilter("ignore")  # peers' deprecations
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    trainer = variant.make(size, **variant.options)
+    trainer = variant.make(size, clock=clock, **variant.options)
     x_1 = torch.randint(size.vocabulary, (size.batch, size.length))
     while (steps := pipe.recv()) >= 0:
         start = clock()
-        losses = [trainer.step(x_1) for _ in range(steps)]
+        values = [trainer.step(x_1) for _ in range(steps)]
         seconds = clock() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        pipe.send((seconds, losses, peak / 1024, trainer.parameters))
+        peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        more = trainer.report() if hasattr(trainer, "report") else {}
+        found = {"losses": values, "peak_mib": peak, "parameters": trainer.parameters}
+        pipe.send((seconds, found | {"parts_ms": trainer.laps.milliseconds(), "more": more}))
 
 
 @dataclass
@@ -59,15 +70,19 @@ class Worker:
         variant: what it trains.
         size: at which size.
         threads: its CPU threads; one is timed by CPU time, more by the clock on the wall.
+        turn_seconds: about how long a turn takes; a step at least.
+        seconds: of a step, for each turn.
+        found: the last turn's losses, memory and parts.
     """
 
     variant: Variant
     size: Size
     threads: int
-    tokens_per_second: list[float] = field(default_factory=list)
+    turn_seconds: float = 1.0
+    seconds: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Start, warm up, and find how many steps fill a turn of about a second."""
+        """Start, warm up, and find how many steps fill a turn."""
         clock = time.process_time if self.threads == 1 else time.perf_counter
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
@@ -75,18 +90,21 @@ class Worker:
         self.process = context.Process(target=_serve, args=arguments, daemon=True)
         self.process.start()
         other.close()  # so that a worker that dies is noticed
-        self._run(3)
-        self.steps = max(1, round(1 / self._run(1)))
+        self._run(1)
+        once = self._run(1)
+        if once < self.turn_seconds:
+            once = self._run(2)
+        self.steps = max(1, round(self.turn_seconds / once))
 
     def _run(self, steps: int) -> float:
         """Seconds a step."""
         self.pipe.send(steps)
-        seconds, self.losses, self.peak_mib, self.parameters = self.pipe.recv()
+        seconds, self.found = self.pipe.recv()
         return seconds / steps
 
     def turn(self) -> None:
         """One measurement."""
-        self.tokens_per_second.append(self.size.tokens / self._run(self.steps))
+        self.seconds.append(self._run(self.steps))
 
     def close(self) -> None:
         """End the process."""
@@ -94,9 +112,11 @@ class Worker:
         self.process.join()
 
 
-def race(variants: list[Variant], size: Size, threads: int, rounds: int) -> list[Worker]:
+def race(
+    variants: list[Variant], size: Size, threads: int, rounds: int, turn_seconds: float = 1.0
+) -> list[Worker]:
     """All variants, live, over some rounds of turns there and back."""
-    workers = [Worker(variant, size, threads) for variant in variants]
+    workers = [Worker(variant, size, threads, turn_seconds) for variant in variants]
     for number in range(rounds):
         for worker in workers if number % 2 == 0 else reversed(workers):
             worker.turn()

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.train_step import commit, processor
+from benchmarks.measure import commit, processor
 from workflow.ablations import read
 
 TOP = Path(__file__).parents[1]

@@ -1,21 +1,23 @@
-"""MDLM (kuleshov-group/mdlm) as a worker: its own `Diffusion`, DiT, noise, AdamW and EMA on a CPU.
+"""MDLM (kuleshov-group/mdlm) as a worker: its own `Diffusion`, DiT, noise, AdamW, EMA, sampler.
 
-Nothing of MDLM lives here: `Mdlm` imports a user's checkout. Packages it names but a CPU
-step never calls are replaced by empty modules; flash attention by
-`F.scaled_dot_product_attention`; einops, where it is not installed, by reshapes.
+Nothing of MDLM lives here: `Mdlm` imports a user's checkout. Packages it names but a step never
+calls are replaced by empty modules; flash attention by `F.scaled_dot_product_attention`; einops,
+where it is not installed, by reshapes.
 """
 
 import sys
-import types
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
+from benchmarks.measure import Laps
+from benchmarks.peers.stand_ins import Node, read, stand_in
 from benchmarks.sizes import Size
 
 ABSENT = (
@@ -43,8 +45,7 @@ ABSENT = (
     "transformers",
     "transformers.modeling_outputs",
 )
-
-
+HYDRA = ("hydra", "hydra.utils", "omegaconf")
 READ = (
     "backbone",
     "parameterization",
@@ -59,27 +60,6 @@ READ = (
 )
 
 
-class Hollow:
-    """Stands for any class or object that is named but never used in a training step."""
-
-    def __init__(self, *_, **__):
-        """Accept whatever the true class would."""
-
-    @classmethod
-    def from_pretrained(cls, *_, **__):
-        """A tokenizer or model that is never asked for anything."""
-        return cls()
-
-    def clone(self, **_):
-        """Metrics are cloned once per split."""
-        return self
-
-    def set_dtype(self, _):
-        """Metrics are moved to float64."""
-
-    pad_token = "<pad>"
-
-
 class Lightning(nn.Module):
     """The part of `LightningModule` that a bare training step touches."""
 
@@ -88,16 +68,6 @@ class Lightning(nn.Module):
 
     def save_hyperparameters(self):
         """Lightning's bookkeeping is left out, to MDLM's advantage."""
-
-
-class Absent(types.ModuleType):
-    """A module whose every public attribute is `Hollow`."""
-
-    def __getattr__(self, name: str):
-        """`Hollow` for a public name, the usual error for a private one."""
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return Hollow
 
 
 def attend(qkv: Tensor, bounds: Tensor, length: int, _dropout: float, causal: bool) -> Tensor:
@@ -115,41 +85,26 @@ def rotate(qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([turned, values], 2)
 
 
-def rearrange(x: Tensor, pattern: str, **sizes: int) -> Tensor:
-    """The three einops patterns of MDLM's attention, as views."""
-    views = {
-        "b s (three h d) -> b s three h d": lambda: x.unflatten(2, (3, sizes["h"], -1)),
-        "b s ... -> (b s) ...": lambda: x.flatten(0, 1),
-        "(b s) h d -> b s (h d)": lambda: x.unflatten(0, (sizes["b"], -1)).flatten(2),
-    }
-    return views[pattern]()
-
-
-def stand_in() -> None:
-    """Put the stand-ins where MDLM's import statements will find them."""
-    absent = ABSENT if find_spec("einops") else (*ABSENT, "einops")
-    for name in absent:
-        sys.modules[name] = Absent(name)
-        parent, _, child = name.rpartition(".")
-        if parent:
-            setattr(sys.modules[parent], child, sys.modules[name])
+def prepare(checkout: Path) -> None:
+    """Make MDLM's import statements work."""
+    stand_in((*ABSENT, *HYDRA), optional=("einops", "requests"))
     sys.modules["lightning"].LightningModule = Lightning
     sys.modules["flash_attn.layers.rotary"].apply_rotary_emb_qkv_ = rotate
     sys.modules["flash_attn.flash_attn_interface"].flash_attn_varlen_qkvpacked_func = attend
-    if "einops" in absent:
-        sys.modules["einops"].rearrange = rearrange
+    sys.path.insert(0, str(checkout))
 
 
-def settings(checkout: Path, size: Size) -> DictConfig:
+def settings(checkout: Path, size: Size) -> Node:
     """MDLM's own configuration, cut to the keys a training step reads, at our sizes."""
-    read = OmegaConf.load
-    config = read(checkout / "configs/config.yaml")
-    config = OmegaConf.masked_copy(config, READ)
-    config.model = read(checkout / "configs/model/small.yaml")
-    config.noise = read(checkout / "configs/noise/loglinear.yaml")
+    folder = checkout / "configs"
+    whole = read(folder / "config.yaml")
+    config = Node({key: whole[key] for key in READ})
+    config.model = read(folder / "model/small.yaml")
+    config.noise = read(folder / "noise/loglinear.yaml")
     config.model.update(
         hidden_size=size.dim, n_blocks=size.depth, n_heads=size.heads, length=size.length
     )
+    config.loader = Node(eval_batch_size=size.batch)
     return config
 
 
@@ -165,18 +120,25 @@ class Mdlm:
     """One MDLM training step: corrupt, forward, loss, backward, clip, AdamW, EMA, item."""
 
     def __init__(
-        self, size: Size, checkout: Path, dropout: float | None = None, bf16: bool = False
+        self,
+        size: Size,
+        checkout: Path,
+        dropout: float | None = None,
+        bf16: bool = False,
+        device: str = "cpu",
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Build MDLM at a size; ``dropout`` None keeps its default."""
-        stand_in()
-        sys.path.insert(0, str(checkout))
+        prepare(checkout)
         import diffusion
 
         config = settings(checkout, size)
         if dropout is not None:
-            config.model.dropout = dropout
+            config.model["dropout"] = dropout
         torch.manual_seed(0)
-        self.model = diffusion.Diffusion(config, Tokenizer(size.vocabulary)).train()
+        Lightning.device = torch.device(device)
+        self.model = diffusion.Diffusion(config, Tokenizer(size.vocabulary)).train().to(device)
+        self.model.ema.shadow_params = [p.to(device) for p in self.model.ema.shadow_params]
         self.weights = [*self.model.backbone.parameters(), *self.model.noise.parameters()]
         self.parameters = sum(p.numel() for p in self.weights)
         optim = config.optim
@@ -188,15 +150,38 @@ class Mdlm:
             weight_decay=optim.weight_decay,
         )
         self.clip = config.trainer.gradient_clip_val
-        self.autocast = torch.autocast("cpu", torch.bfloat16, enabled=bf16)
+        self.bf16, self.device = bf16, torch.device(device)
+        self.laps = Laps(clock)
+        backbone = self.model.backbone
+        backbone.register_forward_pre_hook(lambda *_: self.laps.end("corrupt"))
+        backbone.output_layer.register_forward_pre_hook(lambda *_: self.laps.end("forward"))
 
-    def step(self, x_1: Tensor) -> float:
-        """The loss of one step on tokens x_1 (B, L)."""
+    def autocast(self):
+        """Its trainer's precision, or full precision."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+
+    def advance(self, x_1: Tensor) -> Tensor:
+        """Take one step on tokens x_1 (B, L); the loss stays on the device."""
+        self.laps.start()
         self.optimizer.zero_grad()
-        with self.autocast:
+        with self.autocast():
             loss = self.model._loss(x_1, torch.ones_like(x_1)).loss
+        self.laps.end("head and loss")
         loss.backward()
+        self.laps.end("backward")
         nn.utils.clip_grad_norm_(self.weights, self.clip)
         self.optimizer.step()
         self.model.ema.update(self.weights)
-        return loss.item()
+        self.laps.end("optimizer")
+        return loss.detach()
+
+    def step(self, x_1: Tensor) -> float:
+        """The loss of one step on tokens x_1 (B, L)."""
+        return self.advance(x_1).item()
+
+    @torch.no_grad()
+    def sample(self, steps: int) -> Tensor:
+        """Sequences by its own cached sampler."""
+        self.model.eval()
+        with self.autocast():
+            return self.model._sample(num_steps=steps)

@@ -1,0 +1,191 @@
+"""TCSM against public code and against its own dense path, on a CPU, in paired runs.
+
+    python -m benchmarks.compare train --size gpt2 [--threads 2] [--rounds 6]
+    python -m benchmarks.compare sample --size char
+    python -m benchmarks.compare bound
+        [--mdlm PATH] [--flow-matching PATH] [--dllm PATH] [--only NAME …] [--out FOLDER]
+
+Train: a step = corrupt, forward, loss, backward, clip, AdamW, EMA, ``loss.item()``. Sample: a
+batch, fresh weights. Bound: a call, after a short training; what counts are the seconds to a
+standard error. With one thread the process's CPU time counts, with more the clock on the wall. A
+ratio is the median over rounds of the ratio to the first row in the same round, with a bootstrap
+interval of 95 %. Each run writes JSON and the same as a Markdown table.
+"""
+
+import argparse
+from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import median
+
+from benchmarks import measure, peers
+from benchmarks.measure import PARTS, paired_ratio
+from benchmarks.own import Own
+from benchmarks.sizes import SIZES, Size
+from benchmarks.uses import MdlmSampler, OwnBound, OwnSampler
+from benchmarks.workers import Variant, Worker, race
+from tcsm.evaluation.bound import Count, Time
+from tcsm.process.corruption import CountSampling
+from tcsm.samplers.ancestral import Ancestral
+from tcsm.samplers.first_hitting import FirstHitting
+
+Checkouts = dict[str, Path]
+SAMPLED = {  # size → batch, steps
+    "char": (32, 32),
+    "bpe-8k": (16, 16),
+    "gpt2": (8, 8),
+    "tiny": (4, 4),
+}
+ERROR = 0.01  # nats a token: the standard error to which seconds are counted
+
+
+def training(checkouts: Checkouts) -> list[Variant]:
+    """Peers as they come and helped, our dense path, and TCSM."""
+    found = []
+    for peer, name in (("mdlm", "MDLM"), ("flow-matching", "flow_matching")):
+        if peer in checkouts:
+            make, options = peers.trainer(peer), {"checkout": checkouts[peer]}
+            found.append(Variant(name, make, options))
+            helped = {**options, "dropout": 0.0, "bf16": True}
+            found.append(Variant(f"{name}, dropout 0, bf16", make, helped))
+    if "dllm" in checkouts:
+        options = {"checkout": checkouts["dllm"], "bf16": True}
+        found.append(Variant("dLLM's loss, our network", peers.trainer("dllm"), options))
+    return [
+        *found,
+        Variant("TCSM, dense path", Own, {"head": "dense"}),
+        Variant("TCSM", Own),
+        Variant("TCSM, by count", Own, {"corruption": CountSampling}),
+        Variant("TCSM, fp32", Own, {"precision": "fp32"}),
+        Variant("TCSM, fp32 by oneDNN", Own, {"precision": "medium"}),
+        Variant("TCSM, generalized KL", Own, {"objective": "generalized KL"}),
+        Variant("TCSM, generalized KL, smoothed", Own, {"objective": "generalized KL, smoothed"}),
+    ]
+
+
+def sampling(checkouts: Checkouts, steps: int) -> list[Variant]:
+    """MDLM's cached sampler, and TCSM's at as many steps."""
+    found = []
+    if "mdlm" in checkouts:
+        options = {"checkout": checkouts["mdlm"], "steps": steps}
+        found = [
+            Variant("MDLM, cached", MdlmSampler, options),
+            Variant("MDLM, cached, bf16", MdlmSampler, {**options, "bf16": True}),
+        ]
+    own, full = {"steps": steps}, {"steps": steps, "precision": "fp32"}
+    return [
+        *found,
+        Variant("TCSM, ancestral", OwnSampler, {**own, "kind": Ancestral}),
+        Variant("TCSM, first-hitting", OwnSampler, {**own, "kind": FirstHitting}),
+        Variant("TCSM, ancestral, fp32", OwnSampler, {**full, "kind": Ancestral}),
+        Variant("TCSM, first-hitting, fp32", OwnSampler, {**full, "kind": FirstHitting}),
+    ]
+
+
+def bounds() -> list[Variant]:
+    """The bound by times, one draw a sequence as peers have it, and by stratified counts."""
+    return [
+        Variant("by time, 1 draw", OwnBound, {"bound": Time, "draws": 1}),
+        Variant("by time, 8 draws", OwnBound, {"bound": Time, "draws": 8}),
+        Variant("by count, 1 draw", OwnBound, {"bound": Count, "draws": 1}),
+        Variant("by count, 8 draws", OwnBound, {"bound": Count, "draws": 8}),
+    ]
+
+
+def row(worker: Worker, first: Worker) -> dict:
+    """What is reported of a variant; a ratio above 1 means faster than the first."""
+    ratio = paired_ratio(first.seconds, worker.seconds)
+    seconds, found = median(worker.seconds), worker.found
+    return {
+        "name": worker.variant.name,
+        "parameters": found["parameters"],
+        "ms": 1000 * seconds,
+        "ms_best": 1000 * min(worker.seconds),
+        "tokens_per_second": worker.size.tokens / seconds,
+        "ratio": ratio.value,
+        "ratio_low": ratio.low,
+        "ratio_high": ratio.high,
+        "peak_mib": found["peak_mib"],
+        "peak_ratio": found["peak_mib"] / first.found["peak_mib"],
+        "parts_ms": found["parts_ms"],
+        "loss": found["losses"][-1],
+        **_to_error(seconds, found["more"]),
+        "rounds": worker.seconds,
+    }
+
+
+def _to_error(seconds: float, more: dict) -> dict:
+    """Seconds to a standard error, from the variance and the seconds of a call."""
+    if "variance" not in more:
+        return {}
+    return {**more, "seconds_to_error": seconds * more["variance"] / ERROR**2, "error": ERROR}
+
+
+def table(rows: list[dict]) -> str:
+    """The result as Markdown."""
+    parts = [part for part in PARTS if any(part in row["parts_ms"] for row in rows)]
+    timed = any("seconds_to_error" in row for row in rows)
+    head = ["variant", "parameters", "ms", "tokens/s", "ratio [95 %]", "peak MiB", "of the first"]
+    head += [f"{part}, ms" for part in parts] + [f"s to an error of {ERROR}"] * timed
+    lines = [head, ["---"] * len(head)]
+    for r in rows:
+        cells = [r["name"], f"{r['parameters'] / 1e6:.2f} M", f"{r['ms']:.0f}"]
+        cells += [f"{r['tokens_per_second']:.0f}"]
+        cells += [f"**{r['ratio']:.2f}** [{r['ratio_low']:.2f}, {r['ratio_high']:.2f}]"]
+        cells += [f"{r['peak_mib']:.0f}", f"{r['peak_ratio']:.2f}"]
+        cells += [f"{r['parts_ms'].get(part, float('nan')):.0f}" for part in parts]
+        cells += [f"{r['seconds_to_error']:.2f}"] if timed else []
+        lines.append(cells)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def chosen(kind: str, size: Size, checkouts: Checkouts) -> tuple[list[Variant], Size]:
+    """The variants of a comparison, and its size."""
+    if kind == "sample":
+        batch, steps = SAMPLED[size.name]
+        return sampling(checkouts, steps), replace(size, batch=batch)
+    if kind == "bound":
+        return bounds(), size
+    return training(checkouts), size
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Race the variants, print a table, keep the numbers."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kind", choices=("train", "sample", "bound"))
+    parser.add_argument("--size", choices=SIZES, help="char; for the bound small-128")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--turn", type=float, default=1.0, help="seconds of a turn")
+    parser.add_argument("--only", nargs="*", help="names of variants to run besides the first")
+    parser.add_argument("--out", type=Path, default=measure.RESULTS)
+    for peer in peers.PEERS:
+        parser.add_argument(f"--{peer}", type=Path, help="a checkout; without it, left out")
+    options = parser.parse_args(arguments)
+    asked = {peer: getattr(options, peer.replace("-", "_")) for peer in peers.PEERS}
+    checkouts = {peer: path.resolve() for peer, path in asked.items() if path}
+    skipped = [] if options.kind == "bound" else peers.absent(checkouts)
+    print("\n".join(skipped))
+    size = SIZES[options.size or {"bound": "small-128"}.get(options.kind, "char")]
+    (first, *others), size = chosen(options.kind, size, checkouts)
+    kept = [v for v in others if options.only is None or v.name in options.only]
+    workers = race([first, *kept], size, options.threads, options.rounds, options.turn)
+    rows = [row(worker, workers[0]) for worker in workers]
+    print(table(rows))
+    commits = {"tcsm": measure.commit(Path())}
+    result = {
+        "benchmark": options.kind,
+        "size": asdict(size),
+        "threads": options.threads,
+        "clock": "process CPU time" if options.threads == 1 else "wall clock",
+        **measure.machine(),
+        "commits": commits | {peer: measure.commit(path) for peer, path in checkouts.items()},
+        "skipped": skipped,
+        "rows": rows,
+    }
+    out = options.out / f"{options.kind}-{size.name}-threads{options.threads}.json"
+    measure.save(out, result)
+    out.with_suffix(".md").write_text(table(rows))
+
+
+if __name__ == "__main__":
+    main()

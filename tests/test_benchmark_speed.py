@@ -1,0 +1,75 @@
+"""The benchmarks of speed run in a tiny form, and compare what they say they compare."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import measure
+from benchmarks.own import OBJECTIVES, build
+from benchmarks.sizes import SIZES
+from tcsm.noise import batch_noise
+from tcsm.process.corruption import TimeSampling
+
+# What the machine with a GPU lacks is not found, and the second call finds nothing left to do.
+SESSION = """
+import sys
+
+sys.modules.update(dict.fromkeys(("dvc", "hydra", "omegaconf", "pandas", "snakemake")))
+from benchmarks import gpu
+command = ["--tiny", "--device", "cpu", "--out", sys.argv[1]]
+failed = gpu.main(command)
+print("again", flush=True)
+sys.exit(failed or gpu.main(command))
+"""
+
+
+def test_a_session_on_a_gpu_runs_through_in_a_tiny_form(tmp_path: Path) -> None:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", SESSION, str(tmp_path)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("again\n"), "a row was made twice"
+    files = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("gpu-*.json")}
+    parts = ("machine", "agreement", "gpt2", "char", "sampling", "bound")
+    assert files.keys() == {f"gpu-{part}" for part in parts}
+    for row in files["gpu-agreement"]["rows"]:
+        assert row.get("equal", True)
+        assert "fp32" not in row["name"] or row["gradient_relative"] < 1e-5
+    (first, *_) = files["gpu-gpt2"]["rows"]
+    assert first["graph_breaks"] == 0
+    assert first["flops_per_token"]["executed"] < first["flops_per_token"]["dense"]
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_dense_path_has_the_same_loss_and_gradients(name: str) -> None:
+    size, found = SIZES["tiny"], []
+    x_1 = torch.randint(size.vocabulary, (size.batch, size.length))
+    for head in ("dense", "default", 8):
+        model = build(size, head).double()
+        torch.nn.init.normal_(model.net.head.weight)
+        objective = OBJECTIVES[name](TimeSampling(model.path))
+        loss = objective(model, x_1, batch_noise(0, 0, size.batch))["loss"]
+        loss.backward()
+        found.append([loss.detach(), *(p.grad for p in model.parameters())])
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], rtol=1e-8, atol=1e-10)
+
+
+def test_a_power_law_is_found_with_its_interval() -> None:
+    x = [1, 2, 4, 8]
+    law = measure.power(x, [[3 * v**0.5, 3.03 * v**0.5, 2.97 * v**0.5] for v in x])
+    assert abs(law.exponent - 0.5) < 0.02
+    assert law.low <= law.exponent <= law.high
+
+
+def test_a_ratio_is_that_of_paired_rounds() -> None:
+    load = [1.0, 9.0, 2.0, 5.0]
+    ratio = measure.paired_ratio([2 * v for v in load], load)
+    assert (ratio.low, ratio.value, ratio.high) == (2.0, 2.0, 2.0)
