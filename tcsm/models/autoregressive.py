@@ -8,7 +8,7 @@ from tcsm.errors import InputError
 from tcsm.models.losses import LabelCrossEntropy
 from tcsm.models.teacher import substitute
 from tcsm.nets.base import Net, WeightedLoss
-from tcsm.nets.suffix import PrefixCache
+from tcsm.nets.suffix import PrefixCache, log_suffixes
 from tcsm.nets.transformer import Transformer
 
 
@@ -94,11 +94,12 @@ class Autoregressive(nn.Module):
         Args:
             x: sequences.
             place: row and column of each position i.
-            tokens: the tokens y.
+            tokens: the tokens y, x^i once among them.
             batch: sequences, or suffixes, that the network sees at once.
         """
         if isinstance(self.net, Transformer):
-            return self._suffixes_by_prefix(self.net, x, place, tokens, batch)
+            cache = PrefixCache(self.net, self.shifted(x))
+            return log_suffixes(cache, x, place, tokens, batch)
         row, column = place
         whole = substitute(x[row], column, tokens).flatten(0, 1)
         after = torch.arange(x.shape[1], device=x.device) >= column[:, None]
@@ -112,28 +113,3 @@ class Autoregressive(nn.Module):
         """Return Σ log p(x^j | x^{<j}) over the chosen positions of each sequence."""
         label = self.log_next_at(x, positions).gather(-1, x[positions][:, None]).squeeze(-1)
         return label.new_zeros(len(x)).index_add(0, positions.nonzero()[:, 0], label)
-
-    def _suffixes_by_prefix(
-        self,
-        net: Transformer,
-        x: Int[Tensor, "B L"],
-        place: tuple[Tensor, Tensor],
-        tokens: Int[Tensor, "n K"],
-        batch: int,
-    ) -> Float[Tensor, "n K"]:
-        """Return the same sums; the network reads each prefix once."""
-        (row, column), many = place, tokens.shape[1]
-        inputs = self.shifted(x)
-        cache = PrefixCache(net, inputs)
-        log_next = torch.log_softmax(cache.logits[row, column].double(), -1)
-        scores = log_next.gather(-1, tokens)
-        for first in range(1, x.shape[1]):
-            here = (column == first - 1).nonzero()[:, 0]
-            for start in range(0, len(here), max(1, batch // many)):
-                part = here[start : start + max(1, batch // many)]
-                tails = inputs[row[part], None, first:].repeat(1, many, 1)
-                tails[:, :, 0] = tokens[part]
-                log_p = torch.log_softmax(cache.logits_after(row[part], tails).double(), -1)
-                label = x[row[part], None, first:, None].expand(-1, many, -1, 1)
-                scores[part] += log_p.gather(-1, label).sum((-1, -2))
-        return scores

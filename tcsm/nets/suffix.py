@@ -1,19 +1,23 @@
 """A causal transformer that continues from a cached prefix: only later positions are computed.
 
-K continuations of one prefix share its keys and values; attention is over both parts at once.
+K continuations of one prefix share its keys and values; attention is over both parts at once. To
+score n positions with K tokens each costs B·L + (K − 1) Σ_i (L − 1 − i) positions of the network
+instead of n·K·L: x^i itself needs no continuation, and the last position has none.
 """
 
 import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
+from torch.nn import functional
 
 from tcsm.nets.layers import Attention, rms_norm, rotary, rotate
 from tcsm.nets.transformer import Block, Transformer
 
 Turn = tuple[Tensor, Tensor]
+SCRATCH = 2**22  # logits that exist at once
 
 
 class KeysValues(NamedTuple):
@@ -31,7 +35,7 @@ class PrefixCache:
         x: The sequences.
 
     Attributes:
-        logits: Logits at all positions of these sequences.
+        features: Normalized features at all positions of these sequences.
     """
 
     def __init__(self, net: Transformer, x: Int[Tensor, "B L"]) -> None:
@@ -43,12 +47,12 @@ class PrefixCache:
             assert isinstance(block, Block)
             self.reads.append(KeysValues(*_project(block.attention, rms_norm(hidden), turn)[1:]))
             hidden = block(hidden, turn, None)
-        self.logits: Float[Tensor, "B L V"] = net.head(rms_norm(hidden))
+        self.features: Float[Tensor, "B L D"] = rms_norm(hidden)
 
-    def logits_after(
+    def features_after(
         self, rows: Int[Tensor, "n"], tails: Int[Tensor, "n K s"]
-    ) -> Float[Tensor, "n K s V"]:
-        """Return logits at the last s positions of selected sequences with K other suffixes."""
+    ) -> Float[Tensor, "n K s D"]:
+        """Return features at the last s positions of selected sequences with K other suffixes."""
         net, (count, many, size) = self.net, tails.shape
         first = self.x.shape[1] - size
         hidden = self._embedded(rows, tails)
@@ -60,8 +64,7 @@ class PrefixCache:
             own = _project(block.attention, rms_norm(hidden), turn)
             hidden = hidden + block.attention.out(_attend(own, before))
             hidden = hidden + block.mlp(rms_norm(hidden))
-        logits: Tensor = net.head(rms_norm(hidden))
-        return logits.view(count, many, size, -1)
+        return rms_norm(hidden).view(count, many, size, -1)
 
     def _embedded(
         self, rows: Int[Tensor, "n"], tails: Int[Tensor, "n K s"]
@@ -81,6 +84,76 @@ class PrefixCache:
             if torch.is_autocast_enabled(kind)
             else hidden
         )
+
+
+def log_suffixes(
+    cache: PrefixCache,
+    x: Int[Tensor, "B L"],
+    place: tuple[Tensor, Tensor],
+    tokens: Int[Tensor, "n K"],
+    batch: int,
+) -> Float64[Tensor, "n K"]:
+    """Return Σ_{j≥i} log p(x^j | x^{<j}) of each x^{i←y}.
+
+    Args:
+        cache: The network after it has read the sequences, shifted by one position.
+        x: Sequences.
+        place: Row and column of each position i.
+        tokens: The tokens y, x^i once among them.
+        batch: Suffixes that the network sees at once.
+    """
+    row, column = place
+    own = _log_p(cache.net, cache.features, x)
+    after = functional.pad(own.flip(1).cumsum(1).flip(1), (0, 1))[row, column + 1]
+    scores = _log_softmax(cache.net.head(cache.features[row, column])).gather(-1, tokens)
+    other = tokens != x[row, column, None]
+    others = tokens[other].view(len(tokens), tokens.shape[1] - 1)
+    sums = torch.zeros_like(others, dtype=scores.dtype)
+    together = max(1, batch // max(1, others.shape[1]))
+    for first in torch.unique(column[column + 1 < x.shape[1]] + 1).tolist():
+        for part in (column == first - 1).nonzero()[:, 0].split(together):
+            for start in range(0, others.shape[1], batch):
+                some = others[part, start : start + batch]
+                total = _sums_after(cache, x, row[part], some, first)
+                sums[part, start : start + batch] = total
+    scores[other] += sums.flatten()
+    return torch.where(other, scores, scores + after[:, None])
+
+
+def _sums_after(
+    cache: PrefixCache,
+    x: Int[Tensor, "B L"],
+    rows: Int[Tensor, "n"],
+    tokens: Int[Tensor, "n K"],
+    first: int,
+) -> Float64[Tensor, "n K"]:
+    """Return Σ_{j≥first} log p(x^j | x^{<j}) with other tokens just before ``first``."""
+    tails = cache.x[rows, None, first:].repeat(1, tokens.shape[1], 1)
+    tails[:, :, 0] = tokens
+    labels = x[rows, None, first:].expand(tails.shape)
+    return _log_p(cache.net, cache.features_after(rows, tails), labels).sum(-1)
+
+
+def _log_p(
+    net: Transformer, features: Float[Tensor, "*s D"], labels: Int[Tensor, "*s"]
+) -> Float64[Tensor, "*s"]:
+    """Return log p(label); logits of a part of the positions exist at a time."""
+    size = max(1, SCRATCH // net.vocabulary)
+    parts = zip(
+        torch.split(features.flatten(0, -2), size),
+        torch.split(labels.flatten(), size),
+        strict=True,
+    )
+    nats = [functional.cross_entropy(_wide(net.head(f)), y, reduction="none") for f, y in parts]
+    return -torch.cat(nats).double().view(labels.shape)
+
+
+def _wide(logits: Tensor) -> Tensor:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def _log_softmax(logits: Float[Tensor, "n V"]) -> Float64[Tensor, "n V"]:
+    return torch.log_softmax(logits.double(), -1)
 
 
 def _project(attention: Attention, x: Float[Tensor, "B L D"], turn: Turn) -> list[Tensor]:

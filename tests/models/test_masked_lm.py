@@ -61,6 +61,22 @@ def test_a_masked_model_is_asked_one_position_at_a_time():
     assert_close(MaskedLM(teacher.net).log_conditionals(X, SITES), found)
 
 
+@torch.no_grad()
+def test_a_hollow_model_gives_all_positions_in_one_pass():
+    """Those of one position at a time, each of a text with any token there."""
+    teacher, everywhere, calls = TEACHERS["blind"](), torch.ones_like(X, dtype=torch.bool), []
+    handle = teacher.net.register_forward_hook(lambda *_: calls.append(1))
+    found = teacher.log_conditionals(X, everywhere)
+    assert len(calls) == 1
+    handle.remove()
+    for n, (i, j) in enumerate(everywhere.nonzero().tolist()):
+        alone = torch.zeros_like(everywhere)
+        alone[i, j] = True
+        other = X.clone()
+        other[i, j] = (X[i, j] + 1) % V
+        assert_close(teacher.log_conditionals(other, alone)[0], found[n], rtol=0, atol=1e-12)
+
+
 @both
 def test_cross_entropy_and_its_gradient(name):
     teacher, weight = TEACHERS[name](), torch.rand(5)

@@ -1,5 +1,7 @@
 """Conditionals of autoregressive teachers against enumeration of their joint distribution."""
 
+import math
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -7,6 +9,7 @@ from torch.testing import assert_close
 from tcsm.errors import InputError
 from tcsm.models.autoregressive import Autoregressive
 from tcsm.models.teacher import Tabulated
+from tcsm.nets import suffix
 from tcsm.nets.transformer import Transformer
 from tcsm.targets.adapters import Exact, OneSided, Taylor, TopK
 from tests.enumeration import sequences
@@ -85,6 +88,38 @@ def test_only_the_suffix_is_scored():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize(("k", "batch"), [(1, 8), (2, 8), (V, 8), (V, 3), (V, 1024)])
+@torch.no_grad()
+def test_prefixes_are_read_once_and_suffixes_of_other_tokens_alone(k, batch):
+    """B·L + (K − 1) Σ_i (L − 1 − i) positions a layer, at most ``batch`` suffixes at a time."""
+    model, seen = awake(), []
+    first = model.net.blocks[0].mlp
+    first.register_forward_hook(lambda _, __, out: seen.append(out.shape[:-1]))
+    positions = torch.rand(3, 9, generator=torch.Generator().manual_seed(0)) < 0.6
+    x = torch.arange(27).view(3, 9) % V
+    column = positions.nonzero()[:, 1]
+    tokens = (x[positions][:, None] + torch.arange(k)) % V
+    model.log_suffixes(x, positions.nonzero(as_tuple=True), tokens, batch)
+    prefix, *suffixes = (math.prod(shape) for shape in seen)
+    assert prefix == x.numel()
+    assert sum(suffixes) == (k - 1) * int((8 - column).sum())
+    assert all(shape[0] <= batch for shape in seen[1:])
+    assert len(seen) <= 1 + 8 * math.ceil(3 / max(1, batch // max(1, k - 1))) * math.ceil(
+        k / batch
+    )
+
+
+@torch.no_grad()
+def test_logits_of_long_suffixes_exist_part_by_part(monkeypatch):
+    model, largest = awake(), []
+    expected = conditionals(Exact(), model)
+    monkeypatch.setattr(suffix, "SCRATCH", 4 * V)
+    model.net.head.register_forward_hook(lambda _, __, out: largest.append(out.numel()))
+    assert_close(conditionals(Exact(), model), expected, rtol=0, atol=0)
+    assert max(largest) == int(SITES.sum()) * V  # the answer itself; else four rows at a time
+    assert sorted(largest)[-2] == 4 * V
+
+
 def test_embeddings_give_what_tokens_give():
     model, everywhere = awake(), torch.ones_like(X, dtype=torch.bool)
     found = model.log_next_of(model.embedding[X])
