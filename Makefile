@@ -5,7 +5,7 @@ BIN := .venv/bin
 HERE = PATH="$$PWD/$(BIN):$$PATH"
 SCALE = $(shell sed -n 's/^scale: *\([a-z0-9_]*\) *\(\#.*\)*$$/\1/p' params.yaml)
 
-.PHONY: report test quick slurm chaos lint clean pull checkout check help
+.PHONY: report test quick slurm chaos lint clean pull checkout check bench-check help
 
 # Train and evaluate everything and write reports/index.html.
 report: .venv/.stamp
@@ -46,6 +46,10 @@ slurm: .venv/.stamp
 chaos: .venv/.stamp
 	CHAOS=1 SEED=$(or $(SEED),0) STRIKES=$(or $(STRIKES),28) $(BIN)/python -m pytest tests/chaos tests/workflow/test_faults.py -s -v
 
+# Has a training step become slower? Against its dense path in the same run; two minutes.
+bench-check: .venv/.stamp
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.check
+
 # Check style, types and import contracts.
 lint: .venv/.stamp
 	$(BIN)/ruff check .
@@ -59,7 +63,7 @@ clean:
 
 # Show this list.
 help:
-	@sed -n '/^# /{s/^# //;h};/^[a-z]*:/{s/:.*//;G;s/\n/: /p;s/.*//;x}' Makefile
+	@sed -n '/^# /{s/^# //;h};/^[a-z-]*:/{s/:.*//;G;s/\n/: /p;s/.*//;x}' Makefile
 
 # Installed again when one of these two files changes.
 .venv/.stamp: pyproject.toml constraints.txt

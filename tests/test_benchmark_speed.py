@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import measure
+from benchmarks import check, measure
 from benchmarks.own import OBJECTIVES, build
 from benchmarks.sizes import SIZES
 from tcsm.noise import batch_noise
@@ -73,3 +73,26 @@ def test_a_ratio_is_that_of_paired_rounds() -> None:
     load = [1.0, 9.0, 2.0, 5.0]
     ratio = measure.paired_ratio([2 * v for v in load], load)
     assert (ratio.low, ratio.value, ratio.high) == (2.0, 2.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("interval", "is_slower"),
+    [((2.6, 2.8, 3.1), False), ((2.3, 2.5, 2.69), True), ((2.9, 3.0, 3.1), False)],
+)
+def test_a_step_is_slower_if_the_whole_interval_is(interval: tuple, is_slower: bool) -> None:
+    low, value, high = interval
+    assert check.slower(measure.Ratio(value, low, high), baseline=3.0) == is_slower
+
+
+def test_the_check_fails_against_a_faster_baseline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(check, "CASES", (check.Case("tiny", SIZES["tiny"]),))
+    command = ["--seconds", "0.1", "--baseline", str(tmp_path / "check.json")]
+    check.main([*command, "--update"])
+    known = json.loads((tmp_path / "check.json").read_text())
+    for factor, failures in ((0.2, 0), (5.0, 1)):
+        (row,) = known["rows"]
+        measure.save(tmp_path / "check.json", {"rows": [row | {"value": factor * row["value"]}]})
+        assert check.main(command) == failures
+    assert "SLOWER: tiny" in capsys.readouterr().out
