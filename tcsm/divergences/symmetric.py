@@ -4,7 +4,7 @@
 
 with e_k the elementary symmetric polynomial, the coefficient of z^k in ∏ᵢ (1 + m_i z). Subsets are
 not enumerated: the product is taken pairwise in logs, so that nothing overflows and n factors need
-log₂ n rounds.
+log₂ n rounds, of O(nk) operations in all.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 NOTHING = -1e30  # log of 0 that leaves gradients finite
 
@@ -51,22 +52,30 @@ class Blocks:
 
 
 def log_symmetric(log_m: Float[Tensor, "B n"], degree: int) -> Float[Tensor, "B j"]:
-    """Return log e_0, …, log e_degree of m; those beyond n are `NOTHING` or less."""
-    blank = torch.full_like(log_m, NOTHING)
-    factors = [torch.zeros_like(log_m), log_m, *[blank] * (degree - 1)]
-    polynomial = torch.stack(factors[: degree + 1], -1)
+    """Return log e_0, …, log e_degree of m; those beyond n are `NOTHING` or less.
+
+    A product of 2^l factors has degree 2^l at most, so that all of them cost O(n · degree).
+    """
+    polynomial = torch.stack([torch.zeros_like(log_m), log_m], -1)
     while polynomial.shape[1] > 1:
         if polynomial.shape[1] % 2:
             one = torch.full_like(polynomial[:, :1], NOTHING)
             one[..., 0] = 0
             polynomial = torch.cat([polynomial, one], 1)
-        polynomial = _multiply(polynomial[:, ::2], polynomial[:, 1::2])
-    return polynomial.squeeze(1)
+        polynomial = _multiply(polynomial[:, ::2], polynomial[:, 1::2], degree)
+    missing = degree + 1 - polynomial.shape[-1]
+    return functional.pad(polynomial.squeeze(1), (0, missing), value=NOTHING)
 
 
-def _multiply(a: Float[Tensor, "B n j"], b: Float[Tensor, "B n j"]) -> Float[Tensor, "B n j"]:
-    """Return the log-coefficients of the product of two polynomials, cut at their degree."""
-    terms = [a[..., : j + 1] + b[..., : j + 1].flip(-1) for j in range(a.shape[-1])]
+def _multiply(
+    a: Float[Tensor, "B n j"], b: Float[Tensor, "B n j"], degree: int
+) -> Float[Tensor, "B n i"]:
+    """Return the log-coefficients of the product of two polynomials, cut at a degree."""
+    size = a.shape[-1]
+    terms = []
+    for power in range(min(2 * size - 1, degree + 1)):
+        first, last = max(0, power - size + 1), min(power, size - 1)
+        terms.append(a[..., first : last + 1] + b[..., power - last : power - first + 1].flip(-1))
     return torch.stack([torch.logsumexp(term, -1) for term in terms], -1)
 
 
