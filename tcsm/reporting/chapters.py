@@ -38,12 +38,12 @@ PUNCTUATION = re.compile(r"[^\w\s]|_")
 
 @dataclass
 class Chapter:
-    """A rendered chapter: its anchor, its title, its Markdown, its findings in a line each."""
+    """A rendered chapter: its anchor, its title, its Markdown, its findings."""
 
     name: str
     title: str = ""
     text: str = ""
-    findings: list[str] = field(default_factory=list)
+    findings: list[dict[str, str]] = field(default_factory=list)
     shown: bool = False
 
 
@@ -135,13 +135,13 @@ class Composer:
         return self._add(chapter, "missing", what=what, stage=stage)
 
     def finding(
-        self, chapter: Chapter, summary: bool = False, *, caller: Callable[[], Markup]
+        self, chapter: Chapter, summary: bool = False, *, caller: Callable[[], Markup], **row: str
     ) -> Markup:
-        """Show what the runs say; with ``summary`` also among the findings of all chapters."""
+        """Show what the runs say; the summary has its claim, verdict and effect, or the text."""
         text = " ".join(caller().split())
         if not text:
             return Markup("")
-        chapter.findings += [text] if summary else []
+        chapter.findings += [{"text": text, "claim": "", **row}] if summary else []
         return self._add(chapter, "finding", text=text, shown=False)
 
     def findings(self, chapter: Chapter) -> Markup:

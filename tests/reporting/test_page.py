@@ -14,6 +14,7 @@ from tests.reporting.house import ROOT, report
 
 ARMS = {"kjv/score": "TCSM, score", "kjv/mdlm": "MDLM <b>", "kjv/causal": "AR"}
 VOID = {"meta"}
+CLAIM = r'(?s)<th scope="row">(.*?)</th><td>(.*?)</td><td>(.*?)</td>'
 OWN = ("summary", "headline", "differences", "learning", "noise", "samples", "stability", "budget")
 ABLATIONS = ("divergences", "acceleration", "targets", "exact")
 TUNED = ("distillation", "density_ratio", "reward", "preference", "tilt")
@@ -95,10 +96,23 @@ def test_hostile_text_is_escaped(page):
 
 
 def test_the_summary_has_the_finding_of_every_ablation(page):
-    answers = page[page.index('<ul class="answers">') : page.index("</ul>")]
-    found = dict.fromkeys(re.findall(r'<a href="#(\w+)">', answers))
-    assert list(found) == [*ABLATIONS, *TUNED]
-    assert len(re.sub("<.*?>", "", answers)) < 3000
+    claims = page[page.index('<table class="claims">') : page.index("</table>")]
+    found = dict.fromkeys(re.findall(r'<a href="#(\w+)">', claims))
+    assert list(found) == ["differences", *ABLATIONS, *TUNED]
+    assert len(re.sub("<.*?>", "", claims)) < 4000
+
+
+def test_verdicts_of_claims_are_those_of_their_intervals(page):
+    claims = page[page.index('<table class="claims">') : page.index("</table>")]
+    rows = [[text(cell) for cell in row] for row in re.findall(CLAIM, claims)]
+    differences = [row for row in rows if row[2][:1] in "+−" and "deviations" not in row[2]]
+    assert len({verdict for _, verdict, _ in differences}) > 1
+    for _, verdict, effect in differences:
+        low, high = (
+            float(bound.replace("−", "-")) for bound in re.findall(r"[−+]\d\.\d+", effect)[1:]
+        )
+        expected = "supported" if high < 0 else "contradicted" if low > 0 else "not significant"
+        assert verdict == expected
 
 
 def test_findings_hold_the_numbers_of_the_tables(page):
