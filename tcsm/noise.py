@@ -20,6 +20,9 @@ def _signed(word: int) -> int:
 
 
 CELLS = 2**26  # probabilities that are inverted at once
+CACHED_CELLS = 2**19  # on a CPU
+DENSE = 1024  # vocabularies above are inverted in two steps
+BLOCK = 256  # tokens of a block of the first step
 _GOLDEN = _signed(0x9E3779B97F4A7C15)
 _MIX_1 = _signed(0xBF58476D1CE4E5B9)
 _MIX_2 = _signed(0x94D049BB133111EB)
@@ -91,16 +94,54 @@ def batch_noise(seed: int, step: int, size: int) -> Noise:
 
 
 def categorical(log_p: Float[Tensor, "n V"], u: Float64[Tensor, "n"]) -> Int64[Tensor, "n"]:
-    """Sample from each row by inverting its float64 distribution function at u in [0, 1).
+    """Sample from each row ∝ exp(log_p) by inverting its distribution function at u in [0, 1).
 
-    Rows are processed in groups: with fifty thousand tokens, float64 of all rows would fill a GPU.
+    Rows need no normalization. They are processed in groups: with fifty thousand tokens, one more
+    copy of all of them would fill a GPU, or a CPU's cache.
     """
-    rows = max(1, CELLS // log_p.shape[-1])
+    cells = CACHED_CELLS if log_p.device.type == "cpu" else CELLS
+    rows = max(1, cells // log_p.shape[-1])
     parts = zip(torch.split(log_p, rows), torch.split(u, rows), strict=True)
-    return torch.cat([_inverted(some, where) for some, where in parts])
+    invert = _inverted_in_blocks if log_p.shape[-1] > DENSE else _inverted
+    return torch.cat([invert(some, where) for some, where in parts])
 
 
 def _inverted(log_p: Float[Tensor, "n V"], u: Float64[Tensor, "n"]) -> Int64[Tensor, "n"]:
-    cumulated = log_p.double().exp().cumsum(-1)
-    threshold = u[:, None] * cumulated[:, -1:]
-    return torch.searchsorted(cumulated, threshold, right=True).squeeze(-1)
+    """Invert the float64 distribution function."""
+    cumulated = torch.softmax(log_p, -1, dtype=torch.float64).cumsum(-1)
+    return _place(cumulated, u * cumulated[:, -1])
+
+
+def _inverted_in_blocks(
+    log_p: Float[Tensor, "n V"], u: Float64[Tensor, "n"]
+) -> Int64[Tensor, "n"]:
+    """Draw a block of tokens by the blocks' sums, then in float64 a token of this block.
+
+    u selects the block in float64, and what is left of u the token. Only the sums are formed in
+    the precision of log_p, float32 at least: they scale the chances of all tokens of a block by
+    one factor, within 10⁻⁶ of 1. No small probability is added to a large one, except in float64.
+    """
+    weight = log_p.to(torch.promote_types(log_p.dtype, torch.float32))
+    top = weight.amax(-1, keepdim=True)
+    weight = (weight - top).exp_()
+    count = log_p.shape[-1] // BLOCK
+    sums = weight[:, : count * BLOCK].view(len(u), count, BLOCK).sum(-1)
+    sums = torch.cat([sums, weight[:, count * BLOCK :].sum(-1, keepdim=True)], -1).double()
+    cumulated = sums.cumsum(-1)
+    threshold = u * cumulated[:, -1]
+    block = _place(cumulated, threshold)[:, None]
+    size = sums.gather(-1, block)
+    rest = (threshold[:, None] - cumulated.gather(-1, block) + size) / size
+    token = block * BLOCK + torch.arange(BLOCK, device=u.device)
+    inside = log_p.gather(-1, token.clamp(max=log_p.shape[-1] - 1)).double() - top
+    inside = inside.masked_fill(token >= log_p.shape[-1], -torch.inf)
+    within = inside.exp_().cumsum(-1)
+    rest = rest.squeeze(-1).clamp(0, 1 - 2.0**-53)
+    return block.squeeze(-1) * BLOCK + _place(within, rest * within[:, -1])
+
+
+def _place(
+    cumulated: Float64[Tensor, "n V"], threshold: Float64[Tensor, "n"]
+) -> Int64[Tensor, "n"]:
+    """Return the first column of each row whose cumulated weight exceeds the threshold."""
+    return torch.searchsorted(cumulated, threshold[:, None], right=True).squeeze(-1)

@@ -203,3 +203,42 @@ def test_draws_do_not_depend_on_how_many_are_inverted_at_once(monkeypatch):
     monkeypatch.setattr("tcsm.noise.CELLS", 15)
     assert torch.equal(categorical(log_p, noise.uniform("draw")), whole)
     assert len(categorical(log_p[:0], noise.uniform("draw")[:0])) == 0
+
+
+def test_two_steps_draw_the_same_as_one(monkeypatch):
+    """Blocks of four tokens, the last one shorter, impossible tokens and a whole such block."""
+    monkeypatch.setattr("tcsm.noise.BLOCK", 4)
+    noise = batch_noise(1, 0, 3000)
+    log_p = 3 * noise.uniform("logits", 14)
+    log_p[:, [1, 4, 5, 6, 7, 13]] = -torch.inf
+    u = noise.uniform("draw")
+    once = categorical(log_p, u)
+    monkeypatch.setattr("tcsm.noise.DENSE", 0)
+    assert torch.equal(categorical(log_p, u), once)
+    assert torch.equal(categorical(log_p + 1e4, u), once)
+    for kind in (torch.float32, torch.bfloat16):
+        rounded = log_p.to(kind)
+        drawn, exact = categorical(rounded, u), categorical(rounded.double(), u)
+        assert (drawn != exact).sum() <= 1  # sums in single precision move the edges by 10⁻⁷
+
+
+def test_two_steps_give_every_token_its_own_strip_of_u():
+    """Chances from e⁻³⁰ beside a common token, in its block or another, to a part in 10⁵."""
+    vocabulary = 3001
+    log_p = torch.full((vocabulary,), -60.0)
+    tokens = torch.tensor([3, 5, 255, 256, 1000, 2999, 3000])
+    log_p[tokens] = torch.tensor([0.0, -20.0, -25.0, -24.0, -1.0, -28.0, -30.0])
+    chance = log_p.double().softmax(-1)
+
+    def first(token):
+        """The smallest u that draws a token or a later one, by bisection."""
+        low, high = torch.zeros(len(token)).double(), torch.ones(len(token)).double()
+        for _ in range(60):
+            middle = (low + high) / 2
+            drawn = categorical(log_p.expand(len(token), -1), middle.clamp(max=1 - 2**-53))
+            low, high = middle.where(drawn < token, low), high.where(drawn < token, middle)
+        return high
+
+    width = first(tokens + 1) - first(tokens)
+    assert torch.allclose(width, chance[tokens], rtol=1e-5, atol=2**-52)
+    assert (width > 0).all()

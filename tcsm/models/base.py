@@ -10,7 +10,7 @@ Objectives use one of two methods, which give the same numbers where both apply:
 from abc import ABC, abstractmethod
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int, Int64
 from torch import Tensor, nn
 
 from tcsm.models.losses import PositionLoss
@@ -47,6 +47,17 @@ class Posterior(ConcreteScore):
         """Return sums of differences of marginals; −∞ where a neighbor leaves the support."""
         log_q = self.log_marginals(batch.x_t, batch.t, batch.noised)
         return near.log_ratio(log_q, batch.x_1)
+
+    @torch.no_grad()
+    def draw(
+        self,
+        x_t: Int[Tensor, "B L"],
+        t: Float[Tensor, "B"],
+        positions: Bool[Tensor, "B L"],
+        u: Float64[Tensor, "n"],
+    ) -> Int64[Tensor, "n"]:
+        """Return x₁^i ∼ q^i(· | x_t) at the chosen noised positions, by one uniform each."""
+        return categorical(self.log_conditionals(x_t, t, positions), u)
 
     @torch.no_grad()
     def candidates(

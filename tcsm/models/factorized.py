@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int, Int64
 from torch import Tensor
 
 from tcsm.models.base import Posterior
 from tcsm.models.losses import PositionLoss
 from tcsm.nets.base import LossValues, Net, WeightedLoss
+from tcsm.noise import categorical
 from tcsm.process.corruption import Corrupted, Positions
 from tcsm.process.paths import Path, add_at
 
@@ -38,7 +39,13 @@ class Factorized(Posterior):
         self, logits: Float[Tensor, "n V"], positions: Positions
     ) -> Float[Tensor, "n V"]:
         """Return log q of the logits, in fp32 at least."""
-        return torch.log_softmax(at_least_float(logits), -1)
+        return torch.log_softmax(at_least_float(self.unnormalized(logits, positions)), -1)
+
+    def unnormalized(
+        self, logits: Float[Tensor, "n V"], positions: Positions
+    ) -> Float[Tensor, "n V"]:
+        """Return log q up to a constant of each position."""
+        return logits
 
     def weighted_loss(
         self, batch: Corrupted, loss: PositionLoss, weight: Float[Tensor, "n"]
@@ -52,21 +59,43 @@ class Factorized(Posterior):
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
         """Return log q^i(· | x_t) at the chosen noised positions."""
+        return self.conditionals(self.net(x_t, t, positions), self._places(x_t, t, positions))
+
+    @torch.no_grad()
+    def draw(
+        self,
+        x_t: Int[Tensor, "B L"],
+        t: Float[Tensor, "B"],
+        positions: Bool[Tensor, "B L"],
+        u: Float64[Tensor, "n"],
+    ) -> Int64[Tensor, "n"]:
+        """Draw x₁^i without normalizing q^i; equal sequences are read once, as all masks are."""
+        if not self.net.timed and torch.equal(x_t, x_t[:1].expand_as(x_t)):
+            anywhere = positions.any(0, keepdim=True)
+            logits = self.net(x_t[:1], t[:1], anywhere)
+            logits = logits[(anywhere.cumsum(1) - 1).expand_as(positions)[positions]]
+        else:
+            logits = self.net(x_t, t, positions)
+        return categorical(self.unnormalized(logits, self._places(x_t, t, positions)), u)
+
+    def _places(
+        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], positions: Bool[Tensor, "B L"]
+    ) -> Positions:
         row, column = positions.nonzero(as_tuple=True)
         here, index = x_t[row, column], torch.arange(len(row), device=row.device)
-        return self.conditionals(self.net(x_t, t, positions), Positions(here, here, t[row], index))
+        return Positions(here, here, t[row], index)
 
 
 class LeaveOneOut(Factorized):
     """The network gives π = p(x₁^i | x_t^{≠i}); q adds the evidence of x_t^i (1.5)."""
 
-    def conditionals(
+    def unnormalized(
         self, logits: Float[Tensor, "n V"], positions: Positions
     ) -> Float[Tensor, "n V"]:
-        """Return log softmax(logits + λ_t 1[y = x_t])."""
+        """Return logits + λ_t 1[y = x_t]."""
         evidence = self.path.source.evidence(self.path.alpha(positions.t))
         logits = at_least_float(logits)
-        return torch.log_softmax(add_at(logits, positions.x_t, evidence.to(logits.dtype)), -1)
+        return add_at(logits, positions.x_t, evidence.to(logits.dtype))
 
 
 @dataclass(frozen=True)

@@ -5,29 +5,25 @@ Exact for one position; for several, TV to the model's distribution falls like 1
 
 from dataclasses import dataclass
 
-from jaxtyping import Int
-from torch import Tensor
+import torch
 
-from tcsm.models.base import Posterior
-from tcsm.noise import categorical
-from tcsm.samplers.base import GridSampler, SamplerStep
+from tcsm.samplers.stepping import DATA, Outcomes, PositionSampler, SamplerStep
 
 
 @dataclass(frozen=True)
-class Ancestral(GridSampler):
+class Ancestral(PositionSampler):
     """The reverse kernel of the noising process, any source."""
 
-    def step(self, posterior: Posterior, step: SamplerStep) -> Int[Tensor, "B L"]:
-        """Draw x₁ at noised positions, then x_s from the bridge; visible positions stay."""
-        x_t, noised, times = step.x_t, step.noised, (step.t, step.s)
-        u = step.noise.uniform("step", x_t.shape[1], 3)
-        x_1 = x_t.clone()
-        x_1[noised] = categorical(
-            posterior.log_conditionals(x_t, step.t, noised), u[..., 0][noised]
+    def outcomes(self, step: SamplerStep) -> Outcomes:
+        """Draw the bridge for x₁ ≠ x_t and for x₁ = x_t by the same uniforms."""
+        x_t, source = step.x_t, self.path.source
+        alpha_t, alpha_s = (
+            self.path.alpha(time)[:, None].expand(x_t.shape) for time in (step.t, step.s)
         )
-        here = x_t[noised]
-        alpha_t, alpha_s = (self.path.alpha(time)[:, None].expand(x_t.shape) for time in times)
-        bridge = self.path.bridge(here, x_1[noised], alpha_t[noised], alpha_s[noised])
-        x_s = x_t.clone()
-        x_s[noised] = bridge.draw(here, x_1[noised], self.path.source, u[..., 1:][noised])
-        return x_s
+        u = step.noise.uniform("step", x_t.shape[1], 3)
+        other, same = (
+            self.path.bridge(x_t, x_1, alpha_t, alpha_s).draw(x_t, x_1, source, u[..., 1:])
+            for x_1 in (torch.full_like(x_t, DATA), x_t)
+        )
+        noised = step.noised
+        return Outcomes(other.where(noised, x_t), same.where(noised, x_t), u[..., 0])

@@ -1,16 +1,10 @@
-"""The contract of samplers, and steps on a time grid 0 = t₀ < … < t_N = 1 (§12).
-
-The data value is drawn first, from q^i in float64, then the branch that takes it: putting "stay"
-and V tokens in one fp32 categorical under-draws rare tokens (12.6).
-"""
+"""The contract of samplers, and of those that invert a noising path (§12)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
@@ -26,7 +20,7 @@ class Sampled:
 
     Attributes:
         tokens: samples of x₁.
-        network_calls: passes of the network over the batch.
+        network_calls: largest number of passes of the network over the batch, equal for all seeds.
     """
 
     tokens: Int[Tensor, "B L"]
@@ -61,25 +55,6 @@ class Sampler(ABC):
         conditioning: Conditioning | None = None,
     ) -> Sampled:
         """Draw ``count`` sequences; a pure function of the seed and the conditioning."""
-
-
-@dataclass(frozen=True)
-class SamplerStep:
-    """One step of a sampler from time t to time s > t.
-
-    Attributes:
-        x_t: the state at time t.
-        noised: the positions that may change.
-        t: time at the start.
-        s: time at the end, s > t.
-        noise: the step's randomness.
-    """
-
-    x_t: Int[Tensor, "B L"]
-    noised: Bool[Tensor, "B L"]
-    t: Float[Tensor, "B"]
-    s: Float[Tensor, "B"]
-    noise: Noise
 
 
 @dataclass(frozen=True)
@@ -121,45 +96,6 @@ class PathSampler(Sampler):
         return conditioning.restore(
             self.path.source.draw(noise.uniform("start", len(conditioning.tokens)))
         )
-
-    def walk(
-        self,
-        step: Callable[[SamplerStep], Tensor],
-        x_t: Int[Tensor, "B L"],
-        seed: int,
-        conditioning: Conditioning,
-    ) -> Int[Tensor, "B L"]:
-        """Return the state after a step for each interval of the grid; known positions stay."""
-        ids = torch.arange(len(x_t), device=x_t.device)
-        grid = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64, device=x_t.device)
-        for index in range(self.steps):
-            t, s = (grid[at].expand(len(x_t)) for at in (index, index + 1))
-            noised = self.path.source.noised(x_t) & ~conditioning.fixed
-            x_t = step(SamplerStep(x_t, noised, t, s, Noise(seed, index, ids, len(x_t))))
-        return x_t
-
-
-@dataclass(frozen=True)
-class GridSampler(PathSampler):
-    """A sampler that steps along the grid, one network call a step."""
-
-    @abstractmethod
-    def step(self, posterior: Posterior, step: SamplerStep) -> Int[Tensor, "B L"]:
-        """Return the state at the end of the step."""
-
-    @torch.no_grad()
-    def __call__(
-        self,
-        model: nn.Module,
-        count: int,
-        length: int,
-        seed: int,
-        conditioning: Conditioning | None = None,
-    ) -> Sampled:
-        """Draw sequences by one network call for each interval of the grid."""
-        posterior, known = self.posterior(model), self.conditioning(conditioning, length, model)
-        x_t = self.start(count, seed, known)
-        return Sampled(self.walk(partial(self.step, posterior), x_t, seed, known), self.steps)
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
-from tcsm.noise import Noise, categorical
+from tcsm.noise import Noise
 from tcsm.process.sources import Mask
 from tcsm.samplers.base import PathSampler, Sampled
 from tcsm.samplers.conditioning import Conditioning
@@ -79,9 +79,7 @@ class FirstHitting(PathSampler):
             now = unmasking.order[:, first : first + unmasking.at_once]
             positions = torch.zeros_like(x_t, dtype=torch.bool).scatter(1, now, True)
             t = self.path.schedule.inverse(unmasking.level[:, first])
-            x_t[positions] = categorical(
-                posterior.log_conditionals(x_t, t, positions), u[positions]
-            )
+            x_t[positions] = posterior.draw(x_t, t, positions, u[positions])
         return Sampled(x_t, len(groups))
 
     def unmasking(self, count: int, length: int, seed: int, device: torch.device) -> Unmasking:

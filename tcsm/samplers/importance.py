@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.models.joint import Joint
-from tcsm.samplers.base import PathSampler, Sampled, SamplerStep
+from tcsm.samplers.base import Sampled
 from tcsm.samplers.conditioning import Conditioning
+from tcsm.samplers.stepping import GridSampler, SamplerStep
 
 
 @dataclass(frozen=True)
-class Importance(PathSampler):
+class Importance(GridSampler):
     """Ancestral sampling with x₁ resampled from candidates by their weights.
 
     Attributes:

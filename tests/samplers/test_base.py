@@ -3,10 +3,13 @@ import torch
 
 from tcsm.errors import InputError
 from tcsm.models.factorized import Factorized, LeaveOneOut
+from tcsm.noise import categorical
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
+from tcsm.samplers.ancestral import Ancestral
 from tcsm.samplers.first_hitting import FirstHitting
+from tcsm.samplers.leaping import TauLeaping
 from tests.samplers.walks import called, walks
 from tests.tables import Table
 
@@ -57,3 +60,41 @@ def test_calls_are_counted_and_no_mask_remains(sampler, steps):
 def test_a_grid_without_steps_is_refused(sampler):
     with pytest.raises(InputError, match=r"sampler\.steps .*0"):
         type(sampler)(path=sampler.path, steps=0)
+
+
+@pytest.mark.parametrize("kind", [Ancestral, TauLeaping])
+def test_masked_positions_are_read_once_each_in_at_most_one_call_a_position(kind):
+    """With many more steps than positions, most steps leave a sequence as it is."""
+    posterior, read = Factorized(Table(torch.randn(L, V)), MASKED), []
+    posterior.net.timed = True
+    posterior.net.register_forward_hook(lambda _, inputs, __: read.append(inputs[2].sum()))
+    sampled = kind(path=MASKED, steps=60)(posterior, 8, L, seed=0)
+    assert len(read) <= sampled.network_calls == L
+    assert sum(read) == 8 * L
+
+
+def test_equal_sequences_are_read_once_and_draw_the_same_tokens():
+    posterior = Factorized(Table(torch.randn(L, V)), MASKED)
+    x_t, u = torch.full((9, L), V), torch.rand(9, L).double()
+    positions = torch.rand(9, L) < 0.4
+    t = torch.rand(9).double()
+    expected = categorical(posterior.log_conditionals(x_t, t, positions), u[positions])
+    read = []
+    posterior.net.register_forward_hook(lambda _, inputs, __: read.append(len(inputs[0])))
+    assert torch.equal(posterior.draw(x_t, t, positions, u[positions]), expected)
+    x_t[4, 1] = 0
+    assert torch.equal(posterior.draw(x_t, t, positions, u[positions]), expected)
+    assert read == [1, 9]
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        (lambda steps: torch.linspace(0, 1, steps), "4 times from 0 to 1"),
+        (lambda steps: torch.linspace(0, 0.9, steps + 1), "4 times from 0 to 1"),
+        (lambda steps: torch.tensor([0, 0.6, 0.5, 1]), "must rise"),
+    ],
+)
+def test_a_grid_that_is_none_is_refused(grid, message):
+    with pytest.raises(InputError, match=rf"sampler\.grid .*{message}"):
+        Ancestral(path=MASKED, steps=3, grid=grid)
