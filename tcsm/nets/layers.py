@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tcsm.nets import attention
+
 
 class _RmsNorm(torch.autograd.Function):
     """y = x/√(mean x²) with dx = (g − y mean(g y))/√(mean x²): half the passes of autograd's."""
@@ -99,6 +101,8 @@ class Attention(nn.Module):
         self, x: Float[Tensor, "B L D"], turn: tuple[Tensor, Tensor]
     ) -> Float[Tensor, "B L D"]:
         """Return each position's attention output, before the linear map ``out``."""
+        if attention.is_short(x):
+            return attention.mixed(x, self.qkv.weight, turn, self.heads, self.causal)
         batch, length, dim = x.shape
         qkv = self.qkv(x).view(batch, length, 3 * self.heads, dim // self.heads)
         qk, v = qkv.split([2 * self.heads, self.heads], 2)
