@@ -95,7 +95,7 @@ class SoftDistributionMatching(DenoisingObjective):
         if not self.divergence.linear:
             name = type(self.divergence).__name__
             warnings.warn(f"{name} moves a factorized model off the marginals (2.5)", stacklevel=2)
-        return SoftTargetLoss(self, self.target(batch))
+        return SoftTargetLoss(self, self.target.conditionals(batch))
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class SoftTargetLoss(PositionLoss):
 
     Attributes:
         objective: D, ℓ and h.
-        log_p: targets of all noised positions, in row-major order.
+        log_p: the teacher's log-conditionals at all noised positions, in row-major order.
     """
 
     objective: SoftDistributionMatching
@@ -127,4 +127,4 @@ class SoftTargetLoss(PositionLoss):
         return None if at_label is None else torch.lerp(soft, at_label, self.objective.hard)
 
     def _targets(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Float[Tensor, "m V"]:
-        return self.log_p[positions.index].to(log_q.dtype)
+        return self.objective.target.at(self.log_p, positions).to(log_q.dtype)

@@ -2,7 +2,8 @@
 
 A batch has a file of its own: log-conditionals (float16), named by a digest of its tokens and of
 the selected positions, in a folder named by a digest of the teacher. Files are written atomically
-and verified by their checksum; a damaged one is reported and made again.
+and verified by their checksum; a damaged one is reported and made again. A file that is there is
+mapped into memory, not copied: a loss reads the rows of one chunk after another.
 """
 
 import hashlib
@@ -66,14 +67,12 @@ class CachedTeacher(Teacher):
     def log_conditionals(
         self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
-        """Return the teacher's log-conditionals, new or cached."""
+        """Return the teacher's log-conditionals, new or cached, then of the cache's type."""
         if self.folder is None:
             return self._ask(x_1, positions)[0]
         path = self.folder / f"{_name(x_1, positions)}.safetensors"
         answer = self._recall(path) if path.exists() else None
-        return (
-            (self._make(path, x_1, positions) if answer is None else answer).to(x_1.device).float()
-        )
+        return (self._make(path, x_1, positions) if answer is None else answer).to(x_1.device)
 
     def _ask(self, x_1: Tensor, positions: Tensor) -> tuple[Tensor, float]:
         assert self.teacher is not None

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tcsm.models.teacher import Teacher
-from tcsm.process.corruption import Corrupted
+from tcsm.process.corruption import Corrupted, Positions
 from tcsm.process.paths import Path, add_at
 
 
@@ -29,10 +29,19 @@ class Bayes:
     teacher: Teacher
     path: Path
 
-    @torch.no_grad()
     def __call__(self, batch: Corrupted) -> Float[Tensor, "n V"]:
         """Return log p^i at the noised positions, in row-major order."""
-        log_p = self.teacher.log_conditionals(batch.x_1, batch.noised)
-        positions = batch.positions()
+        return self.at(self.conditionals(batch), batch.positions())
+
+    @torch.no_grad()
+    def conditionals(self, batch: Corrupted) -> Float[Tensor, "n V"]:
+        """Return the teacher's log-conditionals at the noised positions; a file if cached."""
+        return self.teacher.log_conditionals(batch.x_1, batch.noised)
+
+    @torch.no_grad()
+    def at(self, log_p: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "m V"]:
+        """Return log p^i at some of the noised positions; only their rows are read."""
+        rows = log_p[positions.index]
+        rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
         evidence = self.path.source.evidence(self.path.alpha(positions.t))
-        return torch.log_softmax(add_at(log_p, positions.x_t, evidence.to(log_p.dtype)), -1)
+        return torch.log_softmax(add_at(rows, positions.x_t, evidence.to(rows.dtype)), -1)

@@ -1,0 +1,84 @@
+"""Cached targets are mapped into memory: rows are read where and when a loss needs them."""
+
+from pathlib import Path as File
+
+import pytest
+import torch
+from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tcsm.models.teacher import Teacher
+from tcsm.process.paths import Path
+from tcsm.process.schedules import Linear
+from tcsm.process.sources import Mask, Uniform
+from tcsm.runs.cached_teacher import CachedTeacher
+from tcsm.targets.bayes import Bayes
+from tests.tables import corrupted
+
+V, L = 40, 50
+X = torch.arange(4 * L).view(4, L) % V
+EVERYWHERE = torch.ones_like(X, dtype=torch.bool)
+
+
+class Fixed(Teacher):
+    """Any distributions."""
+
+    def log_conditionals(self, x_1, positions):
+        noise = torch.Generator().manual_seed(0)
+        return torch.randn(int(positions.sum()), V, generator=noise).log_softmax(-1)
+
+
+@pytest.fixture
+def cached(tmp_path):
+    """The same teacher in this process and in another one that finds its file."""
+    first = CachedTeacher(Fixed(), "fixed", tmp_path)
+    made = first.log_conditionals(X, EVERYWHERE)
+    again = CachedTeacher(None, "fixed", tmp_path)
+    return made, again
+
+
+def mapped(tensor, folder):
+    """Whether a tensor's first and last number lie in a mapping of a file of the folder."""
+    ends = tensor.data_ptr(), tensor.data_ptr() + tensor.nbytes - 1
+    for line in File("/proc/self/maps").read_text().splitlines():
+        first, last = (int(end, 16) for end in line.split()[0].split("-"))
+        if str(folder) in line and all(first <= end < last for end in ends):
+            return True
+    return False
+
+
+@pytest.mark.skipif(not File("/proc/self/maps").exists(), reason="lists mappings on Linux alone")
+def test_a_cached_answer_is_a_mapped_file(cached, tmp_path):
+    made, again = cached
+    found = again.log_conditionals(X, EVERYWHERE)
+    assert found.equal(made)
+    assert found.dtype == torch.float16
+    assert mapped(found, tmp_path)
+    assert not mapped(made, tmp_path)
+
+
+class Largest(TorchDispatchMode):
+    """The size of the largest tensor that an operation makes."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        out = operation(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor) and out._base is None:
+            self.numel = max(self.numel, out.numel())
+        return out
+
+
+@pytest.mark.parametrize("source", [Mask(V), Uniform(V)], ids=["mask", "uniform"])
+def test_targets_of_a_chunk_read_its_rows_alone(cached, source):
+    x_t = torch.full_like(X, V) if isinstance(source, Mask) else X.flip(0)
+    drawn = corrupted(Path(source, Linear()), X, x_t, torch.full((4,), 0.5))
+    target = Bayes(cached[1], Path(source, Linear()))
+    expected, log_p = target(drawn), target.conditionals(drawn)
+    positions = drawn.positions()
+    for chunk in (slice(0, 16), slice(60, 64), slice(190, 200)):
+        some = positions[chunk]
+        with Largest() as seen:
+            found = target.at(log_p, some)
+        assert_close(found, expected[chunk], rtol=0, atol=0)
+        assert seen.numel == found.numel()
