@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
+from tcsm.divergences.cosines import mean_log_cosh
 from tcsm.divergences.symmetric import Blocks
 from tcsm.errors import InputError
 
@@ -192,6 +193,16 @@ class BinaryCrossEntropy(Bregman):
     def dual_rate(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
         """Return σ(log v)."""
         return torch.sigmoid(b)
+
+    def over_blocks(
+        self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], blocks: Blocks
+    ) -> Float[Tensor, "B"]:
+        """Return the mean of ψ(u) = u + 2 log cosh(u/2) (6.2)."""
+        if blocks.limit == 1:
+            return blocks.mean_of_sums(self.at_position(log_q, x))
+        log_s = log_q - log_q.gather(-1, x[:, None])
+        even = 2 * mean_log_cosh(log_s, blocks)
+        return blocks.mean_of_sums(log_s.mean(-1)) + even.to(log_q.dtype)
 
 
 def _box_cox(power: float, log_s: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:

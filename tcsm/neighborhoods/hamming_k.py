@@ -123,8 +123,8 @@ class HammingK(Neighborhood):
 class SampledHammingK(HammingK):
     """Drawn blocks, with tokens y ∼ g = ∏ q^½/Z and weights 1/(V^k g(y)), g held fixed (6.2).
 
-    For divergences without a closed form: BCE's terms grow like √s at most, so that their weighted
-    values are bounded. Unbiased in value and gradient.
+    For divergences without a closed form, or for BCE at less cost: its terms grow like √s at most,
+    so that their weighted values are bounded. Unbiased in value and gradient.
 
     Raises:
         InputError: nothing is drawn.

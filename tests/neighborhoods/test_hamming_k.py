@@ -16,10 +16,12 @@ from tcsm.divergences.bregman import (
     neyman,
     pearson,
 )
+from tcsm.divergences.cosines import NODES
 from tcsm.errors import InputError
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.neighborhoods.hamming_k import HammingK, SampledHammingK
 from tcsm.noise import batch_noise
+from tests.operations import Counted
 
 V, L = 3, 5
 X = torch.tensor([[0, 1, 2, 0, 1], [2, 2, 0, 1, 0], [1, 1, 1, 1, 1]])
@@ -83,6 +85,25 @@ def test_the_list_is_the_closed_form(name, size):
     assert_close(listed, ball.sequence_loss(DIVERGENCES[name], LOG_Q, X, OPEN, NOISE))
     moved = near.apply(X) != X[:, None]
     assert not (moved & ~OPEN[:, None]).any()
+
+
+@pytest.mark.parametrize("name", ["gkl", "bce", "hellinger"])
+def test_cost_is_positions_times_tokens_times_size_at_most(name):
+    """Numbers written forward and backward: twice of one size doubles them, nothing squares."""
+
+    def cost(n, vocabulary, size):
+        log_q = torch.zeros(n, vocabulary).log_softmax(-1).requires_grad_()
+        x, noised = torch.zeros(1, n, dtype=torch.long), torch.ones(1, n).bool()
+        ball = HammingK(vocabulary, size)
+        with Counted() as seen:
+            ball.sequence_loss(
+                DIVERGENCES[name], log_q, x, noised, batch_noise(0, 0, 1)
+            ).backward()
+        return seen.total
+
+    usual = cost(64, 40, 4)
+    assert max(cost(128, 40, 4), cost(64, 80, 4), cost(64, 40, 8)) < 2.1 * usual
+    assert usual < (40 * NODES if name == "bce" else 40) * 64 * 40
 
 
 @every

@@ -5,7 +5,6 @@ from pathlib import Path as File
 import pytest
 import torch
 from torch.testing import assert_close
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from tcsm.models.teacher import Teacher
 from tcsm.process.paths import Path
@@ -13,6 +12,7 @@ from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
 from tcsm.runs.cached_teacher import CachedTeacher
 from tcsm.targets.bayes import Bayes
+from tests.operations import Counted
 from tests.tables import corrupted
 
 V, L = 40, 50
@@ -57,18 +57,6 @@ def test_a_cached_answer_is_a_mapped_file(cached, tmp_path):
     assert not mapped(made, tmp_path)
 
 
-class Largest(TorchDispatchMode):
-    """The size of the largest tensor that an operation makes."""
-
-    numel = 0
-
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        out = operation(*args, **(kwargs or {}))
-        if isinstance(out, torch.Tensor) and out._base is None:
-            self.numel = max(self.numel, out.numel())
-        return out
-
-
 @pytest.mark.parametrize("source", [Mask(V), Uniform(V)], ids=["mask", "uniform"])
 def test_targets_of_a_chunk_read_its_rows_alone(cached, source):
     x_t = torch.full_like(X, V) if isinstance(source, Mask) else X.flip(0)
@@ -78,7 +66,7 @@ def test_targets_of_a_chunk_read_its_rows_alone(cached, source):
     positions = drawn.positions()
     for chunk in (slice(0, 16), slice(60, 64), slice(190, 200)):
         some = positions[chunk]
-        with Largest() as seen:
+        with Counted() as seen:
             found = target.at(log_p, some)
         assert_close(found, expected[chunk], rtol=0, atol=0)
-        assert seen.numel == found.numel()
+        assert seen.largest == found.numel()
