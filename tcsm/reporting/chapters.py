@@ -101,7 +101,7 @@ class Composer:
         self, chapter: Chapter, name: str, rows: Sequence[Row], caption: str = "",
         folded: str = "", *, caller: Callable[[Row], Markup],
     ) -> Markup:  # fmt: skip
-        """Write and show a table; ``caller`` returns the lines ``Header: cell`` of a row."""
+        """Write and show a table: lines ``Header: cell``, ``+Header`` for a column on demand."""
         cells = [_cells(caller(row)) for row in rows]
         if not cells:
             return Markup("")

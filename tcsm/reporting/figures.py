@@ -81,8 +81,7 @@ def by_variant(
 ) -> Figure:
     """Draw every seed as a point, a row each, over the mean and its 95 % interval.
 
-    A variant whose mean exceeds twice the median is written at the edge, to not compress the
-    others. ``color`` is the column that colors distinguish.
+    A mean of more than twice the median is written at the edge. Colors are by column ``color``.
     """
     order, present = _present(frame, order)
     groups = {variant: frame.loc[frame["variant"] == variant] for variant in present}
@@ -93,6 +92,7 @@ def by_variant(
     with mpl.rc_context(STYLE):
         figure, axes = canvas(0.8 + (0.38 if few else 0.27) * len(present))
         label(axes, x, Axis("", ""))
+        axes.xaxis.label.set(x=1, ha="right")  # the names of the variants leave room on the left
         for row, (variant, mean) in enumerate(means.items()):
             runs = groups[variant]
             tint = colors[runs[color].iloc[0]]

@@ -85,10 +85,10 @@ def write_csv(path: Path, rows: Iterable[Row]) -> None:
 
 
 def latex(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    """Return cells as a LaTeX ``tabular`` that needs the package booktabs."""
-    escaped = [[escape(cell) for cell in row] for row in cells]
-    shown = pd.DataFrame(escaped, columns=[escape(header) for header in headers])
-    columns = "l" + "r" * (len(headers) - 1)
+    """Return the main cells, whose header has no +, as a ``tabular`` of the package booktabs."""
+    main = [at for at, header in enumerate(headers) if not header.startswith("+")]
+    names, *rows = [[escape(row[at]) for at in main] for row in (headers, *cells)]
+    shown, columns = pd.DataFrame(rows, columns=names), "l" + "r" * (len(main) - 1)
     return str(shown.style.hide(axis="index").to_latex(hrules=True, column_format=columns))
 
 

@@ -13,7 +13,7 @@ from tests.reporting.drafts import drafts  # noqa: F401 -- a fixture
 from tests.reporting.house import ROOT, report
 
 ARMS = {"kjv/score": "TCSM, score", "kjv/mdlm": "MDLM <b>", "kjv/causal": "AR"}
-VOID = {"meta"}
+VOID = {"meta", "input"}
 CLAIM = r'(?s)<th scope="row">(.*?)</th><td>(.*?)</td><td>(.*?)</td>'
 OWN = ("summary", "headline", "differences", "learning", "noise", "samples", "stability", "budget")
 ABLATIONS = ("divergences", "acceleration", "targets", "exact")
@@ -252,3 +252,11 @@ def test_the_shipped_report_names_its_chapters():
     names = {path.stem for path in (ROOT / "reports/chapters").glob("*.md")}
     listed = (ROOT / "params/report/default.yaml").read_text()
     assert {name for name in names if f"- {name}\n" not in listed} == {"generic"}
+
+
+def test_columns_on_demand_are_on_the_page_and_not_in_latex(page, out):
+    assert re.search(r'<th scope="col" class="more">CPU a run</th>', page)
+    latex = (out / "tables/headline.tex").read_text()
+    assert "Test BPC" in latex
+    assert "CPU a run" not in latex
+    assert "+" not in latex.splitlines()[2]
