@@ -7,6 +7,7 @@ from torch import nn
 
 from tcsm.errors import InputError
 from tcsm.models.autoregressive import Autoregressive
+from tcsm.nets.decoding import decoder
 from tcsm.noise import batch_noise, categorical
 from tcsm.samplers.base import Sampled, Sampler, device_of
 from tcsm.samplers.conditioning import Conditioning, resolve_conditioning
@@ -14,7 +15,10 @@ from tcsm.samplers.conditioning import Conditioning, resolve_conditioning
 
 @dataclass(frozen=True)
 class NextToken(Sampler):
-    """x^i ∼ p(· | x^{<i}), by one call per free position; ``steps`` has no effect."""
+    """x^i ∼ p(· | x^{<i}), by one call per free position; ``steps`` has no effect.
+
+    Each call reads one token and the keys and values of those before it.
+    """
 
     @torch.no_grad()
     def __call__(
@@ -32,7 +36,10 @@ class NextToken(Sampler):
         known = resolve_conditioning(conditioning, length, model.net.vocabulary, device_of(model))
         u = batch_noise(seed, 0, count).uniform("token", length).to(device_of(model))
         first = known.prefix()
-        x = known.tokens[:first].expand(count, first)
+        x = known.tokens.repeat(count, 1)
+        inputs, cache = model.shifted(x), decoder(model.net, length)
+        new = inputs[:, : first + 1]
         for index in range(first, length):
-            x = torch.cat([x, categorical(model.log_next(x), u[:, index])[:, None]], 1)
+            x[:, index] = categorical(cache.read(new), u[:, index])
+            new = x[:, index, None]
         return Sampled(x, length - first)
