@@ -56,7 +56,7 @@ def _serve(variant: Variant, size: Size, threads: int, clock: Callable[[], float
         start = clock()
         values = [trainer.step(x_1) for _ in range(steps)]
         seconds = clock() - start
-        peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        peak = max(1.0, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
         more = trainer.report() if hasattr(trainer, "report") else {}
         found = {"losses": values, "peak_mib": peak, "parameters": trainer.parameters}
         pipe.send((seconds, found | {"parts_ms": trainer.laps.milliseconds(), "more": more}))

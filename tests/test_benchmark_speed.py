@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import check, measure
+from benchmarks import check, compare, curves, measure
 from benchmarks.own import OBJECTIVES, build
 from benchmarks.sizes import SIZES
 from tcsm.noise import batch_noise
@@ -96,3 +96,25 @@ def test_the_check_fails_against_a_faster_baseline(
         measure.save(tmp_path / "check.json", {"rows": [row | {"value": factor * row["value"]}]})
         assert check.main(command) == failures
     assert "SLOWER: tiny" in capsys.readouterr().out
+
+
+def test_each_cost_has_a_curve_and_a_sentence(tmp_path: Path) -> None:
+    names = ["step-v", "step-k", "targets-k", "sample-b", "bound-se"]
+    curves.main(["--tiny", "--rounds", "2", "--out", str(tmp_path), "--only", *names])
+    rows = json.loads((tmp_path / "curves.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == names
+    for row in rows:
+        assert row["low"] <= row["exponent"] <= row["high"]
+        assert f"{row['exponent']:.2f}" in row["sentence"]
+
+
+def test_a_comparison_has_a_table_with_the_parts_of_a_step(tmp_path: Path) -> None:
+    place = ["--size", "tiny", "--out", str(tmp_path), "--threads", "1", "--rounds", "2"]
+    compare.main(["train", *place, "--turn", "0.05", "--only"])
+    result = json.loads((tmp_path / "train-tiny-threads1.json").read_text())
+    (row,) = result["rows"]
+    assert list(row["parts_ms"]) == list(measure.PARTS)
+    assert abs(sum(row["parts_ms"].values()) / row["ms"] - 1) < 0.5
+    assert len(result["skipped"]) == 3
+    table = (tmp_path / "train-tiny-threads1.md").read_text()
+    assert "TCSM, dense path" in table
