@@ -20,6 +20,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
+from tcsm.divergences import closed_form
+from tcsm.divergences.closed_form import ClosedForm, at, put
 from tcsm.divergences.cosines import mean_log_cosh
 from tcsm.divergences.symmetric import Blocks
 from tcsm.errors import InputError
@@ -65,6 +67,15 @@ class Bregman(ABC):
     def at_position(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
         """Return (1/V) Σ_y ψ(log q_y − log q_x), the 1-ball of a position with label x (3.1)."""
         return self.pair(log_q - log_q.gather(-1, x[:, None])).mean(-1)
+
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return ``at_position`` and its gradient by log q or logits, here by autograd.
+
+        It may overwrite ``log_q`` and ``spare``, memory for one more tensor of its size.
+        """
+        return closed_form.by_autograd(lambda values: self.at_position(values, x), log_q)
 
     def at_any_label(self, log_q: Float[Tensor, "n V"]) -> Float[Tensor, "n"]:
         """Return (1/V) Σ_x ``at_position`` over labels x; O(V²) without a closed form."""
@@ -147,6 +158,24 @@ class Power(Bregman):
         log_q_x = log_q.gather(-1, x[:, None]).squeeze(-1)
         first, second = (_mean_box_cox(power, log_q, log_q_x) for power in self.powers)
         return self.scale * (first + second)
+
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return ``at_position`` and (1/V) Σ over both powers of s_y^λ, 1 at λ = 0 (3.2)."""
+        if set(self.powers) == {0, 1}:
+            return self._generalized_kl(log_q, x)
+        return super().closed_form(log_q, x, spare)
+
+    def _generalized_kl(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> ClosedForm:
+        """Return −log q_x + e + mean log q − 1 and e q + 1/V − (1 + e) δ_x, e = 1/(V q_x)."""
+        label, vocabulary = at(log_q, x), log_q.shape[-1]
+        odds = torch.exp(-label - math.log(vocabulary))
+        loss = torch.expm1(-label - math.log(vocabulary)) - label + log_q.mean(-1)
+        dense = log_q.exp_()
+        put(dense, x, torch.expm1(label) - vocabulary * label.exp())
+        uniform = torch.full_like(odds, 1 / vocabulary)
+        return ClosedForm(loss, dense, odds, uniform).times(torch.full_like(odds, self.scale))
 
     def over_blocks(
         self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], blocks: Blocks

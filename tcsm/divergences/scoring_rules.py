@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tcsm.divergences import closed_form
+from tcsm.divergences.closed_form import ClosedForm
 from tcsm.errors import InputError
 
 
@@ -24,9 +26,16 @@ class ScoringRule(ABC):
     def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
         """Return ℓ(x; q) in Savage's form, no constant shifted."""
 
-    def gradient(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Tensor | None:
-        """Return the gradient by the logits in closed form, or None for autograd."""
-        return None
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return ℓ and its gradient by the logits, here by autograd from ℓ.
+
+        It may overwrite ``log_q`` and ``spare``, memory for one more tensor of its size, and
+        return one of them.
+        """
+        by_log_q = closed_form.by_autograd(lambda values: self(values, x), log_q)
+        return closed_form.through_softmax(by_log_q, log_q)
 
 
 def _at(log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
@@ -41,9 +50,11 @@ class KL(ScoringRule):
         """Return −log q_x."""
         return -_at(log_q, x)
 
-    def gradient(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Tensor | None:
-        """Return q − δ_x."""
-        return log_q.exp().scatter_add(-1, x[:, None], -torch.ones_like(log_q[:, :1]))
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return −log q_x and q − δ_x."""
+        return closed_form.cross_entropy(log_q, x)
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,13 @@ class GeneralizedKL(ScoringRule):
     def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
         """Return 1 − log q_x."""
         return 1 - _at(log_q, x)
+
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return 1 − log q_x and q − δ_x."""
+        closed = closed_form.cross_entropy(log_q, x)
+        return closed._replace(loss=1 + closed.loss)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tcsm.divergences import closed_form
 from tcsm.divergences.bregman import Bregman
+from tcsm.divergences.closed_form import ClosedForm
 from tcsm.divergences.scoring_rules import ScoringRule
 from tcsm.errors import InputError
 
@@ -39,9 +41,16 @@ class SoftDivergence(ABC):
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """Return D(p, q), including the entropy of p."""
 
-    def gradient(self, log_p: Distributions, log_q: Distributions) -> Tensor | None:
-        """Return the gradient by the logits of q in closed form, or None for autograd."""
-        return None
+    def closed_form(
+        self, log_p: Distributions, log_q: Distributions, spare: Distributions
+    ) -> ClosedForm:
+        """Return D and its gradient by the logits of q, here by autograd from D.
+
+        It may overwrite ``log_q`` and ``spare``, memory for one more tensor of its size, and
+        return one of them.
+        """
+        by_log_q = closed_form.by_autograd(lambda values: self(log_p, values), log_q)
+        return closed_form.through_softmax(by_log_q, log_q)
 
 
 class ForwardKL(SoftDivergence):
@@ -51,9 +60,12 @@ class ForwardKL(SoftDivergence):
         """Return Σ p (log p − log q), with 0 log 0 = 0."""
         return (log_p.exp() * (log_p.clamp(min=_NOTHING) - log_q)).sum(-1)
 
-    def gradient(self, log_p: Distributions, log_q: Distributions) -> Tensor | None:
-        """Return q − p."""
-        return log_q.exp() - log_p.exp()
+    def closed_form(
+        self, log_p: Distributions, log_q: Distributions, spare: Distributions
+    ) -> ClosedForm:
+        """Return D and q − p."""
+        loss = self(log_p, log_q)
+        return ClosedForm(loss, log_q.exp_().sub_(torch.exp(log_p, out=spare)))
 
 
 class GeneralizedKL(ForwardKL):

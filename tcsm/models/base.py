@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tcsm.models.losses import PositionLoss
 from tcsm.neighborhoods.base import Neighbors
-from tcsm.nets.base import WeightedLoss
+from tcsm.nets.head import WeightedLoss
 from tcsm.noise import Noise, categorical
 from tcsm.process.corruption import Corrupted
 

@@ -13,11 +13,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from tcsm.divergences.closed_form import ClosedForm, at
 from tcsm.errors import InputError
 from tcsm.models.base import Posterior
 from tcsm.models.factorized import Factorized, at_least_float
 from tcsm.models.losses import NormalizedRatioLoss, PositionLoss, RatioLoss, ReferenceRatioLoss
-from tcsm.nets.base import LossValues, Net, WeightedLoss
+from tcsm.nets.base import Net
+from tcsm.nets.head import LossValues, WeightedLoss
 from tcsm.process.corruption import Corrupted, Positions
 from tcsm.process.paths import Path
 
@@ -97,12 +99,17 @@ class _LogitLoss:
         cross_entropy = -log_q.gather(-1, positions.x_1[:, None]).squeeze(-1)
         return LossValues(self.loss(log_r, log_reference, positions), cross_entropy)
 
-    def gradient(self, logits: Float[Tensor, "m V"], chunk: slice) -> Tensor | None:
+    def closed_form(
+        self, logits: Float[Tensor, "m V"], spare: Float[Tensor, "m V"], chunk: slice
+    ) -> tuple[ClosedForm, Tensor]:
         log_r, log_reference, positions = self._at(logits, chunk)
-        by_ratio = self.loss.gradient(log_r, log_reference, positions)
-        if by_ratio is None or self.model.clamp is None:
-            return by_ratio
-        return by_ratio * (1 - (log_r / self.model.clamp) ** 2)  # 1 − tanh²
+        log_q = torch.log_softmax(torch.add(log_reference, log_r, out=spare), -1, out=spare)
+        cross_entropy, clamp = -at(log_q, positions.x_1), self.model.clamp
+        if clamp is None:
+            return self.loss.closed_form(log_r, log_reference, positions), cross_entropy
+        slope = torch.div(log_r, clamp, out=spare).square_().neg_().add_(1)  # 1 − tanh²
+        closed = self.loss.closed_form(log_r, log_reference, positions)
+        return ClosedForm(closed.loss, slope.mul_(closed.gradient())), cross_entropy
 
     def _at(self, logits: Float[Tensor, "m V"], chunk: slice) -> tuple[Tensor, Tensor, Positions]:
         log_r = self.model.ratios(logits)

@@ -8,16 +8,18 @@ independent of t and the likelihood bound finite. The mask state has no logit, s
 holds it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int, Int64
 from torch import Tensor
 
+from tcsm.divergences.closed_form import ClosedForm, at
+from tcsm.divergences.closed_form import add as put_more
 from tcsm.models.base import Posterior
 from tcsm.models.losses import PositionLoss
-from tcsm.nets.base import LossValues, Net, WeightedLoss
+from tcsm.nets.base import Net
+from tcsm.nets.head import LossValues, WeightedLoss
 from tcsm.noise import categorical
 from tcsm.process.corruption import Corrupted, Positions
 from tcsm.process.paths import Path, add_at
@@ -47,11 +49,17 @@ class Factorized(Posterior):
         """Return log q up to a constant of each position."""
         return logits
 
+    def conditionals_(
+        self, logits: Float[Tensor, "n V"], positions: Positions
+    ) -> Float[Tensor, "n V"]:
+        """Return the same in the memory of the logits."""
+        return torch.log_softmax(logits, -1, out=logits)
+
     def weighted_loss(
         self, batch: Corrupted, loss: PositionLoss, weight: Float[Tensor, "n"]
     ) -> WeightedLoss:
         """Return Σ weight · loss by one pass; the head runs on noised positions only."""
-        logit_loss = _LogitLoss(self.conditionals, loss, batch.positions())
+        logit_loss = _LogitLoss(self, loss, batch.positions())
         result: WeightedLoss = self.net(batch.x_t, batch.t, batch.noised, logit_loss, weight)
         return result
 
@@ -97,24 +105,37 @@ class LeaveOneOut(Factorized):
         logits = at_least_float(logits)
         return add_at(logits, positions.x_t, evidence.to(logits.dtype))
 
+    def conditionals_(
+        self, logits: Float[Tensor, "n V"], positions: Positions
+    ) -> Float[Tensor, "n V"]:
+        """Return the same in the memory of the logits."""
+        evidence = self.path.source.evidence(self.path.alpha(positions.t)).to(logits.dtype)
+        states, last = positions.x_t, logits.shape[-1] - 1
+        put_more(logits, states.clamp(max=last), evidence.where(states <= last, 0))
+        return super().conditionals_(logits, positions)
+
 
 @dataclass(frozen=True)
 class _LogitLoss:
     """The loss as a function of the logits of a chunk."""
 
-    conditionals: Callable[[Tensor, Positions], Tensor]
+    posterior: Factorized
     loss: PositionLoss
     positions: Positions
 
     def __call__(self, logits: Float[Tensor, "n V"], chunk: slice) -> LossValues:
         positions = self.positions[chunk]
-        log_q = self.conditionals(logits, positions)
+        log_q = self.posterior.conditionals(logits, positions)
         cross_entropy = -log_q.detach().gather(-1, positions.x_1[:, None]).squeeze(-1)
         return LossValues(self.loss(log_q, positions), cross_entropy)
 
-    def gradient(self, logits: Float[Tensor, "n V"], chunk: slice) -> Tensor | None:
+    def closed_form(
+        self, logits: Float[Tensor, "n V"], spare: Float[Tensor, "n V"], chunk: slice
+    ) -> tuple[ClosedForm, Tensor]:
         positions = self.positions[chunk]
-        return self.loss.gradient(self.conditionals(logits, positions), positions)
+        log_q = self.posterior.conditionals_(logits, positions)
+        cross_entropy = -at(log_q, positions.x_1)
+        return self.loss.closed_form(log_q, positions, spare), cross_entropy
 
 
 def at_least_float(logits: Tensor) -> Tensor:

@@ -10,7 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from tcsm.nets.base import LossValues
+from tcsm.divergences import closed_form
+from tcsm.divergences.closed_form import ClosedForm
+from tcsm.nets.head import LossValues
 from tcsm.process.corruption import Positions
 from tcsm.process.paths import Path
 
@@ -22,9 +24,16 @@ class PositionLoss(ABC):
     def __call__(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "n"]:
         """Return the loss of each position."""
 
-    def gradient(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Tensor | None:
-        """Return its derivative by the logits, (n, V); None for autograd, chunk by chunk."""
-        return None
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], positions: Positions, spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return the loss and its gradient by the logits, here by autograd from the loss.
+
+        It may overwrite ``log_q`` and ``spare``, memory for one more tensor of its size, and
+        return one of them.
+        """
+        by_log_q = closed_form.by_autograd(lambda values: self(values, positions), log_q)
+        return closed_form.through_softmax(by_log_q, log_q)
 
 
 class CrossEntropy(PositionLoss):
@@ -33,6 +42,12 @@ class CrossEntropy(PositionLoss):
     def __call__(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "n"]:
         """Return −log q(x₁)."""
         return -log_q.gather(-1, positions.x_1[:, None]).squeeze(-1)
+
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], positions: Positions, spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return −log q(x₁) and q − δ."""
+        return closed_form.cross_entropy(log_q, positions.x_1)
 
 
 @dataclass(frozen=True)
@@ -58,14 +73,17 @@ class RatioLoss(ABC):
     ) -> Float[Tensor, "n"]:
         """Return the loss of each position."""
 
-    def gradient(
+    def closed_form(
         self,
         log_r: Float[Tensor, "n V"],
         log_reference: Float[Tensor, "n V"],
         positions: Positions,
-    ) -> Tensor | None:
-        """Return its derivative by log r, (n, V); None for autograd, chunk by chunk."""
-        return None
+    ) -> ClosedForm:
+        """Return the loss and its gradient by log r, here by autograd from the loss.
+
+        It may overwrite ``log_r``, and return it.
+        """
+        return closed_form.by_autograd(lambda r: self(r, log_reference, positions), log_r)
 
 
 @dataclass(frozen=True)
@@ -87,11 +105,14 @@ class ReferenceRatioLoss(PositionLoss):
         reference = self.log_reference[positions.index].to(log_q.dtype)
         return self.loss(log_q - reference, reference, positions)
 
-    def gradient(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Tensor | None:
-        """Return the derivative by the logits, g − q Σ g for a derivative g by log r."""
+    def closed_form(
+        self, log_q: Float[Tensor, "m V"], positions: Positions, spare: Float[Tensor, "m V"]
+    ) -> ClosedForm:
+        """Return the loss, and the gradient g − q Σ g for a gradient g by log r."""
         reference = self.log_reference[positions.index].to(log_q.dtype)
-        by_ratio = self.loss.gradient(log_q - reference, reference, positions)
-        return None if by_ratio is None else by_ratio - log_q.exp() * by_ratio.sum(-1, True)
+        log_r = torch.sub(log_q, reference, out=spare)
+        by_ratio = self.loss.closed_form(log_r, reference, positions)
+        return closed_form.through_softmax(by_ratio, log_q)
 
 
 @dataclass(frozen=True)
@@ -113,14 +134,15 @@ class NormalizedRatioLoss(RatioLoss):
         """Return the loss at log q."""
         return self.loss(torch.log_softmax(log_reference + log_r, -1), positions)
 
-    def gradient(
+    def closed_form(
         self,
         log_r: Float[Tensor, "n V"],
         log_reference: Float[Tensor, "n V"],
         positions: Positions,
-    ) -> Tensor | None:
-        """Return the derivative by log r, which equals that by the logits."""
-        return self.loss.gradient(torch.log_softmax(log_reference + log_r, -1), positions)
+    ) -> ClosedForm:
+        """Return the loss with its gradient by log r, which equals that by the logits."""
+        log_q = torch.log_softmax(log_reference + log_r, -1)
+        return self.loss.closed_form(log_q, positions, torch.empty_like(log_q))
 
 
 @dataclass(frozen=True)
@@ -138,7 +160,10 @@ class LabelCrossEntropy:
         loss = nn.functional.cross_entropy(logits.float(), self.labels[chunk], reduction="none")
         return LossValues(loss, loss.detach())
 
-    def gradient(self, logits: Float[Tensor, "m V"], chunk: slice) -> Tensor | None:
-        """Return softmax − label."""
-        q = logits.float().softmax(-1)
-        return q.scatter_add(-1, self.labels[chunk, None], -torch.ones_like(q[:, :1]))
+    def closed_form(
+        self, logits: Float[Tensor, "m V"], spare: Float[Tensor, "m V"], chunk: slice
+    ) -> tuple[ClosedForm, Tensor]:
+        """Return −log p(label) and softmax − label."""
+        log_p = torch.log_softmax(logits, -1, out=logits)
+        closed = closed_form.cross_entropy(log_p, self.labels[chunk])
+        return closed, closed.loss

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from tcsm.errors import InputError
 from tcsm.models.losses import LabelCrossEntropy
 from tcsm.models.teacher import Teacher
-from tcsm.nets.base import Net, WeightedLoss
+from tcsm.nets.base import Net
+from tcsm.nets.head import WeightedLoss
 from tcsm.nets.hollow import Hollow
 
 

@@ -21,7 +21,9 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+from tcsm.divergences import closed_form
 from tcsm.divergences.bregman import Bregman
+from tcsm.divergences.closed_form import ClosedForm
 from tcsm.errors import InputError
 from tcsm.noise import Noise
 
@@ -126,6 +128,20 @@ class PerPosition(Neighborhood):
         self, divergence: Bregman, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]
     ) -> Float[Tensor, "n"]:
         """Return the score loss of each position; ℓ is its mean over noised positions."""
+
+    def closed_form(
+        self,
+        divergence: Bregman,
+        log_q: Float[Tensor, "n V"],
+        x: Int[Tensor, "n"],
+        spare: Float[Tensor, "n V"],
+    ) -> ClosedForm:
+        """Return ``position_loss`` and its gradient by log q, here by autograd.
+
+        It may overwrite ``log_q`` and ``spare``, memory for one more tensor of its size. Sums of
+        the gradient over tokens are 0, so that it is also the gradient by logits.
+        """
+        return closed_form.by_autograd(lambda v: self.position_loss(divergence, v, x), log_q)
 
     def any_label_loss(
         self, divergence: Bregman, log_q: Float[Tensor, "n V"]

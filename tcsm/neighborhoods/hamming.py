@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tcsm.divergences.bregman import Bregman
+from tcsm.divergences.closed_form import ClosedForm
 from tcsm.neighborhoods.base import Neighbors, PerPosition, require_tokens
 
 
@@ -45,6 +46,16 @@ class Hamming(PerPosition):
     ) -> Float[Tensor, "n"]:
         """Return (1/V) Σ_y ψ(log q_y − log q_x), where y = x adds ψ(0) = 0."""
         return divergence.at_position(log_q, x)
+
+    def closed_form(
+        self,
+        divergence: Bregman,
+        log_q: Float[Tensor, "n V"],
+        x: Int[Tensor, "n"],
+        spare: Float[Tensor, "n V"],
+    ) -> ClosedForm:
+        """Return the divergence's own."""
+        return divergence.closed_form(log_q, x, spare)
 
     def any_label_loss(
         self, divergence: Bregman, log_q: Float[Tensor, "n V"]

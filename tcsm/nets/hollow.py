@@ -67,7 +67,7 @@ class Hollow(Net):
         heads: Number of attention heads.
         ratio: Hidden width of the MLPs over D.
         stem: Width of the causal convolution of each stream, 0 for none.
-        chunk: Positions that the head evaluates at once; None for all.
+        chunk: Positions that the head evaluates at once; None for as many as memory suits.
 
     Raises:
         InputError: Sizes that do not fit together.

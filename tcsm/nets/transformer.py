@@ -80,7 +80,7 @@ class Transformer(Net):
         causal: Whether a position sees only earlier positions.
         timed: Whether the network takes t.
         stem: Width of the convolution after the embedding, odd; 0 for none.
-        chunk: Positions that the head evaluates at once; None for all.
+        chunk: Positions that the head evaluates at once; None for as many as memory suits.
 
     Raises:
         InputError: Sizes that do not fit together.

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tcsm.divergences.bregman import Bregman, Power
+from tcsm.divergences.closed_form import ClosedForm
 from tcsm.errors import InputError
 from tcsm.models.base import draws
 from tcsm.models.joint import Joint
@@ -102,13 +103,14 @@ class DensityRatioLoss(RatioLoss):
             loss = loss + self.penalty * torch.logsumexp(log_reference + log_r, -1) ** 2
         return loss
 
-    def gradient(
+    def closed_form(
         self,
         log_r: Float[Tensor, "n V"],
         log_reference: Float[Tensor, "n V"],
         positions: Positions,
-    ) -> Float[Tensor, "n V"]:
-        """Return E_ref v² F″(v) − E v F″(v) by log r, and the penalty's part."""
+    ) -> ClosedForm:
+        """Return ℓ and E_ref v² F″(v) − E v F″(v) by log r, and the penalty's part."""
+        loss = self(log_r, log_reference, positions)
         reference, here = log_reference.exp(), positions.x_1[:, None]
         by_data = self.divergence.slope_rate(log_r.gather(-1, here))
         result = reference * self.divergence.dual_rate(log_r)
@@ -120,7 +122,7 @@ class DensityRatioLoss(RatioLoss):
             result = (
                 result + 2 * self.penalty * log_mass * (log_reference + log_r - log_mass).exp()
             )
-        return result
+        return ClosedForm(loss, result)
 
 
 @dataclass(frozen=True)

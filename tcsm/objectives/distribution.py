@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tcsm.divergences.closed_form import ClosedForm
 from tcsm.divergences.scoring_rules import KL, ScoringRule
 from tcsm.divergences.soft import SoftDivergence
 from tcsm.errors import InputError
@@ -52,9 +53,11 @@ class ScoringLoss(PositionLoss):
         """Return the rule's value at each position."""
         return self.scoring(log_q, positions.x_1)
 
-    def gradient(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Tensor | None:
-        """Return the rule's gradient, if it has a closed form."""
-        return self.scoring.gradient(log_q, positions.x_1)
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], positions: Positions, spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return the rule's own."""
+        return self.scoring.closed_form(log_q, positions.x_1, spare)
 
 
 @dataclass(frozen=True)
@@ -118,13 +121,18 @@ class SoftTargetLoss(PositionLoss):
         at_label = self.objective.scoring(log_q, positions.x_1)
         return torch.lerp(soft, at_label, self.objective.hard)
 
-    def gradient(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Tensor | None:
-        """Return the gradient by the logits, if both parts have a closed form."""
-        soft = self.objective.divergence.gradient(self._targets(log_q, positions), log_q)
-        if not self.objective.hard or soft is None:
-            return soft
-        at_label = self.objective.scoring.gradient(log_q, positions.x_1)
-        return None if at_label is None else torch.lerp(soft, at_label, self.objective.hard)
+    def closed_form(
+        self, log_q: Float[Tensor, "m V"], positions: Positions, spare: Float[Tensor, "m V"]
+    ) -> ClosedForm:
+        """Return the mixture of both parts."""
+        targets, hard = self._targets(log_q, positions), self.objective.hard
+        if not hard:
+            return self.objective.divergence.closed_form(targets, log_q, spare)
+        both = log_q.clone(), torch.empty_like(log_q)
+        soft = self.objective.divergence.closed_form(targets, log_q, spare)
+        label = self.objective.scoring.closed_form(both[0], positions.x_1, both[1])
+        loss = torch.lerp(soft.loss, label.loss, hard)
+        return ClosedForm(loss, torch.lerp(soft.gradient(), label.gradient(), hard))
 
     def _targets(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Float[Tensor, "m V"]:
         return self.objective.target.at(self.log_p, positions).to(log_q.dtype)

@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tcsm.divergences import closed_form
+from tcsm.divergences.closed_form import ClosedForm
 from tcsm.divergences.soft import ReverseKL
 from tcsm.errors import InputError
 from tcsm.models.losses import CrossEntropy, PositionLoss
@@ -76,11 +78,15 @@ class PolicyLoss(PositionLoss):
         policy = self.advantage[at].to(log_q.dtype) * CrossEntropy()(log_q, positions)
         return policy + self.beta * penalty
 
-    def gradient(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Float[Tensor, "m V"]:
-        """Return A (q − 1[x₁]) + β q (log q − log q_ref − KL)."""
-        at, q = positions.index, log_q.exp()
-        gap = log_q - self.log_reference[at].to(log_q.dtype).clamp(min=ReverseKL.floor)
-        penalty = q * (gap - (q * gap).sum(-1, keepdim=True))
-        advantage = self.advantage[at].to(log_q.dtype)[:, None]
-        policy = (advantage * q).scatter_add(-1, positions.x_1[:, None], -advantage)
-        return policy + self.beta * penalty
+    def closed_form(
+        self, log_q: Float[Tensor, "m V"], positions: Positions, spare: Float[Tensor, "m V"]
+    ) -> ClosedForm:
+        """Return ℓ and A (q − 1[x₁]) + β q (log q − log q_ref − KL)."""
+        index, label = positions.index, closed_form.at(log_q, positions.x_1)
+        advantage = self.advantage[index].to(log_q.dtype)
+        reference = self.log_reference[index].to(log_q.dtype).clamp_(min=ReverseKL.floor)
+        gap, q = torch.sub(log_q, reference, out=spare), log_q.exp_()
+        kl = torch.linalg.vecdot(q, gap)
+        dense = gap.mul_(self.beta).add_((advantage - self.beta * kl)[:, None]).mul_(q)
+        closed_form.add(dense, positions.x_1, -advantage)
+        return ClosedForm(self.beta * kl - advantage * label, dense)

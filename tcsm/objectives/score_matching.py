@@ -20,7 +20,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from tcsm.divergences import closed_form
 from tcsm.divergences.bregman import Bregman
+from tcsm.divergences.closed_form import ClosedForm
 from tcsm.errors import InputError
 from tcsm.models.base import ConcreteScore, Posterior
 from tcsm.models.losses import PositionLoss
@@ -70,6 +72,12 @@ class NeighborhoodLoss(PositionLoss):
     def __call__(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "n"]:
         """Return the loss of each position."""
         return self.neighborhood.position_loss(self.divergence, log_q, positions.x_1)
+
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], positions: Positions, spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return the neighborhood's own; a function of ratios has one gradient by log q and z."""
+        return self.neighborhood.closed_form(self.divergence, log_q, positions.x_1, spare)
 
 
 @dataclass(frozen=True)
@@ -137,12 +145,16 @@ class LogLinearLoss(PositionLoss):
         line = (log_v - self.log_threshold).clamp(min=0) * math.exp(self.log_threshold)
         return curve + line - log_q_x + log_q.mean(-1) - 1
 
-    def gradient(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Tensor:
-        """Return 1/V − δ_x + min(v, C)(q − δ_x)."""
-        x, vocabulary = positions.x_1[:, None], log_q.shape[-1]
-        log_v = -log_q.gather(-1, x) - math.log(vocabulary)
-        factor = log_v.clamp(max=self.log_threshold).exp()
-        return torch.scatter_add(factor * log_q.exp() + 1 / vocabulary, -1, x, -1 - factor)
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], positions: Positions, spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return ℓ and 1/V − δ_x + min(v, C)(q − δ_x)."""
+        loss, x, vocabulary = self(log_q, positions), positions.x_1, log_q.shape[-1]
+        label = closed_form.at(log_q, x)
+        factor = (-label - math.log(vocabulary)).clamp(max=self.log_threshold).exp()
+        dense = log_q.exp_()
+        closed_form.put(dense, x, torch.expm1(label) - 1 / factor)
+        return ClosedForm(loss, dense, factor, torch.full_like(factor, 1 / vocabulary))
 
 
 @dataclass(frozen=True)

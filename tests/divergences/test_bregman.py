@@ -273,3 +273,18 @@ def test_named_divergences_are_values():
     assert Power(0.5) == hellinger
     assert bce == BinaryCrossEntropy()
     assert Power(2.0, scale=2.0) == pearson
+
+
+@every
+def test_closed_form_is_autograds(name):
+    """At a position, and with sums of the gradient over tokens 0 (3.2)."""
+    divergence, _, _ = FORMULAS[name]
+    values, x = log_q(3)
+    leaf = values.clone().requires_grad_()
+    loss = divergence.at_position(leaf, x)
+    (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+    closed = divergence.closed_form(values.clone(), x, torch.empty_like(values))
+    found = closed.gradient()
+    assert_close(found, gradient)
+    assert_close(found.sum(-1), torch.zeros(len(x), dtype=torch.float64))
+    assert_close(closed.loss, loss.detach())

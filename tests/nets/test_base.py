@@ -3,7 +3,9 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from tcsm.nets.base import LossValues, Net
+from tcsm.divergences import closed_form
+from tcsm.nets.base import Net
+from tcsm.nets.head import LossValues
 
 V, D, B, L = 7, 4, 3, 5
 SITES = torch.rand(B, L, generator=torch.Generator().manual_seed(0)) < 0.7
@@ -38,14 +40,15 @@ class CrossEntropy:
         loss = nn.functional.cross_entropy(logits, self.labels[chunk], reduction="none")
         return LossValues(loss, loss.detach())
 
-    def gradient(self, logits, chunk):
+    def closed_form(self, logits, spare, chunk):
         return None
 
 
 class WithGradient(CrossEntropy):
-    def gradient(self, logits, chunk):
-        one_hot = nn.functional.one_hot(self.labels[chunk], V)
-        return logits.softmax(-1) - one_hot
+    def closed_form(self, logits, spare, chunk):
+        log_q = torch.log_softmax(logits, -1, out=spare)
+        closed = closed_form.cross_entropy(log_q, self.labels[chunk])
+        return closed, closed.loss
 
 
 def run(logit_loss, chunk, weight_type=torch.float64):
@@ -121,6 +124,14 @@ class Tied(Small):
         self.head.register_forward_hook(lambda _, inputs, __: self.seen.append(len(inputs[0])))
 
 
+class Plain(Small):
+    """A linear map that nothing watches."""
+
+    def __init__(self, chunk=None):
+        super().__init__(chunk)
+        self.head._forward_hooks.clear()
+
+
 class Headless(Small):
     """Features are logits: the head has no parameters."""
 
@@ -152,6 +163,10 @@ def spare_parameter(net):
     [
         (Tied, None),
         (Headless, None),
+        (Plain, None),
+        (Plain, frozen_head),
+        (Plain, frozen_bias),
+        (Plain, frozen_body),
         (Small, frozen_head),
         (Small, frozen_bias),
         (Small, frozen_body),
