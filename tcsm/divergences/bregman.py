@@ -21,13 +21,13 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from tcsm.divergences import closed_form
-from tcsm.divergences.closed_form import ClosedForm, at, put
+from tcsm.divergences.closed_form import ClosedForm, Differentiated, at, put
 from tcsm.divergences.cosines import mean_log_cosh
 from tcsm.divergences.symmetric import Blocks
 from tcsm.errors import InputError
 
 
-class Bregman(ABC):
+class Bregman(Differentiated, ABC):
     """A divergence D_F, defined by three functions of a log."""
 
     @abstractmethod

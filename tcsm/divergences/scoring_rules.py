@@ -15,11 +15,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tcsm.divergences import closed_form
-from tcsm.divergences.closed_form import ClosedForm
+from tcsm.divergences.closed_form import ClosedForm, Differentiated
 from tcsm.errors import InputError
 
 
-class ScoringRule(ABC):
+class ScoringRule(Differentiated, ABC):
     """A proper scoring rule, one loss per position; lower is better."""
 
     @abstractmethod

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tcsm.divergences import closed_form
 from tcsm.divergences.bregman import Bregman
-from tcsm.divergences.closed_form import ClosedForm
+from tcsm.divergences.closed_form import ClosedForm, Differentiated
 from tcsm.divergences.scoring_rules import ScoringRule
 from tcsm.errors import InputError
 
@@ -29,7 +29,7 @@ def _product(p: Tensor, f: Tensor) -> Tensor:
     return torch.where(p > 0, p * f, 0.0)
 
 
-class SoftDivergence(ABC):
+class SoftDivergence(Differentiated, ABC):
     """D(p, q) ≥ 0 of two normalized distributions in logs, one number a position; 0 at q = p.
 
     ``linear``: D is linear in p, up to a constant of p.
@@ -74,6 +74,12 @@ class GeneralizedKL(ForwardKL):
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """Return KL plus the difference of the masses."""
         return super().__call__(log_p, log_q) - log_p.exp().sum(-1) + log_q.exp().sum(-1)
+
+    def closed_form(
+        self, log_p: Distributions, log_q: Distributions, spare: Distributions
+    ) -> ClosedForm:
+        """Return D and q − p."""
+        return super().closed_form(log_p, log_q, spare)
 
 
 class ItakuraSaito(SoftDivergence):

@@ -11,13 +11,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tcsm.divergences import closed_form
-from tcsm.divergences.closed_form import ClosedForm
+from tcsm.divergences.closed_form import ClosedForm, Differentiated
 from tcsm.nets.head import LossValues
 from tcsm.process.corruption import Positions
 from tcsm.process.paths import Path
 
 
-class PositionLoss(ABC):
+class PositionLoss(Differentiated, ABC):
     """A loss of the log-conditionals of a noised position."""
 
     @abstractmethod
@@ -61,7 +61,7 @@ class BoundIntegrand(PositionLoss):
         return self.path.nelbo(log_q, positions.x_1, positions.x_t, positions.t)
 
 
-class RatioLoss(ABC):
+class RatioLoss(Differentiated, ABC):
     """A loss of log r at a noised position, and of the reference that r is a ratio to."""
 
     @abstractmethod
