@@ -30,15 +30,15 @@ _MIX_2 = _signed(0x94D049BB133111EB)
 
 def _shift(word: Int64[Tensor, "*s"], bits: int) -> Int64[Tensor, "*s"]:
     """Return the logical shift to the right; int64's own shift would extend the sign."""
-    return (word >> bits) & ((1 << (64 - bits)) - 1)
+    return (word >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
 def splitmix64(word: Int64[Tensor, "*s"]) -> Int64[Tensor, "*s"]:
     """Return SplitMix64's finalizer, a bijection of 64-bit words (Steele, Lea & Flood 2014)."""
-    word = word + _GOLDEN
-    word = (word ^ _shift(word, 30)) * _MIX_1
-    word = (word ^ _shift(word, 27)) * _MIX_2
-    return word ^ _shift(word, 31)
+    word = word + _GOLDEN  # a tensor of its own: what follows is in place
+    word.bitwise_xor_(_shift(word, 30)).mul_(_MIX_1)
+    word.bitwise_xor_(_shift(word, 27)).mul_(_MIX_2)
+    return word.bitwise_xor_(_shift(word, 31))
 
 
 def fold(*parts: int | Tensor) -> Tensor:

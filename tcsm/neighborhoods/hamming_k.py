@@ -103,7 +103,7 @@ class HammingK(Neighborhood):
     ) -> Int[Tensor, "B N k"]:
         """Return uniform subsets of noised positions, with visible ones if too few are noised."""
         rank = noise.uniform("blocks", count, noised.shape[1]) + 2 * ~noised[:, None]
-        return rank.argsort(-1)[..., : self.size]
+        return rank.topk(min(self.size, rank.shape[-1]), largest=False).indices
 
     def _rewrite(
         self,

@@ -10,6 +10,7 @@ reference the optimal energy does too (see `tcsm.nets.flat`).
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tcsm.errors import InputError
 from tcsm.nets.base import Network
@@ -39,6 +40,6 @@ class Pairwise(Network):
         self, x: Int[Tensor, "B N L"], x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"]
     ) -> Float[Tensor, "B N"]:
         """Return E of N candidates for each x_t."""
-        tokens = torch.arange(self.vocabulary, device=x.device)
-        chosen = (x[..., None] == tokens).flatten(-2).to(self.weight.dtype)
+        each = torch.eye(self.vocabulary, dtype=self.weight.dtype, device=x.device)
+        chosen = functional.embedding(x, each).flatten(-2)
         return ((chosen @ self.weight) * chosen).sum(-1)

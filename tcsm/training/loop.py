@@ -97,7 +97,7 @@ def _step(
     micros = state.optim.accumulate
     means: dict[str, Tensor] = {}
     for micro in range(micros):
-        _seed(state.seed, state.step, micro, devices.rank)
+        _seed(devices.device, state.seed, state.step, micro, devices.rank)
         batch = batches.at(state.step, devices.rank, devices.world, micro, micros)
         batch = batch.to(devices.device)
         with devices.gradients(net, last=micro == micros - 1):
@@ -110,6 +110,10 @@ def _step(
     return {**devices.mean(means), "grad_norm": state.descend()}
 
 
-def _seed(*place: int) -> None:
+def _seed(device: torch.device, *place: int) -> None:
     """Seed torch's own randomness (dropout) by the place where it is used."""
-    torch.manual_seed(zlib.crc32(repr(place).encode()))
+    seed = zlib.crc32(repr(place).encode())
+    if device.type == "cpu":  # `torch.manual_seed` formats a stack trace per other kind of device
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
