@@ -24,6 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tcsm.config.values import MOST_THREADS
 from tcsm.errors import InputError
 from tcsm.training import distributed
+from tcsm.training.memory import keep_freed
 
 
 class Replica(DistributedDataParallel):
@@ -146,13 +147,14 @@ class Devices:
 
     @contextmanager
     def ready(self) -> Iterator[None]:
-        """Set threads and precision; join the process group, until ``leave``.
+        """Set threads, precision and reuse of memory; join the process group, until ``leave``.
 
         Raises:
             InputError: The network is to be compiled, and there is no compiler.
         """
         if self.compiled:
             require_compiler(self.device)
+        keep_freed()
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         torch.set_float32_matmul_precision("medium" if self.precision == "medium" else "highest")

@@ -89,6 +89,16 @@ def test_parts_are_the_global_batch(world, micros):
     assert len(torch.cat([part.tokens[:, 0] for part in parts]).unique()) == 12
 
 
+def test_a_batch_is_the_same_after_any_other():
+    batches = stream(500, 3, batch=1000)
+    forward = [batches.at(step).tokens for step in range(10)]
+    for step in (9, 3, 4, 0):
+        assert batches.at(step).tokens.equal(forward[step])
+        assert stream(500, 3, batch=1000).at(step).tokens.equal(forward[step])
+        starts = batches.starts(step * 1000 + torch.arange(1000))
+        assert forward[step][:, 0].equal(torch.from_numpy(batches.tokens[starts.numpy()]).long())
+
+
 def test_batch_moves():
     batch = stream(100, 5).at(0).to("meta")
     assert {batch.tokens.device.type, batch.weight.device.type, batch.ids.device.type} == {"meta"}
