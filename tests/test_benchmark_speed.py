@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import check, compare, curves, measure
+from benchmarks import check, compare, curves, measure, publish
 from benchmarks.own import OBJECTIVES, build
 from benchmarks.sizes import SIZES
 from tcsm.noise import batch_noise
 from tcsm.process.corruption import TimeSampling
+from tcsm.reporting.page import Report
 
 # What the machine with a GPU lacks is not found, and the second call finds nothing left to do.
 SESSION = """
@@ -118,3 +120,24 @@ def test_a_comparison_has_a_table_with_the_parts_of_a_step(tmp_path: Path) -> No
     assert len(result["skipped"]) == 3
     table = (tmp_path / "train-tiny-threads1.md").read_text()
     assert "TCSM, dense path" in table
+
+
+def test_the_report_shows_what_was_measured(tmp_path: Path) -> None:
+    chapters, results = tmp_path / "chapters", tmp_path / "results"
+    shutil.copytree("reports/chapters", chapters)
+    size, parts = vars(SIZES["tiny"]), dict.fromkeys(measure.PARTS, 1.0)
+    numbers = ("ms", "ratio", "ratio_low", "ratio_high", "tokens_per_second", "peak_mib")
+    row = {"name": "TCSM", "parts_ms": parts, **dict.fromkeys(numbers, 2.5), "peak_ratio": 1.0}
+    place = {**measure.machine(), "size": size, "threads": 1, "clock": "wall", "tiny": False}
+    place |= {"commits": {"tcsm": "abc"}, "commit": "abc", "rows": [row | {"parameters": 3}]}
+    for name in ("train-tiny-threads1", "bound-tiny-threads1", "gpu-gpt2"):
+        measure.save(results / f"{name}.json", place)
+    curve = curves.Curve("step-v", "Time of a training step", "V", "s", [2, 4], [[1.0], [2.0]])
+    measure.save(results / "curves.json", {"rows": [curve.row()]})
+    publish.main(["--results", str(results), "--out", str(chapters / "speed_data.j2")])
+    page = Report("Toy", "A page.", ["speed"], folder=chapters).build([], tmp_path / "out")
+    text = page.read_text()
+    assert "Time of a training step grows like V^1.00 [1.00, 1.00]" in text
+    assert "2.50 [2.50, 2.50] times the speed of TCSM" in text
+    assert (tmp_path / "out/figures/speed_curves.svg").exists()
+    assert (tmp_path / "out/tables/speed_gpu-gpt2.csv").exists()
