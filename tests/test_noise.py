@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcsm.noise import Noise, batch_noise, categorical, fold, splitmix64, to_uniform
+from tcsm.noise import Antithetic, Noise, batch_noise, categorical, fold, splitmix64, to_uniform
 
 GOLDEN = 0x9E3779B97F4A7C15
 COUNT = 4000
@@ -242,3 +242,14 @@ def test_two_steps_give_every_token_its_own_strip_of_u():
     width = first(tokens + 1) - first(tokens)
     assert torch.allclose(width, chance[tokens], rtol=1e-5, atol=2**-52)
     assert (width > 0).all()
+
+
+@pytest.mark.parametrize("total", [1, 2, 5, 8])
+def test_mirrored_strata_have_no_error_in_what_is_linear(total):
+    ids = torch.arange(total)
+    draws = torch.stack([Antithetic(s, 3, ids, total).stratified("n") for s in range(50)])
+    assert ((draws >= ids / total) & (draws < (ids + 1) / total)).all()
+    plain = torch.stack([Noise(s, 3, ids, total).stratified("n") for s in range(50)])
+    assert torch.equal(draws[:, : (total + 1) // 2], plain[:, : (total + 1) // 2])
+    error = (draws.mean(1) - 0.5).abs().max()
+    assert error < (1e-12 if total % 2 == 0 else 0.5 / total**2 + 1e-12)

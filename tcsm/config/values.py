@@ -46,6 +46,10 @@ STEP = Kind(
 STEPS = Kind(
     f"a list of whole numbers from 1 to {MOST_STEPS}", lambda v: v != [] and _all(v, STEP)
 )
+POSITIVE = Kind(
+    "a number above 0, or null",
+    lambda v: v is None or (type(v) in (int, float) and 0 < float(str(v)) < float("inf")),
+)
 PAIR = Kind("a pair of texts", lambda v: _all(v, TEXT) and len(v) == 2)  # type: ignore[arg-type]
 PAIRS = Kind("a list of [subject, baseline]", lambda v: _all(v, PAIR))
 
@@ -88,6 +92,8 @@ KINDS = {
     "evaluation.sequences": COUNT,
     "evaluation.draws": COUNT,
     "evaluation.batch": COUNT,
+    "evaluation.target_se": POSITIVE,
+    "evaluation.most_draws": COUNT,
     "sampling.count": COUNT,
     "sampling.steps": STEPS,
     "sampling.template": MAYBE_TEXT,

@@ -1,12 +1,14 @@
 """Likelihood bounds: −log p(x₁) ≤ b nats a sequence, by Monte Carlo with error bars (§11).
 
-Each estimator gives M draws of b for every sequence. Draws are stratified *within* a sequence and
-independent between sequences, so that the spread over sequences is an honest standard error; and
-they are a function of (seed, sequence, draw), so that models are compared on the same draws.
+Each estimator gives M draws of b for every sequence. Draws are stratified *within* a sequence, in
+mirrored pairs, and independent between sequences, so that the spread over sequences is an honest
+standard error; and they are a function of (seed, sequence, draw), so that models are compared on
+the same draws.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float64, Int
@@ -17,8 +19,8 @@ from tcsm.models.autoregressive import Autoregressive
 from tcsm.models.base import Posterior
 from tcsm.models.joint import Joint
 from tcsm.models.losses import BoundIntegrand, CrossEntropy, PositionLoss
-from tcsm.noise import Noise
-from tcsm.process.corruption import Corruption, CountSampling, TimeSampling
+from tcsm.noise import Antithetic, Noise
+from tcsm.process.corruption import Corrupted, CountSampling, TimeSampling
 from tcsm.process.paths import Path
 
 
@@ -37,8 +39,17 @@ class Draws:
     noised_nats: Float64[Tensor, "N M"]
 
 
+Drawn = tuple[Corrupted, PositionLoss, Float64[Tensor, "B"]]
+
+
 class Bound(ABC):
-    """An estimator of b."""
+    """An estimator of b.
+
+    Attributes:
+        sampled: Whether there is anything to draw; else there is one column, without error.
+    """
+
+    sampled: ClassVar[bool] = True
 
     @abstractmethod
     def __call__(
@@ -54,6 +65,8 @@ class Bound(ABC):
 @dataclass(frozen=True)
 class Exact(Bound):
     """−log p(x₁) of an autoregressive model: no bound, no draws."""
+
+    sampled: ClassVar[bool] = False
 
     def __call__(
         self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
@@ -73,7 +86,7 @@ class Exact(Bound):
 
 
 @dataclass(frozen=True)
-class _Sampled(Bound):
+class SampledBound(Bound):
     """A bound by corrupting M times.
 
     Attributes:
@@ -91,16 +104,14 @@ class _Sampled(Bound):
             raise InputError(f"bound: {name} has an exact likelihood; set bound=exact")
 
     @abstractmethod
-    def corruption(self) -> Corruption:
-        """Return the corruption."""
+    def draw(
+        self, x_1: Int[Tensor, "B L"], noise: Noise
+    ) -> tuple[Corrupted, PositionLoss, Tensor]:
+        """Return a corruption, the loss of a noised position, and a factor for each row's sum."""
 
-    @abstractmethod
-    def weight(self, omega: Tensor) -> Tensor:
-        """Return the weight of a noised position's integrand, for each draw."""
-
-    @abstractmethod
-    def integrand(self) -> PositionLoss:
-        """Return the per-position loss that is summed over noised positions."""
+    def control(self, model: Posterior, batch: Corrupted) -> Float64[Tensor, "B"]:
+        """Return a number of mean zero for each row that lowers its variance; here 0."""
+        return torch.zeros_like(batch.omega, dtype=torch.float64)
 
     @torch.no_grad()
     def __call__(
@@ -113,12 +124,12 @@ class _Sampled(Bound):
             raise InputError(f"evaluation.draws must be at least 1, found {draws}")
         count = len(x_1)
         draw = torch.arange(draws, device=x_1.device).repeat(count)
-        noise = Noise(seed, ids.repeat_interleave(draws), draw, draws)
-        batch = self.corruption()(x_1.repeat_interleave(draws, 0), noise)
+        noise = Antithetic(seed, ids.repeat_interleave(draws), draw, draws)
+        batch, loss, weight = self.draw(x_1.repeat_interleave(draws, 0), noise)
         row = batch.noised.nonzero(as_tuple=True)[0]
-        result = model.weighted_loss(batch, self.integrand(), torch.ones_like(row).float())
+        result = model.weighted_loss(batch, loss, torch.ones_like(row).float())
         zero = torch.zeros(count * draws, dtype=torch.float64, device=x_1.device)
-        nats = self.weight(batch.omega) * zero.index_add(0, row, result.loss.double())
+        nats = weight * zero.index_add(0, row, result.loss.double()) + self.control(model, batch)
         cross_entropy = zero.index_add(0, row, result.cross_entropy.double())
         noised_nats = cross_entropy / batch.noised.sum(-1)
         columns = (nats, self.path.alpha(batch.t), noised_nats)
@@ -126,7 +137,7 @@ class _Sampled(Bound):
 
 
 @dataclass(frozen=True)
-class Count(_Sampled):
+class Count(SampledBound):
     """(L/n) Σ over n masked positions of −log q, n stratified on {1 … L} (11.3, 11.6).
 
     For time-free networks and the mask source: no clamp, bounded weights.
@@ -142,21 +153,25 @@ class Count(_Sampled):
         if getattr(getattr(model, "net", None), "timed", False):
             raise InputError("bound=count needs net.timed=false, found true; set bound=time")
 
-    def corruption(self) -> Corruption:
-        """Return the corruption by count."""
-        return CountSampling(self.path)
+    def draw(
+        self, x_1: Int[Tensor, "B L"], noise: Noise
+    ) -> tuple[Corrupted, PositionLoss, Tensor]:
+        """Return n masked positions of each row, −log q(x₁) and L/n."""
+        batch = CountSampling(self.path)(x_1, noise)
+        return batch, CrossEntropy(), batch.omega
 
-    def weight(self, omega: Tensor) -> Tensor:
-        """Return L/n."""
-        return omega
-
-    def integrand(self) -> PositionLoss:
-        """Return −log q(x₁)."""
-        return CrossEntropy()
+    def control(self, model: Posterior, batch: Corrupted) -> Float64[Tensor, "B"]:
+        """Return Σ c − (L/n) Σ over masked positions of c = −log q(x₁ | all masked)."""
+        length = batch.x_1.shape[1]
+        masked = torch.full_like(batch.x_1[:1], self.path.source.vocabulary)
+        everywhere = torch.ones_like(masked, dtype=torch.bool)
+        log_q = model.log_conditionals(masked, torch.zeros_like(batch.t[:1]), everywhere)
+        known = -log_q[torch.arange(length, device=log_q.device), batch.x_1].double()
+        return known.sum(-1) - batch.omega * (known * batch.noised).sum(-1)
 
 
 @dataclass(frozen=True)
-class Time(_Sampled):
+class Time(SampledBound):
     """The bound's integrand at stratified t ∈ [0, 1 − ε] (11.3; uniform: 11.4, reverse process).
 
     The clamp drops ∫₁₋ε¹, so the estimate is low: by about a share ε with masks, and with the
@@ -170,14 +185,10 @@ class Time(_Sampled):
         if not 0 <= self.epsilon < 1:
             raise InputError(f"bound.epsilon must lie in [0, 1), found {self.epsilon}")
 
-    def corruption(self) -> Corruption:
-        """Return the corruption by time."""
-        return TimeSampling(self.path, self.epsilon)
-
-    def weight(self, omega: Tensor) -> Tensor:
-        """Return 1 − ε, the length of the interval."""
-        return torch.full_like(omega, 1 - self.epsilon)
-
-    def integrand(self) -> PositionLoss:
-        """Return the integrand of the path."""
-        return BoundIntegrand(self.path)
+    def draw(
+        self, x_1: Int[Tensor, "B L"], noise: Noise
+    ) -> tuple[Corrupted, PositionLoss, Tensor]:
+        """Return a corruption by time, the path's integrand, and 1 − ε, the interval's length."""
+        batch = TimeSampling(self.path, self.epsilon)(x_1, noise)
+        length = torch.full_like(batch.omega, 1 - self.epsilon)
+        return batch, BoundIntegrand(self.path), length

@@ -39,6 +39,16 @@ def bits_per_character(nats: Float64[Tensor, "N"], characters: Int[Tensor, "N"])
     return Rate(in_nats.value / math.log(2), in_nats.se / math.log(2))
 
 
+def draws_error(rounds: Float64[Tensor, "N R"], characters: Int[Tensor, "N"]) -> float:
+    """Return the standard error of BPC by the draws alone, the sequences given.
+
+    It is what more draws reduce, from R independent means of draws of each sequence; the error
+    over sequences (`bits_per_character`) holds it and the spread of the text.
+    """
+    variance = rounds.var(1) / rounds.shape[1]
+    return float(variance.sum().sqrt() / characters.double().sum()) / math.log(2)
+
+
 def perplexity(nats: Float64[Tensor, "N"], length: int) -> float:
     """Return PPL = exp(Σ b / Σ tokens), infinite from 710 nats per token."""
     return float(torch.exp(nats.sum() / (len(nats) * length)))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound, Draws
 from tcsm.models.joint import Joint
-from tcsm.noise import Noise
+from tcsm.noise import Antithetic
 from tcsm.process.corruption import CountSampling
 from tcsm.process.paths import Path
 
@@ -61,7 +61,7 @@ class JointCount(Bound):
             raise InputError(f"evaluation.draws must be at least 1, found {draws}")
         count, length = x_1.shape
         draw = torch.arange(draws, device=x_1.device).repeat(count)
-        noise = Noise(seed, ids.repeat_interleave(draws), draw, draws)
+        noise = Antithetic(seed, ids.repeat_interleave(draws), draw, draws)
         batch = CountSampling(self.path)(x_1.repeat_interleave(draws, 0), noise)
         position = (noise.uniform("site", length) * batch.noised).argmax(-1)
         log_q = model.log_marginal(batch, position, self.candidates, noise)

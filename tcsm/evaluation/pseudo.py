@@ -4,6 +4,7 @@ It is no bound on −log p(x), and lower as a rule: it compares teachers with ea
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Int
@@ -17,6 +18,8 @@ from tcsm.models.teacher import Teacher
 @dataclass(frozen=True)
 class Pseudo(Bound):
     """The pseudo-likelihood of held-out text; there is nothing to draw."""
+
+    sampled: ClassVar[bool] = False
 
     @torch.no_grad()
     def __call__(

@@ -53,10 +53,12 @@ def require_memory(cfg: DictConfig) -> None:
         each = TOKEN if key == "collecting.count" else TOKEN + size.logits
         require_fits(key, rows * length * each, device, "set a smaller one")
     for part, key in (("evaluation", "metric.likelihood"), ("validation", "validation")):
-        draws = OmegaConf.select(cfg, f"{key}.draws", default=0)
+        until = OmegaConf.select(cfg, f"{key}.target_se", default=None)
+        number = "draws" if until is None else "most_draws"
+        draws = OmegaConf.select(cfg, f"{key}.{number}", default=0)
         sequences = OmegaConf.select(cfg, f"{key}.sequences", default=0)
         found = f"found {sequences} sequences of {draws} draws; set fewer"
-        require_fits(f"{part}.draws", 3 * 8 * draws * sequences, CPU, found)
+        require_fits(f"{part}.{number}", 3 * 8 * draws * sequences, CPU, found)
 
 
 def size_of(net: DictConfig) -> Size:

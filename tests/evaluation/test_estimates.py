@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcsm.evaluation.bound import Draws
-from tcsm.evaluation.estimates import bits_per_character, by_level, perplexity, rate
+from tcsm.evaluation.estimates import (
+    bits_per_character,
+    by_level,
+    draws_error,
+    perplexity,
+    rate,
+)
 
 
 def tensors(nats, size):
@@ -73,6 +79,17 @@ def test_bits_per_character_by_definition():
     found = bits_per_character(nats, characters)
     assert found.value == pytest.approx(13 / 8)
     assert found.se == pytest.approx(rate(nats, characters).se / math.log(2))
+
+
+def test_the_error_of_the_draws_leaves_out_the_spread_of_the_text():
+    """Of 300 sequences of 2 bits a character ± 1, each by 5 rounds with an error of 3 nats."""
+    generator = torch.Generator().manual_seed(0)
+    size = torch.randint(20, 60, (300,), generator=generator)
+    text = size * (2 + torch.randn(300, generator=generator, dtype=torch.float64)) * math.log(2)
+    noise = 3 * torch.randn(300, 5, generator=generator, dtype=torch.float64)
+    expected = 3 * math.sqrt(300 / 5) / float(size.sum()) / math.log(2)
+    assert draws_error(text[:, None] + noise, size) == pytest.approx(expected, rel=0.07)
+    assert bits_per_character((text[:, None] + noise).mean(1), size).se > 10 * expected
 
 
 def test_perplexity_by_definition():

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tcsm.evaluation.bound import Count
 from tcsm.models.base import Posterior
 from tcsm.models.factorized import Factorized, LeaveOneOut
+from tcsm.models.losses import CrossEntropy
 from tcsm.process.corruption import Corrupted
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
@@ -60,15 +60,15 @@ def subsets(length: int, n: int) -> Iterator[Tensor]:
 
 def at_subset(model: Posterior, x_1: Tensor, hidden: Tensor) -> Tensor:
     """Nats of each sequence when just these positions are masked."""
-    path, bound = model.path, Count(path=model.path)
+    path = model.path
     n, length = int(hidden.sum()), len(hidden)
     alpha = torch.full((len(x_1),), 1 - n / length, dtype=torch.float64)
     omega = torch.full_like(alpha, length / n)
     x_t = torch.where(hidden, path.source.vocabulary, x_1)
     drawn = Corrupted(x_1, x_t, path.schedule.inverse(alpha), path.source.noised(x_t), omega)
     weight = torch.ones(len(x_1) * n, dtype=torch.float64)
-    result = model.weighted_loss(drawn, bound.integrand(), weight)
-    return bound.weight(omega) * result.loss.view(len(x_1), n).sum(-1)
+    result = model.weighted_loss(drawn, CrossEntropy(), weight)
+    return omega * result.loss.view(len(x_1), n).sum(-1)
 
 
 def order_distribution(model: Posterior, x_1: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """What evaluation divides by: characters of the original text, whatever the tokenizer."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from tcsm.config import build
@@ -14,8 +15,9 @@ from tcsm.data.source import source_of
 from tcsm.data.tokenfile import Piece, describe, open_tokens, write_tokens
 from tcsm.data.tokenizers import Bytes, HuggingFace, Letters
 from tcsm.errors import InputError
-from tcsm.evaluation.bound import Exact
+from tcsm.evaluation.bound import Bound, Draws, Exact
 from tcsm.metrics.likelihood import Likelihood
+from tcsm.noise import Antithetic
 from tcsm.runs.batches import open_split
 from tests.tokenizer_kinds import KINDS, TEXT, saved
 
@@ -78,3 +80,54 @@ def test_a_file_that_does_not_say_what_it_is_made_from_is_refused(tmp_path):
     assert open_tokens(path, Letters()).header.count == 9
     with pytest.raises(InputError, match=f"{path}: does not say what it was made from; run prep"):
         open_split(cfg, Letters(), "test")
+
+
+@dataclass(frozen=True)
+class Noisy(Bound):
+    """Sixteen nats a sequence and draws with an error of 4, the same for the same seed."""
+
+    def __call__(self, model, x_1, ids, seed, draws=1):
+        noise = Antithetic(seed, 0, ids, len(ids)).uniform("nats", draws) - 0.5
+        nats = 16 + 4 * 12**0.5 * noise
+        return Draws(nats, torch.full_like(nats, 0.5), nats / 8)
+
+    def check(self, model):
+        """Any model."""
+
+
+def rounds_of(count=64, **fields):
+    metric = Likelihood(Noisy(), count, draws=2, batch=5, **fields)
+    ids, characters = torch.arange(count), torch.full((count,), 8)
+    rounds = metric._rounds(lambda number: Noisy()(None, ids, ids, number, 2), characters)
+    return metric, rounds, characters
+
+
+def test_rounds_end_at_the_target():
+    """An error of 4/√(2 R) nats of 64 sequences of 8 characters: 0.01 bits need 41 rounds."""
+    metric, rounds, characters = rounds_of(target_se=0.01)
+    found = metric._error(rounds, characters)
+    assert found["target_reached"]
+    assert found["bpc_draws_se"] == pytest.approx(0.01, rel=0.02)
+    assert len(rounds) == pytest.approx((4 / 8 / np.log(2) / 0.01) ** 2 / 64 / 2, rel=0.1)
+    assert len({float(parts.nats[0, 0]) for parts in rounds}) == len(rounds)
+
+
+def test_rounds_end_at_the_most_draws_and_the_record_says_so():
+    metric, rounds, characters = rounds_of(target_se=1e-9, most_draws=7)
+    assert len(rounds) == 3
+    assert not metric._error(rounds, characters)["target_reached"]
+
+
+def test_few_sequences_take_more_rounds_than_two():
+    """An error from two rounds of one sequence would often be small by chance."""
+    assert len(rounds_of(count=1, target_se=1e3)[1]) == 33
+    assert len(rounds_of(count=64, target_se=1e3)[1]) == 2
+    assert len(rounds_of(count=64)[1]) == 1
+
+
+@pytest.mark.parametrize("target", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_target_that_cannot_be_is_refused(target):
+    with pytest.raises(InputError, match=rf"evaluation\.target_se .* found {target}"):
+        rounds_of(target_se=target)
+    with pytest.raises(InputError, match=r"evaluation\.most_draws .*at least 4.*found 3"):
+        rounds_of(target_se=0.1, most_draws=3)
