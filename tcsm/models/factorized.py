@@ -24,6 +24,8 @@ from tcsm.noise import categorical
 from tcsm.process.corruption import Corrupted, Positions
 from tcsm.process.paths import Path, add_at
 
+CACHED_TOKENS = 2048  # that the network reads at once to draw on a CPU, for each thread
+
 
 class Factorized(Posterior):
     """q^i = softmax of the logits at position i.
@@ -77,14 +79,24 @@ class Factorized(Posterior):
         positions: Bool[Tensor, "B L"],
         u: Float64[Tensor, "n"],
     ) -> Int64[Tensor, "n"]:
-        """Draw x₁^i without normalizing q^i; equal sequences are read once, as all masks are."""
+        """Draw x₁^i without normalizing q^i; equal sequences are read once, as all masks are.
+
+        On a CPU the network reads a few sequences at a time, whose activations fit its cache.
+        """
         if not self.net.timed and torch.equal(x_t, x_t[:1].expand_as(x_t)):
             anywhere = positions.any(0, keepdim=True)
             logits = self.net(x_t[:1], t[:1], anywhere)
             logits = logits[(anywhere.cumsum(1) - 1).expand_as(positions)[positions]]
-        else:
-            logits = self.net(x_t, t, positions)
-        return categorical(self.unnormalized(logits, self._places(x_t, t, positions)), u)
+            return categorical(self.unnormalized(logits, self._places(x_t, t, positions)), u)
+        on_cpu, length = x_t.device.type == "cpu", x_t.shape[1]
+        size = CACHED_TOKENS * torch.get_num_threads() // length if on_cpu else len(x_t)
+        parts = [part.split(max(1, size)) for part in (x_t, t, positions)]
+        uniforms = u.split([int(part.sum()) for part in parts[2]])
+        drawn = []
+        for x, time, here, uniform in zip(*parts, uniforms, strict=True):
+            logits = self.unnormalized(self.net(x, time, here), self._places(x, time, here))
+            drawn.append(categorical(logits, uniform))
+        return torch.cat(drawn)
 
     def _places(
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], positions: Bool[Tensor, "B L"]
