@@ -109,6 +109,20 @@ def test_prefixes_are_read_once_and_suffixes_of_other_tokens_alone(k, batch):
     )
 
 
+@pytest.mark.parametrize(("groups", "suffixes"), [(1, 1), (2, 2), (4, 3)])
+@torch.no_grad()
+def test_neighboring_positions_are_read_together(groups, suffixes, monkeypatch):
+    """The number of calls does not grow with the length; the values stay."""
+    model, calls = awake(), []
+    expected = conditionals(Exact(), model)
+    monkeypatch.setattr(suffix, "GROUPS", groups)
+    model.net.blocks[0].mlp.register_forward_hook(lambda *_: calls.append(1))
+    assert_close(conditionals(Exact(), model), expected)
+    assert len(calls) == 1 + suffixes
+    some = SITES.clone().fill_diagonal_(False)
+    assert_close(conditionals(TopK(k=V), model, X, some), enumerated(model, X, some))
+
+
 @torch.no_grad()
 def test_logits_of_long_suffixes_exist_part_by_part(monkeypatch):
     model, largest = awake(), []
