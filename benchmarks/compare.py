@@ -1,15 +1,17 @@
 """TCSM against public code and against its own dense path, on a CPU, in paired runs.
 
     python -m benchmarks.compare train --size gpt2 [--threads 2] [--rounds 6]
-    python -m benchmarks.compare sample --size char
+    python -m benchmarks.compare sample --size char                   fresh weights
+    python -m benchmarks.compare sample --size small-128 --train 200  with the samples' quality
     python -m benchmarks.compare bound
         [--mdlm PATH] [--flow-matching PATH] [--dllm PATH] [--only NAME …] [--out FOLDER]
 
 Train: a step = corrupt, forward, loss, backward, clip, AdamW, EMA, ``loss.item()``. Sample: a
-batch, fresh weights. Bound: a call, after a short training; what counts are the seconds to a
-standard error. With one thread the process's CPU time counts, with more the clock on the wall. A
-ratio is the median over rounds of the ratio to the first row in the same round, with a bootstrap
-interval of 95 %. Each run writes JSON and the same as a Markdown table.
+batch; after a training, on a Markov chain, with its perplexity under the chain. Bound: a call,
+after a short training; what counts are the seconds to a standard error. With one thread the
+process's CPU time counts, with more the clock on the wall. A ratio is the median over rounds of
+the ratio to the first row in the same round, with a bootstrap interval of 95 %. Each run writes
+JSON and the same as a Markdown table.
 """
 
 import argparse
@@ -33,9 +35,16 @@ SAMPLED = {  # size → batch, steps
     "char": (32, 32),
     "bpe-8k": (16, 16),
     "gpt2": (8, 8),
+    "small-128": (32, 32),
     "tiny": (4, 4),
 }
 ERROR = 0.01  # nats a token: the standard error to which seconds are counted
+
+EXTRA = {
+    "perplexity": "perplexity",
+    "entropy": "entropy",
+    "seconds_to_error": f"s to an error of {ERROR}",
+}
 
 
 def training(checkouts: Checkouts) -> list[Variant]:
@@ -62,16 +71,17 @@ def training(checkouts: Checkouts) -> list[Variant]:
     ]
 
 
-def sampling(checkouts: Checkouts, steps: int) -> list[Variant]:
+def sampling(checkouts: Checkouts, steps: int, train: int) -> list[Variant]:
     """MDLM's cached sampler, and TCSM's at as many steps."""
     found = []
     if "mdlm" in checkouts:
-        options = {"checkout": checkouts["mdlm"], "steps": steps}
+        options = {"checkout": checkouts["mdlm"], "steps": steps, "train": train}
         found = [
             Variant("MDLM, cached", MdlmSampler, options),
             Variant("MDLM, cached, bf16", MdlmSampler, {**options, "bf16": True}),
         ]
-    own, full = {"steps": steps}, {"steps": steps, "precision": "fp32"}
+    own = {"steps": steps, "train": train}
+    full = {**own, "precision": "fp32"}
     return [
         *found,
         Variant("TCSM, ancestral", OwnSampler, {**own, "kind": Ancestral}),
@@ -116,16 +126,16 @@ def row(worker: Worker, first: Worker) -> dict:
 def _to_error(seconds: float, more: dict) -> dict:
     """Seconds to a standard error, from the variance and the seconds of a call."""
     if "variance" not in more:
-        return {}
+        return more
     return {**more, "seconds_to_error": seconds * more["variance"] / ERROR**2, "error": ERROR}
 
 
 def table(rows: list[dict]) -> str:
     """The result as Markdown."""
     parts = [part for part in PARTS if any(part in row["parts_ms"] for row in rows)]
-    timed = any("seconds_to_error" in row for row in rows)
+    extra = [key for key in EXTRA if any(key in row for row in rows)]
     head = ["variant", "parameters", "ms", "tokens/s", "ratio [95 %]", "peak MiB", "of the first"]
-    head += [f"{part}, ms" for part in parts] + [f"s to an error of {ERROR}"] * timed
+    head += [f"{part}, ms" for part in parts] + [EXTRA[key] for key in extra]
     lines = [head, ["---"] * len(head)]
     for r in rows:
         cells = [r["name"], f"{r['parameters'] / 1e6:.2f} M", f"{r['ms']:.0f}"]
@@ -133,16 +143,16 @@ def table(rows: list[dict]) -> str:
         cells += [f"**{r['ratio']:.2f}** [{r['ratio_low']:.2f}, {r['ratio_high']:.2f}]"]
         cells += [f"{r['peak_mib']:.0f}", f"{r['peak_ratio']:.2f}"]
         cells += [f"{r['parts_ms'].get(part, float('nan')):.0f}" for part in parts]
-        cells += [f"{r['seconds_to_error']:.2f}"] if timed else []
+        cells += [f"{r.get(key, float('nan')):.2f}" for key in extra]
         lines.append(cells)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
-def chosen(kind: str, size: Size, checkouts: Checkouts) -> tuple[list[Variant], Size]:
+def chosen(kind: str, size: Size, checkouts: Checkouts, train: int) -> tuple[list[Variant], Size]:
     """The variants of a comparison, and its size."""
     if kind == "sample":
         batch, steps = SAMPLED[size.name]
-        return sampling(checkouts, steps), replace(size, batch=batch)
+        return sampling(checkouts, steps, train), replace(size, batch=batch)
     if kind == "bound":
         return bounds(), size
     return training(checkouts), size
@@ -156,6 +166,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--turn", type=float, default=1.0, help="seconds of a turn")
+    parser.add_argument("--train", type=int, default=0, help="steps before samples are drawn")
     parser.add_argument("--only", nargs="*", help="names of variants to run besides the first")
     parser.add_argument("--out", type=Path, default=measure.RESULTS)
     for peer in peers.PEERS:
@@ -166,7 +177,7 @@ def main(arguments: list[str] | None = None) -> None:
     skipped = [] if options.kind == "bound" else peers.absent(checkouts)
     print("\n".join(skipped))
     size = SIZES[options.size or {"bound": "small-128"}.get(options.kind, "char")]
-    (first, *others), size = chosen(options.kind, size, checkouts)
+    (first, *others), size = chosen(options.kind, size, checkouts, options.train)
     kept = [v for v in others if options.only is None or v.name in options.only]
     workers = race([first, *kept], size, options.threads, options.rounds, options.turn)
     rows = [row(worker, workers[0]) for worker in workers]
