@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from tcsm.divergences import closed_form
-from tcsm.divergences.closed_form import ClosedForm, Differentiated, at, put
+from tcsm.divergences.closed_form import ClosedForm, Differentiated, add, at, put, through_softmax
 from tcsm.divergences.cosines import mean_log_cosh
 from tcsm.divergences.symmetric import Blocks
 from tcsm.errors import InputError
@@ -76,6 +76,19 @@ class Bregman(Differentiated, ABC):
         It may overwrite ``log_q`` and ``spare``, memory for one more tensor of its size.
         """
         return closed_form.by_autograd(lambda values: self.at_position(values, x), log_q)
+
+    def smoothed_form(
+        self,
+        log_q: Float[Tensor, "n V"],
+        x: Int[Tensor, "n"],
+        spare: Float[Tensor, "n V"],
+        epsilon: float,
+    ) -> ClosedForm | None:
+        """Return the loss of matched smoothing (3.7a) and its gradient, None for autograd.
+
+        If it returns None, ``log_q`` is unchanged.
+        """
+        return None
 
     def at_any_label(self, log_q: Float[Tensor, "n V"]) -> Float[Tensor, "n"]:
         """Return (1/V) Σ_x ``at_position`` over labels x; O(V²) without a closed form."""
@@ -165,7 +178,63 @@ class Power(Bregman):
         """Return ``at_position`` and (1/V) Σ over both powers of s_y^λ, 1 at λ = 0 (3.2)."""
         if set(self.powers) == {0, 1}:
             return self._generalized_kl(log_q, x)
-        return super().closed_form(log_q, x, spare)
+        first, second = self.powers
+        parts = [_shares(first, log_q, spare)]
+        if first != second:
+            parts.append(_shares(second, log_q, log_q))
+        labels = [at(part, x) for part in parts]  # 1/Σ_y s_y^λ
+        weight = 2.0 / len(parts)
+        return self._of_shares(parts, labels, x, weight)
+
+    def _of_shares(
+        self, parts: list[Tensor], labels: list[Tensor], x: Int[Tensor, "n"], weight: float
+    ) -> ClosedForm:
+        """Return the loss and gradient from s_y^λ/Σ s^λ of one or both powers."""
+        log_size = math.log(parts[0].shape[-1])
+        terms = [
+            torch.expm1(-label.log() - log_size) / power
+            for power, label in zip(self.powers, labels, strict=False)
+        ]
+        factor = self.scale * weight * torch.ones_like(labels[0])
+        dense, label = parts[0], labels[0]
+        others = 1 - label
+        if len(parts) > 1:
+            ratio = label / labels[1]
+            dense.addcmul_(parts[1], ratio[:, None])
+            others = others + ratio * (1 - labels[1])
+        put(dense, x, -others)
+        scale = factor / (label * math.exp(log_size))
+        return ClosedForm(factor * torch.stack(terms).sum(0), dense, scale)
+
+    def smoothed_form(
+        self,
+        log_q: Float[Tensor, "n V"],
+        x: Int[Tensor, "n"],
+        spare: Float[Tensor, "n V"],
+        epsilon: float,
+    ) -> ClosedForm | None:
+        """Return (3.7a) and its gradient by logits for generalized KL, else None.
+
+        With L = log q̃ and w = (1 − ε) q/q̃ the derivative by log q is w (w − ε)/V and at the
+        label −(1 − ε) w (1 + 1/(V q̃)) more.
+        """
+        if set(self.powers) != {0, 1}:
+            return None
+        size, keep = log_q.shape[-1], math.log1p(-epsilon)
+        label = at(log_q, x)
+        floor = log_q.new_tensor(math.log(epsilon / size) - keep)
+        smooth = torch.logaddexp(log_q, floor, out=spare)
+        smooth_label, mean = at(smooth, x) + keep, smooth.mean(-1) + keep
+        share = torch.sub(log_q, smooth, out=spare).exp_()
+        odds = torch.exp(-smooth_label - math.log(size))
+        rest = (1 - share.mean(-1)) / epsilon  # (1/V) Σ 1/(V q̃)
+        loss = (1 - epsilon) * (-smooth_label + odds + mean - 1) + epsilon * (rest - 1)
+        more = (1 - epsilon) * at(share, x) * (1 + odds)
+        dense = share.addcmul_(share, share, value=-1 / epsilon)  # −w (w − ε)/ε
+        add(dense, x, more * (size / epsilon))
+        factor = torch.full_like(label, -epsilon / size)
+        closed = through_softmax(ClosedForm(loss, dense, factor), log_q)
+        return closed.times(torch.full_like(label, self.scale))
 
     def _generalized_kl(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> ClosedForm:
         """Return −log q_x + e + mean log q − 1 and e q + 1/V − (1 + e) δ_x, e = 1/(V q_x)."""
@@ -223,6 +292,17 @@ class BinaryCrossEntropy(Bregman):
         """Return σ(log v)."""
         return torch.sigmoid(b)
 
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return ``at_position`` and (2/V) σ(u_y), at the label −(2/V) Σ_{y≠x} σ(u_y)."""
+        size = log_q.shape[-1]
+        u = log_q.sub_(at(log_q, x)[:, None])
+        loss = 2 * torch.logaddexp(u, u.new_zeros(()), out=spare).mean(-1) - 2 * math.log(2)
+        dense = u.sigmoid_()
+        put(dense, x, 0.5 - dense.sum(-1))
+        return ClosedForm(loss, dense, torch.full_like(loss, 2 / size))
+
     def over_blocks(
         self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], blocks: Blocks
     ) -> Float[Tensor, "B"]:
@@ -232,6 +312,11 @@ class BinaryCrossEntropy(Bregman):
         log_s = log_q - log_q.gather(-1, x[:, None])
         even = 2 * mean_log_cosh(log_s, blocks)
         return blocks.mean_of_sums(log_s.mean(-1)) + even.to(log_q.dtype)
+
+
+def _shares(power: float, log_q: Float[Tensor, "n V"], out: Tensor) -> Float[Tensor, "n V"]:
+    """Return q_y^λ/Σ q^λ."""
+    return torch.softmax(torch.mul(log_q, power, out=out), -1, out=out)
 
 
 def _box_cox(power: float, log_s: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:

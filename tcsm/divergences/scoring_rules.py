@@ -81,6 +81,15 @@ class ItakuraSaito(ScoringRule):
         """Return 1/q_x + Σ log q − V."""
         return torch.exp(-_at(log_q, x)) + log_q.sum(-1) - log_q.shape[-1]
 
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return ℓ and 1 − (V − 1/q_x) q − δ_x/q_x."""
+        loss, inverse = self(log_q, x), torch.exp(-_at(log_q, x))
+        dense = log_q.exp_().mul_((inverse - log_q.shape[-1])[:, None])
+        closed_form.add(dense, x, -inverse)
+        return ClosedForm(loss, dense, uniform=torch.ones_like(loss))
+
 
 @dataclass(frozen=True)
 class Brier(ScoringRule):
@@ -90,6 +99,16 @@ class Brier(ScoringRule):
         """Return Σ q² − 2 q_x."""
         return torch.exp(2 * log_q).sum(-1) - 2 * torch.exp(_at(log_q, x))
 
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return ℓ and 2 q (q − Σ q² + q_x − δ_x)."""
+        q = log_q.exp_()
+        label, square = _at(q, x), torch.linalg.vector_norm(q, dim=-1) ** 2
+        dense = torch.sub(q, (square - label)[:, None], out=spare).mul_(q)
+        closed_form.add(dense, x, -label)
+        return ClosedForm(square - 2 * label, dense, torch.full_like(label, 2.0))
+
 
 @dataclass(frozen=True)
 class Spherical(ScoringRule):
@@ -98,6 +117,16 @@ class Spherical(ScoringRule):
     def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
         """Return −q_x/‖q‖."""
         return -torch.exp(_at(log_q, x) - torch.logsumexp(2 * log_q, -1) / 2)
+
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return ℓ and q_x (q² − ‖q‖² δ_x)/‖q‖³."""
+        q = log_q.exp_()
+        label, norm = _at(q, x), torch.linalg.vector_norm(q, dim=-1)
+        dense = q.square_()
+        closed_form.add(dense, x, -(norm**2))
+        return ClosedForm(-label / norm, dense, label / norm**3)
 
 
 @dataclass(frozen=True)
@@ -122,6 +151,16 @@ class Tsallis(ScoringRule):
         """Return Σ q^a/a − q_x^(a−1)/(a − 1)."""
         a = self.order
         return torch.exp(a * log_q).sum(-1) / a - torch.exp((a - 1) * _at(log_q, x)) / (a - 1)
+
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return ℓ, by its derivative q^a − q_x^(a−1) δ_x by log q."""
+        a = self.order
+        power, label = torch.mul(log_q, a, out=spare).exp_(), torch.exp((a - 1) * _at(log_q, x))
+        loss = power.sum(-1) / a - label / (a - 1)
+        closed_form.add(power, x, -label)
+        return closed_form.through_softmax(ClosedForm(loss, power), log_q)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class SoftDivergence(Differentiated, ABC):
     ) -> ClosedForm:
         """Return D and its gradient by the logits of q, here by autograd from D.
 
-        It may overwrite ``log_q`` and ``spare``, memory for one more tensor of its size, and
+        It may overwrite all three, ``spare`` being memory for one more tensor of their size, and
         return one of them.
         """
         by_log_q = closed_form.by_autograd(lambda values: self(log_p, values), log_q)
@@ -64,8 +64,9 @@ class ForwardKL(SoftDivergence):
         self, log_p: Distributions, log_q: Distributions, spare: Distributions
     ) -> ClosedForm:
         """Return D and q − p."""
-        loss = self(log_p, log_q)
-        return ClosedForm(loss, log_q.exp_().sub_(torch.exp(log_p, out=spare)))
+        p = torch.exp(log_p, out=spare)
+        loss = log_p.clamp_(min=_NOTHING).sub_(log_q).mul_(p).sum(-1)
+        return ClosedForm(loss, log_q.exp_().sub_(p))
 
 
 class GeneralizedKL(ForwardKL):
@@ -90,6 +91,18 @@ class ItakuraSaito(SoftDivergence):
         d = log_p - log_q
         return (torch.expm1(d) - d).sum(-1)
 
+    def closed_form(
+        self, log_p: Distributions, log_q: Distributions, spare: Distributions
+    ) -> ClosedForm:
+        """Return D and 1 − p/q + q (Σ p/q − V)."""
+        d = torch.sub(log_p, log_q, out=spare)
+        mean = d.sum(-1)
+        ratio = d.exp_()
+        excess = ratio.sum(-1) - ratio.shape[-1]
+        dense = ratio.addcmul_(log_q.exp_(), excess[:, None], value=-1)
+        ones = torch.ones_like(mean)
+        return ClosedForm(excess - mean, dense, -ones, ones)
+
 
 class Brier(SoftDivergence):
     """Σ (p − q)². Its gradient vanishes where q is badly wrong."""
@@ -97,6 +110,17 @@ class Brier(SoftDivergence):
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """Return Σ (p − q)²."""
         return ((log_p.exp() - log_q.exp()) ** 2).sum(-1)
+
+    def closed_form(
+        self, log_p: Distributions, log_q: Distributions, spare: Distributions
+    ) -> ClosedForm:
+        """Return D and 2 q (q − p − Σ q (q − p))."""
+        q = log_q.exp_()
+        gap = torch.sub(q, log_p.exp_(), out=spare)
+        loss = torch.linalg.vector_norm(gap, dim=-1) ** 2
+        mean = torch.mul(q, gap, out=log_p).sum(-1)
+        dense = gap.sub_(mean[:, None]).mul_(q)
+        return ClosedForm(loss, dense, torch.full_like(loss, 2.0))
 
 
 @dataclass(frozen=True)
@@ -175,6 +199,15 @@ class ReverseKL(SoftDivergence):
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """Return Σ q (log q − log p)."""
         return (log_q.exp() * (log_q - log_p.clamp(min=self.floor))).sum(-1)
+
+    def closed_form(
+        self, log_p: Distributions, log_q: Distributions, spare: Distributions
+    ) -> ClosedForm:
+        """Return D and q (log q − log p − D)."""
+        gap = torch.sub(log_q, log_p.clamp_(min=self.floor), out=spare)
+        q = log_q.exp_()
+        loss = torch.mul(q, gap, out=log_p).sum(-1)
+        return ClosedForm(loss, gap.sub_(loss[:, None]).mul_(q))
 
 
 class JensenShannon(SoftDivergence):

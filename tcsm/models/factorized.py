@@ -15,14 +15,13 @@ from jaxtyping import Bool, Float, Float64, Int, Int64
 from torch import Tensor
 
 from tcsm.divergences.closed_form import ClosedForm, at
-from tcsm.divergences.closed_form import add as put_more
 from tcsm.models.base import Posterior
 from tcsm.models.losses import PositionLoss
 from tcsm.nets.base import Net
 from tcsm.nets.head import LossValues, WeightedLoss
 from tcsm.noise import categorical
 from tcsm.process.corruption import Corrupted, Positions
-from tcsm.process.paths import Path, add_at
+from tcsm.process.paths import Path, add_at, add_at_
 
 CACHED_TOKENS = 2048  # that the network reads at once to draw on a CPU, for each thread
 
@@ -122,8 +121,7 @@ class LeaveOneOut(Factorized):
     ) -> Float[Tensor, "n V"]:
         """Return the same in the memory of the logits."""
         evidence = self.path.source.evidence(self.path.alpha(positions.t)).to(logits.dtype)
-        states, last = positions.x_t, logits.shape[-1] - 1
-        put_more(logits, states.clamp(max=last), evidence.where(states <= last, 0))
+        add_at_(logits, positions.x_t, evidence)
         return super().conditionals_(logits, positions)
 
 

@@ -143,6 +143,17 @@ class PerPosition(Neighborhood):
         """
         return closed_form.by_autograd(lambda v: self.position_loss(divergence, v, x), log_q)
 
+    def smoothed_form(
+        self,
+        divergence: Bregman,
+        log_q: Float[Tensor, "n V"],
+        x: Int[Tensor, "n"],
+        spare: Float[Tensor, "n V"],
+        epsilon: float,
+    ) -> ClosedForm | None:
+        """Return the loss of matched smoothing (3.7a) and its gradient, None for autograd."""
+        return None
+
     def any_label_loss(
         self, divergence: Bregman, log_q: Float[Tensor, "n V"]
     ) -> Float[Tensor, "n"]:

@@ -57,6 +57,17 @@ class Hamming(PerPosition):
         """Return the divergence's own."""
         return divergence.closed_form(log_q, x, spare)
 
+    def smoothed_form(
+        self,
+        divergence: Bregman,
+        log_q: Float[Tensor, "n V"],
+        x: Int[Tensor, "n"],
+        spare: Float[Tensor, "n V"],
+        epsilon: float,
+    ) -> ClosedForm | None:
+        """Return the divergence's own."""
+        return divergence.smoothed_form(log_q, x, spare, epsilon)
+
     def any_label_loss(
         self, divergence: Bregman, log_q: Float[Tensor, "n V"]
     ) -> Float[Tensor, "n"]:

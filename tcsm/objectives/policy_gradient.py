@@ -86,7 +86,7 @@ class PolicyLoss(PositionLoss):
         advantage = self.advantage[index].to(log_q.dtype)
         reference = self.log_reference[index].to(log_q.dtype).clamp_(min=ReverseKL.floor)
         gap, q = torch.sub(log_q, reference, out=spare), log_q.exp_()
-        kl = torch.linalg.vecdot(q, gap)
+        kl = torch.mul(q, gap, out=reference).sum(-1)
         dense = gap.mul_(self.beta).add_((advantage - self.beta * kl)[:, None]).mul_(q)
         closed_form.add(dense, positions.x_1, -advantage)
         return ClosedForm(self.beta * kl - advantage * label, dense)

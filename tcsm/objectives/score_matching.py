@@ -99,6 +99,14 @@ class MatchedSmoothing(PositionLoss):
         at_any = self.raw.neighborhood.any_label_loss(self.raw.divergence, smooth)
         return (1 - self.epsilon) * at_label + self.epsilon * at_any
 
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], positions: Positions, spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return the neighborhood's own, if there is one."""
+        neighborhood, divergence = self.raw.neighborhood, self.raw.divergence
+        closed = neighborhood.smoothed_form(divergence, log_q, positions.x_1, spare, self.epsilon)
+        return super().closed_form(log_q, positions, spare) if closed is None else closed
+
 
 @dataclass(frozen=True)
 class LogLinear(DenoisingObjective):

@@ -145,3 +145,10 @@ def add_at(
     """Return ``values`` with ``amount`` added at column x; a mask state x adds nothing."""
     tokens = torch.arange(values.shape[-1], device=values.device)
     return torch.where(x[:, None] == tokens, values + amount[:, None], values)
+
+
+def add_at_(values: Float[Tensor, "n V"], x: Int[Tensor, "n"], amount: Float[Tensor, "n"]) -> None:
+    """Do the same in the memory of ``values``, which autograd does not follow."""
+    last = values.shape[-1] - 1
+    index = x.clamp(max=last)[:, None]
+    values.scatter_add_(-1, index, amount.where(x <= last, 0)[:, None])

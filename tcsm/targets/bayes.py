@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tcsm.models.teacher import Teacher
 from tcsm.process.corruption import Corrupted, Positions
-from tcsm.process.paths import Path, add_at
+from tcsm.process.paths import Path, add_at_
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Bayes:
     @torch.no_grad()
     def at(self, log_p: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "m V"]:
         """Return log p^i at some of the noised positions; only their rows are read."""
-        rows = log_p[positions.index]
+        rows = log_p[positions.index]  # a copy
         rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
         evidence = self.path.source.evidence(self.path.alpha(positions.t))
-        return torch.log_softmax(add_at(rows, positions.x_t, evidence.to(rows.dtype)), -1)
+        add_at_(rows, positions.x_t, evidence.to(rows.dtype))
+        return torch.log_softmax(rows, -1, out=rows)
