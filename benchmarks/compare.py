@@ -26,6 +26,7 @@ from benchmarks.sizes import SIZES, Size
 from benchmarks.uses import MdlmSampler, OwnBound, OwnSampler
 from benchmarks.workers import Variant, Worker, race
 from tcsm.evaluation.bound import Count, Time
+from tcsm.evaluation.uniform_count import UniformCount
 from tcsm.process.corruption import CountSampling
 from tcsm.samplers.ancestral import Ancestral
 from tcsm.samplers.first_hitting import FirstHitting
@@ -43,7 +44,8 @@ ERROR = 0.01  # nats a token: the standard error to which seconds are counted
 EXTRA = {
     "perplexity": "perplexity",
     "entropy": "entropy",
-    "seconds_to_error": f"s to an error of {ERROR}",
+    "passes": f"passes to an error of {ERROR}",
+    "seconds_to_error": "seconds to it",
 }
 
 
@@ -98,6 +100,14 @@ def bounds() -> list[Variant]:
         Variant("by time, 8 draws", OwnBound, {"bound": Time, "draws": 8}),
         Variant("by count, 1 draw", OwnBound, {"bound": Count, "draws": 1}),
         Variant("by count, 8 draws", OwnBound, {"bound": Count, "draws": 8}),
+        *(
+            Variant(f"uniform noise, {name}", OwnBound, {**options, "uniform": True})
+            for name, options in (
+                ("by time, 1 draw", {"bound": Time, "draws": 1}),
+                ("by time, 8 draws", {"bound": Time, "draws": 8}),
+                ("by count, 8 draws", {"bound": UniformCount, "draws": 8}),
+            )
+        ),
     ]
 
 
@@ -127,7 +137,9 @@ def _to_error(seconds: float, more: dict) -> dict:
     """Seconds to a standard error, from the variance and the seconds of a call."""
     if "variance" not in more:
         return more
-    return {**more, "seconds_to_error": seconds * more["variance"] / ERROR**2, "error": ERROR}
+    calls = more["variance"] / ERROR**2
+    passes = calls * more["draws"]
+    return {**more, "seconds_to_error": seconds * calls, "passes": passes, "error": ERROR}
 
 
 def table(rows: list[dict]) -> str:

@@ -13,25 +13,27 @@ from benchmarks.measure import Laps
 from benchmarks.sizes import Size
 from tcsm.divergences import bregman
 from tcsm.divergences.scoring_rules import KL
-from tcsm.models.factorized import Factorized
+from tcsm.models.factorized import Factorized, LeaveOneOut
 from tcsm.models.losses import PositionLoss
 from tcsm.neighborhoods.hamming import Hamming
 from tcsm.nets.base import WeightedLoss
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import Noise
-from tcsm.objectives.base import Likelihood, Objective
+from tcsm.objectives.base import Likelihood, Objective, SequenceMean
 from tcsm.objectives.distribution import DistributionMatching
 from tcsm.objectives.score_matching import ScoreMatching
 from tcsm.process.corruption import Corrupted, Corruption, TimeSampling
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
-from tcsm.process.sources import Mask
+from tcsm.process.sources import Mask, Uniform
 from tcsm.training.optim import Ema, OptimConfig
 from tcsm.training.state import TrainState
 
 
-def _distribution(corruption: Corruption) -> Objective:
-    return DistributionMatching(corruption, Likelihood(), KL())
+def distribution(corruption: Corruption) -> Objective:
+    """Cross-entropy of noised positions; under uniform noise all of them count the same."""
+    masks = isinstance(corruption.path.source, Mask)
+    return DistributionMatching(corruption, Likelihood() if masks else SequenceMean(), KL())
 
 
 def score(divergence: bregman.Bregman, smoothing: float) -> Callable[[Corruption], Objective]:
@@ -45,7 +47,7 @@ def score(divergence: bregman.Bregman, smoothing: float) -> Callable[[Corruption
 
 
 OBJECTIVES: dict[str, Callable[[Corruption], Objective]] = {
-    "KL": _distribution,
+    "KL": distribution,
     "generalized KL": score(bregman.generalized_kl, 0.0),
     "generalized KL, smoothed": score(bregman.generalized_kl, 0.1),
     "BCE": score(bregman.bce, 0.0),
@@ -69,18 +71,22 @@ class Dense(Factorized):
         )
 
 
-def build(size: Size, head: str | int = "default", **options) -> Factorized:
+def build(size: Size, head: str | int = "default", uniform: bool = False, **options) -> Factorized:
     """A posterior at a size, fresh weights.
 
     Args:
         size: vocabulary and network.
         head: "default", "dense", or the number of positions that the head takes at once.
+        uniform: whether the noise is uniform instead of masks.
         options: further arguments of the network.
     """
     torch.manual_seed(0)
     sizes = {"dim": size.dim, "depth": size.depth, "heads": size.heads}
     chunk = {"chunk": head} if isinstance(head, int) else {}
-    net = Transformer(vocabulary=size.vocabulary, extra=1, **sizes, **chunk, **options)
+    extra = 0 if uniform else 1
+    net = Transformer(vocabulary=size.vocabulary, extra=extra, **sizes, **chunk, **options)
+    if uniform:
+        return LeaveOneOut(net, Path(Uniform(size.vocabulary), Linear()))
     model = Dense if head == "dense" else Factorized
     return model(net, Path(Mask(size.vocabulary), Linear()))
 
@@ -121,13 +127,14 @@ class Own:
         backend: str = "inductor",
         timed: bool = False,
         stem: int = 0,
+        uniform: bool = False,
         corruption: type[Corruption] = TimeSampling,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Build TCSM at a size."""
         self.device, self.precision = torch.device(device), precision
         torch.set_float32_matmul_precision("medium" if precision == "medium" else "highest")
-        self.model = build(size, head, timed=timed, stem=stem).to(self.device)
+        self.model = build(size, head, uniform, timed=timed, stem=stem).to(self.device)
         self.objective = OBJECTIVES[objective](corruption(self.model.path))
         optim = OptimConfig(steps=1_000_000, learning_rate=3e-4, ema=Ema())
         self.state = TrainState(self.model, optim)

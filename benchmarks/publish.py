@@ -28,7 +28,7 @@ def read(folder: Path, pattern: str) -> list[dict]:
 def comparison(result: dict) -> dict:
     """A comparison, its rows flat."""
     keys = ("parameters", "ms", "tokens_per_second", "ratio", "ratio_low", "ratio_high")
-    keys = (*keys, "peak_mib", "peak_ratio", "seconds_to_error", "perplexity", "entropy")
+    keys = (*keys, "peak_mib", "peak_ratio", "seconds_to_error", "passes", "perplexity", "entropy")
     rows = []
     for row in result["rows"]:
         parts = {part.replace(" ", "_"): row["parts_ms"].get(part, MISSING) for part in PARTS}

@@ -14,7 +14,7 @@ from benchmarks.peers.mdlm import Mdlm
 from benchmarks.sizes import Size
 from tcsm.evaluation.bound import Bound
 from tcsm.models.factorized import Factorized
-from tcsm.process.corruption import CountSampling
+from tcsm.process.corruption import CountSampling, TimeSampling
 from tcsm.samplers.base import PathSampler
 
 CPU = torch.device("cpu")
@@ -47,11 +47,12 @@ def judged(size: Size, x: Tensor) -> dict[str, float]:
     return {"perplexity": float(nats.exp()), "entropy": float(entropy)}
 
 
-def trained(size: Size, steps: int, precision: str = "auto") -> Factorized:
+def trained(size: Size, steps: int, precision: str = "auto", uniform: bool = False) -> Factorized:
     """A network after some steps on the chain; fresh weights for 0."""
     if not steps:
-        return build(size).eval()
-    own = Own(size, corruption=CountSampling, precision=precision)
+        return build(size, uniform=uniform).eval()
+    corruption = TimeSampling if uniform else CountSampling
+    own = Own(size, corruption=corruption, precision=precision, uniform=uniform)
     own.state.optim = replace(own.state.optim, learning_rate=RATE)
     for step in range(steps):
         own.step(chain(size, 16, step + 1))
@@ -127,12 +128,14 @@ class OwnBound:
         size: Size,
         bound: Callable[..., Bound],
         draws: int,
-        train: int = 100,
+        *,
+        train: int = 200,
+        uniform: bool = False,
         precision: str = "auto",
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Train a model, and build the bound."""
-        self.model, self.laps = trained(size, train, precision), Laps(clock)
+        self.model, self.laps = trained(size, train, precision, uniform), Laps(clock)
         self.parameters = sum(p.numel() for p in self.model.parameters())
         self.precision, self.draws = precision, draws
         self.x_1, self.ids = chain(size, size.batch, 0), torch.arange(size.batch)
@@ -150,4 +153,4 @@ class OwnBound:
         if len(self.values) < 2:
             return {}
         values = torch.stack(self.values) / self.x_1.shape[1]
-        return {"variance": float(values.var(0).mean()) / len(self.x_1)}
+        return {"variance": float(values.var(0).mean()) / len(self.x_1), "draws": self.draws}
