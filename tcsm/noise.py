@@ -46,7 +46,7 @@ def fold(*parts: int | Tensor) -> Tensor:
     key = torch.zeros((), dtype=torch.int64)
     for part in parts:
         word = part if isinstance(part, Tensor) else torch.tensor(_signed(part))
-        key = splitmix64(key.to(word.device) ^ word)
+        key = splitmix64(key ^ word)  # a 0-d key on the CPU is an argument of the GPU's kernel
     return key
 
 
@@ -77,14 +77,14 @@ class Noise:
 
     def uniform(self, stream: str, *sizes: int) -> Tensor:
         """Return independent uniforms in [0, 1), float64, shape (B, *sizes)."""
-        key = fold(self._stratum(stream).to(self.ids.device), self.ids)
+        key = fold(self._stratum(stream), self.ids)
         for size in sizes:
             key = fold(key[..., None], torch.arange(size, device=self.ids.device))
         return to_uniform(key)
 
     def stratified(self, stream: str) -> Float64[Tensor, "B"]:
         """Return low-discrepancy uniforms (id + U) / total with one U per step (11.6)."""
-        offset = to_uniform(splitmix64(self._stratum(stream))).to(self.ids.device)
+        offset = to_uniform(splitmix64(self._stratum(stream)))
         return (self.ids + offset) / self.total
 
 

@@ -151,7 +151,7 @@ class Stem(nn.Module):
             around = functional.conv1d(padded.transpose(1, 2), kernel).transpose(1, 2)
             return embedded + around
         table = torch.einsum("sd,kde->ske", embedding, self.weight)
-        centre = functional.one_hot(torch.tensor(self.before, device=x.device), width)
+        centre = torch.arange(width, device=x.device) == self.before
         table = table + centre[:, None] * embedding[:, None]
         rows = torch.cat([table.flatten(0, 1), table.new_zeros(width, table.shape[-1])])
         padded = functional.pad(

@@ -143,7 +143,7 @@ class DenoisingObjective(CorruptingObjective):
     def position_weights(self, batch: Corrupted) -> Float[Tensor, "n"]:
         """Return W_b w_b/B of each noised position, in row-major order."""
         per_row = self.weighting(batch) * (1 if batch.weight is None else batch.weight)
-        return (per_row / len(batch.x_1))[batch.noised.nonzero(as_tuple=True)[0]]
+        return (per_row / len(batch.x_1))[batch.places[0]]
 
     def noised_terms(self, model: nn.Module, batch: Corrupted, noise: Noise) -> Terms:
         """Return the loss, and the mean cross-entropy in nats."""

@@ -199,7 +199,7 @@ class SequenceDensityRatio(ReferenceObjective, NoiseContrastive):
 
 def at_sequences(log_r: Float[Tensor, "n V"], x: Tensor, batch: Corrupted) -> Float[Tensor, "B K"]:
     """Return Σ over the noised positions of log r at the tokens of K sequences x, (B, K, L)."""
-    row, column = batch.noised.nonzero(as_tuple=True)
+    row, column = batch.places
     values = log_r.gather(-1, x[row, :, column])
     zeros = torch.zeros(x.shape[:2], dtype=log_r.dtype, device=x.device)
     return zeros.index_add(0, row, values)

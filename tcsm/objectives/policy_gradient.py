@@ -49,7 +49,7 @@ class PolicyGradient(ReferenceObjective, DenoisingObjective):
         """Return ℓ^i with the advantages and the reference's conditionals of the batch."""
         ones = torch.ones(len(batch.x_1), device=batch.x_1.device)
         advantage = ones if batch.weight is None else batch.weight
-        row = batch.noised.nonzero(as_tuple=True)[0]
+        row = batch.places[0]
         return PolicyLoss(self.beta, advantage[row], self.log_reference(batch))
 
     def position_weights(self, batch: Corrupted) -> Float[Tensor, "n"]:

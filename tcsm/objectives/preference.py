@@ -202,7 +202,7 @@ def _summed(batch: Corrupted, both: Corrupted, values: Float[Tensor, "n V"]) -> 
         both: the noised positions of the pairs.
         values: at these, in row-major order.
     """
-    row, column = both.noised.nonzero(as_tuple=True)
+    row, column = both.places
     at_token = values.gather(-1, batch.x_1[row, column][:, None]).squeeze(-1)
     if batch.real is not None:
         at_token = at_token.masked_fill(~batch.real[row, column], 0)

@@ -10,6 +10,7 @@ positions of text of a sequence. A network reads it as separators.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int
@@ -74,9 +75,15 @@ class Corrupted:
         """Return the share of noised positions among positions of text, over the whole batch."""
         return self.noised.sum().double() / self.lengths().sum()
 
+    @cached_property
+    def places(self) -> tuple[Int[Tensor, "n"], Int[Tensor, "n"]]:
+        """Row and column of the noised positions; a GPU must be waited for to count them, once."""
+        row, column = self.noised.nonzero(as_tuple=True)
+        return row, column
+
     def positions(self) -> Positions:
         """Return the noised positions."""
-        row, column = self.noised.nonzero(as_tuple=True)
+        row, column = self.places
         index = torch.arange(len(row), device=row.device)
         x_1, x_t = self.x_1[row, column], self.x_t[row, column]
         return Positions(x_1, x_t, self.t[row], index)

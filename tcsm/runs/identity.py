@@ -45,6 +45,7 @@ SOFT = (
     "devices.choice",
     "devices.precision",
     "devices.compiled",
+    "devices.recomputed",
 )
 # Keys that are null, or missing from older files, in runs of text.
 OF_OTHERS = ("world", "tilting", "labels", "classifier", "half")

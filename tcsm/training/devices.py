@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.checkpoint import checkpoint
 
 from tcsm.config.values import MOST_THREADS
 from tcsm.errors import InputError
@@ -68,6 +70,13 @@ def require_compiler(device: torch.device) -> None:
         )
 
 
+def blocks(net: nn.Module) -> list[nn.Module]:
+    """Return the items of a network's outermost module lists, or the network if it has none."""
+    lists = [part for part in net.modules() if isinstance(part, nn.ModuleList)]
+    inner = {id(part) for outer in lists for part in outer.modules() if part is not outer}
+    return [block for part in lists if id(part) not in inner for block in part] or [net]
+
+
 def _sharding() -> ModuleType:
     """Import the module for FSDP, which only sharded runs need."""
     return importlib.import_module("tcsm.training.sharding")
@@ -82,7 +91,8 @@ class Devices:
         threads: CPU threads, None for the environment's default.
         precision: ``auto`` (bf16 where the hardware has it), ``bf16`` (autocast), ``fp32``, or
             ``medium``: fp32 by oneDNN's faster kernels, which some processors compute in bf16.
-        compiled: Whether the network's forward goes through torch.compile.
+        compiled: Whether the network's blocks go through torch.compile.
+        recomputed: Whether activations within blocks are computed again in the backward pass.
         processes: Processes on each node that share the batches of a training, one GPU each.
         nodes: Number of machines.
         sharded: Whether weights, gradients, averages and the optimizer's moments are sharded over
@@ -94,6 +104,7 @@ class Devices:
     threads: int | None = None
     precision: str = "auto"
     compiled: bool = False
+    recomputed: bool = False
     processes: int = 1
     nodes: int = 1
     sharded: bool = False
@@ -188,9 +199,16 @@ class Devices:
         model.to(self.device)
 
     def wrap(self, net: nn.Module) -> nn.Module:
-        """Compile a network in place; with several processes, average its gradients (DDP)."""
-        if self.compiled:
-            net.compile()
+        """Compile a network in place; with several processes, average its gradients (DDP).
+
+        Blocks are compiled one by one, and equal ones once. What is around them selects noised
+        positions, whose number differs from step to step, and would break the graph there.
+        """
+        for block in blocks(net):
+            if self.compiled:
+                block.forward = torch.compile(block.forward)
+            if self.recomputed and block is not net:
+                block.forward = partial(checkpoint, block.forward, use_reentrant=False)
         if self.world == 1 or self.sharded:
             return net
         with warnings.catch_warnings(action="ignore", category=FutureWarning):
