@@ -9,8 +9,12 @@ from tcsm.models.losses import LabelCrossEntropy
 from tcsm.models.teacher import substitute
 from tcsm.nets.base import Net
 from tcsm.nets.head import WeightedLoss
+from tcsm.nets.hub import Hub
+from tcsm.nets.hub_suffix import HubPrefixCache
 from tcsm.nets.suffix import PrefixCache, log_suffixes
 from tcsm.nets.transformer import Transformer
+
+SCRATCH = 2**28  # logits of a checkpoint that exist at once
 
 
 class Autoregressive(nn.Module):
@@ -96,11 +100,16 @@ class Autoregressive(nn.Module):
             x: sequences.
             place: row and column of each position i.
             tokens: the tokens y, x^i once among them.
-            batch: sequences, or suffixes, that the network sees at once.
+            batch: sequences, or suffixes, that the network sees at once, at most.
         """
         if isinstance(self.net, Transformer):
             cache = PrefixCache(self.net, self.shifted(x))
             return log_suffixes(cache, x, place, tokens, batch)
+        if isinstance(self.net, Hub):
+            batch = max(1, min(batch, SCRATCH // (x.shape[1] * self.net.vocabulary)))
+            library = HubPrefixCache(self.net, self.shifted(x))
+            if library.usable:
+                return log_suffixes(library, x, place, tokens, batch)
         row, column = place
         whole = substitute(x[row], column, tokens).flatten(0, 1)
         after = torch.arange(x.shape[1], device=x.device) >= column[:, None]

@@ -7,13 +7,14 @@ positions are read together, from the first of them on, which adds 1/32 of L at 
 """
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 from torch.nn import functional
 
+from tcsm.nets.base import Net
 from tcsm.nets.layers import Attention, rms_norm, rotary, rotate
 from tcsm.nets.transformer import Block, Transformer
 
@@ -88,8 +89,25 @@ class PrefixCache:
         )
 
 
+@runtime_checkable
+class Prefixes(Protocol):
+    """Sequences that a causal network has read, and from whose prefixes it goes on."""
+
+    x: Int[Tensor, "B L"]
+    features: Float[Tensor, "B L D"]
+
+    @property
+    def net(self) -> Net:
+        """Return the network."""
+
+    def features_after(
+        self, rows: Int[Tensor, "n"], tails: Int[Tensor, "n K s"]
+    ) -> Float[Tensor, "n K s D"]:
+        """Return features at the last s positions of selected sequences with K other suffixes."""
+
+
 def log_suffixes(
-    cache: PrefixCache,
+    cache: Prefixes,
     x: Int[Tensor, "B L"],
     place: tuple[Tensor, Tensor],
     tokens: Int[Tensor, "n K"],
@@ -136,7 +154,7 @@ def _groups(column: Int[Tensor, "n"], length: int) -> list[tuple[int, Int[Tensor
 
 
 def _sums_after(
-    cache: PrefixCache,
+    cache: Prefixes,
     x: Int[Tensor, "B L"],
     place: tuple[Tensor, Tensor],
     tokens: Int[Tensor, "n K"],
@@ -154,7 +172,7 @@ def _sums_after(
 
 
 def _log_p(
-    net: Transformer, features: Float[Tensor, "*s D"], labels: Int[Tensor, "*s"]
+    net: Net, features: Float[Tensor, "*s D"], labels: Int[Tensor, "*s"]
 ) -> Float64[Tensor, "*s"]:
     """Return log p(label); logits of a part of the positions exist at a time."""
     size = max(1, SCRATCH // net.vocabulary)

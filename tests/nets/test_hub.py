@@ -58,6 +58,22 @@ def test_its_weights_can_be_saved(kind, tmp_path):
 
 
 @torch.no_grad()
+def test_a_checkpoint_without_a_cache_reads_every_text_again(monkeypatch):
+    model = Autoregressive(awake(GPT2(vocabulary=V, **SIZE)))
+    expected = Exact().attach(model).log_conditionals(X, SITES)
+    forward = model.net.lm.forward
+
+    def without(**given):
+        assert not given.get("past_key_values")
+        out = forward(**given)
+        out.past_key_values = None
+        return out
+
+    monkeypatch.setattr(model.net.lm, "forward", without)
+    assert_close(Exact().attach(model).log_conditionals(X, SITES), expected)
+
+
+@torch.no_grad()
 def test_a_gpt2_teaches_exactly_and_by_taylor():
     model = Autoregressive(awake(GPT2(vocabulary=V, **SIZE)))
     everything = torch.from_numpy(sequences(V, L))
@@ -66,6 +82,12 @@ def test_a_gpt2_teaches_exactly_and_by_taylor():
     exact = Tabulated(joint.view((V,) * L)).log_conditionals(X, SITES)
     assert_close(Exact().attach(model).log_conditionals(X, SITES), exact)
     assert_close(TopK(k=V).attach(model).log_conditionals(X, SITES), exact)
+    read = []
+    model.net.lm.transformer.h[0].register_forward_hook(lambda _, given, __: read.append(given))
+    assert_close(Exact(batch=V).attach(model).log_conditionals(X, SITES), exact)
+    positions = [given[0].shape[0] * given[0].shape[1] for given in read]
+    after = (L - 1 - SITES.nonzero()[:, 1]).sum()
+    assert sum(positions) == X.numel() + (V - 1) * after  # prefixes once, suffixes of others
     everywhere = torch.ones_like(X, dtype=torch.bool)
     by_embedding = model.log_next_of(model.embedding[X]).flatten(0, 1)
     assert_close(by_embedding, model.log_next_at(X, everywhere))
