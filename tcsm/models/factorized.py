@@ -89,8 +89,8 @@ class Factorized(Posterior):
             return categorical(self.unnormalized(logits, self._places(x_t, t, positions)), u)
         on_cpu, length = x_t.device.type == "cpu", x_t.shape[1]
         size = CACHED_TOKENS * torch.get_num_threads() // length if on_cpu else len(x_t)
-        parts = [part.split(max(1, size)) for part in (x_t, t, positions)]
-        uniforms = u.split([int(part.sum()) for part in parts[2]])
+        parts = [torch.split(part, max(1, size)) for part in (x_t, t, positions)]
+        uniforms = torch.split(u, [int(part.sum()) for part in parts[2]])
         drawn = []
         for x, time, here, uniform in zip(*parts, uniforms, strict=True):
             logits = self.unnormalized(self.net(x, time, here), self._places(x, time, here))

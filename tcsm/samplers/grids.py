@@ -1,7 +1,7 @@
 """Time grids 0 = t₀ < … < t_N = 1 of samplers, as functions of the number of steps N."""
 
 import math
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -10,11 +10,17 @@ from torch import Tensor
 
 from tcsm.errors import InputError
 
-Grid = Callable[[int], Float64[Tensor, "T"]]
+
+class Grid(ABC):
+    """The times of a sampler's steps."""
+
+    @abstractmethod
+    def __call__(self, steps: int) -> Float64[Tensor, "T"]:
+        """Return t₀ … t_N, rising from 0 to 1."""
 
 
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(Grid):
     """Steps of equal length."""
 
     def __call__(self, steps: int) -> Float64[Tensor, "T"]:
@@ -23,7 +29,7 @@ class Uniform:
 
 
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(Grid):
     """Steps that grow: the first tokens, which have the least context, are drawn in small groups.
 
     With the linear schedule the masked share of positions is cos(πn/2N), as with the cosine
@@ -41,12 +47,9 @@ def times_of(grid: Grid, steps: int) -> Float64[Tensor, "T"]:
     Raises:
         InputError: they do not rise from 0 to 1 in this number of steps.
     """
-    name = getattr(grid, "__name__", type(grid).__name__)
-    if not callable(grid):
-        raise InputError(f"sampler.grid must be a function of the number of steps, found {name}")
-    times = torch.as_tensor(grid(steps), dtype=torch.float64).clone()
-    ends = (round(float(times[0]), 9), round(float(times[-1]), 9)) if times.ndim else ()
-    if len(times.shape) != 1 or len(times) != steps + 1 or ends != (0, 1):
+    name, times = type(grid).__name__, grid(steps).clone()
+    ends = (round(float(times[0]), 9), round(float(times[-1]), 9))
+    if len(times) != steps + 1 or ends != (0, 1):
         raise InputError(
             f"sampler.grid must give {steps + 1} times from 0 to 1 for {steps} steps, found "
             f"{times.tolist()} of {name}"

@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
 from tcsm.samplers.ancestral import Ancestral
 from tcsm.samplers.first_hitting import FirstHitting
+from tcsm.samplers.grids import Grid
 from tcsm.samplers.leaping import TauLeaping
 from tests.samplers.walks import called, walks
 from tests.tables import Table
@@ -89,14 +92,17 @@ def test_sequences_are_read_a_few_at_a_time_and_equal_ones_once(monkeypatch):
     assert read == [1, 4, 4, 1]
 
 
-@pytest.mark.parametrize(
-    ("grid", "message"),
-    [
-        (lambda steps: torch.linspace(0, 1, steps), "4 times from 0 to 1"),
-        (lambda steps: torch.linspace(0, 0.9, steps + 1), "4 times from 0 to 1"),
-        (lambda steps: torch.tensor([0, 0.6, 0.5, 1]), "must rise"),
-    ],
-)
-def test_a_grid_that_is_none_is_refused(grid, message):
-    with pytest.raises(InputError, match=rf"sampler\.grid .*{message}"):
-        Ancestral(path=MASKED, steps=3, grid=grid)
+@dataclass(frozen=True)
+class Listed(Grid):
+    times: tuple[float, ...]
+
+    def __call__(self, steps):
+        return torch.tensor(self.times).double()
+
+
+def test_a_grid_must_rise_from_0_to_1_in_as_many_steps():
+    for times in ((0, 0.5, 1), (0, 0.1, 0.2, 0.9), (0.1, 0.2, 0.3, 1)):
+        with pytest.raises(InputError, match=r"sampler\.grid .*4 times from 0 to 1 .*Listed"):
+            Ancestral(path=MASKED, steps=3, grid=Listed(times))
+    with pytest.raises(InputError, match=r"sampler\.grid must rise.*0\.6"):
+        Ancestral(path=MASKED, steps=3, grid=Listed((0, 0.6, 0.5, 1)))
