@@ -94,6 +94,13 @@ class Bregman(Differentiated, ABC):
         """Return (1/V) Σ_x ``at_position`` over labels x; O(V²) without a closed form."""
         return self.pair(log_q[:, None, :] - log_q[:, :, None]).mean((-1, -2))
 
+    def mean_dual(
+        self, p: Float[Tensor, "n V"], log_v: Float[Tensor, "n V"]
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n V"]]:
+        """Return Σ p ``dual`` of a normalized p, and its derivative by log v; overwrites both."""
+        mean = self.dual(log_v).mul_(p).sum(-1)
+        return mean, self.dual_rate(log_v).mul_(p)
+
     def over_blocks(
         self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], blocks: Blocks
     ) -> Float[Tensor, "B"] | None:
@@ -160,6 +167,16 @@ class Power(Bregman):
     def dual_rate(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
         """Return scale · v^λ."""
         return self.scale * torch.exp(self.power * b)
+
+    def mean_dual(
+        self, p: Float[Tensor, "n V"], log_v: Float[Tensor, "n V"]
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n V"]]:
+        """Return scale · (Σ p v^λ − 1)/λ − constant, and scale · p v^λ; overwrites both."""
+        if not self.power:
+            return super().mean_dual(p, log_v)
+        moment = log_v.mul_(self.power).exp_().mul_(p)
+        mean = self.scale * (moment.sum(-1) - 1) / self.power - self.constant
+        return mean, moment if self.scale == 1 else moment.mul_(self.scale)
 
     def pair(self, log_v: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
         """Return ψ in closed form, accurate near v = 1."""
@@ -291,6 +308,13 @@ class BinaryCrossEntropy(Bregman):
     def dual_rate(self, b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
         """Return σ(log v)."""
         return torch.sigmoid(b)
+
+    def mean_dual(
+        self, p: Float[Tensor, "n V"], log_v: Float[Tensor, "n V"]
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n V"]]:
+        """Return Σ p log(1 + v) and p σ(log v); overwrites both."""
+        mean = self.dual(log_v).mul_(p).sum(-1)
+        return mean, log_v.sigmoid_().mul_(p)
 
     def closed_form(
         self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], spare: Float[Tensor, "n V"]

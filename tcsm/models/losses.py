@@ -81,7 +81,7 @@ class RatioLoss(Differentiated, ABC):
     ) -> ClosedForm:
         """Return the loss and its gradient by log r, here by autograd from the loss.
 
-        It may overwrite ``log_r``, and return it.
+        It may overwrite ``log_r`` and ``log_reference``, and return one of them.
         """
         return closed_form.by_autograd(lambda r: self(r, log_reference, positions), log_r)
 

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tcsm.divergences.bregman import Bregman, Power
-from tcsm.divergences.closed_form import ClosedForm
+from tcsm.divergences.closed_form import ClosedForm, add, at
 from tcsm.errors import InputError
 from tcsm.models.base import draws
 from tcsm.models.joint import Joint
@@ -110,6 +110,8 @@ class DensityRatioLoss(RatioLoss):
         positions: Positions,
     ) -> ClosedForm:
         """Return ℓ and E_ref v² F″(v) − E v F″(v) by log r, and the penalty's part."""
+        if not self.share and not self.penalty:
+            return self._plain_form(log_r, log_reference.exp_(), positions)
         loss = self(log_r, log_reference, positions)
         reference, here = log_reference.exp(), positions.x_1[:, None]
         by_data = self.divergence.slope_rate(log_r.gather(-1, here))
@@ -123,6 +125,15 @@ class DensityRatioLoss(RatioLoss):
                 result + 2 * self.penalty * log_mass * (log_reference + log_r - log_mass).exp()
             )
         return ClosedForm(loss, result)
+
+    def _plain_form(
+        self, log_r: Float[Tensor, "n V"], reference: Float[Tensor, "n V"], positions: Positions
+    ) -> ClosedForm:
+        """Return the same without a penalty and annealing; overwrites both."""
+        label = at(log_r, positions.x_1)
+        mean, slope = self.divergence.mean_dual(reference, log_r)
+        add(slope, positions.x_1, -self.divergence.slope_rate(label))
+        return ClosedForm(mean - self.divergence.slope(label), slope)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from tcsm.divergences import closed_form
+from tcsm.divergences.bregman import bce
+from tcsm.divergences.closed_form import ClosedForm
 from tcsm.errors import InputError
 from tcsm.models.joint import Joint
 from tcsm.models.losses import PositionLoss
@@ -192,6 +195,18 @@ class WinnerLoss(PositionLoss):
         log_r = log_q - log_ref
         at_data = log_r.gather(-1, positions.x_1[:, None]).squeeze(-1)
         return softplus(-at_data) + (log_ref.exp() * softplus(log_r)).sum(-1)
+
+    def closed_form(
+        self, log_q: Float[Tensor, "m V"], positions: Positions, spare: Float[Tensor, "m V"]
+    ) -> ClosedForm:
+        """Return ℓ, by its derivative q_ref σ(l) − δ_x σ(−l) by log q."""
+        reference = self.log_reference[positions.index].to(log_q.dtype)  # a copy
+        log_r = torch.sub(log_q, reference, out=spare)
+        label = closed_form.at(log_r, positions.x_1)
+        mean, slope = bce.mean_dual(reference.exp_(), log_r)
+        closed_form.add(slope, positions.x_1, -torch.sigmoid(-label))
+        by_log_q = ClosedForm(softplus(-label) + mean, slope)
+        return closed_form.through_softmax(by_log_q, log_q)
 
 
 def _summed(batch: Corrupted, both: Corrupted, values: Float[Tensor, "n V"]) -> Float[Tensor, "B"]:

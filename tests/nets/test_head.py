@@ -10,7 +10,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tcsm.divergences import scoring_rules as rules
 from tcsm.divergences import soft
-from tcsm.divergences.bregman import Power, bce, generalized_kl, hellinger, lsif, neyman
+from tcsm.divergences.bregman import (
+    Power,
+    bce,
+    generalized_kl,
+    hellinger,
+    itakura_saito,
+    lsif,
+    neyman,
+)
 from tcsm.models.factorized import Factorized, LeaveOneOut, _LogitLoss
 from tcsm.models.losses import CrossEntropy, PositionLoss, ReferenceRatioLoss
 from tcsm.neighborhoods.hamming import Hamming
@@ -96,10 +104,12 @@ LOSSES = {
     "soft tv": (teacher(soft.TotalVariation()), 32),
     "soft and hard": (teacher(soft.ForwardKL(), 0.3), 20),
     "soft score bce": (teacher(soft.ScoreLevel(bce)), None),
-    "ratio gkl": (ratio(generalized_kl), 21),
-    "ratio bce": (ratio(bce), 16),
+    "ratio gkl": (ratio(generalized_kl), 10),
+    "ratio bce": (ratio(bce), 11),
+    "ratio is": (ratio(itakura_saito), 20),
+    "ratio hellinger": (ratio(hellinger), 10),
     "ratio lsif, penalized, annealed": (ratio(lsif, penalty=0.1, share=0.3), 45),
-    "winners": (WinnerLoss(log_distributions(3)), 30),
+    "winners": (WinnerLoss(log_distributions(3)), 11),
     "policy": (PolicyLoss(0.2, torch.linspace(-1, 1, ROWS), log_distributions(4)), 10),
     "own": (Own(), None),
 }
