@@ -1,8 +1,13 @@
-"""Shared by all tests: one thread, one seed, small property tests without deadlines."""
+"""Shared by all tests: one thread, one seed, small property tests without deadlines.
+
+Types and shapes are checked in the first calls of each test alone: in a loop of many steps the
+checks would take as long as the rest.
+"""
 
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 from hypothesis import settings
@@ -11,10 +16,32 @@ torch.set_num_threads(1)
 settings.register_profile("tcsm", max_examples=25, deadline=None, derandomize=True)
 settings.load_profile("tcsm")
 
-# Folders whose fixtures take minutes: one process has all their tests, with pytest -n 2.
+# Folders that share trained runs: one process has all their tests, with pytest -n 2.
 # They begin in this order, before other files, or the longest of them would be waited for.
-TOGETHER = ("slurm", "dvc", "workflow", "chaos", "reporting")
+TOGETHER = ("slurm", "dvc", "workflow", "chaos", "stages", "reporting")
 SLOW = ("slurm", "dvc", "chaos")
+
+CHECKED = 1000  # calls of each test
+
+
+class FirstCalls(type(jaxtyping.config)):
+    """Settings of jaxtyping that end its checks after some calls; every call asks them once."""
+
+    calls = 0
+
+    @property
+    def jaxtyping_disable(self) -> bool:
+        """Whether a call goes unchecked."""
+        self.calls += 1
+        return self.calls > CHECKED
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Check calls again."""
+    vars(jaxtyping.config).pop("jaxtyping_disable", None)
+    jaxtyping.config.__class__ = FirstCalls
+    jaxtyping.config.calls = 0
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -60,10 +60,10 @@ def proved(folder: Path, *tests: str) -> None:
 
 
 def test_members_of_families(copy: Path) -> None:
-    """A divergence, a neighborhood, an objective, a target, a sampler, a network."""
-    written = [path for path, _ in FILE.findall(TEXT)]
-    tests = [path for path in written if path.startswith("tests/") and "stages" not in path]
-    assert len(tests) >= 5
+    """A divergence, a neighborhood, an objective, a target, a sampler, a network, a metric."""
+    tests = [path for path, _ in FILE.findall(TEXT) if path.startswith("tests/")]
+    assert len(tests) >= 6
+    assert "tests/stages/test_accuracy.py" in tests
     proved(copy, *tests, TABLES)
 
 
@@ -73,10 +73,6 @@ def test_their_params_build(copy: Path) -> None:
     lines = [path.removeprefix("params/").removesuffix(".yaml").split("/") for path in written]
     assert len(lines) >= 6
     succeeds(copy, "-c", CHECKED, *("=".join(line) for line in lines))
-
-
-def test_a_metric(copy: Path) -> None:
-    proved(copy, "tests/stages/test_accuracy.py")
 
 
 def test_a_question(copy: Path) -> None:

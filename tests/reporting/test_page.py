@@ -151,6 +151,7 @@ def test_a_question_that_was_not_run_has_no_place(runs, tmp_path):
     assert not (tmp_path / "tables/divergences.csv").exists()
 
 
+@pytest.mark.slow
 def test_equal_records_give_equal_bytes(folders, ablated, tmp_path):
     outs = [tmp_path / name for name in ("a", "b")]
     everything = [*folders, *(run.folder for run in ablated)]

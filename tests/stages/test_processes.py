@@ -37,7 +37,7 @@ CASES = {
     "taught": ("experiment=kjv/soft_hollow", "teacher_run={T}"),
     "bert": ("experiment=teacher/bert",),
 }
-SHARDED = ("accumulated", "ar", "energy", "pairs", "policy", "ar_policy")
+SHARDED = ("accumulated", "ar", "energy", "ar_policy")
 
 
 @pytest.fixture(scope="module")

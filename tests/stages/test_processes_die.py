@@ -40,17 +40,24 @@ def ended(house: House, name: str, *more: str) -> tuple[int, str]:
     return agent.returncode, words
 
 
-@pytest.fixture(scope="module")
-def unbroken(file_house: House) -> Path:
-    """The same in two processes that nobody disturbs."""
-    code, words = ended(file_house, "unbroken")
-    assert (code, bool(words)) == (0, True)
-    return file_house.root / "unbroken"
+@pytest.fixture
+def of_nodes(house: House, tmp_path: Path) -> Path:
+    """The same on two nodes: a stand-in for srun starts what one of SLURM would start."""
+    (tmp_path / "srun").write_text(SRUN)
+    (tmp_path / "srun").chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        patch.setenv("SLURM_JOB_ID", "1")
+        code, words = ended(house, "nodes", "devices.processes=1", "devices.nodes=2")
+    assert code == 0
+    assert words
+    assert "Traceback" not in words
+    return house.root / "nodes"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which rank a process is")
-def test_they_end_together_and_go_on(house: House, unbroken: Path, gate: Gate) -> None:
-    """Stopped and then killed in its parts, a run ends as one that nothing disturbs."""
+def test_they_end_together_and_go_on(house: House, of_nodes: Path, gate: Gate) -> None:
+    """Stopped and then killed in its parts, a run ends as two nodes that nothing disturbs."""
     scratch = house.root / "scratch/broken"
     for step, number, code, words in (
         (8, signal.SIGTERM, 75, ("stopped after step 9", str(scratch / "state.safetensors"))),
@@ -74,22 +81,7 @@ def test_they_end_together_and_go_on(house: House, unbroken: Path, gate: Gate) -
     assert again == 0
     assert "training goes on after step 24" in err
     for file in ("weights.safetensors", "metrics.jsonl"):
-        assert (house.root / "broken" / file).read_bytes() == (unbroken / file).read_bytes()
-
-
-def test_two_nodes_meet(
-    house: House, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stand-in for srun starts what one of SLURM would start on two nodes."""
-    (tmp_path / "srun").write_text(SRUN)
-    (tmp_path / "srun").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setenv("SLURM_JOB_ID", "1")
-    code, words = ended(house, "nodes", "devices.processes=1", "devices.nodes=2")
-    assert code == 0
-    assert "Traceback" not in words
-    weights = [folder / "weights.safetensors" for folder in (house.root / "nodes", unbroken)]
-    assert weights[0].read_bytes() == weights[1].read_bytes()
+        assert (house.root / "broken" / file).read_bytes() == (of_nodes / file).read_bytes()
 
 
 def test_what_is_wrong_for_all_is_said_once(house: House) -> None:

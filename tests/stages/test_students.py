@@ -114,22 +114,22 @@ def test_a_damaged_answer_is_named_and_made_anew(house, teachers):
 
 
 def test_a_killed_student_ends_as_an_undisturbed_one(house, teachers, gate):
-    given = (STUDENT, teachers("teacher/hollow"), "trainer.steps=60", "trainer.log_every=1")
+    given = (STUDENT, teachers("teacher/hollow"), "trainer.steps=24", "trainer.log_every=1")
     given += ("trainer.checkpoint_every=7", "targets.limit_mib=1")
     unbroken = house.good("train", *given, name="unbroken-student")
     shutil.rmtree(house.root / "cache")
     given += gate.overrides
-    gate.close(23)
+    gate.close(17)
     with house.started("train", *given, name="killed-student") as process:
         metrics = house.root / "scratch/killed-student/metrics.jsonl"
-        until(lambda: lines(metrics) >= 20, process)
+        until(lambda: lines(metrics) >= 15, process)
         kill(process)
     gate.open()
     out = house.good("train", *given, name="killed-student")
     assert results(out) == results(unbroken)
     rows = [json.loads(line) for line in (out / "telemetry.jsonl").read_text().splitlines()]
     made = [row["targets_cpu_seconds"] for row in rows]
-    assert len(made) == 60
+    assert len(made) == 24
     assert made == sorted(made)
 
 

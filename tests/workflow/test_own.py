@@ -1,11 +1,12 @@
-"""Times that lie beside the files of another run are removed."""
+"""Results that were put here are refused; times beside the files of another run are removed."""
 
 from pathlib import Path
 
 import pytest
 
+from tcsm.errors import InputError
 from tcsm.io.records import write_json
-from workflow.scripts.own import remove_foreign_times
+from workflow.scripts.own import remove_foreign_times, require_own
 
 TIMES = {"train.telemetry.json", "telemetry.jsonl", "evaluate.telemetry.json"}
 
@@ -41,3 +42,19 @@ def test_times_without_their_record_or_damaged_go(run: Path, damaged: bytes) -> 
     (run / "evaluate.json").unlink()
     (run / "train.telemetry.json").write_bytes(damaged)
     assert times(run) == set()
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["reports/index.html", "results/default/a/b/seed-0/train.json", "results/manifests/a.sha256"],
+)
+def test_what_snakemake_did_not_write_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    require_own("default")
+    path = Path(file)
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    with pytest.raises(InputError, match=rf"{path.parent}: was not made here"):
+        require_own("default")
