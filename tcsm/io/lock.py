@@ -17,12 +17,14 @@ from typing import TextIO
 def file_lock(path: Path) -> Iterator[None]:
     """Hold a lock on a file within the block; wait, with a notice, while another process does.
 
-    The file is removed at the end, and its folder if that is empty. A file system without locks
-    gives a notice, and the block runs unprotected.
+    The file is removed at the end, and its folder if that is empty, and the one above if it was
+    made for it. A file system without locks gives a notice, and the block runs unprotected.
 
     Raises:
         OSError: The file cannot be made.
     """
+    above = path.absolute().parent.parent
+    is_new = not above.exists()
     file = _taken(path)
     with suppress(OSError):  # a full disk may still be worked on
         file.truncate(0)
@@ -33,6 +35,8 @@ def file_lock(path: Path) -> Iterator[None]:
         with suppress(OSError):
             path.unlink(missing_ok=True)
             path.parent.rmdir()
+            if is_new:
+                above.rmdir()
         with suppress(OSError):
             file.close()
 
@@ -40,8 +44,8 @@ def file_lock(path: Path) -> Iterator[None]:
 def _taken(path: Path) -> TextIO:
     """Return the locked file; try again where the former holder removed it meanwhile."""
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):  # another process removes what it holds no more
+            path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("a+", encoding="utf-8")
             _wait(file, path)
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):

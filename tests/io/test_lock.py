@@ -101,3 +101,17 @@ def test_work_in_a_folder_that_is_removed_on_the_way(tmp_path: Path) -> None:
         path.unlink()
         path.parent.rmdir()
     assert not path.parent.exists()
+
+
+def test_a_folder_that_was_made_for_it_goes_unless_something_lies_there(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with file_lock(run / "scratch/.train.lock"):
+        assert run.exists()
+    assert not run.exists()
+    with file_lock(run / "scratch/.train.lock"):
+        (run / "config.yaml").touch()
+    assert [path.name for path in run.iterdir()] == ["config.yaml"]
+    (run / "config.yaml").unlink()
+    with file_lock(run / "scratch/.train.lock"):
+        pass
+    assert run.exists()  # it was there before

@@ -97,7 +97,7 @@ def test_a_training_is_of_a_model_or_of_a_classifier(tmp_path, change, key):
     given = [line for line in given if change != "labels=null" or not line.startswith("labels.")]
     (line,) = command("train", *given, f"out={tmp_path / 'none'}").err
     assert line.startswith(f"tcsm: error: {key}"), line
-    assert not [*(tmp_path / "none").rglob("*")]
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_line_without_a_label_is_told_and_nothing_trained(tmp_path):
