@@ -52,8 +52,9 @@ class UniformCount(SampledBound):
     def check(self, model: nn.Module) -> None:
         """Raise InputError unless the model's π is a function of x_t alone."""
         super().check(model)
-        if not isinstance(model, LeaveOneOut) or model.net.timed:
-            found = f"{type(model).__name__}, net.timed={str(model.net.timed).lower()}"
+        timed = bool(getattr(getattr(model, "net", None), "timed", False))
+        if not isinstance(model, LeaveOneOut) or timed:
+            found = f"{type(model).__name__}, net.timed={str(timed).lower()}"
             raise InputError(
                 "bound=uniform_count needs model=leave_one_out and net.timed=false, "
                 f"found {found}; set bound=time"
