@@ -9,6 +9,7 @@ plain `nn.Linear` is differentiated by autograd, chunk by chunk.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -18,6 +19,7 @@ from torch.nn import functional
 
 from tcsm.divergences.closed_form import ClosedForm
 
+_untranslated: Callable[..., tuple[Tensor, Tensor, Tensor]] | None = None
 CHUNK_BYTES = {"cpu": 2**26, "cuda": 2**29}  # of a chunk's logits, in fp32
 
 
@@ -78,7 +80,19 @@ def weighted_loss(
         # Nothing to save: logits are smaller than features, or autograd does the rest anyway.
         return _sum(logit_loss(head(hidden)[: len(weight)], slice(0, len(weight))), weight)
     arguments = (head, logit_loss, weight, chunks, hidden, *trained)
-    return WeightedLoss(*_Fused.apply(*arguments))  # type: ignore[no-untyped-call]
+    fused = _outside_of_graphs() if torch.compiler.is_compiling() else _Fused.apply
+    return WeightedLoss(*fused(*arguments))
+
+
+def _outside_of_graphs() -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+    """Return the fused step as one that torch.compile calls and does not translate.
+
+    It is made when a graph first needs it, since that loads the compiler, which takes seconds.
+    """
+    global _untranslated  # noqa: PLW0603
+    if _untranslated is None:
+        _untranslated = torch.compiler.disable(_Fused.apply)  # type: ignore[no-untyped-call]
+    return _untranslated
 
 
 def automatic(vocabulary: int, device: torch.device) -> int:
