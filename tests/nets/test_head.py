@@ -197,16 +197,6 @@ def test_a_loss_without_gradients_forms_none():
     agree(result, setting.dense()[:3])
 
 
-@pytest.mark.slow
-def test_a_compiled_network_runs_the_fused_step_outside_of_its_graphs():
-    setting, results = Setting(score(generalized_kl)), []
-    for step in (weighted_loss, torch.compile(weighted_loss, backend="eager")):
-        hidden = setting.hidden.clone().requires_grad_()
-        found = step(setting.head, hidden, setting.loss, setting.weight, CHUNK)
-        results.append(setting.found(found, hidden))
-    agree(*results)
-
-
 def test_automatic_chunks_shrink_with_the_vocabulary():
     cpu = torch.device("cpu")
     assert automatic(50257, cpu) < 1000 < automatic(27, cpu)
