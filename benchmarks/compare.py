@@ -19,9 +19,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 
+import torch
+
 from benchmarks import measure, peers
 from benchmarks.measure import PARTS, paired_ratio
-from benchmarks.own import Own
+from benchmarks.own import Own, has_bf16
 from benchmarks.sizes import SIZES, Size
 from benchmarks.uses import MdlmSampler, OwnBound, OwnSampler
 from benchmarks.workers import Variant, Worker, race
@@ -39,6 +41,7 @@ SAMPLED = {  # size → batch, steps
     "small-128": (32, 32),
     "tiny": (4, 4),
 }
+BF16 = has_bf16(torch.device("cpu"))
 ERROR = 0.01  # nats a token: the standard error to which seconds are counted
 
 EXTRA = {
@@ -56,10 +59,10 @@ def training(checkouts: Checkouts) -> list[Variant]:
         if peer in checkouts:
             make, options = peers.trainer(peer), {"checkout": checkouts[peer]}
             found.append(Variant(name, make, options))
-            helped = {**options, "dropout": 0.0, "bf16": True}
-            found.append(Variant(f"{name}, dropout 0, bf16", make, helped))
+            helped = {**options, "dropout": 0.0, "bf16": BF16}
+            found.append(Variant(f"{name}, dropout 0{', bf16' * BF16}", make, helped))
     if "dllm" in checkouts:
-        options = {"checkout": checkouts["dllm"], "bf16": True}
+        options = {"checkout": checkouts["dllm"], "bf16": BF16}
         found.append(Variant("dLLM's loss, our network", peers.trainer("dllm"), options))
     return [
         *found,
@@ -78,10 +81,9 @@ def sampling(checkouts: Checkouts, steps: int, train: int) -> list[Variant]:
     found = []
     if "mdlm" in checkouts:
         options = {"checkout": checkouts["mdlm"], "steps": steps, "train": train}
-        found = [
-            Variant("MDLM, cached", MdlmSampler, options),
-            Variant("MDLM, cached, bf16", MdlmSampler, {**options, "bf16": True}),
-        ]
+        found.append(Variant("MDLM, cached", MdlmSampler, options))
+        if BF16:
+            found.append(Variant("MDLM, cached, bf16", MdlmSampler, {**options, "bf16": True}))
     own = {"steps": steps, "train": train}
     full = {**own, "precision": "fp32"}
     return [
@@ -199,6 +201,7 @@ def main(arguments: list[str] | None = None) -> None:
         "benchmark": options.kind,
         "size": asdict(size),
         "threads": options.threads,
+        "bf16": BF16,
         "clock": "process CPU time" if options.threads == 1 else "wall clock",
         **measure.machine(),
         "commits": commits | {peer: measure.commit(path) for peer, path in checkouts.items()},
