@@ -47,7 +47,9 @@ def times_of(grid: Grid, steps: int) -> Float64[Tensor, "T"]:
     Raises:
         InputError: they do not rise from 0 to 1 in this number of steps.
     """
-    name, times = type(grid).__name__, grid(steps).clone()
+    name = type(grid).__name__
+    with torch.device("cpu"):  # where a configuration is checked, the default device has no values
+        times = grid(steps).clone()
     ends = (round(float(times[0]), 9), round(float(times[-1]), 9))
     if len(times) != steps + 1 or ends != (0, 1):
         raise InputError(

@@ -9,6 +9,7 @@ from tcsm.noise import categorical
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
+from tcsm.samplers import grids
 from tcsm.samplers.ancestral import Ancestral
 from tcsm.samplers.first_hitting import FirstHitting
 from tcsm.samplers.grids import Grid
@@ -106,3 +107,11 @@ def test_a_grid_must_rise_from_0_to_1_in_as_many_steps():
             Ancestral(path=MASKED, steps=3, grid=Listed(times))
     with pytest.raises(InputError, match=r"sampler\.grid must rise.*0\.6"):
         Ancestral(path=MASKED, steps=3, grid=Listed((0, 0.6, 0.5, 1)))
+
+
+def test_a_time_grid_is_made_where_a_configuration_is_checked() -> None:
+    """The workflow builds all objects on a device whose tensors have no values."""
+    with torch.device("meta"):
+        sampler = Ancestral(path=MASKED, steps=3, grid=grids.Cosine())
+    assert sampler.times.tolist()[0] == 0
+    assert sampler.times.device.type == "cpu"
