@@ -13,16 +13,26 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from benchmarks import measure
-from benchmarks.gpu_parts import PARTS, Row, Settings
+from benchmarks.gpu_parts import Row, Settings, agreement, char, gpt2, machine
+from benchmarks.gpu_uses import against, bound, sampling
 from benchmarks.peers import PEERS
 
+PARTS: dict[str, Callable[[Settings], Iterator[Row]]] = {
+    "machine": machine,
+    "agreement": agreement,
+    "gpt2": gpt2,
+    "char": char,
+    "sampling": sampling,
+    "bound": bound,
+    "peers": against,
+}
 LEAST = 20.0  # seconds left with which a row is begun
 
 
