@@ -52,7 +52,7 @@ class Outcomes(NamedTuple):
     same: Int64[Tensor, "B L"]
     u: Float64[Tensor, "B L"]
 
-    def open(self) -> Bool[Tensor, "B L"]:
+    def undecided(self) -> Bool[Tensor, "B L"]:
         """Return the positions whose new state depends on x₁."""
         return self.other != self.same
 
@@ -145,7 +145,7 @@ class PositionSampler(GridSampler, ABC):
             while len(rows):
                 step = self.at(x_t, rows, index[rows], seed, known)
                 outcomes = self.outcomes(step)
-                asks = outcomes.open().any(1)
+                asks = outcomes.undecided().any(1)
                 waiting.append((rows[asks], step.t[asks], *(part[asks] for part in outcomes)))
                 index[rows] += 1
                 x_t[rows[~asks]] = outcomes.same[~asks]
@@ -161,6 +161,6 @@ def _draw(
     posterior: Posterior, x_t: Int64[Tensor, "B L"], t: Float64[Tensor, "B"], outcomes: Outcomes
 ) -> Int64[Tensor, "B L"]:
     """Return x_s, with x₁ drawn where it has an effect."""
-    open_ = outcomes.open()
-    x_1 = x_t.masked_scatter(open_, posterior.draw(x_t, t, open_, outcomes.u[open_]))
-    return torch.where(open_, outcomes.state(x_t, x_1), outcomes.same)
+    undecided = outcomes.undecided()
+    x_1 = x_t.masked_scatter(undecided, posterior.draw(x_t, t, undecided, outcomes.u[undecided]))
+    return torch.where(undecided, outcomes.state(x_t, x_1), outcomes.same)

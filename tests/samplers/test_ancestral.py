@@ -100,5 +100,5 @@ def test_outcomes_are_the_bridge_for_every_data_value(source):
         x_1 = torch.where(noised, token, x_t)
         expected = path.bridge(x_t, x_1, *alpha).draw(x_t, x_1, source, u[..., 1:])
         assert torch.equal(outcomes.state(x_t, x_1)[noised], expected[noised])
-    share = outcomes.open()[noised].double().mean()
+    share = outcomes.undecided()[noised].double().mean()
     assert 0.2 < share < (0.5 if isinstance(source, Mask) else 0.7)  # (α_s − α_t)/(1 − α_t) = 3/7
