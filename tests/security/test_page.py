@@ -29,7 +29,7 @@ HOSTILE = (
 ALLOWED = (
     " style title html head meta body header h1 h2 h3 p nav a main section div figure figcaption "
     " table thead tbody tr th td details summary article blockquote span pre code em strong ul li "
-    " svg g defs path rect use text clippath metadata rdf:rdf cc:work "
+    " svg g defs path rect use text clippath metadata rdf:rdf cc:work label input "
 )
 
 

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from tcsm.commands import STAGES as STAGES_FOLDER
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Count
+from tcsm.listing import described
 from tcsm.metrics import rewards
 from tcsm.rewards.classifier import Classifier
 from tcsm.runs import drafts
@@ -18,7 +18,7 @@ from tests.stages.house import command
 pytestmark = pytest.mark.slow
 
 MODEL = "kjv/distribution"
-STAGES = [path.stem for path in STAGES_FOLDER.glob("[a-z]*.py")]
+STAGES = list(described("stages"))
 MINE = ("reward=function", "reward.path=tests.stages.test_drafts:ones")
 
 
