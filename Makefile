@@ -23,7 +23,7 @@ checkout: .venv/.stamp
 	$(HERE) python -m dvc checkout
 	@$(HERE) python -m dvc status --quiet || { $(HERE) python -m dvc status; echo "not what dvc.lock is of: undo it, or dvc repro"; exit 1; }
 	$(HERE) python -m snakemake --touch --forceall --cores 1 --quiet all --config scale=$(SCALE)
-	@$(HERE) python -m workflow.scripts.own $(SCALE)
+	@$(HERE) python -m workflow.scripts.reproduce $(SCALE)
 
 # List the code and parameters that changed since dvc.lock was written; needs no data.
 check: .venv/.stamp

@@ -11,8 +11,7 @@ if workflow.is_main_process:  # one GPU by default; `--resources gpu=N` wins
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
-include: "workflow/rules/pretrain.smk"
-include: "workflow/rules/ablate.smk"
+include: "workflow/rules/stages.smk"
 include: "workflow/rules/report.smk"
 
 rule all:

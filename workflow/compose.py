@@ -4,12 +4,12 @@ A rule needs a few texts of a variant. They depend on the files of ``params/`` a
 reads these, so they are kept below ``.snakemake`` under a hash of both.
 """
 
-import gzip
+import hashlib
 import json
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
@@ -24,24 +24,24 @@ from tcsm.errors import InputError
 from tcsm.io.atomic import write_atomic
 from tcsm.runs import defaults
 from workflow.ablations import Variant
-from workflow.fingerprint import Sources, homes, sha256
-from workflow.inputs import words
+from workflow.fingerprint import Sources, homes
+from workflow.inputs import digest, read_by, words
 
 CACHE = Path(".snakemake/tcsm")
 MONTH = 30 * 86400
 OURS = ("experiment", "axes", "out", "scratch", "overrides")  # set by the workflow, not in params/
 CODE = Path(config.__file__).parents[2]
-Texts = dict[str, tuple[str, list[tuple[str, str]]]]  # of stages, with the words that may be paths
+Text = tuple[str, list[tuple[str, str]]]  # with the words in it that may be paths
 
 
 def remember(key: str, make: Callable[[], Any]) -> Any:  # noqa: ANN401 -- JSON
     """Return the value of a key, which is made unless it lies on the disk undamaged."""
-    path = CACHE / sha256(key.encode())
-    with suppress(OSError, EOFError, zlib.error, ValueError):
-        return json.loads(gzip.decompress(path.read_bytes()))
+    path = CACHE / hashlib.sha256(key.encode()).hexdigest()
+    with suppress(OSError, ValueError, zlib.error):
+        return json.loads(zlib.decompress(path.read_bytes()))
     value = make()
     with suppress(InputError):  # where nothing can be written, nothing is kept
-        write_atomic(path, gzip.compress(json.dumps(value).encode()))
+        write_atomic(path, zlib.compress(json.dumps(value).encode()))
     return value
 
 
@@ -53,27 +53,23 @@ class Compositions:
             if time.time() - file.stat().st_mtime > MONTH:  # of former params and code
                 file.unlink(missing_ok=True)
         self.params, self._scale = config.params_folder(), f"scale={scale}"
-        rooms = (CODE / "tcsm" / room for room in ("", "config", "io", "runs", "stages"))
-        readers = [file for room in (*rooms, CODE / "workflow") for file in room.glob("*.py")]
-        self._basis = _digest([*self.params.rglob("*.yaml"), *readers])
-        self._code_basis = _digest((CODE / "tcsm").rglob("*.py"))
-        self._sources = Sources(CODE, users=homes(packages()[1:]))
-        self.reads, self._cfg = self._sources.reads, cache(self._compose)
+        rooms = ("tcsm", "tcsm/config", "tcsm/io", "tcsm/runs", "tcsm/stages", "workflow")
+        readers = [file for room in rooms for file in (CODE / room).glob("*.py")]
+        self._basis = digest(sorted([*self.params.rglob("*.yaml"), *readers]))
+        self._sources = Sources({"tcsm": CODE, **homes(packages()[1:])})
+        self._code_basis = digest(sorted((CODE / "tcsm").rglob("*.py")))
+        self.reads, self._cfg = cache(self._sources.reads), cache(self._compose)
         compose = lambda: OmegaConf.to_container(config.compose([self._scale]).scale)  # noqa: E731
         self.scale = OmegaConf.create(self._kept("scale", scale, compose))
 
-    def texts(self, variant: Variant, stages: Sequence[str], values: Mapping[str, Any]) -> Texts:
-        """Return stage → what it reads, with values filled in, and the words that may be paths."""
+    def text(self, variant: Variant, stage: str, values: Mapping[str, Any]) -> Text:
+        """Return what a stage reads, with values filled in, and the words that may be paths."""
 
-        def cut() -> dict[str, Any]:
-            cfg = OmegaConf.merge(self._cfg(variant), values)
-            found = [config.cut(cfg, self.reads(stage)) for stage in stages]
-            plain = [OmegaConf.to_container(OmegaConf.create(text)) for text in found]
-            return {
-                s: (text, [*words(p)]) for s, text, p in zip(stages, found, plain, strict=True)
-            }
+        def cut() -> Text:
+            text = config.cut(OmegaConf.merge(self._cfg(variant), values), self.reads(stage))
+            return text, [*words(OmegaConf.to_container(OmegaConf.create(text)))]
 
-        return dict(self._kept("texts", (variant, tuple(stages), dict(values)), cut))
+        return tuple(self._kept("text", (variant, stage, dict(values)), cut))
 
     def facts(self, variant: Variant) -> dict[str, Any]:
         """Return what the rules ask of a variant: its folders, other runs and processes."""
@@ -91,13 +87,22 @@ class Compositions:
 
         return dict(self._kept("facts", variant, read))
 
-    def code(self, stage: str, text: str) -> str:
-        """Return the fingerprint of the code that a stage runs with a configuration."""
+    def code(self, stage: str, text: str, paths: Collection[tuple[str, str]] = ()) -> str:
+        """Return the fingerprint of the code that a stage runs with a configuration.
+
+        If it reads files of the user at some paths, a second word changes with what they hold.
+        They are read again if a size or a time has changed.
+        """
         named = " ".join(sorted(self._sources.named(text)))
         find = lambda: self._sources.fingerprint(stage, named)  # noqa: E731
-        if self._sources.of_users(named):  # whose files the basis does not contain
-            return find()
-        return str(remember(f"code {self._code_basis} {stage} {named}", find))
+        kept = len(self._sources.homes) == 1  # the basis lacks packages of the user
+        code = remember(f"code {self._code_basis} {stage} {named}", find) if kept else find()
+        files = read_by(stage, text, paths, made=f"results/{self.scale.name}")
+        try:
+            now = [(name, os.stat(name).st_size, os.stat(name).st_mtime_ns) for name in files]
+            return f"{code} {remember(f'files {now}', lambda: digest(files))}" if now else code
+        except OSError as error:
+            raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
     def check(self, variant: Variant, texts: Mapping[str, str]) -> None:
         """Build every object that stages read of a variant, unless the same was built before."""
@@ -115,8 +120,7 @@ class Compositions:
         self._kept("checked", (variant, code), build)
 
     def _kept(self, kind: str, key: object, make: Callable[[], Any]) -> Any:  # noqa: ANN401
-        name = json.dumps([kind, self._basis, self._scale, key], default=asdict)
-        return remember(name, make)
+        return remember(json.dumps([kind, self._basis, self._scale, key], default=asdict), make)
 
     def _compose(self, variant: Variant) -> DictConfig:
         """Return a variant's composition; its interpolations are not resolved."""
@@ -125,7 +129,3 @@ class Compositions:
         overrides = [self._scale, *defaults.kept(variant.overrides)]
         cfg.update(experiment=variant.name, axes=dict(variant.axes), overrides=overrides)
         return cfg
-
-
-def _digest(files: Iterable[Path]) -> str:
-    return sha256(b"".join(f"\n{file}\n".encode() + file.read_bytes() for file in sorted(files)))

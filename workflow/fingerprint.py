@@ -31,33 +31,24 @@ def _source(folder: Path, module: str) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def sha256(content: bytes) -> str:
-    """Return a hash of a content."""
-    return hashlib.sha256(content).hexdigest()
-
-
 class Sources:
-    """The sources below a folder of a package, and of packages of the user, as they are now.
+    """The sources of some packages as they are now; the first package holds the stages.
 
-    What else lies in a folder of the user counts where it is imported, unless everything is
+    What else lies in the folder of a package counts where it is imported, unless everything is
     installed there.
     """
 
-    def __init__(
-        self, root: Path, package: str = "tcsm", users: Mapping[str, Path] | None = None
-    ) -> None:
-        self.root, self.package, self.users = root, package, dict(users or {})
+    def __init__(self, homes: Mapping[str, Path]) -> None:
+        self.homes, self.package = homes, next(iter(homes))
         self._tree, self._imports = cache(self._parse), cache(self._imported)
-        self._hash = cache(lambda module: sha256(ast.dump(self._tree(module)).encode()))
+        self._hash = cache(lambda m: hashlib.sha256(ast.dump(self._tree(m)).encode()).hexdigest())
 
     def reads(self, stage: str) -> tuple[str, ...]:
         """Return the keys that a stage reads, ``READS`` of its module, which is not imported."""
         module = f"{self.package}.stages.{stage}"
-        for node in self._tree(module).body:
-            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                if any(isinstance(t, ast.Name) and t.id == "READS" for t in targets):
-                    return tuple(ast.literal_eval(node.value))
+        for statement in map(ast.unparse, self._tree(module).body):
+            if found := re.fullmatch(r"READS\b.*? = (.+)", statement):
+                return tuple(ast.literal_eval(found[1]))
         raise ValueError(f"{module}: holds no READS")
 
     def fingerprint(self, stage: str, config: str) -> str:
@@ -69,17 +60,14 @@ class Sources:
         rooms = ("io",) if stage == "report" else ("io", "reporting")
         left_out = tuple(f"{self.package}.{room}" for room in rooms)
         counted = sorted(module for module in modules if not module.startswith(left_out))
-        return sha256("\n".join(f"{m} {self._hash(m)}" for m in counted).encode())[:16]
+        lines = "\n".join(f"{module} {self._hash(module)}" for module in counted)
+        return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
     def named(self, config: str) -> set[str]:
         """Return the dotted names in a configuration that start with a package's name."""
-        starts = "|".join(map(re.escape, (self.package, *self.users)))
+        starts = "|".join(map(re.escape, self.homes))
         found = re.findall(rf"\b(?:{starts})(?:[.:]\w+)+", config)
         return {name.replace(":", ".") for name in found}
-
-    def of_users(self, config: str) -> bool:
-        """Return whether a configuration names something of a user's package."""
-        return any(not name.startswith(f"{self.package}.") for name in self.named(config))
 
     def closure(self, names: Iterable[str]) -> set[str]:
         """Return the modules that importing these (or what is in them) runs."""
@@ -112,10 +100,8 @@ class Sources:
         return [found for name in names for found in self._on_the_way(name)]
 
     def _file(self, module: str) -> Path | None:
-        if f"{module}.".startswith(f"{self.package}."):
-            return _source(self.root, module)
-        own = [home for name, home in self.users.items() if f"{module}.".startswith(f"{name}.")]
-        free = [home for home in self.users.values() if INSTALLED.isdisjoint(home.parts)]
+        own = [home for name, home in self.homes.items() if f"{module}.".startswith(f"{name}.")]
+        free = [home for home in self.homes.values() if INSTALLED.isdisjoint(home.parts)]
         return next(filter(None, (_source(home, module) for home in own or free)), None)
 
     def _parse(self, module: str) -> ast.Module:

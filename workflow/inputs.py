@@ -6,7 +6,7 @@ nothing, and an older one that takes its place is noticed.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,18 +23,16 @@ OF_RUNS = {CONFIG, *(file for files in PRODUCTS.values() for file in files)}
 WEIGHTS = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf"}
 
 
-def words(node: object, top: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every text in a configuration that may be a path, after the key that it belongs to."""
-    if isinstance(node, list):
+def words(node: object, top: str = "", key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text in a configuration that may be a path, after the top key above it."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield from words(value, top or name, name)
+    elif isinstance(node, list):
         for part in node:
-            yield from words(part, top)
-    elif isinstance(node, dict):
-        of_hydra = str(node.get("_target_")).startswith("hydra")
-        for key, value in node.items():
-            if key in PATHS and not of_hydra:
-                texts = value if isinstance(value, list) else [value]
-                yield from ((top or key, text) for text in texts if isinstance(text, str))
-            yield from words(value, top or key)
+            yield from words(part, top, key)
+    elif isinstance(node, str) and key in PATHS:
+        yield top, node
 
 
 def files(paths: Iterable[tuple[str, str]], made: str) -> list[str]:
@@ -47,15 +45,13 @@ def files(paths: Iterable[tuple[str, str]], made: str) -> list[str]:
         with suppress(OSError, ValueError):  # too long for a name, or not of the locale
             path = Path(os.path.expanduser(word))
             if Path(made).absolute() not in path.absolute().parents:
-                below = [path] if path.is_file() else path.rglob("*")
-                found |= {os.path.normpath(file) for file in below if _counts(key, file, path)}
+                below = (f for f in path.rglob("*") if f.is_file() and _counts(key, f, path))
+                found |= {os.path.normpath(f) for f in ([path] if path.is_file() else below)}
     return sorted(found)
 
 
 def _counts(key: str, file: Path, path: Path) -> bool:
     """Whether a file matters: of a run its products, of a tokenizer no weights, nothing hidden."""
-    if file == path or not file.is_file():
-        return file.is_file()
     if any(part.startswith(".") for part in file.relative_to(path).parts):
         return False
     if key in FOLDERS or (file.parent / CONFIG).exists():
@@ -63,27 +59,19 @@ def _counts(key: str, file: Path, path: Path) -> bool:
     return key != "tokenizer" or file.suffix not in WEIGHTS
 
 
-def read_by_prepare(text: str, paths: Iterable[tuple[str, str]], made: str) -> list[str]:
-    """Return the files that ``prepare`` reads: of a corpus those that it says to read."""
-    own = files((path for path in paths if path[0] == "corpus"), made)
-    with suppress(InputError):  # of a corpus that cannot be built; its own job says why
+def read_by(stage: str, text: str, paths: Collection[tuple[str, str]], made: str) -> list[str]:
+    """Return the files of the user that a stage reads; of a corpus in ``prepare`` alone."""
+    own = files((path for path in paths if path[0] == "corpus" and stage == "prepare"), made)
+    with suppress(InputError):  # it says itself what it reads; if it cannot, its job tells why
         corpus = config.build(OmegaConf.create(text).corpus) if own else None
         own = [os.path.normpath(file) for file in getattr(corpus, "files", tuple)()] or own
     return sorted({*own, *files((path for path in paths if path[0] != "corpus"), made)})
 
 
-def digest(names: Iterable[str], remember: Callable[[str, Callable[[], str]], str]) -> str:
-    """Return a hash of names and contents of files, read again if a size or a time has changed."""
-
-    def read() -> str:
-        found = hashlib.sha256()
-        for name in names:
-            with open(name, "rb") as content:
-                found.update(os.fsencode(name) + hashlib.file_digest(content, "sha256").digest())
-        return found.hexdigest()[:16]
-
-    try:
-        now = [(name, os.stat(name).st_size, os.stat(name).st_mtime_ns) for name in names]
-        return remember(f"files {now}", read) if now else ""
-    except OSError as error:
-        raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from None
+def digest(names: Iterable[str | Path]) -> str:
+    """Return a hash of names and contents of files."""
+    found = hashlib.sha256()
+    for name in names:
+        with open(name, "rb") as content:
+            found.update(os.fsencode(name) + hashlib.file_digest(content, "sha256").digest())
+    return found.hexdigest()[:16]

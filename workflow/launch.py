@@ -3,22 +3,20 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 TOP = str(Path(__file__).resolve().parents[1])
 
 
-def set_environment(arguments: Sequence[str]) -> None:
+def set_environment(arguments: list[str]) -> None:
     """Set what all jobs of this process inherit, which Snakemake started with some arguments."""
     # Snakemake's interpreter runs the jobs. It is no parameter of a rule: another path to the same
     # environment reruns nothing.
     os.environ["TCSM_PYTHON"] = sys.executable
     # Jobs start in the work directory, which `snakemake -s .../Snakefile -d` may put anywhere.
     # First, as for Snakemake itself: the code that was planned runs, whatever else is installed.
-    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    os.environ["PYTHONPATH"] = os.pathsep.join([TOP, *(p for p in paths if p not in ("", TOP))])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [TOP, os.environ.get("PYTHONPATH")]))
     # A scheduler warns every process of a job that its time runs out, and Snakemake would die of
     # it. Ignored here it is ignored in all that a job starts; a training notices it by itself.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)

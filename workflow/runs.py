@@ -13,9 +13,9 @@ from typing import Any
 from tcsm.errors import InputError
 from tcsm.io.layout import CONFIG, FILES, PRODUCTS, written
 from tcsm.io.shipped import shipped
-from workflow import ablations, inputs
+from workflow import ablations
 from workflow.ablations import Variant, experiment, known_stages
-from workflow.compose import Compositions, remember
+from workflow.compose import Compositions, Text
 
 # What names may be: folders and patterns of the workflow are made of them.
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
@@ -40,7 +40,6 @@ class Runs:
         self.scale, self.seeds = made.scale, list(made.scale.seeds)
         self.together = bool(self.scale.get("together", False))
         self.out = "reports" if scale == "default" else f"reports/{scale}"
-        self.judge = self.folder(self.scale.judge, self.seeds[0]) if self.scale.judge else None
         self.facts = cache(lambda name: made.facts(self.variants[name]))
         self.texts, self.corpus = cache(self._texts), cache(self._corpus)
         named = [experiment(name, "train", "evaluate", "sample") for name in self.scale.pretrain]
@@ -49,9 +48,12 @@ class Runs:
         self.variants = {variant.name: variant for variant in named}
         once = [name for name in self._add_needed() if not self.facts(name)["every_seed"]]
         self.alone = once if len(self.seeds) > 1 else []
+        self.judge = self.folder(self.scale.judge, self.seeds[0]) if self.scale.judge else None
+        self.jobs = [(name, s) for name, v in self.variants.items() for s in v.stages]
 
     def folder(self, name: str, seed: int | str, root: str = "results") -> str:
-        """Return the folder of a run; a pattern for the wildcards "{experiment}" and "{seed}"."""
+        """Return the folder of a run, which may have no other seed, or a pattern of folders."""
+        seed = self.seeds[0] if name in self.alone else seed
         return f"{root}/{self.scale.name}/{name}/seed-{seed}"
 
     def folders(self, names: Iterable[str]) -> list[str]:
@@ -64,8 +66,7 @@ class Runs:
 
     def records(self) -> list[str]:
         """Return the records of all runs."""
-        every = ((name, s) for name, variant in self.variants.items() for s in variant.stages)
-        return [f"{folder}/{FILES[s]}" for name, s in every for folder in self.folders([name])]
+        return [f"{at}/{FILES[stage]}" for name, stage in self.jobs for at in self.folders([name])]
 
     def outputs(self, stage: str, names: Iterable[str]) -> list[str]:
         """Return what a stage of some variants writes; their first the configuration too."""
@@ -76,8 +77,8 @@ class Runs:
 
     def kept(self, folder: str) -> list[str]:
         """Return what DVC keeps of the runs below a folder: all outputs but their times."""
-        names = [name for name in self.variants if name.startswith(f"{folder}/")]
-        files = {f for n in names for s in self.variants[n].stages for f in self.outputs(s, [n])}
+        jobs = [(name, stage) for name, stage in self.jobs if name.startswith(f"{folder}/")]
+        files = {file for name, stage in jobs for file in self.outputs(stage, [name])}
         return sorted(file for file in files if "telemetry" not in file)
 
     def large(self, stage: str, names: list[str], *seeds: int) -> list[str]:
@@ -116,23 +117,14 @@ class Runs:
             for seed in seeds or self.seeds_of(name)
         )
 
-    def files(self, stage: str, names: Iterable[str]) -> list[str]:
-        """Return the files of the user that a stage of some variants reads."""
-        paths = {(key, word) for name in names for key, word in self.texts(name, stage)[1]}
-        paths = {(key, word) for key, word in paths if key != "corpus"}  # it reads token files
-        return inputs.files(paths, made=f"results/{self.scale.name}")
-
     def code(self, stage: str, names: Iterable[str], *_: int) -> str:
         """Return the fingerprint of a job: of its code, and of the files of the user it reads."""
-        return self._fingerprint(stage, self.text(stage, names), self.files(stage, names))
-
-    def _fingerprint(self, stage: str, text: str, files: list[str]) -> str:
-        return f"{self._made.code(stage, text)} {inputs.digest(files, remember)}".strip()
+        paths = {(key, word) for name in names for key, word in self.texts(name, stage)[1]}
+        return self._made.code(stage, self.text(stage, names), paths)
 
     def roots(self) -> list[str]:
         """Return the folders of all token files that are read."""
-        every = ((name, stage) for name, v in self.variants.items() for stage in v.stages)
-        found = sorted({root for name, stage in every for root in self._roots(stage, [name])})
+        found = sorted({root for name, stage in self.jobs for root in self._roots(stage, [name])})
         for root in found:
             if not re.fullmatch(rf"(?:{NAME}/)*{NAME}", root):
                 raise InputError(
@@ -141,24 +133,23 @@ class Runs:
                 )
         return found
 
-    def _corpus(self, root: str) -> tuple[str, str, list[str]]:
-        """Return text, code and files of the user that ``prepare`` reads for some token files."""
+    def _corpus(self, root: str) -> tuple[str, str]:
+        """Return text and code of ``prepare`` for some token files."""
         readers = [v for name, v in self.variants.items() if self.facts(name)["root"] == root]
-        texts = [self._made.texts(v, ["prepare"], {"out": root})["prepare"] for v in readers]
+        texts = [self._made.text(reader, "prepare", {"out": root}) for reader in readers]
         text, paths = texts[0]
         if any(other != text for other, _ in texts):
             names = ", ".join(reader.name for reader in readers)
             raise InputError(
                 f"data.root: {root} must hold one corpus in one tokenizer; it is read by {names}"
             )
-        files = inputs.read_by_prepare(text, paths, made=f"results/{self.scale.name}")
-        return text, self._fingerprint("prepare", text, files), files
+        return text, self._made.code("prepare", text, paths)
 
     def report(self) -> tuple[str, str]:
         """Return text and code of ``report``, which reads the folders of all runs."""
         values = {"out": self.out, "runs": self.folders(self.variants)}
         first = next(iter(self.variants.values()))
-        text, _ = self._made.texts(first, ["report"], values)["report"]
+        text, _ = self._made.text(first, "report", values)
         return text, self._made.code("report", text)
 
     def page_parts(self) -> list[str]:
@@ -171,11 +162,9 @@ class Runs:
         """Build every variant before any job runs."""
         for root in self.roots():
             self.corpus(root)
-        texts = {"report": self.report()[0]}
+        self._made.check(next(iter(self.variants.values())), {"report": self.report()[0]})
         for name, variant in self.variants.items():
-            texts |= {stage: self.texts(name, stage)[0] for stage in variant.stages}
-            self._made.check(variant, texts)
-            texts = {}  # once
+            self._made.check(variant, {s: self.texts(name, s)[0] for s in variant.stages})
 
     def _first(self, name: str) -> str:
         return self.variants[name].stages[0]
@@ -192,23 +181,17 @@ class Runs:
             yield self.judge, self._first(self.scale.judge)
         for name, seed in ((n, s) for n in names for s in seeds or self.seeds_of(n)):
             for other in self.facts(name)["needs"].values():
-                yield self._folder_for(other, seed), self._first(other)
+                yield self.folder(other, seed), self._first(other)
             if self._first(name) != stage:
                 yield self.folder(name, seed), self._first(name)
 
-    def _folder_for(self, other: str, seed: int) -> str:
-        """Return the folder of a needed run: the same seed's if it has all, else its only one."""
-        return self.folder(other, self.seeds[0] if other in self.alone else seed)
-
-    def _texts(self, name: str, stage: str) -> tuple[str, list[tuple[str, str]]]:
+    def _texts(self, name: str, stage: str) -> Text:
         """Return what a stage reads of any seed of a variant, and the paths in it."""
         values = {"judge": self.judge, "seed": ANY_SEED, "out": self.folder(name, ANY_SEED)}
         values["scratch"] = self.folder(name, ANY_SEED, SCRATCH)
         needs = self.facts(name)["needs"].items()
-        values |= {key: self._folder_for(other, ANY_SEED) for key, other in needs}
-        stages = self.variants[name].stages
-        stages = stages if stage in stages else (stage,)  # one that a target asks for
-        return self._made.texts(self.variants[name], stages, values)[stage]
+        values |= {key: self.folder(other, ANY_SEED) for key, other in needs}
+        return self._made.text(self.variants[name], stage, values)
 
     def _add_needed(self) -> list[str]:
         """Add what the variants need, and what that needs in turn; return the names."""

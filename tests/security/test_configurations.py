@@ -103,7 +103,7 @@ def test_an_address_with_a_password_is_in_no_parameter_of_a_rule(tmp_path, monke
         "kjv/mdlm", ("corpus=text8", f"corpus.url='https://{SECRET}@a.org/b'"), ("train",)
     )
     with pytest.raises(InputError, match=r"^url: holds a user or a password"):
-        Compositions("smoke").texts(variant, ["prepare"], {"out": "data"})
+        Compositions("smoke").text(variant, "prepare", {"out": "data"})
 
 
 def test_an_address_without_one_is_kept():

@@ -55,7 +55,9 @@ class House:
 def build(folder: Path) -> House:
     """A toy house that has run nothing."""
     shutil.copytree(Path(__file__).parent / "toy", folder)
-    for module in Sources(TOP).closure(["tcsm.__main__", "tcsm.io.layout", "tcsm.io.atomic"]):
+    for module in Sources({"tcsm": TOP}).closure(
+        ["tcsm.__main__", "tcsm.io.layout", "tcsm.io.atomic"]
+    ):
         place = Path(module.replace(".", "/"))
         package = (TOP / place / "__init__.py").exists()
         file = place / "__init__.py" if package else place.with_suffix(".py")

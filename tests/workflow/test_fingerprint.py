@@ -47,18 +47,18 @@ def root(tmp_path: Path) -> Path:
 
 
 def fingerprint(root: Path, stage: str = "train", config: str = CONFIG) -> str:
-    return Sources(root, "pkg").fingerprint(stage, config)
+    return Sources({"pkg": root}).fingerprint(stage, config)
 
 
 def test_closure_follows_every_kind_of_import(root: Path) -> None:
-    found = Sources(root, "pkg").closure(["pkg.stages.train", "pkg.rooms.nets.Net"])
+    found = Sources({"pkg": root}).closure(["pkg.stages.train", "pkg.rooms.nets.Net"])
     plain = "config errors lazy reporting reporting.records rooms rooms.base rooms.nets"
     rest = "shared shared.thing stages stages.train"
     assert found == {"pkg"} | {f"pkg.{name}" for name in f"{plain} {rest}".split()}
 
 
 def test_reads(root: Path) -> None:
-    sources = Sources(root, "pkg")
+    sources = Sources({"pkg": root})
     assert sources.reads("train") == ("net", "data.root")
     assert sources.reads("report") == ("out",)
     with pytest.raises(ValueError, match=r"pkg\.stages\.none: holds no READS"):
@@ -125,14 +125,12 @@ def test_packages_of_the_user_count_with_what_lies_beside_them(
     users = homes(["mine", "one", "absent"])
     assert set(users) == {"mine", "one"}
 
-    def now() -> str:
-        return Sources(root, "pkg", users).fingerprint("train", f"{CONFIG}divergence: {{{named}}}")
+    def now(config: str = f"{CONFIG}divergence: {{{named}}}") -> str:
+        return Sources({"pkg": root, **users}).fingerprint("train", config)
 
     first = now()
-    assert first != Sources(root, "pkg", users).fingerprint("train", CONFIG)
-    assert Sources(root, "pkg", users).fingerprint("train", CONFIG) == fingerprint(root)
-    assert Sources(root, "pkg", users).of_users(named)
-    assert not Sources(root, "pkg", users).of_users(CONFIG)
+    assert first != now(CONFIG)
+    assert now(CONFIG) == fingerprint(root)
     (tmp_path / "users/mine/other.py").write_text("x = 2")
     (tmp_path / "users/mine/lecam.py").touch()
     assert now() == first

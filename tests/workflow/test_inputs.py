@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.workflow.house import TOP
-from workflow.inputs import digest, files, words
+from workflow.inputs import files, read_by, words
 from workflow.runs import Runs
 
 pytestmark = pytest.mark.slow
@@ -114,6 +114,10 @@ def codes(checkout: Path) -> dict[str, str]:
     return found | {"prepare": runs.corpus("results/data/mine")[1]}
 
 
+def read(stage: str, text: str, paths: list[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(read_by(stage, text, paths, "results/tiny"))
+
+
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {key for key in before if before[key] != after[key]}
 
@@ -122,8 +126,9 @@ def test_every_file_that_a_job_reads_is_its_input(checkout, monkeypatch):
     monkeypatch.chdir(checkout)
     runs = Runs("tiny")
     for (stage, name), expected in READ.items():
-        assert tuple(runs.files(stage, [name])) == expected
-    assert runs.corpus("results/data/mine")[2] == [BRACES, "texts/a.txt", "texts/b/c d.txt"]
+        assert read(stage, *runs.texts(name, stage)) == expected
+    corpus = (BRACES, "texts/a.txt", "texts/b/c d.txt")
+    assert read("prepare", *runs.texts("mine/ar", "prepare")) == corpus
     assert runs.code("train", ["mine/ar"]).count(" ") == 0
     assert runs.code("train", ["mine/teacher"]).count(" ") == 1
 
@@ -163,12 +168,12 @@ def test_names_of_others_are_no_files(tmp_path, monkeypatch):
     }
     symbols = {"_target_": "hydra.utils.get_object", "path": "tcsm.data.normalize.text8"}
     found = [*words({"net": {"inner": [net], "normalize": symbols, "name": "net"}, "seed": 1})]
-    assert sorted(found) == [("net", "net"), ("net", "openai-community/gpt2")]
+    names = [("net", "net"), ("net", "openai-community/gpt2"), ("net", symbols["path"])]
+    assert sorted(found) == names
     assert files([*found, ("net", "x" * 5000), ("net", "a\0b")], "results/tiny") == []
     Path("results/tiny/ar").mkdir(parents=True)
     Path("results/tiny/ar/config.yaml").write_text("a: 1", "utf-8")
     assert files([("reference", "results/tiny/ar")], "results/tiny") == []
-    assert digest((), lambda _, make: make()) == ""
 
 
 def test_links_that_lead_in_circles_end(tmp_path):

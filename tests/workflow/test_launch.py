@@ -24,7 +24,7 @@ while True:
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What Snakemake's process has set, for the time of a test."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["/elsewhere", TOP]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["/elsewhere", "/there"]))
     monkeypatch.setenv("TCSM_PYTHON", "")
     handler = signal.getsignal(signal.SIGUSR1)
     monkeypatch.delenv("TCSM_KEEP_SCRATCH", raising=False)
@@ -79,5 +79,5 @@ def test_the_states_of_a_group_are_kept(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_jobs_import_what_snakemake_imports_whatever_else_is_on_the_path() -> None:
-    assert os.environ["PYTHONPATH"].split(os.pathsep) == [TOP, "/elsewhere"]
+    assert os.environ["PYTHONPATH"].split(os.pathsep) == [TOP, "/elsewhere", "/there"]
     assert os.environ["TCSM_PYTHON"] == sys.executable

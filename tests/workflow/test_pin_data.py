@@ -30,9 +30,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> House:
     house = House(tmp_path)
     shutil.copytree(TOP / "workflow", tmp_path / "workflow")
     shutil.copytree(TOP / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
-    (tmp_path / "tcsm").mkdir()
-    for name in ("__init__", "errors"):
-        shutil.copy(TOP / "tcsm" / f"{name}.py", tmp_path / "tcsm")
     (tmp_path / ".gitignore").write_text("/data/\n")
     shutil.copy(TOP / ".dvcignore", tmp_path)
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)

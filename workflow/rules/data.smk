@@ -3,7 +3,7 @@
 DATA = expand(["{root}/train.tok", MANIFEST], root=RUNS.roots())
 
 wildcard_constraints:
-    root="|".join(map(re.escape, RUNS.roots())) or "(?!)",
+    root=these(RUNS.roots()),
 
 rule prepare:
     output: multiext("{root}/", *SPLITS)
@@ -12,7 +12,6 @@ rule prepare:
         code=lambda job: RUNS.corpus(job.root)[1],
     log: "results/logs/prepare/{root}.log"
     benchmark: "results/benchmarks/prepare/{root}.tsv"
-    threads: 1
     resources: mem_mb=4000, runtime=RUNS.scale.runtime
     shell: f"export TCSM_WORKERS={{threads}}; {command('prepare')}"
 

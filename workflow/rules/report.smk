@@ -5,7 +5,7 @@ rule report:
     output:
         multiext(f"{RUNS.out}/", "index.html", "metrics.json"),
         directory(multiext(f"{RUNS.out}/", "figures", "tables")),
-    params: config=literal(RUNS.report()[0]), code=RUNS.report()[1]
+    params: config=lambda job: RUNS.report()[0], code=RUNS.report()[1]
     log: f"{LOGS}/report.log"
     benchmark: f"{TIMES}/report.tsv"
     resources: mem_mb=2000, runtime=10

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from dvc.repo import Repo
 
-from tcsm.errors import InputError
-
 PIN = "data.dvc"
 
 
@@ -23,8 +21,8 @@ def keep(made: list[str]) -> None:
         others = [str(f) for f in Path("data").rglob("*") if f.is_file() and str(f) not in made]
         advice = f"move {', '.join(others[:3])} out of data; other texts have their own data.root"
         anew = f"snakemake --cores 1 --forcerun prepare {made[0]}"
-        raise InputError(
-            f"data: md5 is {out.get_hash().value}, {PIN} pins {out.hash_info.value}; "
+        sys.exit(
+            f"tcsm: error: data: md5 is {out.get_hash().value}, {PIN} pins {out.hash_info.value}; "
             + (f"{advice}=results/data/NAME" if others else f"make it anew: {anew}")
             + f"; or pin what is there: dvc commit -f {PIN}"
         )
@@ -35,14 +33,11 @@ def keep(made: list[str]) -> None:
 
 if __name__ == "__main__":
     files = sys.argv[1:]
-    try:
-        if Path(PIN).exists() and any(file.startswith("data/") for file in files):
-            if Path(".git").exists():
-                keep(files)
-            else:
-                print(f"{PIN}: not a git checkout, so it is not compared", file=sys.stderr)
-    except InputError as error:
-        sys.exit(f"tcsm: error: {error}")
+    if Path(PIN).exists() and any(file.startswith("data/") for file in files):
+        if Path(".git").exists():
+            keep(files)
+        else:
+            print(f"{PIN}: not a git checkout, so it is not compared", file=sys.stderr)
     for file in files:
         with open(file, "rb") as content:
             print(f"{hashlib.file_digest(content, 'sha256').hexdigest()}  {file}")

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tcsm.errors import InputError
 from tcsm.io.records import write_json
-from workflow.scripts.own import remove_foreign_times, require_own
+from workflow.scripts.reproduce import remove_foreign_times, require_own
 
 TIMES = {"train.telemetry.json", "telemetry.jsonl", "evaluate.telemetry.json"}
 
@@ -56,5 +55,5 @@ def test_what_snakemake_did_not_write_is_refused(
     path = Path(file)
     path.parent.mkdir(parents=True)
     path.write_text("{}")
-    with pytest.raises(InputError, match=rf"{path.parent}: was not made here"):
+    with pytest.raises(SystemExit, match=rf"{path.parent}: was not made here"):
         require_own("default")

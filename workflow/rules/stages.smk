@@ -1,0 +1,70 @@
+"""One model per experiment and seed; likelihoods, samples and collections of several runs."""
+
+TRAINED = (CONFIG, *written("train"))
+
+rule train:
+    input: ancient(of_job(RUNS.large, "train")), of_job(RUNS.small, "train")
+    output: expand(f"{RUN}/{{file}}", file=TRAINED, allow_missing=True)
+    params: config=of_job(RUNS.text, "train"), code=of_job(RUNS.code, "train")
+    log: f"{LOGS}/train/{{experiment}}/seed-{{seed}}.log"
+    benchmark: f"{TIMES}/train/{{experiment}}/seed-{{seed}}.tsv"
+    wildcard_constraints: experiment=these(ALONE if RUNS.together else EVERY)
+    priority: 1  # long jobs begin first, short ones fill the cores at the end
+    threads: processes
+    resources:
+        gpu=lambda job: RUNS.scale.gpu * processes(job),
+        mem_mb=lambda job: RUNS.scale.mem_mb * RUNS.facts(job.experiment)["processes"],  # of a node
+        runtime=RUNS.scale.runtime,
+    shell: command("train")
+
+use rule train as train_seeds with:
+    priority: 0
+    output: seeds(*TRAINED)
+    log: f"{LOGS}/train/{{experiment}}.log"
+    benchmark: f"{TIMES}/train/{{experiment}}.tsv"
+    wildcard_constraints: experiment=these(EVERY - PLAIN if RUNS.together else [])
+
+use rule train_seeds as train_all_seeds with:
+    priority: 1
+    wildcard_constraints: experiment=these(PLAIN - ALONE if RUNS.together else [])
+
+rule evaluate:
+    input: ancient(of_job(RUNS.large, "evaluate")), of_job(RUNS.small, "evaluate")
+    output: seeds(*written("evaluate"))
+    params: config=of_job(RUNS.text, "evaluate"), code=of_job(RUNS.code, "evaluate")
+    log: f"{LOGS}/evaluate/{{experiment}}.log"
+    benchmark: f"{TIMES}/evaluate/{{experiment}}.tsv"
+    wildcard_constraints: experiment=these(EVERY - BATCHED - ALONE)
+    priority: -1  # nothing waits for it but the report
+    resources: **RESOURCES
+    shell: command("evaluate")
+
+use rule evaluate as evaluate_first with:
+    output: seeds(*written("evaluate"), of=RUNS.seeds[:1])
+    wildcard_constraints: experiment=these(ALONE - BATCHED)
+
+rule sample:
+    input: ancient(of_job(RUNS.large, "sample")), of_job(RUNS.small, "sample")
+    output: seeds(*written("sample"))
+    params: config=of_job(RUNS.text, "sample"), code=of_job(RUNS.code, "sample")
+    log: f"{LOGS}/sample/{{experiment}}.log"
+    benchmark: f"{TIMES}/sample/{{experiment}}.tsv"
+    priority: -1
+    resources: **RESOURCES
+    shell: command("sample")
+
+# Small runs share a process, those of an ablation's first axis: a rule for each.
+for stage, name, batch in ((stage, *batch) for stage in ("evaluate", "collect") for batch in RUNS.batches(stage)):
+
+    rule:
+        name: re.sub(r"\W", "_", f"{stage}/{name}")
+        input: ancient(RUNS.large(stage, batch)), RUNS.small(stage, batch)
+        output: RUNS.outputs(stage, batch)
+        params:
+            stage=stage,  # the shell is formatted after the loop has ended
+            config=lambda job, text=RUNS.text(stage, batch): text,  # braces in it are no wildcards
+            code=RUNS.code(stage, batch),
+        log: f"{LOGS}/{stage}/{name}.log"
+        benchmark: f"{TIMES}/{stage}/{name}.tsv"
+        resources: **RESOURCES
+        shell: command("{params.stage:q}")
