@@ -80,7 +80,7 @@ def test_a_judge_that_fails_costs_no_drawing(house, trained, monkeypatch, stage,
         assert "the judge is ill" in told(house, stage, *given, name=name)
         assert draft.exists()
     with monkeypatch.context() as once:
-        once.setattr(Ancestral, "step", never)
+        once.setattr(Ancestral, "outcomes", never)
         done = house.run(stage, *given, name=name)
     assert done.code == 0, done.err
     assert str(draft) in done.err[0]
