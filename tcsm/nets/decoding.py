@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from tcsm.nets.base import Net
@@ -137,9 +137,14 @@ def decoder(net: Net, length: int) -> Decoder:
 
 @decoder.register
 def _(net: Transformer, length: int) -> Decoder:
-    return KeyValueCache(net, length)
+    return KeyValueCache(net, length) if _whole(net) else Decoder(net)
 
 
 @decoder.register
 def _(net: Hub, length: int) -> Decoder:
-    return HubCache(net)
+    return HubCache(net) if _whole(net) else Decoder(net)
+
+
+def _whole(net: Net) -> bool:
+    """Return whether all weights are here; those of a sharded network meet in ``forward``."""
+    return all(type(weight) is nn.Parameter for weight in net.parameters())
