@@ -1,8 +1,9 @@
 """Use trained runs from Python: load one, draw samples from it, evaluate it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from tcsm import commands, config
 from tcsm.errors import InputError
-from tcsm.evaluation.bound import Exact
+from tcsm.evaluation.bound import Bound, Draws
 from tcsm.io.layout import WEIGHTS
 from tcsm.io.records import Record
 from tcsm.models.base import Posterior
@@ -83,21 +84,20 @@ class TrainedRun(Run):
         Raises:
             InputError: An empty text, or one in other symbols than those of the tokenizer.
         """
-        return [self._score(text, index, draws, seed) for index, text in enumerate(texts)]
+        bound: Bound = config.build(self.config.bound)
+        call = partial(bound, self.model, seed=seed, draws=draws)
+        return [self._score(call, bound.sampled, text, at) for at, text in enumerate(texts)]
 
-    def _score(self, text: str, index: int, draws: int, seed: int) -> Score:
+    def _score(self, bound: Callable[..., Draws], sampled: bool, text: str, index: int) -> Score:
         tokens = torch.from_numpy(self.tokenizer.encode(text).astype("int64"))
         if not len(tokens):
             raise InputError(f"texts[{index}]: is empty; a text has one token or more")
-        bound, device = config.build(self.config.bound), next(self.model.parameters()).device
+        device = next(self.model.parameters()).device
         characters = int(self.tokenizer.characters(tokens[None].numpy())[0])
-        nats = torch.zeros(1 if isinstance(bound, Exact) else draws, dtype=torch.float64)
-        for part in torch.split(tokens, self.config.data.length):
-            ids = torch.tensor([index], device=device)
-            drawn = bound(self.model, part[None].to(device), ids, seed, draws).nats[0]
-            nats += drawn.cpu()
-        exact = isinstance(bound, Exact)
-        error = 0.0 if exact else float(nats.std() / len(nats) ** 0.5)
+        ids = torch.tensor([index], device=device)
+        parts = torch.split(tokens.to(device), self.config.data.length)
+        nats = torch.stack([bound(part[None], ids).nats[0].cpu() for part in parts]).sum(0)
+        error = float(nats.std() / len(nats) ** 0.5) if sampled else 0.0
         return Score(float(nats.mean()), error, characters)
 
     def log_conditionals(self, x_t: Tensor, t: Tensor) -> Tensor:
