@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 RESULTS = Path("benchmarks/results")
 DRAWS = 2000  # bootstrap resamples
@@ -79,6 +80,15 @@ class Laps:
         now = self.clock()
         self.seconds.setdefault(part, []).append(now - self.last)
         self.last = now
+
+    def descend(self, loss: Tensor, update: Callable[[], object]) -> Tensor:
+        """End a step that has its loss: backward, then the update; the loss, on its device."""
+        self.end("head and loss")
+        loss.backward()
+        self.end("backward")
+        update()
+        self.end("optimizer")
+        return loss.detach()
 
     def milliseconds(self) -> dict[str, float]:
         """The median of each part over the second half of the steps, without warm-up."""

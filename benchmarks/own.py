@@ -172,13 +172,7 @@ class Own:
     def advance(self, x_1: Tensor) -> Tensor:
         """Take one step; the loss stays on the device."""
         self.laps.start()
-        loss = self.loss(x_1)
-        self.laps.end("head and loss")
-        loss.backward()
-        self.laps.end("backward")
-        self.state.descend()
-        self.laps.end("optimizer")
-        return loss.detach()
+        return self.laps.descend(self.loss(x_1), self.state.descend)
 
     def step(self, x_1: Tensor) -> float:
         """The loss of one step on tokens x_1 (B, L)."""

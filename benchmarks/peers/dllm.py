@@ -83,12 +83,7 @@ class Dllm:
         with autocast(self.device, "bf16") if self.bf16 else nullcontext():
             inputs = {"input_ids": x_1, "labels": x_1}
             loss = self.trainer.compute_loss(Network(self.logits), inputs)
-        self.laps.end("head and loss")
-        loss.backward()
-        self.laps.end("backward")
-        self.state.descend()
-        self.laps.end("optimizer")
-        return loss.detach()
+        return self.laps.descend(loss, self.state.descend)
 
     def step(self, x_1: Tensor) -> float:
         """The loss of one step on tokens x_1 (B, L)."""

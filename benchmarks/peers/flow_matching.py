@@ -94,14 +94,12 @@ class FlowMatching:
         with self.autocast():
             logits = self.model(x_t=sample.x_t, time=sample.t)
             loss = self.loss(logits=logits, x_1=x_1, x_t=sample.x_t, t=sample.t).mean()
-        self.laps.end("head and loss")
-        loss.backward()
-        self.laps.end("backward")
+        return self.laps.descend(loss, self._update)
+
+    def _update(self) -> None:
         nn.utils.clip_grad_norm_(self.weights, max_norm=self.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.laps.end("optimizer")
-        return loss.detach()
 
     def step(self, x_1: Tensor) -> float:
         """The loss of one step on tokens x_1 (B, L)."""

@@ -166,14 +166,12 @@ class Mdlm:
         self.optimizer.zero_grad()
         with self.autocast():
             loss = self.model._loss(x_1, torch.ones_like(x_1)).loss
-        self.laps.end("head and loss")
-        loss.backward()
-        self.laps.end("backward")
+        return self.laps.descend(loss, self._update)
+
+    def _update(self) -> None:
         nn.utils.clip_grad_norm_(self.weights, self.clip)
         self.optimizer.step()
         self.model.ema.update(self.weights)
-        self.laps.end("optimizer")
-        return loss.detach()
 
     def step(self, x_1: Tensor) -> float:
         """The loss of one step on tokens x_1 (B, L)."""
