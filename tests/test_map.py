@@ -1,4 +1,4 @@
-"""docs/map.md names what exists; every equation that code or params cite is in docs/math.md."""
+"""docs/map names what exists; every equation that code or params cite is in docs/math."""
 
 import ast
 import re
@@ -24,9 +24,16 @@ class Row:
     params: tuple[str, ...]
 
 
+def pages(name: str) -> str:
+    """Return docs/NAME.md and the pages of docs/NAME."""
+    docs = TOP / "docs"
+    files = [docs / f"{name}.md", *sorted((docs / name).glob("*.md"))]
+    return "\n".join(file.read_text("utf-8") for file in files)
+
+
 def rows() -> Iterator[Row]:
     folder = TOP
-    for line in (TOP / "docs/map.md").read_text("utf-8").splitlines():
+    for line in pages("map").splitlines():
         if heading := re.fullmatch(r"## [^`]+: `(.+)/`", line):
             folder = TOP / heading[1]
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -64,12 +71,11 @@ def proofs(folder: Path) -> Path:
 
 def numbered() -> set[str]:
     """The equations that math.md derives: they open a paragraph, in bold."""
-    text = (TOP / "docs/math.md").read_text("utf-8")
-    return set(re.findall(rf"(?m)^\*\*\(({NUMBER})\)", text))
+    return set(re.findall(rf"(?m)^\*\*\(({NUMBER})\)", pages("math")))
 
 
 def sections() -> set[str]:
-    return set(re.findall(r"(?m)^## (\d+)\.", (TOP / "docs/math.md").read_text("utf-8")))
+    return set(re.findall(r"(?m)^## (\d+)\.", pages("math")))
 
 
 def prose(path: Path) -> Iterator[str]:
@@ -109,8 +115,7 @@ def test_what_the_map_names_exists(row):
 
 
 def test_equations_are_numbered_once():
-    text = (TOP / "docs/math.md").read_text("utf-8")
-    found = re.findall(rf"(?m)^\*\*\(({NUMBER})\)", text)
+    found = re.findall(rf"(?m)^\*\*\(({NUMBER})\)", pages("math"))
     assert len(found) == len(set(found)) > 60
 
 

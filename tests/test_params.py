@@ -191,14 +191,14 @@ def test_every_key_is_explained(name: str) -> None:
     assert comments
 
 
-def test_headers_and_readme_say_what_the_default_run_measured() -> None:
+def test_headers_and_findings_say_what_the_default_run_measured() -> None:
     """The test BPC of the headline, to three digits."""
     metrics = json.loads((PARAMS.parent / "reports/metrics.json").read_text("utf-8"))["headline"]
     report = yaml.safe_load((PARAMS / "report/default.yaml").read_text("utf-8"))["report"]
-    readme = (PARAMS.parent / "README.md").read_text("utf-8")
+    findings = (PARAMS.parent / "docs/findings.md").read_text("utf-8")
     for experiment in at("default").scale.pretrain:
         label = report["experiments"][experiment]
         header = (PARAMS / f"experiment/{experiment}.yaml").read_text("utf-8")
         measured = f"{metrics[label]['test_bpc']:.3f}"
         assert f"scale=default: {measured} ±" in header, experiment
-        assert f"| {measured} ±" in readme, experiment
+        assert f"| {measured} ±" in findings, experiment

@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md, followed to the letter in a copy of the checkout."""
+"""The recipes of docs/how-to, followed to the letter in a copy of the checkout."""
 
 import re
 import shutil
@@ -12,7 +12,8 @@ from workflow.ablations import read
 
 pytestmark = pytest.mark.slow
 TOP = Path(__file__).parents[1]
-TEXT = (TOP / "CONTRIBUTING.md").read_text("utf-8")
+PAGES = sorted((TOP / "docs/how-to").glob("*.md"))
+TEXT = "\n".join(page.read_text("utf-8") for page in PAGES)
 FILE = re.compile(
     r"(?ms)^\*\*[^*]+:\*\* `([^`]+)`(?:(?!\n\n).)*\n\n```(?:python|yaml)\n(.*?)^```$"
 )
