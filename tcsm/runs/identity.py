@@ -34,6 +34,7 @@ NAMES = (
     "trainer.checkpoint_every",
     "devices.nodes",
     "devices.patience",
+    "logger",
 )
 # A training can resume with other values of these keys: they decide its length, its records and
 # the rounding of numbers.

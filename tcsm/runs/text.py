@@ -44,6 +44,7 @@ class BoundValidation:
         every: Steps between two validations: the first record at or after each multiple, and the
             last.
         devices: Devices of the run.
+        characters: Mean number of characters of a token.
     """
 
     model: nn.Module
@@ -53,6 +54,7 @@ class BoundValidation:
     draws: int
     every: int
     devices: Devices
+    characters: float = 1.0
 
     def initial(self, state: TrainState) -> Record:
         """Return nothing: the learning curve begins with the first record."""
@@ -70,7 +72,9 @@ class BoundValidation:
                 self.model, self.windows.to(device), ids.to(device), VALIDATION_SEED, self.draws
             )
         nats = float(draws.nats.mean(1).sum() / self.windows.numel())
-        return {"valid_nats_per_token": nats, "valid_bits_per_token": nats / math.log(2)}
+        bits = nats / math.log(2)
+        rates = {"valid_bits_per_token": bits, "valid_bpc": bits / self.characters}
+        return {"valid_nats_per_token": nats, **rates}
 
 
 def text_parts(cfg: DictConfig, devices: Devices) -> Parts:
@@ -142,6 +146,7 @@ def _validation(
         draws=cfg.validation.draws,
         every=cfg.validation.every,
         devices=devices,
+        characters=data.header.characters / data.header.count,
     )
 
 

@@ -23,13 +23,15 @@ from tcsm.runs.text import text_parts
 from tcsm.runs.toy import toy_parts
 from tcsm.training import distributed
 from tcsm.training.devices import Devices
-from tcsm.training.hooks import Hooks
+from tcsm.training.hooks import Hooks, Row
 from tcsm.training.launch import is_needed, start
+from tcsm.training.loggers.base import Logger, opened
 from tcsm.training.loop import fit
 from tcsm.training.optim import OptimConfig
+from tcsm.training.progress import Progress
 from tcsm.training.resume import CheckpointManager
 from tcsm.training.state import TrainState
-from tcsm.training.telemetry import Progress, Stopwatch, describe
+from tcsm.training.telemetry import Stopwatch, describe
 
 LEFT = (
     "state*.safetensors*",
@@ -69,6 +71,7 @@ READS = (
     "validation.sequences",
     "validation.draws",
     "devices",
+    "logger",
     "overrides",
 )
 
@@ -82,19 +85,23 @@ class TrainConfig:
 
     Attributes:
         experiment: Name of the experiment.
+        out: Folder of the run.
         seed: Seed of every random number.
         length: Tokens of a sequence.
         optim: The optimization.
         devices: Where to train.
         count_failures: Whether numbers that are not finite end the run as a result.
+        logger: Another place for the metrics, or None.
     """
 
     experiment: str
+    out: Path
     seed: int
     length: int
     optim: OptimConfig
     devices: Devices
     count_failures: bool
+    logger: Logger | None
 
 
 def resolve(cfg: DictConfig) -> TrainConfig:
@@ -109,11 +116,13 @@ def resolve(cfg: DictConfig) -> TrainConfig:
         )
     return TrainConfig(
         experiment=cfg.experiment,
+        out=Path(cfg.out),
         seed=cfg.seed,
         length=cfg.data.length,
         optim=build(cfg.trainer),
         devices=build(cfg.devices),
         count_failures=cfg.count_failures,
+        logger=None if cfg.logger is None else build(cfg.logger),
     )
 
 
@@ -180,26 +189,35 @@ def _hooks(
     checkpoints: CheckpointManager,
     stack: ExitStack,
 ) -> Hooks:
-    """Return hooks: journals in the scratch folder, the progress line, and checkpoints."""
+    """Return hooks: journals in the scratch folder, progress, a logger, and checkpoints."""
     validate = parts.validation
     if not checkpoints.main:  # it takes part in validation and checkpoints
         return Hooks(record=lambda row: validate(state), checkpoints=checkpoints)
     paths = (checkpoints.folder / name for name in JOURNALS)
     metrics, times = (stack.enter_context(Writer(path, state.step)) for path in paths)
-    return Hooks(
-        record=lambda row: metrics.append({**row, **validate(state)}),
-        time=lambda row: times.append({**row, **parts.teacher.costs()}),
-        progress=Progress(f"{config.experiment} seed {config.seed}"),
-        checkpoints=checkpoints,
-    )
+    progress = stack.enter_context(Progress(f"{config.experiment} seed {config.seed}"))
+    progress.begin(config.optim.steps, metrics.path)
+    log = stack.enter_context(opened(config.logger, config.out, state.step))
+
+    def record(row: Row) -> None:
+        row = {**row, **validate(state)}
+        for write in (metrics.append, progress.note, log):
+            write(row)
+
+    def time(row: Row) -> None:
+        row = {**row, **parts.teacher.costs()}
+        for write in (times.append, log):
+            write(row)
+
+    return Hooks(record, time, progress, checkpoints)
 
 
 def printed(run: Run) -> Iterator[str]:
     """Yield the last losses of a training, where its weights are, and the next command."""
     record = run.record()
     last = record.get("final") or {}
-    names = ("loss", "valid_bits_per_token", "exact_kl")
-    values = [f"{name} {last[name]:.3f}" for name in names if last.get(name) is not None]
+    names = {"loss": "loss", "valid_bpc": "validation BPC", "exact_kl": "exact KL"}
+    values = [f"{words} {last[name]:.3f}" for name, words in names.items() if last.get(name)]
     yield f"step {record['steps']}: {', '.join(values) or 'done'} → {run.folder / WEIGHTS}"
     if not classifier.is_named(run.config):
         yield f"next: tcsm evaluate out={run.folder}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from tcsm.errors import InputError
 from tcsm.training.distributed import RESUME
@@ -120,4 +121,6 @@ class MetricLogger:
         """Print on stderr at which step a signal has ended the run, and where its state is."""
         kept = self.hooks.checkpoints
         words = f"state saved in {kept.path}; {RESUME}" if kept else "nothing is kept"
-        print(f"tcsm: stopped after step {self.state.step}; {words}", file=sys.stderr, flush=True)
+        line = f"tcsm: stopped after step {self.state.step}; {words}"
+        tqdm.write(line, file=sys.stderr)  # above the bar of a terminal
+        sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Machine-dependent measurements: time, speed, memory, versions; and the progress line."""
+"""Machine-dependent measurements: time, speed, memory, versions."""
 
 import platform
 import resource
@@ -127,47 +127,3 @@ def describe(
         **checkout(),
         "started": watch.started,
     }
-
-
-@dataclass
-class Progress:
-    """One line on stderr: redrawn on a terminal, repeated every few seconds elsewhere.
-
-    ``kjv/score seed 0  step 120/640  31 k tok/s  loss 2.913  ETA 14 s``
-    """
-
-    label: str
-    every: float = 5.0
-    _shown: float = -1e9
-
-    def __call__(self, step: int, steps: int, loss: float, speed: float, left: float) -> None:
-        """Show step, speed and time left."""
-        now = time.monotonic()
-        line = f"{self.label}  step {step}/{steps}  {_thousands(speed)} tok/s  loss {loss:.3f}"
-        line += f"  ETA {_duration(left)}"
-        if sys.stderr.isatty():
-            filled = 20 * step // max(1, steps)
-            bar = "█" * filled + "░" * (20 - filled)
-            print(
-                f"\r\033[K{bar} {line}",
-                end="" if step < steps else "\n",
-                file=sys.stderr,
-                flush=True,
-            )
-        elif step >= steps or now - self._shown >= self.every:
-            self._shown = now
-            print(line, file=sys.stderr, flush=True)
-
-
-def _thousands(value: float) -> str:
-    """Return a number as text, 31234 as ``31 k``."""
-    return f"{value / 1000:.0f} k" if value >= 1e4 else f"{value:.0f}"
-
-
-def _duration(seconds: float) -> str:
-    """Return seconds as text, 75 as ``1 min 15 s``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

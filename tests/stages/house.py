@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -159,7 +160,8 @@ def command(*argv: str) -> Done:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = run(argv)
-    lines = [line for line in err.getvalue().splitlines() if " tok/s " not in line]
+    progress = re.compile(r" tok/s |  journal ")
+    lines = [line for line in err.getvalue().splitlines() if not progress.search(line)]
     return Done(code, out.getvalue(), lines)
 
 

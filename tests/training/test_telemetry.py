@@ -1,4 +1,3 @@
-import io
 import json
 import subprocess
 import time
@@ -8,7 +7,6 @@ import torch
 
 from tcsm.training.telemetry import (
     Elapsed,
-    Progress,
     Stopwatch,
     checkout,
     describe,
@@ -17,11 +15,6 @@ from tcsm.training.telemetry import (
 )
 
 CPU = torch.device("cpu")
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
 
 
 def test_a_stopwatch_goes_on_from_earlier_time():
@@ -91,24 +84,3 @@ def test_results_that_git_holds_are_no_change(tmp_path):
     (tmp_path / "params/dvc.lock").write_text("after")
     assert checkout(tmp_path)["dirty"] is True
     assert checkout(tmp_path / "reports")["dirty"] is True
-
-
-def test_progress_on_a_pipe_is_plain_lines_now_and_then(capsys):
-    show = Progress("kjv/score seed 0", every=1e6)
-    for step in (120, 130, 640):
-        show(step, 640, 2.9131, 31_234.0, 14.2 if step < 640 else 0.0)
-    assert capsys.readouterr().err.splitlines() == [
-        "kjv/score seed 0  step 120/640  31 k tok/s  loss 2.913  ETA 14 s",
-        "kjv/score seed 0  step 640/640  31 k tok/s  loss 2.913  ETA 0 s",
-    ]
-
-
-def test_progress_on_a_terminal_redraws_one_line(monkeypatch):
-    stream = Terminal()
-    monkeypatch.setattr("sys.stderr", stream)
-    show = Progress("toy")
-    show(5, 10, 1.0, 900.0, 75.0)
-    show(10, 10, 1.0, 900.0, 7500.0)
-    first, second = stream.getvalue().split("\r\033[K")[1:]
-    assert first == "█" * 10 + "░" * 10 + " toy  step 5/10  900 tok/s  loss 1.000  ETA 1 min 15 s"
-    assert second.endswith("ETA 2 h 5 min\n")
