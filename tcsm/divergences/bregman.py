@@ -21,7 +21,17 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from tcsm.divergences import closed_form
-from tcsm.divergences.closed_form import ClosedForm, Differentiated, add, at, put, through_softmax
+from tcsm.divergences.closed_form import (
+    ClosedForm,
+    Differentiated,
+    Label,
+    add,
+    at,
+    log_sigmoid_,
+    put,
+    through_log_softmax,
+    through_softmax,
+)
 from tcsm.divergences.cosines import mean_log_cosh
 from tcsm.divergences.symmetric import Blocks
 from tcsm.errors import InputError
@@ -95,11 +105,34 @@ class Bregman(Differentiated, ABC):
         return self.pair(log_q[:, None, :] - log_q[:, :, None]).mean((-1, -2))
 
     def mean_dual(
-        self, p: Float[Tensor, "n V"], log_v: Float[Tensor, "n V"]
+        self, log_p: Float[Tensor, "n V"], log_v: Float[Tensor, "n V"]
     ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n V"]]:
-        """Return Σ p ``dual`` of a normalized p, and its derivative by log v; overwrites both."""
+        """Return Σ p ``dual`` of a normalized p, and its derivative by log v; overwrites log v."""
+        p = log_p.exp()
         mean = self.dual(log_v).mul_(p).sum(-1)
         return mean, self.dual_rate(log_v).mul_(p)
+
+    def mean_slope(
+        self, log_p: Float[Tensor, "n V"], log_v: Float[Tensor, "n V"]
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n V"]]:
+        """Return Σ p ``slope`` of a normalized p, and its derivative by log v."""
+        p = log_p.exp()
+        mean = self.slope(log_v).mul_(p).sum(-1)
+        return mean, self.slope_rate(log_v).mul_(p)
+
+    def ratio_form(
+        self,
+        log_p: Float[Tensor, "n V"],
+        log_q: Float[Tensor, "n V"],
+        label: Label,
+        spare: Float[Tensor, "n V"],
+    ) -> ClosedForm:
+        """Return Σ p ``dual`` at v = q/p, and its gradient by logits with that of a label added.
+
+        It overwrites ``log_q`` and ``spare``.
+        """
+        mean, slope = self.mean_dual(log_p, torch.sub(log_q, log_p, out=spare))
+        return through_log_softmax(ClosedForm(mean, slope), log_q, label)
 
     def over_blocks(
         self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], blocks: Blocks
@@ -169,14 +202,24 @@ class Power(Bregman):
         return self.scale * torch.exp(self.power * b)
 
     def mean_dual(
-        self, p: Float[Tensor, "n V"], log_v: Float[Tensor, "n V"]
+        self, log_p: Float[Tensor, "n V"], log_v: Float[Tensor, "n V"]
     ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n V"]]:
-        """Return scale · (Σ p v^λ − 1)/λ − constant, and scale · p v^λ; overwrites both."""
-        if not self.power:
-            return super().mean_dual(p, log_v)
-        moment = log_v.mul_(self.power).exp_().mul_(p)
-        mean = self.scale * (moment.sum(-1) - 1) / self.power - self.constant
-        return mean, moment if self.scale == 1 else moment.mul_(self.scale)
+        """Return scale · (Σ p v^λ − 1)/λ − constant, and scale · p v^λ; overwrites log v."""
+        if self.power:
+            moment = torch.add(log_p, log_v, alpha=self.power, out=log_v).exp_()
+            mean = (moment.sum(-1) - 1) / self.power
+        else:
+            moment = log_p.exp()
+            mean = log_v.mul_(moment).sum(-1)
+        rate = moment if self.scale == 1 else moment.mul_(self.scale)
+        return self.scale * mean - self.constant, rate
+
+    def mean_slope(
+        self, log_p: Float[Tensor, "n V"], log_v: Float[Tensor, "n V"]
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n V"]]:
+        """Return the same of F′, which is the dual of the power λ − 1 up to a constant."""
+        lower = Power(self.power - 1, self.scale, constant=-self.linear)
+        return lower.mean_dual(log_p, log_v.clone())
 
     def pair(self, log_v: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
         """Return ψ in closed form, accurate near v = 1."""
@@ -238,7 +281,6 @@ class Power(Bregman):
         if set(self.powers) != {0, 1}:
             return None
         size, keep = log_q.shape[-1], math.log1p(-epsilon)
-        label = at(log_q, x)
         floor = log_q.new_tensor(math.log(epsilon / size) - keep)
         smooth = torch.logaddexp(log_q, floor, out=spare)
         smooth_label, mean = at(smooth, x) + keep, smooth.mean(-1) + keep
@@ -249,9 +291,9 @@ class Power(Bregman):
         more = (1 - epsilon) * at(share, x) * (1 + odds)
         dense = share.addcmul_(share, share, value=-1 / epsilon)  # −w (w − ε)/ε
         add(dense, x, more * (size / epsilon))
-        factor = torch.full_like(label, -epsilon / size)
-        closed = through_softmax(ClosedForm(loss, dense, factor), log_q)
-        return closed.times(torch.full_like(label, self.scale))
+        factor = torch.full_like(loss, -epsilon / size)
+        dense = dense.addcmul_(log_q.exp_(), -dense.sum(-1)[:, None])
+        return ClosedForm(loss, dense, factor).times(torch.full_like(loss, self.scale))
 
     def _generalized_kl(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> ClosedForm:
         """Return −log q_x + e + mean log q − 1 and e q + 1/V − (1 + e) δ_x, e = 1/(V q_x)."""
@@ -309,12 +351,17 @@ class BinaryCrossEntropy(Bregman):
         """Return σ(log v)."""
         return torch.sigmoid(b)
 
-    def mean_dual(
-        self, p: Float[Tensor, "n V"], log_v: Float[Tensor, "n V"]
-    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n V"]]:
-        """Return Σ p log(1 + v) and p σ(log v); overwrites both."""
-        mean = self.dual(log_v).mul_(p).sum(-1)
-        return mean, log_v.sigmoid_().mul_(p)
+    def ratio_form(
+        self,
+        log_p: Float[Tensor, "n V"],
+        log_q: Float[Tensor, "n V"],
+        label: Label,
+        spare: Float[Tensor, "n V"],
+    ) -> ClosedForm:
+        """Return −Σ p log σ(−log v), by its derivative σ(−log v) by q, and a label's gradient."""
+        log_g = log_sigmoid_(torch.sub(log_p, log_q, out=spare))
+        mean = -log_p.exp().mul_(log_g).sum(-1)
+        return through_softmax(ClosedForm(mean, log_g.exp_()), log_q.exp_(), label)
 
     def closed_form(
         self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], spare: Float[Tensor, "n V"]

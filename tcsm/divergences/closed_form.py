@@ -5,6 +5,9 @@
 Of a matrix (n, V) every pass over memory costs; numbers per position, and the entry of a label,
 cost nothing. So what is one number a position stays out of ``dense``: the matrix products that
 follow apply ``scale`` and ``uniform`` to features (n, D) instead.
+
+A loss of a normalized q states its gradient by log q or by q, whichever is less work; one call,
+`through_log_softmax` or `through_softmax`, turns it into that by logits in its own memory.
 """
 
 from collections.abc import Callable
@@ -13,6 +16,8 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+aten = torch.ops.aten
 
 
 class ClosedForm(NamedTuple):
@@ -42,19 +47,37 @@ class ClosedForm(NamedTuple):
         return whole if self.uniform is None else whole.add_(self.uniform[:, None])
 
 
+class Label(NamedTuple):
+    """What one token of each position adds to the gradient by log q.
+
+    Attributes:
+        x: the tokens.
+        slope: the gradients.
+    """
+
+    x: Int[Tensor, "n"]
+    slope: Float[Tensor, "n"]
+
+
 class Differentiated:
     """A base class of losses: a new definition of the loss takes no old closed form with it."""
 
     _DEFINITIONS = ("__call__", "at_position", "pair", "slope", "dual")
+    _FORMS = (
+        *("closed_form", "normalized_form", "ratio_form", "smoothed_form"),
+        *("mean_dual", "mean_slope"),
+    )
 
     def __init_subclass__(cls, **arguments: object) -> None:
-        """Return to autograd where a subclass defines the loss and not ``closed_form``."""
+        """Return to the general forms where a subclass defines the loss and not its own ones."""
         super().__init_subclass__(**arguments)
-        own = vars(cls)
-        if "closed_form" not in own and any(name in own for name in cls._DEFINITIONS):
-            root = next((c for c in reversed(cls.__mro__) if "closed_form" in vars(c)), None)
-            if root is not None:
-                cls.closed_form = root.closed_form  # type: ignore[attr-defined]
+        own = dict(vars(cls))
+        if not any(name in own for name in cls._DEFINITIONS):
+            return
+        for form in cls._FORMS:
+            root = next((c for c in reversed(cls.__mro__) if form in vars(c)), None)
+            if root is not None and form not in own:
+                setattr(cls, form, vars(root)[form])
 
 
 def at(values: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
@@ -70,6 +93,12 @@ def put(values: Float[Tensor, "n V"], x: Int[Tensor, "n"], new: Float[Tensor, "n
 def add(values: Float[Tensor, "n V"], x: Int[Tensor, "n"], amount: Float[Tensor, "n"]) -> None:
     """Add to the values at a token of each position."""
     values.scatter_add_(-1, x[:, None], amount[:, None])
+
+
+def log_sigmoid_(values: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
+    """Return log σ in the memory of the values: a softplus of slope −1, linear below −50."""
+    aten.softplus.out(values, -1, 50, out=values)
+    return values
 
 
 def cross_entropy(log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> ClosedForm:
@@ -91,13 +120,47 @@ def by_autograd(
     return ClosedForm(found.detach(), slope)
 
 
-def through_softmax(closed: ClosedForm, log_q: Float[Tensor, "n V"]) -> ClosedForm:
-    """Return the gradient by logits g − q Σ g of a loss with gradient g by log q.
+def through_log_softmax(
+    closed: ClosedForm, log_q: Float[Tensor, "n V"], label: Label | None = None
+) -> ClosedForm:
+    """Return the gradient by logits g − q Σ g of a loss with gradient g by log q, in g's memory.
 
-    It overwrites ``log_q`` and the gradient.
+    Args:
+        closed: the loss and g.
+        log_q: log-conditionals.
+        label: what is still to be added to g.
     """
-    loss, slope, scale, uniform = closed
-    total = slope.sum(-1)
-    if uniform is not None:
-        total = total + uniform * slope.shape[-1] * (1 if scale is None else 1 / scale)
-    return ClosedForm(loss, slope.addcmul_(log_q.exp_(), -total[:, None]), scale, uniform)
+    if closed.uniform is not None:
+        closed = ClosedForm(closed.loss, closed.gradient())
+    slope, scale = closed.dense, closed.scale
+    if label is not None:
+        add(slope, label.x, label.slope if scale is None else label.slope / scale)
+    aten._log_softmax_backward_data.out(slope, log_q, 1, slope.dtype, out=slope)
+    return closed
+
+
+def through_softmax(
+    closed: ClosedForm, q: Float[Tensor, "n V"], label: Label | None = None
+) -> ClosedForm:
+    """Return the gradient by logits q (g − Σ q g) of a loss with gradient g by q, in g's memory.
+
+    A label's part, of the gradient by log q, would be infinite by q where q is 0. So the label's
+    entry of q is replaced by 1, and what that changes is made good at this entry alone.
+
+    Args:
+        closed: the loss and g, which has no ``uniform`` part.
+        q: conditionals; changed at the label.
+        label: what is still to be added to q g.
+    """
+    slope = closed.dense
+    if label is not None:
+        scale = 1 if closed.scale is None else closed.scale
+        q_x = at(q, label.x)
+        own = q_x * at(slope, label.x) + label.slope / scale
+        put(slope, label.x, own)
+        put(q, label.x, torch.ones_like(q_x))
+    aten._softmax_backward_data.out(slope, q, 1, slope.dtype, grad_input=slope)
+    if label is not None:
+        total = own - at(slope, label.x)
+        put(slope, label.x, own - q_x * total)
+    return closed

@@ -9,6 +9,7 @@ All of them take log-conditionals: q is normalized, log q ≤ 0.
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -20,7 +21,12 @@ from tcsm.errors import InputError
 
 
 class ScoringRule(Differentiated, ABC):
-    """A proper scoring rule, one loss per position; lower is better."""
+    """A proper scoring rule, one loss per position; lower is better.
+
+    ``local``: it is −log q_x, up to a constant.
+    """
+
+    local: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
@@ -35,7 +41,7 @@ class ScoringRule(Differentiated, ABC):
         return one of them.
         """
         by_log_q = closed_form.by_autograd(lambda values: self(values, x), log_q)
-        return closed_form.through_softmax(by_log_q, log_q)
+        return closed_form.through_log_softmax(by_log_q, log_q)
 
 
 def _at(log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
@@ -45,6 +51,8 @@ def _at(log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
 @dataclass(frozen=True)
 class KL(ScoringRule):
     """−log q_x: cross-entropy, F = Σ q log q. Forward KL with a factorized model."""
+
+    local: ClassVar[bool] = True
 
     def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
         """Return −log q_x."""
@@ -60,6 +68,8 @@ class KL(ScoringRule):
 @dataclass(frozen=True)
 class GeneralizedKL(ScoringRule):
     """1 − log q_x, F = Σ q log q − q: KL's equal, since q is normalized."""
+
+    local: ClassVar[bool] = True
 
     def __call__(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
         """Return 1 − log q_x."""
@@ -160,7 +170,7 @@ class Tsallis(ScoringRule):
         power, label = torch.mul(log_q, a, out=spare).exp_(), torch.exp((a - 1) * _at(log_q, x))
         loss = power.sum(-1) / a - label / (a - 1)
         closed_form.add(power, x, -label)
-        return closed_form.through_softmax(ClosedForm(loss, power), log_q)
+        return closed_form.through_log_softmax(ClosedForm(loss, power), log_q)
 
 
 @dataclass(frozen=True)
@@ -171,6 +181,17 @@ class OneVsRest(ScoringRule):
         """Return −log q_x − Σ_{y≠x} log(1 − q_y)."""
         rest = _log1mexp(log_q)
         return -_at(log_q, x) - rest.sum(-1) + _at(rest, x)
+
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return ℓ = −log q_x + Σ_{y≠x} log(1 + s_y), by its derivative s = q/(1 − q) by log q."""
+        label, least = _at(log_q, x), torch.finfo(log_q.dtype).tiny
+        odds = torch.neg(log_q, out=spare).clamp_(min=least).expm1_().reciprocal_()
+        closed_form.put(odds, x, torch.zeros_like(label))
+        loss = odds.log1p().sum(-1) - label
+        closed_form.put(odds, x, -torch.ones_like(label))
+        return closed_form.through_log_softmax(ClosedForm(loss, odds), log_q)
 
 
 def _log1mexp(log_q: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:

@@ -16,12 +16,23 @@ from torch import Tensor
 
 from tcsm.divergences import closed_form
 from tcsm.divergences.bregman import Bregman
-from tcsm.divergences.closed_form import ClosedForm, Differentiated
+from tcsm.divergences.closed_form import (
+    ClosedForm,
+    Differentiated,
+    Label,
+    log_sigmoid_,
+    through_log_softmax,
+    through_softmax,
+)
 from tcsm.divergences.scoring_rules import ScoringRule
 from tcsm.errors import InputError
 
 Distributions = Float[Tensor, "n V"]
 _NOTHING = -1e4  # finite, so that 0 · it is 0, and its exponential is 0 in every precision
+
+
+def _minus(loss: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
+    return torch.full_like(loss, -1.0)
 
 
 def _product(p: Tensor, f: Tensor) -> Tensor:
@@ -42,15 +53,19 @@ class SoftDivergence(Differentiated, ABC):
         """Return D(p, q), including the entropy of p."""
 
     def closed_form(
-        self, log_p: Distributions, log_q: Distributions, spare: Distributions
+        self,
+        log_p: Distributions,
+        log_q: Distributions,
+        spare: Distributions,
+        label: Label | None = None,
     ) -> ClosedForm:
-        """Return D and its gradient by the logits of q, here by autograd from D.
+        """Return D and its gradient by the logits of q with a label's added, here by autograd.
 
         It may overwrite all three, ``spare`` being memory for one more tensor of their size, and
         return one of them.
         """
         by_log_q = closed_form.by_autograd(lambda values: self(log_p, values), log_q)
-        return closed_form.through_softmax(by_log_q, log_q)
+        return through_log_softmax(by_log_q, log_q, label)
 
 
 class ForwardKL(SoftDivergence):
@@ -61,12 +76,16 @@ class ForwardKL(SoftDivergence):
         return (log_p.exp() * (log_p.clamp(min=_NOTHING) - log_q)).sum(-1)
 
     def closed_form(
-        self, log_p: Distributions, log_q: Distributions, spare: Distributions
+        self,
+        log_p: Distributions,
+        log_q: Distributions,
+        spare: Distributions,
+        label: Label | None = None,
     ) -> ClosedForm:
-        """Return D and q − p."""
+        """Return D, by its derivative −p by log q."""
         p = torch.exp(log_p, out=spare)
         loss = log_p.clamp_(min=_NOTHING).sub_(log_q).mul_(p).sum(-1)
-        return ClosedForm(loss, log_q.exp_().sub_(p))
+        return through_log_softmax(ClosedForm(loss, p, _minus(loss)), log_q, label)
 
 
 class GeneralizedKL(ForwardKL):
@@ -76,11 +95,7 @@ class GeneralizedKL(ForwardKL):
         """Return KL plus the difference of the masses."""
         return super().__call__(log_p, log_q) - log_p.exp().sum(-1) + log_q.exp().sum(-1)
 
-    def closed_form(
-        self, log_p: Distributions, log_q: Distributions, spare: Distributions
-    ) -> ClosedForm:
-        """Return D and q − p."""
-        return super().closed_form(log_p, log_q, spare)
+    closed_form = ForwardKL.closed_form  # of normalized distributions
 
 
 class ItakuraSaito(SoftDivergence):
@@ -92,16 +107,18 @@ class ItakuraSaito(SoftDivergence):
         return (torch.expm1(d) - d).sum(-1)
 
     def closed_form(
-        self, log_p: Distributions, log_q: Distributions, spare: Distributions
+        self,
+        log_p: Distributions,
+        log_q: Distributions,
+        spare: Distributions,
+        label: Label | None = None,
     ) -> ClosedForm:
-        """Return D and 1 − p/q + q (Σ p/q − V)."""
-        d = torch.sub(log_p, log_q, out=spare)
+        """Return D, by its derivative 1 − p/q by log q."""
+        d = log_p.sub_(log_q)
         mean = d.sum(-1)
-        ratio = d.exp_()
-        excess = ratio.sum(-1) - ratio.shape[-1]
-        dense = ratio.addcmul_(log_q.exp_(), excess[:, None], value=-1)
-        ones = torch.ones_like(mean)
-        return ClosedForm(excess - mean, dense, -ones, ones)
+        excess = d.expm1_()
+        loss = excess.sum(-1) - mean
+        return through_log_softmax(ClosedForm(loss, excess, _minus(loss)), log_q, label)
 
 
 class Brier(SoftDivergence):
@@ -112,15 +129,17 @@ class Brier(SoftDivergence):
         return ((log_p.exp() - log_q.exp()) ** 2).sum(-1)
 
     def closed_form(
-        self, log_p: Distributions, log_q: Distributions, spare: Distributions
+        self,
+        log_p: Distributions,
+        log_q: Distributions,
+        spare: Distributions,
+        label: Label | None = None,
     ) -> ClosedForm:
-        """Return D and 2 q (q − p − Σ q (q − p))."""
-        q = log_q.exp_()
-        gap = torch.sub(q, log_p.exp_(), out=spare)
+        """Return D, by its derivative 2 (q − p) by q."""
+        q, p = log_q.exp_(), log_p.exp_()
+        gap = torch.sub(q, p, out=p)
         loss = torch.linalg.vector_norm(gap, dim=-1) ** 2
-        mean = torch.mul(q, gap, out=log_p).sum(-1)
-        dense = gap.sub_(mean[:, None]).mul_(q)
-        return ClosedForm(loss, dense, torch.full_like(loss, 2.0))
+        return through_softmax(ClosedForm(loss, gap, torch.full_like(loss, 2.0)), q, label)
 
 
 @dataclass(frozen=True)
@@ -153,6 +172,21 @@ class ScoreGeneralizedKL(SoftDivergence):
     def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
         """Return KL + IS/V, O(V)."""
         return ForwardKL()(log_p, log_q) + ItakuraSaito()(log_p, log_q) / log_p.shape[-1]
+
+    def closed_form(
+        self,
+        log_p: Distributions,
+        log_q: Distributions,
+        spare: Distributions,
+        label: Label | None = None,
+    ) -> ClosedForm:
+        """Return D, by its derivative −p + (1 − p/q)/V by log q."""
+        p, d = torch.exp(log_p, out=spare), log_p.clamp_(min=_NOTHING).sub_(log_q)
+        kl, mean = torch.mul(p, d).sum(-1), d.mean(-1)
+        excess = d.expm1_()
+        loss = kl + excess.mean(-1) - mean
+        slope = p.add_(excess, alpha=1 / p.shape[-1])
+        return through_log_softmax(ClosedForm(loss, slope, _minus(loss)), log_q, label)
 
 
 @dataclass(frozen=True)
@@ -201,13 +235,16 @@ class ReverseKL(SoftDivergence):
         return (log_q.exp() * (log_q - log_p.clamp(min=self.floor))).sum(-1)
 
     def closed_form(
-        self, log_p: Distributions, log_q: Distributions, spare: Distributions
+        self,
+        log_p: Distributions,
+        log_q: Distributions,
+        spare: Distributions,
+        label: Label | None = None,
     ) -> ClosedForm:
-        """Return D and q (log q − log p − D)."""
-        gap = torch.sub(log_q, log_p.clamp_(min=self.floor), out=spare)
-        q = log_q.exp_()
-        loss = torch.mul(q, gap, out=log_p).sum(-1)
-        return ClosedForm(loss, gap.sub_(loss[:, None]).mul_(q))
+        """Return D, by its derivative log q − log p by q, up to a constant."""
+        gap, q = torch.sub(log_q, log_p.clamp_(min=self.floor), out=log_p), log_q.exp_()
+        loss = torch.mul(q, gap, out=spare).sum(-1)
+        return through_softmax(ClosedForm(loss, gap), q, label)
 
 
 class JensenShannon(SoftDivergence):
@@ -220,6 +257,20 @@ class JensenShannon(SoftDivergence):
         log_m = torch.logaddexp(log_p, log_q) - math.log(2)
         kl = ForwardKL()
         return (kl(log_p, log_m) + kl(log_q, log_m)) / 2
+
+    def closed_form(
+        self,
+        log_p: Distributions,
+        log_q: Distributions,
+        spare: Distributions,
+        label: Label | None = None,
+    ) -> ClosedForm:
+        """Return D, by its derivative ½ log(q/m) by q."""
+        p, d = log_p.exp(), log_p.clamp_(min=_NOTHING).sub_(log_q)
+        by_q, q = log_sigmoid_(torch.neg(d, out=spare)), log_q.exp_()
+        by_p = d.add_(by_q)  # log p/(p + q)
+        loss = math.log(2) + by_p.mul_(p).addcmul_(q, by_q).sum(-1) / 2
+        return through_softmax(ClosedForm(loss, by_q, torch.full_like(loss, 0.5)), q, label)
 
 
 @dataclass(frozen=True)
@@ -242,3 +293,17 @@ class TotalVariation(SoftDivergence):
         """Return the smoothed total variation."""
         gap = log_p.exp() - log_q.exp()
         return torch.sqrt(gap**2 + self.epsilon**2).sum(-1) / 2
+
+    def closed_form(
+        self,
+        log_p: Distributions,
+        log_q: Distributions,
+        spare: Distributions,
+        label: Label | None = None,
+    ) -> ClosedForm:
+        """Return D, by its derivative ½ (q − p)/√((q − p)² + ε²) by q."""
+        q, p = log_q.exp_(), log_p.exp_()
+        gap = torch.sub(q, p, out=p)
+        root = torch.hypot(gap, gap.new_tensor(self.epsilon), out=spare)
+        loss, half = root.sum(-1) / 2, torch.full_like(q[:, 0], 0.5)
+        return through_softmax(ClosedForm(loss, gap.div_(root), half), q, label)

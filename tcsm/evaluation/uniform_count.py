@@ -90,7 +90,7 @@ class ByCount(PositionLoss):
 
     def __call__(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "n"]:
         """Return the sum over nodes."""
-        x_1, x_t, count = positions.x_1, positions.x_t, self.count[positions.index]
+        x_1, x_t, count = positions.x_1, positions.x_t, positions.of(self.count)
         alpha, weight = (part.to(log_q.device)[count] for part in rule(self.length))
         log_pi = self.path.leave_one_out(log_q.double(), x_t, self.path.alpha(positions.t))
         odds = torch.expm1(log_pi + math.log(log_pi.shape[-1]))

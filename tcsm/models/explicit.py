@@ -106,9 +106,9 @@ class _LogitLoss:
         log_q = torch.log_softmax(torch.add(log_reference, log_r, out=spare), -1, out=spare)
         cross_entropy, clamp = -at(log_q, positions.x_1), self.model.clamp
         if clamp is None:
-            return self.loss.closed_form(log_r, log_reference.clone(), positions), cross_entropy
+            return self.loss.closed_form(log_r, log_reference, positions), cross_entropy
         slope = torch.div(log_r, clamp, out=spare).square_().neg_().add_(1)  # 1 − tanh²
-        closed = self.loss.closed_form(log_r, log_reference.clone(), positions)
+        closed = self.loss.closed_form(log_r, log_reference, positions)
         return ClosedForm(closed.loss, slope.mul_(closed.gradient())), cross_entropy
 
     def _at(self, logits: Float[Tensor, "m V"], chunk: slice) -> tuple[Tensor, Tensor, Positions]:

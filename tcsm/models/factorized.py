@@ -101,8 +101,8 @@ class Factorized(Posterior):
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], positions: Bool[Tensor, "B L"]
     ) -> Positions:
         row, column = positions.nonzero(as_tuple=True)
-        here, index = x_t[row, column], torch.arange(len(row), device=row.device)
-        return Positions(here, here, t[row], index)
+        here = x_t[row, column]
+        return Positions(here, here, t[row], range(len(row)))
 
 
 class LeaveOneOut(Factorized):

@@ -33,7 +33,7 @@ class PositionLoss(Differentiated, ABC):
         return one of them.
         """
         by_log_q = closed_form.by_autograd(lambda values: self(values, positions), log_q)
-        return closed_form.through_softmax(by_log_q, log_q)
+        return closed_form.through_log_softmax(by_log_q, log_q)
 
 
 class CrossEntropy(PositionLoss):
@@ -81,9 +81,24 @@ class RatioLoss(Differentiated, ABC):
     ) -> ClosedForm:
         """Return the loss and its gradient by log r, here by autograd from the loss.
 
-        It may overwrite ``log_r`` and ``log_reference``, and return one of them.
+        It may overwrite ``log_r``, and return it.
         """
         return closed_form.by_autograd(lambda r: self(r, log_reference, positions), log_r)
+
+    def normalized_form(
+        self,
+        log_q: Float[Tensor, "n V"],
+        log_reference: Float[Tensor, "n V"],
+        positions: Positions,
+        spare: Float[Tensor, "n V"],
+    ) -> ClosedForm:
+        """Return the loss at r = q/q_ref and its gradient by the logits of q.
+
+        It may overwrite ``log_q`` and ``spare``, and return one of them.
+        """
+        log_r = torch.sub(log_q, log_reference, out=spare)
+        by_ratio = self.closed_form(log_r, log_reference, positions)
+        return closed_form.through_log_softmax(by_ratio, log_q)
 
 
 @dataclass(frozen=True)
@@ -102,17 +117,15 @@ class ReferenceRatioLoss(PositionLoss):
 
     def __call__(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Float[Tensor, "m"]:
         """Return the loss of some of the noised positions."""
-        reference = self.log_reference[positions.index].to(log_q.dtype)
+        reference = positions.of(self.log_reference).to(log_q.dtype)
         return self.loss(log_q - reference, reference, positions)
 
     def closed_form(
         self, log_q: Float[Tensor, "m V"], positions: Positions, spare: Float[Tensor, "m V"]
     ) -> ClosedForm:
-        """Return the loss, and the gradient g − q Σ g for a gradient g by log r."""
-        reference = self.log_reference[positions.index].to(log_q.dtype)
-        log_r = torch.sub(log_q, reference, out=spare)
-        by_ratio = self.loss.closed_form(log_r, reference, positions)
-        return closed_form.through_softmax(by_ratio, log_q)
+        """Return the loss of r = q/q_ref."""
+        reference = positions.of(self.log_reference).to(log_q.dtype)
+        return self.loss.normalized_form(log_q, reference, positions, spare)
 
 
 @dataclass(frozen=True)

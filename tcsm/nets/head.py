@@ -297,12 +297,14 @@ class _LinearGradients(_Gradients):
         """Return G in the type of products, with zeros at the padding."""
         logits, spare = self._buffers(count)
         whole, free = (spare, logits) if _same(dense, spare) else (logits, spare)
-        if not _same(dense, whole):
-            whole[: len(dense)] = dense
         if len(dense) < count:
+            if not _same(dense, whole):
+                whole[: len(dense)] = dense
             whole[len(dense) :] = 0
-        out = self._product_memory(whole, free)
-        return whole if out is whole else out.copy_(whole)
+            dense = whole
+        if dense.dtype == self.type:
+            return dense
+        return self._product_memory(whole, free).copy_(dense)
 
     def _column(self, part: Tensor | None, count: int) -> Tensor | None:
         """Return one number a position as a column, 0 at the padding."""

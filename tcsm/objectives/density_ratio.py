@@ -13,14 +13,14 @@ and r* = E[W | x₁^i, x_t] p^i/q_ref^i, which sums to E[W | x_t]: no ratio of d
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from tcsm.divergences.bregman import Bregman, Power
-from tcsm.divergences.closed_form import ClosedForm, add, at
+from tcsm.divergences.closed_form import ClosedForm, Label, add, at, through_log_softmax
 from tcsm.errors import InputError
 from tcsm.models.base import draws
 from tcsm.models.joint import Joint
@@ -110,30 +110,41 @@ class DensityRatioLoss(RatioLoss):
         positions: Positions,
     ) -> ClosedForm:
         """Return ℓ and E_ref v² F″(v) − E v F″(v) by log r, and the penalty's part."""
-        if not self.share and not self.penalty:
-            return self._plain_form(log_r, log_reference.exp_(), positions)
-        loss = self(log_r, log_reference, positions)
-        reference, here = log_reference.exp(), positions.x_1[:, None]
-        by_data = self.divergence.slope_rate(log_r.gather(-1, here))
-        result = reference * self.divergence.dual_rate(log_r)
-        result = result.scatter_add(-1, here, (self.share - 1) * by_data)
-        if self.share:
-            result = result - self.share * reference * self.divergence.slope_rate(log_r)
-        if self.penalty:
-            log_mass = torch.logsumexp(log_reference + log_r, -1, keepdim=True)
-            result = (
-                result + 2 * self.penalty * log_mass * (log_reference + log_r - log_mass).exp()
-            )
-        return ClosedForm(loss, result)
-
-    def _plain_form(
-        self, log_r: Float[Tensor, "n V"], reference: Float[Tensor, "n V"], positions: Positions
-    ) -> ClosedForm:
-        """Return the same without a penalty and annealing; overwrites both."""
         label = at(log_r, positions.x_1)
-        mean, slope = self.divergence.mean_dual(reference, log_r)
-        add(slope, positions.x_1, -self.divergence.slope_rate(label))
-        return ClosedForm(mean - self.divergence.slope(label), slope)
+        if self.penalty:
+            log_q = log_reference + log_r
+            log_mass = torch.logsumexp(log_q, -1)
+        loss = (self.share - 1) * self.divergence.slope(label)
+        if self.share:
+            mean, annealed = self.divergence.mean_slope(log_reference, log_r)
+            loss = loss - self.share * mean
+        mean, slope = self.divergence.mean_dual(log_reference, log_r)
+        add(slope, positions.x_1, (self.share - 1) * self.divergence.slope_rate(label))
+        if self.share:
+            slope.sub_(annealed, alpha=self.share)
+        if self.penalty:
+            loss = loss + self.penalty * log_mass**2
+            q = log_q.sub_(log_mass[:, None]).exp_()
+            slope.addcmul_(q, 2 * self.penalty * log_mass[:, None])
+        return ClosedForm(mean + loss, slope)
+
+    def normalized_form(
+        self,
+        log_q: Float[Tensor, "n V"],
+        log_reference: Float[Tensor, "n V"],
+        positions: Positions,
+        spare: Float[Tensor, "n V"],
+    ) -> ClosedForm:
+        """Return the loss at r = q/q_ref, where log E_ref r = 0, and its gradient by logits."""
+        if self.share:
+            log_r = torch.sub(log_q, log_reference, out=spare)
+            by_ratio = replace(self, penalty=0.0).closed_form(log_r, log_reference, positions)
+            return through_log_softmax(by_ratio, log_q)
+        x = positions.x_1
+        log_v = at(log_q, x) - at(log_reference, x)
+        label = Label(x, -self.divergence.slope_rate(log_v))
+        closed = self.divergence.ratio_form(log_reference, log_q, label, spare)
+        return closed._replace(loss=closed.loss - self.divergence.slope(log_v))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tcsm.divergences.closed_form import ClosedForm
+from tcsm.divergences.closed_form import ClosedForm, Label
 from tcsm.divergences.scoring_rules import KL, ScoringRule
 from tcsm.divergences.soft import SoftDivergence
 from tcsm.errors import InputError
@@ -124,15 +124,20 @@ class SoftTargetLoss(PositionLoss):
     def closed_form(
         self, log_q: Float[Tensor, "m V"], positions: Positions, spare: Float[Tensor, "m V"]
     ) -> ClosedForm:
-        """Return the mixture of both parts."""
-        targets, hard = self._targets(log_q, positions), self.objective.hard
+        """Return the mixture; by autograd if ℓ depends on more than the label's probability."""
+        divergence, scoring, hard = (
+            self.objective.divergence,
+            self.objective.scoring,
+            self.objective.hard,
+        )
         if not hard:
-            return self.objective.divergence.closed_form(targets, log_q, spare)
-        both = log_q.clone(), torch.empty_like(log_q)
-        soft = self.objective.divergence.closed_form(targets, log_q, spare)
-        label = self.objective.scoring.closed_form(both[0], positions.x_1, both[1])
-        loss = torch.lerp(soft.loss, label.loss, hard)
-        return ClosedForm(loss, torch.lerp(soft.gradient(), label.gradient(), hard))
+            return divergence.closed_form(self._targets(log_q, positions), log_q, spare)
+        if not scoring.local:
+            return super().closed_form(log_q, positions, spare)
+        at_label, rest = scoring(log_q, positions.x_1), torch.full_like(log_q[:, 0], 1 - hard)
+        label = Label(positions.x_1, -hard / rest)
+        soft = divergence.closed_form(self._targets(log_q, positions), log_q, spare, label)
+        return soft.times(rest)._replace(loss=torch.lerp(soft.loss, at_label, hard))
 
     def _targets(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Float[Tensor, "m V"]:
         return self.objective.target.at(self.log_p, positions).to(log_q.dtype)

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tcsm.divergences import closed_form
-from tcsm.divergences.closed_form import ClosedForm
+from tcsm.divergences.closed_form import ClosedForm, Label
 from tcsm.divergences.soft import ReverseKL
 from tcsm.errors import InputError
 from tcsm.models.losses import CrossEntropy, PositionLoss
@@ -73,20 +73,23 @@ class PolicyLoss(PositionLoss):
 
     def __call__(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Float[Tensor, "m"]:
         """Return the loss of some of the noised positions."""
-        at = positions.index
-        penalty = ReverseKL()(self.log_reference[at].to(log_q.dtype), log_q)
-        policy = self.advantage[at].to(log_q.dtype) * CrossEntropy()(log_q, positions)
-        return policy + self.beta * penalty
+        advantage, reference = self._at(positions, log_q)
+        policy = advantage * CrossEntropy()(log_q, positions)
+        return policy + self.beta * ReverseKL()(reference, log_q)
 
     def closed_form(
         self, log_q: Float[Tensor, "m V"], positions: Positions, spare: Float[Tensor, "m V"]
     ) -> ClosedForm:
         """Return ℓ and A (q − 1[x₁]) + β q (log q − log q_ref − KL)."""
-        index, label = positions.index, closed_form.at(log_q, positions.x_1)
-        advantage = self.advantage[index].to(log_q.dtype)
-        reference = self.log_reference[index].to(log_q.dtype).clamp_(min=ReverseKL.floor)
-        gap, q = torch.sub(log_q, reference, out=spare), log_q.exp_()
-        kl = torch.mul(q, gap, out=reference).sum(-1)
-        dense = gap.mul_(self.beta).add_((advantage - self.beta * kl)[:, None]).mul_(q)
-        closed_form.add(dense, positions.x_1, -advantage)
-        return ClosedForm(self.beta * kl - advantage * label, dense)
+        (advantage, reference), x = self._at(positions, log_q), positions.x_1
+        label = closed_form.at(log_q, x)
+        reference = reference.clamp(min=ReverseKL.floor)
+        gap, q = torch.sub(log_q, reference, out=reference), log_q.exp_()
+        kl = torch.mul(q, gap, out=spare).sum(-1)
+        by_q = ClosedForm(self.beta * kl - advantage * label, gap.mul_(self.beta))
+        return closed_form.through_softmax(by_q, q, Label(x, -advantage))
+
+    def _at(self, positions: Positions, log_q: Tensor) -> tuple[Tensor, Tensor]:
+        """Return A and log q_ref of some of the noised positions."""
+        advantage, reference = map(positions.of, (self.advantage, self.log_reference))
+        return advantage.to(log_q.dtype), reference.to(log_q.dtype)

@@ -22,12 +22,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from tcsm.divergences import closed_form
 from tcsm.divergences.bregman import bce
 from tcsm.divergences.closed_form import ClosedForm
 from tcsm.errors import InputError
 from tcsm.models.joint import Joint
-from tcsm.models.losses import PositionLoss
+from tcsm.models.losses import PositionLoss, ReferenceRatioLoss
 from tcsm.noise import Noise
 from tcsm.objectives.base import (
     CleanBatch,
@@ -36,6 +35,7 @@ from tcsm.objectives.base import (
     Terms,
     as_posterior,
 )
+from tcsm.objectives.density_ratio import DensityRatioLoss
 from tcsm.process.corruption import Corrupted, Positions
 from tcsm.process.pairs import SharedCorruption, halves
 
@@ -181,7 +181,7 @@ class Winners(ReferenceObjective, DenoisingObjective):
 
 @dataclass(frozen=True)
 class WinnerLoss(PositionLoss):
-    """ℓ of `Winners`.
+    """ℓ of `Winners`, the density ratio's by BCE; of a q that is normalized.
 
     Attributes:
         log_reference: log q_ref of all noised positions of a batch, in row-major order.
@@ -191,22 +191,16 @@ class WinnerLoss(PositionLoss):
 
     def __call__(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Float[Tensor, "m"]:
         """Return the loss of some of the noised positions."""
-        log_ref = self.log_reference[positions.index].to(log_q.dtype)
-        log_r = log_q - log_ref
-        at_data = log_r.gather(-1, positions.x_1[:, None]).squeeze(-1)
-        return softplus(-at_data) + (log_ref.exp() * softplus(log_r)).sum(-1)
+        return self._ratio()(log_q, positions)
 
     def closed_form(
         self, log_q: Float[Tensor, "m V"], positions: Positions, spare: Float[Tensor, "m V"]
     ) -> ClosedForm:
-        """Return ℓ, by its derivative q_ref σ(l) − δ_x σ(−l) by log q."""
-        reference = self.log_reference[positions.index].to(log_q.dtype)  # a copy
-        log_r = torch.sub(log_q, reference, out=spare)
-        label = closed_form.at(log_r, positions.x_1)
-        mean, slope = bce.mean_dual(reference.exp_(), log_r)
-        closed_form.add(slope, positions.x_1, -torch.sigmoid(-label))
-        by_log_q = ClosedForm(softplus(-label) + mean, slope)
-        return closed_form.through_softmax(by_log_q, log_q)
+        """Return ℓ and its gradient by logits."""
+        return self._ratio().closed_form(log_q, positions, spare)
+
+    def _ratio(self) -> ReferenceRatioLoss:
+        return ReferenceRatioLoss(DensityRatioLoss(bce), self.log_reference)
 
 
 def _summed(batch: Corrupted, both: Corrupted, values: Float[Tensor, "n V"]) -> Float[Tensor, "B"]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int, Shaped
 from torch import Tensor
 
 from tcsm.errors import InputError
@@ -36,10 +36,14 @@ class Positions:
     x_1: Int[Tensor, "n"]
     x_t: Int[Tensor, "n"]
     t: Float[Tensor, "n"]
-    index: Int[Tensor, "n"]
+    index: range
 
     def __getitem__(self, chunk: slice) -> "Positions":
         return Positions(*(getattr(self, part.name)[chunk] for part in fields(self)))
+
+    def of(self, values: Shaped[Tensor, "N *s"]) -> Shaped[Tensor, "n *s"]:
+        """Return the rows of these positions, a view, of values at all the batch's positions."""
+        return values[self.index.start : self.index.stop]
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,8 @@ class Corrupted:
     def positions(self) -> Positions:
         """Return the noised positions."""
         row, column = self.places
-        index = torch.arange(len(row), device=row.device)
         x_1, x_t = self.x_1[row, column], self.x_t[row, column]
-        return Positions(x_1, x_t, self.t[row], index)
+        return Positions(x_1, x_t, self.t[row], range(len(row)))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from torch import Tensor
 from tcsm.models.teacher import Teacher
 from tcsm.process.corruption import Corrupted, Positions
 from tcsm.process.paths import Path, add_at_
+from tcsm.process.sources import Mask
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,12 @@ class Bayes:
 
     @torch.no_grad()
     def at(self, log_p: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "m V"]:
-        """Return log p^i at some of the noised positions; only their rows are read."""
-        rows = log_p[positions.index]  # a copy
-        rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+        """Return log p^i at some of the noised positions, in its own memory."""
+        rows = positions.of(log_p)
+        exact = torch.promote_types(rows.dtype, torch.float32)
+        if isinstance(self.path.source, Mask):
+            return torch.log_softmax(rows.to(exact), -1)
+        rows = rows.to(exact, copy=True)
         evidence = self.path.source.evidence(self.path.alpha(positions.t))
         add_at_(rows, positions.x_t, evidence.to(rows.dtype))
         return torch.log_softmax(rows, -1, out=rows)

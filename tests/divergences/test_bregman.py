@@ -288,3 +288,17 @@ def test_closed_form_is_autograds(name):
     assert_close(found, gradient)
     assert_close(found.sum(-1), torch.zeros(len(x), dtype=torch.float64))
     assert_close(closed.loss, loss.detach())
+
+
+def test_a_new_definition_takes_no_old_form_with_it():
+    """Of ratios, means and smoothing too, not of the ball's gradient alone."""
+
+    class Shifted(Power):
+        def dual(self, b):
+            return super().dual(b) + 1
+
+    log_p, log_v = torch.randn(2, 3, 5).double().log_softmax(-1).unbind()
+    for kind, more in ((Power, 0), (Shifted, 1)):
+        mean, _ = kind(2.0).mean_dual(log_p, log_v.clone())
+        assert_close(mean, (log_p.exp() * torch.expm1(2 * log_v)).sum(-1) / 2 + more)
+    assert Shifted.smoothed_form is not Power.smoothed_form

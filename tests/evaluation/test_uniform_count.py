@@ -36,7 +36,7 @@ def by_count(model, x_1, n, x_t):
     t = path.schedule.inverse(torch.full((rows,), 0.3).double())
     log_q = model.log_conditionals(x_t, t, torch.ones_like(x_t, dtype=torch.bool))
     loss = ByCount(path, torch.full((rows * L,), n), L)
-    index = torch.arange(rows * L)
+    index = range(rows * L)
     positions = Positions(x_1.repeat(rows), x_t.flatten(), t.repeat_interleave(L), index)
     return loss(log_q, positions).view(rows, L).sum(-1)
 

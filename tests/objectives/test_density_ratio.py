@@ -230,7 +230,7 @@ def test_annealing_goes_from_the_reference_to_the_data(name, kind):
 def test_the_penalty_is_what_a_ratio_sums_to():
     log_r, log_reference = torch.randn(4, V).double(), torch.randn(4, V).double().log_softmax(-1)
     zero = torch.zeros(4, dtype=torch.int64)
-    positions = Positions(zero, zero, torch.zeros(4), zero)
+    positions = Positions(zero, zero, torch.zeros(4), range(4))
     plain, paid = (
         DensityRatioLoss(bregman.bce, p)(log_r, log_reference, positions) for p in (0.0, 0.5)
     )

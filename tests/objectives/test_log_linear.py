@@ -57,7 +57,7 @@ def rows():
     """Right, wrong and very wrong positions."""
     logits = torch.tensor([[3.0, 0, -1], [-2, 1, 0], [-30, 0, 0], [-4, 0, 2]]).double()
     nothing = torch.zeros(4).long()
-    return logits, Positions(nothing, nothing, nothing.double(), nothing)
+    return logits, Positions(nothing, nothing, nothing.double(), range(4))
 
 
 def test_it_is_generalized_kl_up_to_the_threshold_and_a_line_beyond():
