@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from tcsm.nets.base import Net
 from tcsm.nets.hub import Hub
-from tcsm.nets.layers import attend, rms_norm, rotary, rotate
+from tcsm.nets.layers import attend, cast, rms_norm, rotary
 from tcsm.nets.transformer import Block, Transformer
 
 
@@ -73,24 +73,16 @@ class KeyValueCache(Decoder):
         seen = x if self.context is None else torch.cat([self.context, x], 1)
         before = self.net.stem.before if self.net.stem else 0
         self.context = seen[:, max(0, seen.shape[1] - before) :] if before else None
-        hidden = self.net.embed(seen)[:, seen.shape[1] - x.shape[1] :]
-        kind = hidden.device.type
-        if torch.is_autocast_enabled(kind):
-            hidden = hidden.to(torch.get_autocast_dtype(kind))
-        return hidden
+        return cast(self.net.embed(seen)[:, seen.shape[1] - x.shape[1] :])
 
     def _mix(
         self, index: int, block: Block, x: Float[Tensor, "B s D"], turn: tuple[Tensor, Tensor]
     ) -> Float[Tensor, "B s D"]:
         """Return a block's attention output at the new states and store their keys and values."""
-        batch, size, dim = x.shape
-        heads = block.attention.heads
-        qkv = block.attention.qkv(x).view(batch, size, 3 * heads, dim // heads)
-        qk, v = qkv.split([2 * heads, heads], 2)
-        q, k = rotate(rms_norm(qk), turn).transpose(1, 2).chunk(2, 1)
-        own = (k, v.transpose(1, 2))
+        q, *own = block.attention.project(x, turn)
+        size = x.shape[1]
         if index == len(self.keys_values):
-            room = (batch, heads, self.length, dim // heads)
+            room = (*q.shape[:2], self.length, q.shape[-1])
             self.keys_values.append((own[0].new_empty(room), own[1].new_empty(room)))
         for stored, new in zip(self.keys_values[index], own, strict=True):
             stored[:, :, self.end - size : self.end] = new
@@ -100,7 +92,7 @@ class KeyValueCache(Decoder):
             if size > 1
             else functional.scaled_dot_product_attention(q, k, v, scale=1.0)
         )
-        return mixed.transpose(1, 2).reshape(batch, size, dim)
+        return mixed.transpose(1, 2).reshape(x.shape)
 
 
 class HubCache(Decoder):

@@ -39,6 +39,12 @@ def take(x: Float[Tensor, "*s D"], rows: Int[Tensor, "n"] | None) -> Float[Tenso
     return x if rows is None else x.flatten(0, -2).index_select(0, rows)
 
 
+def cast(hidden: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+    """Return the input of the first block in the type of autocast, if it is on."""
+    kind = hidden.device.type
+    return hidden.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else hidden
+
+
 def linear(fan_in: int, fan_out: int, zero: bool = False) -> nn.Linear:
     """Return a bias-free linear map, N(0, 1/fan_in), or zero at the end of a residual branch."""
     layer = nn.Linear(fan_in, fan_out, bias=False)
@@ -103,12 +109,18 @@ class Attention(nn.Module):
         """Return each position's attention output, before the linear map ``out``."""
         if attention.is_short(x):
             return attention.mixed(x, self.qkv.weight, turn, self.heads, self.causal)
+        q, k, v = self.project(x, turn)
+        return attend(q, k, v, self.causal).transpose(1, 2).reshape(x.shape)
+
+    def project(
+        self, x: Float[Tensor, "B L D"], turn: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values, each (B, H, L, E), as `attend` takes them."""
         batch, length, dim = x.shape
         qkv = self.qkv(x).view(batch, length, 3 * self.heads, dim // self.heads)
         qk, v = qkv.split([2 * self.heads, self.heads], 2)
         q, k = rotate(rms_norm(qk), turn).transpose(1, 2).chunk(2, 1)
-        mixed = attend(q, k, v.transpose(1, 2), self.causal)
-        return mixed.transpose(1, 2).reshape(batch, length, dim)
+        return q, k, v.transpose(1, 2)
 
 
 class Mlp(nn.Module):

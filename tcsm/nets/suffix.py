@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tcsm.nets.base import Net
-from tcsm.nets.layers import Attention, rms_norm, rotary, rotate
+from tcsm.nets.layers import cast, rms_norm, rotary
 from tcsm.nets.transformer import Block, Transformer
 
 Turn = tuple[Tensor, Tensor]
@@ -44,11 +44,11 @@ class PrefixCache:
     def __init__(self, net: Transformer, x: Int[Tensor, "B L"]) -> None:
         self.net, self.x = net, x
         self.reads: list[KeysValues] = []
-        hidden = self._cast(net.embed(x))
+        hidden = cast(net.embed(x))
         turn = rotary(x.shape[1], hidden.shape[-1] // net.heads, hidden)
         for block in net.blocks:
             assert isinstance(block, Block)
-            self.reads.append(KeysValues(*_project(block.attention, rms_norm(hidden), turn)[1:]))
+            self.reads.append(KeysValues(*block.attention.project(rms_norm(hidden), turn)[1:]))
             hidden = block(hidden, turn, None)
         self.features: Float[Tensor, "B L D"] = rms_norm(hidden)
 
@@ -64,7 +64,7 @@ class PrefixCache:
         for block, read in zip(net.blocks, self.reads, strict=True):
             assert isinstance(block, Block)
             before = KeysValues(*(part[rows, :, :first] for part in read))
-            own = _project(block.attention, rms_norm(hidden), turn)
+            own = block.attention.project(rms_norm(hidden), turn)
             hidden = hidden + block.attention.out(_attend(own, before))
             hidden = hidden + block.mlp(rms_norm(hidden))
         return rms_norm(hidden).view(count, many, size, -1)
@@ -78,15 +78,7 @@ class PrefixCache:
         back = min(first, self.net.stem.before) if self.net.stem else 0
         context = self.x[rows, None, first - back : first].expand(-1, many, -1)
         seen = torch.cat([context, tails], -1).flatten(0, 1)
-        return self._cast(self.net.embed(seen)[:, back:])
-
-    def _cast(self, hidden: Tensor) -> Tensor:
-        kind = hidden.device.type
-        return (
-            hidden.to(torch.get_autocast_dtype(kind))
-            if torch.is_autocast_enabled(kind)
-            else hidden
-        )
+        return cast(self.net.embed(seen)[:, back:])
 
 
 @runtime_checkable
@@ -193,16 +185,7 @@ def _log_softmax(logits: Float[Tensor, "n V"]) -> Float64[Tensor, "n V"]:
     return torch.log_softmax(logits.double(), -1)
 
 
-def _project(attention: Attention, x: Float[Tensor, "B L D"], turn: Turn) -> list[Tensor]:
-    """Return queries, keys and values, each (B, H, L, E)."""
-    batch, length, dim = x.shape
-    heads = attention.heads
-    qkv = attention.qkv(x).view(batch, length, 3 * heads, dim // heads)
-    qk, v = qkv.split([2 * heads, heads], 2)
-    return [*rotate(rms_norm(qk), turn).transpose(1, 2).chunk(2, 1), v.transpose(1, 2)]
-
-
-def _attend(own: list[Tensor], before: KeysValues) -> Float[Tensor, "m s D"]:
+def _attend(own: tuple[Tensor, Tensor, Tensor], before: KeysValues) -> Float[Tensor, "m s D"]:
     """Attend from each suffix to its prefix, which K suffixes share, and causally to itself."""
     q, k, v = own
     total, heads, size, width = q.shape

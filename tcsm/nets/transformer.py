@@ -12,7 +12,17 @@ from torch.nn import functional
 
 from tcsm.errors import InputError
 from tcsm.nets.base import Net
-from tcsm.nets.layers import Attention, Mlp, Stem, TimeEmbedding, linear, rms_norm, rotary, take
+from tcsm.nets.layers import (
+    Attention,
+    Mlp,
+    Stem,
+    TimeEmbedding,
+    cast,
+    linear,
+    rms_norm,
+    rotary,
+    take,
+)
 
 
 class Block(nn.Module):
@@ -136,8 +146,7 @@ class Transformer(Net):
         """Apply the blocks."""
         time = self.time(t) if self.time else None
         turn = rotary(hidden.shape[1], hidden.shape[-1] // self.heads, hidden)
-        if torch.is_autocast_enabled(hidden.device.type):
-            hidden = hidden.to(torch.get_autocast_dtype(hidden.device.type))
+        hidden = cast(hidden)
         for block in self.blocks[:-1]:
             hidden = block(hidden, turn, time)
         return rms_norm(self.blocks[-1](hidden, turn, time, rows))

@@ -31,7 +31,7 @@ class Small(Net):
 
 
 class CrossEntropy:
-    """A read without a closed form of its gradient."""
+    """A loss by autograd."""
 
     def __init__(self, labels):
         self.labels = labels
@@ -41,7 +41,8 @@ class CrossEntropy:
         return LossValues(loss, loss.detach())
 
     def closed_form(self, logits, spare, chunk):
-        return None
+        closed = closed_form.by_autograd(lambda values: self(values, chunk).loss, logits)
+        return closed, closed.loss
 
 
 class WithGradient(CrossEntropy):
