@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from tcsm.errors import InputError
 from tcsm.io.records import write_text
 from tcsm.reporting import figures, formatting, heatmaps, pareto, statistics, tables
+from tcsm.reporting.figures import Drawn
 from tcsm.reporting.tables import Row
 
 FORMATS = (
@@ -112,11 +113,12 @@ class Composer:
         block: Row = {"name": name, "headers": headers, "rows": shown, "folded": folded}
         return self._add(chapter, "table", caption=caption, **block)
 
-    def figure(self, chapter: Chapter, name: str, figure: Figure, caption: str = "") -> Markup:
-        """Write a figure as SVG and PDF, and show it."""
-        path = figures.save(figure, self.out / "figures", _file(name))
+    def figure(self, chapter: Chapter, name: str, drawn: Drawn, caption: str = "") -> Markup:
+        """Write a figure as SVG, PDF, PNG and its rows as CSV, and show it."""
+        path = figures.save(drawn.figure, self.out / "figures", _file(name))
+        tables.write_csv(path.with_suffix(".csv"), tables.Rows(drawn.rows))
         svg = figures.inline(path.read_text(encoding="utf-8"), name)
-        return self._add(chapter, "chart", name=name, svg=svg, caption=caption)
+        return self._add(chapter, "chart", name=name, svg=svg, caption=caption, chart=drawn.chart)
 
     def passages(
         self, chapter: Chapter, title: str, rows: Sequence[Row], count: int, length: int = 9999,
@@ -201,8 +203,8 @@ def _cells(text: Markup) -> list[tuple[str, str]]:
     return [(html.unescape(a.strip()), html.unescape(b.strip())) for a, _, b in lines]
 
 
-def _draw(plot: Callable[..., Figure], rows: Sequence[Row], *args: Any, **options: Any) -> Figure:  # noqa: ANN401 -- the plot's
-    return plot(tables.frame_of(rows), *args, **options)
+def _draw(plot: Callable[..., Figure], rows: Sequence[Row], *args: Any, **options: Any) -> Drawn:  # noqa: ANN401 -- the plot's
+    return figures.draw(plot, tables.frame_of(rows), *args, **options)
 
 
 def _file(name: str) -> str:

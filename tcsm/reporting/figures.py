@@ -1,14 +1,16 @@
-"""Figures: lines over an axis and points by variant, from frames, saved as SVG and PDF.
+"""Figures: lines over an axis and points by variant, from frames, saved as SVG, PDF and PNG.
 
 Figures are 4.6 in wide, legible on a phone; colors are safe for the color-blind (Okabe and Ito)
 and follow the order of the models, in every figure.
 """
 
+import inspect
 import io
+import json
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,7 @@ STYLE: dict[Any, Any] = {
     "text.parse_math": False, "xtick.color": "#555b66", "ytick.color": "#555b66",
 }  # fmt: skip
 DASHES = ("", (5, 1.5), (1.5, 1.2), (6, 1.5, 1.5, 1.5))
+UNDATED = {"svg": ("Date", "Creator", "Format", "Type"), "pdf": ("CreationDate",), "png": ()}
 RANGE = ("pi", 100)
 FEW = 16  # points of a line, or rows of variants, that still have room
 PLAIN = FuncFormatter(lambda value, _: formatting.brief(value))
@@ -53,6 +56,28 @@ class Axis:
     key: str
     label: str
     log: bool = False
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure, and what the page draws it from again: the plot, its arguments, its rows."""
+
+    figure: Figure
+    chart: Mapping[str, Any]
+    rows: pd.DataFrame
+
+
+def draw(plot: Callable[..., Figure], frame: pd.DataFrame, *args: Any, **options: Any) -> Drawn:  # noqa: ANN401 -- the plot's
+    """Draw a figure, and keep its arguments and the columns that it shows."""
+    call = inspect.signature(plot).bind(frame, *args, **options)
+    call.apply_defaults()
+    given = [value for key, value in call.arguments.items() if key != "frame"]
+    shown = {value.key if isinstance(value, Axis) else str(value) for value in given}
+    rows = frame[[key for key in frame if key in shown | {"variant", "seed"}]]
+    chart = {k: asdict(v) if isinstance(v, Axis) else v for k, v in call.arguments.items()}
+    table = json.loads(rows.to_json(orient="split", index=False, double_precision=15))
+    chart |= {"plot": plot.__name__, "frame": table}
+    return Drawn(plot(*call.args, **call.kwargs), chart, rows)
 
 
 def lines(
@@ -110,26 +135,24 @@ def by_variant(
 
 
 def save(figure: Figure, folder: Path, name: str) -> Path:
-    """Write ``NAME.svg`` and ``NAME.pdf``, equal bytes for equal figures; return the first."""
+    """Write ``NAME.svg``, PDF and PNG, equal bytes for equal figures; return the first."""
     folder.mkdir(parents=True, exist_ok=True)
-    path, pdf = folder / f"{name}.svg", folder / f"{name}.pdf"
-    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
-        for file, metadata in ((path, nothing), (pdf, {"CreationDate": None})):
+        for kind, fields in UNDATED.items():
             drawn = io.BytesIO()  # write_atomic reports a full disk, matplotlib may not
-            figure.savefig(drawn, format=file.suffix[1:], metadata=metadata)
-            write_atomic(file, drawn.getvalue())
-    return path
+            figure.savefig(drawn, format=kind, metadata=dict.fromkeys(fields), dpi=200)
+            write_atomic(folder / f"{name}.{kind}", drawn.getvalue())
+    return folder / f"{name}.svg"
 
 
 def inline(svg: str, name: str) -> str:
-    """Return an SVG without prologue and size, its ids unique to it, for a page."""
+    """Return an SVG without prologue and size for a page: ids of its own, colors by variables."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
     body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
     for mark in (' id="', 'href="#', "url(#"):
         body = body.replace(mark, f"{mark}{name}-")
-    return body
+    return re.sub(r": #([0-9a-f]{6})(?=[;\"])", r": var(--c-\1, #\1)", body)
 
 
 def canvas(height: float) -> tuple[Figure, Axes]:

@@ -5,10 +5,14 @@ in ``out/metrics.json``.
 """
 
 import math
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
+import vl_convert
 from markupsafe import Markup
 
 from tcsm.errors import InputError
@@ -38,7 +42,7 @@ class Report:
         labels: axis → value → label of the ablations, in the order shown.
         corpora: title of a corpus → its name in the heading.
         settings: other values that chapters may use.
-        template: folder with ``page.html.j2``, ``style.css`` and ``blocks/KIND.html.j2``.
+        template: folder with ``page.html.j2``, ``style.css``, scripts and ``blocks/KIND.html.j2``.
         folder: the folder of the chapters.
     """
 
@@ -71,6 +75,8 @@ class Report:
             (out / folder).mkdir(parents=True, exist_ok=True)
         for name, file in self._files(results, composer.folder):
             composer.read(name, file)
+        own = [path.read_text(encoding="utf-8") for path in sorted(template.glob("*.js"))]
+        script = "\n".join([library(), *own])
         names = " and ".join(self.corpora.get(corpus, corpus) for corpus in corpora)
         text = composer.page.get_template("page.html.j2").render(
             title=self.title.replace("{corpus}", names or NO_TEXT),
@@ -79,6 +85,8 @@ class Report:
             settings=self.settings,
             ablations=results.ablations(),
             style=Markup((template / "style.css").read_text(encoding="utf-8")),
+            script=Markup(script),
+            digest=b64encode(sha256(script.encode()).digest()).decode(),
         )
         _write_metrics(results, out / "metrics.json")
         write_text(out / "index.html", text)
@@ -95,6 +103,12 @@ class Report:
                 raise InputError(f"report.chapters: {folder}/{name}.md does not exist")
             else:
                 yield name, name
+
+
+@cache
+def library() -> str:
+    """Return Vega-Lite and vega-embed as one script that requests nothing."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def _write_metrics(results: Results, path: Path) -> None:

@@ -11,7 +11,7 @@ SVG = '<svg width="1" height="1"><g id="a"><use href="#a"/></g></svg>'
 
 def draft(figure, folder: Path, name: str) -> Path:
     assert figure.axes
-    for suffix in ("pdf", "svg"):
+    for suffix in ("pdf", "png", "svg"):
         figures.write_atomic(folder / f"{name}.{suffix}", SVG.encode())
     return folder / f"{name}.svg"
 
