@@ -194,7 +194,10 @@ class Weighted:
         text = self.context.corpus.at(step, rank, world, micro, micros)
         tokens = torch.where(collected[:, None], tokens, text.tokens)
         weight = torch.where(collected, weight, text.weight)
-        real = None if real is None else real | ~collected[:, None]
+        if real is not None or text.real is not None:
+            every = torch.ones_like(tokens, dtype=torch.bool)
+            own, other = (every if mask is None else mask for mask in (real, text.real))
+            real = torch.where(collected[:, None], own, other)
         return replace(text, tokens=tokens, weight=weight, real=real)
 
     def _draw(self, step: int, place: Int64[Tensor, "B"]) -> tuple[Tensor, Tensor]:

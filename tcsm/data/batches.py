@@ -31,7 +31,8 @@ class Batch:
         step: The step.
         ids: Position of each row in the global batch, shape (B).
         total: Size of the global batch.
-        real: Positions of text, the others being padding, shape (B, L); None if all are text.
+        real: Positions of text, shape (B, L); the others, prompts and padding, are left out of
+            corruption and loss. None if all are text.
     """
 
     tokens: Int[Tensor, "B L"]
@@ -50,6 +51,30 @@ class Batch:
             ids=self.ids.to(device, non_blocking=True),
             real=None if self.real is None else self.real.to(device, non_blocking=True),
         )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Held-out sequences.
+
+    Attributes:
+        tokens: int64 ids.
+        characters: Characters that the text of each row stands for.
+        real: As in `Batch`.
+    """
+
+    tokens: Int[Tensor, "N L"]
+    characters: Int[Tensor, "N"]
+    real: Bool[Tensor, "N L"] | None = None
+
+    @property
+    def count(self) -> int:
+        """Return the number of tokens of text."""
+        return self.tokens.numel() if self.real is None else int(self.real.sum())
+
+    def mask(self, part: slice, device: torch.device) -> dict[str, Tensor]:
+        """Return the argument ``real`` of a bound for some rows, nothing if all are text."""
+        return {} if self.real is None else {"real": self.real[part].to(device)}
 
 
 @dataclass(frozen=True)
@@ -82,14 +107,6 @@ class WindowBatches:
     def windows(self) -> int:
         """Return the windows of an epoch, as many as fit after every offset."""
         return max(1, (self.tokens.size - self.length + 1) // self.length)
-
-    def rows(self, world: int, micros: int) -> int:
-        """Return the number of rows for one rank and one micro-batch.
-
-        Raises:
-            InputError: The global batch cannot be split evenly.
-        """
-        return len(part(self.batch, 0, world, 0, micros))
 
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1

@@ -34,12 +34,14 @@ class Buffer:
         log_weight: Log importance weight of each sequence without its reward, in nats.
         lengths: Tokens of each of the P texts that share a row in equal parts, the rest of a part
             being padding; None for rows of one text without padding.
+        prompts: Tokens of the prompt at the beginning of each of these texts.
     """
 
     tokens: Int64[Tensor, "N L"]
     reward: Float64[Tensor, "N"]
     log_weight: Float64[Tensor, "N"]
     lengths: Int64[Tensor, "N P"] | None = None
+    prompts: Int64[Tensor, "N P"] | None = None
 
     @property
     def texts(self) -> int:
@@ -47,12 +49,15 @@ class Buffer:
         return 1 if self.lengths is None else self.lengths.shape[1]
 
     def real(self, rows: Int64[Tensor, "B"]) -> Bool[Tensor, "B L"] | None:
-        """Return which positions of some rows are text; None if there is no padding."""
+        """Return which positions of some rows are neither prompt nor padding; None if all are."""
         if self.lengths is None:
             return None
         lengths = self.lengths[rows]
         place = torch.arange(self.tokens.shape[1] // lengths.shape[1])
-        return (place < lengths[..., None]).flatten(1)
+        real = place < lengths[..., None]
+        if self.prompts is not None:
+            real &= place >= self.prompts[rows, :, None]
+        return real.flatten(1)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -81,8 +86,8 @@ def write_buffer(folder: Path, buffer: Buffer, tokenizer: Tokenizer, title: str)
     begun = describe(tokenizer, title, "collected")
     header = write_tokens(folder / TOKENS, pieces, begun, "out")
     tensors = {"reward": buffer.reward.cpu(), "log_weight": buffer.log_weight.cpu()}
-    if buffer.lengths is not None:
-        tensors["lengths"] = buffer.lengths.cpu()
+    optional = {"lengths": buffer.lengths, "prompts": buffer.prompts}
+    tensors |= {name: part.cpu() for name, part in optional.items() if part is not None}
     facts = {"tokens_sha256": header.sha256, "sha256": _digest(tensors, header.sha256)}
     write_atomic(folder / REWARDS, save(tensors, {"tcsm": json.dumps(facts)}))
     return facts["sha256"]
@@ -108,7 +113,7 @@ def read_buffer(folder: Path, tokenizer: Tokenizer) -> Buffer:
     if facts.get("sha256") != _digest(tensors, tokens.header.sha256):
         raise InputError(f"{path}: damaged, or not of the {TOKENS} beside it; run collect again")
     rows = torch.from_numpy(tokens.tokens.astype("int64")).view(len(reward), -1)
-    return Buffer(rows, reward, log_weight, tensors.get("lengths"))
+    return Buffer(rows, reward, log_weight, tensors.get("lengths"), tensors.get("prompts"))
 
 
 def _digest(tensors: dict[str, Tensor], tokens_sha256: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
+from tcsm.data.examples import Document
 from tcsm.data.tokenizers import Tokenizer
 
 _TRIED = 4096  # characters of an excerpt that is tokenized and decoded
@@ -28,10 +29,10 @@ class Excerpts:
     held: set[str] = field(default_factory=set)
     size: int = 0
 
-    def of(self, documents: Iterable[str]) -> Iterator[str]:
-        """Yield the documents, taking excerpts of each."""
+    def of(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """Yield the documents, taking excerpts of each, of an example of its response."""
         for text in documents:
-            self._note(text)
+            self._note(text if isinstance(text, str) else text.response)
             yield text
 
     def _note(self, text: str) -> None:

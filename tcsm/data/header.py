@@ -6,6 +6,7 @@ It is padded with spaces to 4,096 bytes, or a multiple if it is longer, so that 
 last and the ids begin on a page.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -18,6 +19,8 @@ from tcsm.errors import InputError
 
 MAGIC = b"TCSMTOK1"
 LENGTHS = "<u2"
+ROLES = "|u1"
+COLUMNS = ("lengths", "roles")  # optional numbers of each token, behind the ids
 PAGE = 4096
 _MOST = 2**24  # largest size of a header in bytes
 _PREFIX = len(MAGIC) + 4
@@ -40,6 +43,8 @@ class Header:
         source: Configuration of the corpus, see `tcsm.data.source`; empty for samples.
         lengths: Type of the characters of each token, or "" if the file has none.
         lengths_sha256: SHA-256 of the bytes of these lengths.
+        roles: Type of the roles of tokens, see `tcsm.data.examples`; "" if all are text.
+        roles_sha256: SHA-256 of the bytes of these roles.
     """
 
     tokenizer: str
@@ -54,6 +59,8 @@ class Header:
     source: Mapping[str, Any] = field(default_factory=dict)
     lengths: str = ""
     lengths_sha256: str = ""
+    roles: str = ""
+    roles_sha256: str = ""
 
     @property
     def offset(self) -> int:
@@ -62,17 +69,32 @@ class Header:
         longest = replace(
             self, count=2**63, characters=2**63, sha256=digest, lengths_sha256=digest
         )
+        if self.roles:
+            longest = replace(longest, roles_sha256=digest)
         return -(-(_PREFIX + len(longest._text())) // PAGE) * PAGE
 
     @property
-    def end(self) -> int:
-        """Return the end of the ids."""
-        return self.offset + self.count * np.dtype(self.dtype).itemsize
+    def digest(self) -> str:
+        """Return the SHA-256 of what is trained on: the ids, and roles if there are some."""
+        if not self.roles:
+            return self.sha256
+        return hashlib.sha256((self.sha256 + self.roles_sha256).encode()).hexdigest()
+
+    @property
+    def columns(self) -> dict[str, tuple[str, int]]:
+        """Return the numbers of each token, "dtype" being its id: name → type and place."""
+        place, columns = self.offset, {}
+        for name in ("dtype", *COLUMNS):
+            if kind := getattr(self, name):
+                columns[name] = kind, place
+                place += self.count * np.dtype(kind).itemsize
+        return columns
 
     @property
     def size(self) -> int:
         """Return the size of the file in bytes."""
-        return self.end + (self.count * np.dtype(self.lengths).itemsize if self.lengths else 0)
+        kind, place = list(self.columns.values())[-1]
+        return place + self.count * np.dtype(kind).itemsize
 
     def pack(self) -> bytes:
         """Return the bytes before the ids."""
@@ -82,7 +104,7 @@ class Header:
     def _text(self) -> bytes:
         """Return the header as JSON, without fields that are empty in a file of samples."""
         facts = asdict(self)
-        optional = ("source", "lengths", "lengths_sha256")
+        optional = {"source", *COLUMNS, *(f"{name}_sha256" for name in COLUMNS)}
         kept = {key: value for key, value in facts.items() if value or key not in optional}
         return json.dumps(kept, sort_keys=True).encode()
 

@@ -1,18 +1,15 @@
-"""JSON lines: a file with one object per line, plain or gzipped."""
+"""JSON lines: a file with one object per line, plain or compressed by gzip or zstandard."""
 
-import gzip
 import json
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from tcsm.data.encoding import check_text, decode
+from tcsm.data.packed import unpacked
 from tcsm.errors import InputError
-
-_GZIP = b"\x1f\x8b"  # first bytes of gzipped content, whatever the file's name
 
 Object = dict[str, Any]
 
@@ -34,7 +31,7 @@ def read_objects(path: Path, key: str, names: Sequence[str]) -> Iterator[tuple[s
             and why.
     """
     blank, count = None, 0
-    for count, raw in enumerate(_lines(path, key), start=1):
+    for count, raw in enumerate(lines(path, key), start=1):
         where, line = f"{path}:{count}", raw.removeprefix(BOM_UTF8).rstrip(b"\r\n")
         if not line.strip():
             blank = blank or where
@@ -48,15 +45,18 @@ def read_objects(path: Path, key: str, names: Sequence[str]) -> Iterator[tuple[s
         )
 
 
-def _lines(path: Path, key: str) -> Iterator[bytes]:
+def lines(path: Path, key: str) -> Iterator[bytes]:
+    """Yield the lines of a file, each with its end.
+
+    Raises:
+        InputError: It cannot be read, with the key that names it.
+    """
     try:
-        with ExitStack() as stack:
-            file = stack.enter_context(path.open("rb"))
-            if path.suffix == ".gz" or file.peek(len(_GZIP)).startswith(_GZIP):
-                yield from stack.enter_context(gzip.GzipFile(fileobj=file))
-            else:
-                yield from file
-    except (OSError, EOFError, zlib.error) as error:
+        with unpacked(path) as file:
+            yield from file
+    except InputError:
+        raise
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read: {reason} ({key})") from error
 

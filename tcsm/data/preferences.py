@@ -1,7 +1,7 @@
 """Preferences in a file: JSON lines {"prompt"?, "chosen", "rejected"}, all texts.
 
 Each becomes a row [winner | loser]: the prompt before both, then the separator up to L tokens.
-This padding is no text: the lengths give its beginning.
+The prompt and this padding are not trained on: `prompts` and `lengths` give their ends.
 """
 
 import json
@@ -28,12 +28,14 @@ class Preferences:
 
     Attributes:
         rows: [winner | loser].
-        lengths: Tokens of the winner's and of the loser's text.
+        lengths: Tokens of the winner's and of the loser's text, with the prompt.
+        prompts: Tokens of the prompt of each, None if there is none.
         cut: Number of texts that were longer.
     """
 
     rows: Int64[Tensor, "N M"]
     lengths: Int64[Tensor, "N 2"]
+    prompts: Int64[Tensor, "N 2"] | None
     cut: int
 
 
@@ -48,10 +50,14 @@ def read_preferences(path: Path, tokenizer: Tokenizer, length: int) -> Preferenc
     Raises:
         InputError: The file, the line, and what is wrong there.
     """
-    rows, lengths, cut = [], [], 0
+    rows, lengths, prompts, cut = [], [], [], 0
     for where, pair in read_objects(path, "preferences", KEYS):
         try:
-            texts = [_encoded(text, tokenizer) for text in _texts(pair)]
+            _check(pair)
+            prompt = tokenizer.encode("")
+            if pair.get("prompt"):
+                prompt = _encoded(pair["prompt"], tokenizer)
+            texts = [np.concatenate([prompt, _encoded(pair[side], tokenizer)]) for side in SIDES]
             row = [_fitted(tokens, length, tokenizer.separator) for tokens in texts]
             if (row[0] == row[1]).all():
                 raise InputError(f"both texts are the same in their first {length} tokens")
@@ -59,14 +65,10 @@ def read_preferences(path: Path, tokenizer: Tokenizer, length: int) -> Preferenc
             raise InputError(f"{where}: {error}") from None
         rows.append(np.concatenate(row))
         lengths.append([min(len(tokens), length) for tokens in texts])
+        prompts.append([len(prompt)] * 2)
         cut += sum(len(tokens) > length for tokens in texts)
-    return Preferences(torch.from_numpy(np.stack(rows)), torch.tensor(lengths), cut)
-
-
-def _texts(pair: Object) -> list[str]:
-    """Return the better and the worse text, each after the prompt."""
-    _check(pair)
-    return [pair.get("prompt", "") + pair[side] for side in SIDES]
+    known = torch.tensor(prompts) if any(map(any, prompts)) else None
+    return Preferences(torch.from_numpy(np.stack(rows)), torch.tensor(lengths), known, cut)
 
 
 def _encoded(text: str, tokenizer: Tokenizer) -> Integer[np.ndarray, "n"]:

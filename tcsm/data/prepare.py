@@ -10,7 +10,7 @@ import numpy as np
 
 from tcsm.data.corpora.base import Corpus
 from tcsm.data.excerpts import Excerpts
-from tcsm.data.header import LENGTHS, Header
+from tcsm.data.header import LENGTHS, ROLES, Header
 from tcsm.data.shards import Shards
 from tcsm.data.source import source_of
 from tcsm.data.tokenfile import describe, open_tokens, write_tokens
@@ -36,7 +36,11 @@ def prepare(corpus: Corpus, shards: Shards, root: str | Path) -> dict[str, Heade
             excerpts = Excerpts()
             texts = excerpts.of(documents) if tokenizer.measures else documents
             header = replace(describe(tokenizer, corpus.title, split), source=source)
-            header = replace(header, lengths=LENGTHS if tokenizer.measures else "")
+            header = replace(
+                header,
+                lengths=LENGTHS if tokenizer.measures else "",
+                roles=ROLES if corpus.answers else "",
+            )
             path = fresh / f"{split}.tok"
             headers[split] = write_tokens(path, shards.pieces(texts, header), header)
             _judge(tokenizer, excerpts, path)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tcsm.config.values import MOST_THREADS
+from tcsm.data.examples import Document, Example
 from tcsm.data.header import Header
 from tcsm.data.tokenfile import Piece, TokenFile, open_tokens, write_tokens
 from tcsm.data.tokenizers import Tokenizer
@@ -25,7 +26,7 @@ from tcsm.errors import InputError
 
 CHARACTERS = 2**22  # least size of a shard, which ends with a document
 
-Texts = tuple[str, ...]
+Texts = tuple[Document, ...]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Shards:
         if not 1 <= self.workers <= MOST_THREADS:
             raise InputError(f"TCSM_WORKERS must lie in [1, {MOST_THREADS}], found {self.workers}")
 
-    def pieces(self, documents: Iterable[str], header: Header) -> Iterator[Piece]:
+    def pieces(self, documents: Iterable[Document], header: Header) -> Iterator[Piece]:
         """Yield the tokens of a split, shard by shard, in the order of its documents."""
         make = partial(_make, self.folder, self.tokenizer, header)
         start, count = time.monotonic(), 0
@@ -61,19 +62,22 @@ class Shards:
                 f"{pace / 1e6:.1f} M tok/s ",
                 file=sys.stderr,
             )
-            yield Piece(shard.tokens, shard.header.characters, shard.lengths())
+            columns = shard.lengths(), shard.roles()
+            yield Piece(shard.tokens, shard.header.characters, *columns)
 
-    def _cut(self, documents: Iterable[str]) -> Iterator[Texts]:
+    def _cut(self, documents: Iterable[Document]) -> Iterator[Texts]:
         """Yield the texts of each shard; later ones begin with "" for a separator."""
-        texts: list[str] = []
+        texts: list[Document] = []
+        first: list[Document] = [""]
         size = 0
         for text in documents:
             texts.append(text)
             size += len(text)
             if size >= self.characters:
                 yield tuple(texts)
-                texts, size = [""], 0
-        if texts != [""]:
+                first = [""] if isinstance(text, str) else []
+                texts, size = list(first), 0
+        if texts != first:
             yield tuple(texts)
 
     def _paths(self, make: Callable[[Texts], Path], shards: Iterable[Texts]) -> Iterator[Path]:
@@ -95,8 +99,8 @@ class Shards:
                 pool.shutdown(wait=True, cancel_futures=True)
 
 
-def pieces(documents: Iterable[str], tokenizer: Tokenizer, title: str) -> Iterator[Piece]:
-    """Yield the tokens of each document, and the separator between two of them.
+def pieces(documents: Iterable[Document], tokenizer: Tokenizer, title: str) -> Iterator[Piece]:
+    """Yield the tokens of each document, and the separator between two texts.
 
     Raises:
         InputError: A symbol that the tokenizer does not know, with the title of the corpus.
@@ -105,9 +109,12 @@ def pieces(documents: Iterable[str], tokenizer: Tokenizer, title: str) -> Iterat
     none = np.zeros(1, np.uint16) if tokenizer.measures else None
     between = Piece(separator, int(tokenizer.characters(separator[None])[0]), none)
     for number, text in enumerate(documents):
-        if number:
+        if number and isinstance(text, str):
             yield between
         try:
+            if isinstance(text, Example):
+                yield text.piece(tokenizer)
+                continue
             tokens, lengths = tokenizer.measured(text)
         except InputError as error:
             way = f"; {tokenizer.advice}" if tokenizer.advice else ""
@@ -120,7 +127,7 @@ def _make(folder: Path, tokenizer: Tokenizer, header: Header, texts: Texts) -> P
     """Return the file of a shard, written unless a valid one exists."""
     digest = hashlib.sha256(f"{tokenizer.name} {tokenizer.fingerprint}".encode())
     for text in texts:
-        content = text.encode(errors="surrogatepass")
+        content = (text if isinstance(text, str) else repr(text)).encode(errors="surrogatepass")
         digest.update(len(content).to_bytes(8, "little") + content)
     path = folder / f"{digest.hexdigest()}.tok"
     if _opened(path, tokenizer) is None:

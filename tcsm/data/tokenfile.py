@@ -1,6 +1,7 @@
 """Token files: a header and the raw ids of one split. Equal input gives equal bytes.
 
     header | ids as uint8, uint16 or uint32 | characters of each token as uint16, if not one each
+           | role of each token as uint8, if not all are text
 
 All numbers are little-endian.
 """
@@ -11,15 +12,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
-from jaxtyping import UInt, UInt16
+from jaxtyping import UInt, UInt8, UInt16
 
-from tcsm.data.header import PAGE, Header, elsewhere, read_header
+from tcsm.data.header import COLUMNS, PAGE, Header, elsewhere, read_header
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 
@@ -34,11 +35,13 @@ class Piece:
         tokens: The ids.
         characters: Number of characters of all tokens.
         lengths: Characters of each token, for a file that keeps them.
+        roles: Role of each token, for a file of examples.
     """
 
     tokens: UInt[np.ndarray, "n"]
     characters: int
     lengths: UInt16[np.ndarray, "n"] | None = None
+    roles: UInt8[np.ndarray, "n"] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,24 @@ class TokenFile:
         Raises:
             InputError: They are damaged.
         """
-        header = self.header
-        if not header.lengths:
+        return self._column("lengths")
+
+    def roles(self) -> UInt8[np.ndarray, "n"] | None:
+        """Return the role of each token, memory-mapped; None if all are text.
+
+        Raises:
+            InputError: They are damaged.
+        """
+        return self._column("roles")
+
+    def _column(self, name: str) -> UInt[np.ndarray, "n"] | None:
+        if name not in self.header.columns:
             return None
-        if _checksum(self.path, header.end, header.size) != header.lengths_sha256:
-            raise InputError(f"{self.path}: damaged, lengths_sha256 is wrong; run prepare again")
-        return _mapped(self.path, header.lengths, header.end, header.count)
+        digest = f"{name}_sha256"
+        column, actual = _column(self.path, self.header, name)
+        if actual != getattr(self.header, digest):
+            raise InputError(f"{self.path}: damaged, {digest} is wrong; run prepare again")
+        return column
 
 
 def describe(tokenizer: Tokenizer, corpus: str, split: str) -> Header:
@@ -113,37 +128,38 @@ def write_tokens(
 
 def _stream(file: BinaryIO, pieces: Iterable[Piece], header: Header) -> Header:
     file.write(bytes(header.offset))
-    ids, lengths, count, characters = hashlib.sha256(), hashlib.sha256(), 0, 0
-    with tempfile.TemporaryFile(dir=Path(file.name).parent) as waiting:
+    digests = {name: hashlib.sha256() for name in header.columns}
+    count = characters = 0
+    with ExitStack() as stack:
+        folder = Path(file.name).parent
+        files: dict[str, IO[bytes]] = {
+            name: stack.enter_context(tempfile.TemporaryFile(dir=folder))
+            for name in digests.keys() - {"dtype"}
+        }
         for piece in pieces:
             if piece.tokens.size and piece.tokens.max() >= header.vocabulary:
                 raise InputError(
                     f"corpus {header.corpus}: token {piece.tokens.max()} is outside the "
                     f"{header.vocabulary} of the tokenizer {header.tokenizer!r}"
                 )
-            _put(file, piece.tokens.astype(header.dtype), ids)
-            if header.lengths:
-                assert piece.lengths is not None
-                _put(waiting, piece.lengths.astype(header.lengths), lengths)
+            for name, digest in digests.items():
+                numbers = piece.tokens if name == "dtype" else getattr(piece, name)
+                content = numbers.astype(getattr(header, name)).tobytes()
+                digest.update(content)
+                files.get(name, file).write(content)
             count += piece.tokens.size
             characters += piece.characters
-        waiting.seek(0)
-        shutil.copyfileobj(waiting, file, _BLOCK)
+        for name in [name for name in COLUMNS if name in files]:
+            files[name].seek(0)
+            shutil.copyfileobj(files[name], file, _BLOCK)
     if not count:
         raise InputError(f"corpus {header.corpus}: no text in the split {header.split!r}")
-    second = lengths.hexdigest() if header.lengths else ""
-    complete = replace(header, count=count, characters=characters, sha256=ids.hexdigest())
-    complete = replace(complete, lengths_sha256=second)
+    sums: dict[str, Any] = {f"{name}_sha256": d.hexdigest() for name, d in digests.items()}
+    ids = sums.pop("dtype_sha256")
+    complete = replace(header, count=count, characters=characters, sha256=ids, **sums)
     file.seek(0)
     file.write(complete.pack())
     return complete
-
-
-def _put(file: IO[bytes], numbers: UInt[np.ndarray, "n"], digest: "hashlib._Hash") -> None:
-    """Write numbers and add them to a checksum."""
-    content = numbers.tobytes()
-    digest.update(content)
-    file.write(content)
 
 
 def open_tokens(path: Path, tokenizer: Tokenizer, maker: str = "prepare") -> TokenFile:
@@ -170,21 +186,19 @@ def open_tokens(path: Path, tokenizer: Tokenizer, maker: str = "prepare") -> Tok
             f"({header.fingerprint[:12]}), wanted {tokenizer.name!r} "
             f"({tokenizer.fingerprint[:12]}); run {maker} again{elsewhere(maker)}"
         )
-    if _checksum(path, header.offset, header.end) != header.sha256:
+    tokens, actual = _column(path, header, "dtype")
+    if actual != header.sha256:
         raise InputError(f"{path}: damaged, its sha256 is wrong; run {maker} again")
-    return TokenFile(path, header, _mapped(path, header.dtype, header.offset, header.count))
+    return TokenFile(path, header, tokens)
 
 
-def _checksum(path: Path, start: int, end: int) -> str:
-    """Return the sha256 of a part of a file."""
-    digest = hashlib.sha256()
+def _column(path: Path, header: Header, name: str) -> tuple[UInt[np.ndarray, "n"], str]:
+    """Return numbers of each token, memory-mapped, and the sha256 of their bytes."""
+    kind, start = header.columns[name]
+    left, digest = header.count * np.dtype(kind).itemsize, hashlib.sha256()
     with path.open("rb") as file:
         file.seek(start)
-        for first in range(start, end, _BLOCK):
-            digest.update(file.read(min(_BLOCK, end - first)))
-    return digest.hexdigest()
-
-
-def _mapped(path: Path, kind: str, start: int, count: int) -> UInt[np.ndarray, "n"]:
-    """Return numbers of a file, memory-mapped."""
-    return np.memmap(path, kind, mode="r", offset=start, shape=(count,))
+        while left > 0 and (content := file.read(min(_BLOCK, left))):
+            digest.update(content)
+            left -= len(content)
+    return np.memmap(path, kind, "r", start, (header.count,)), digest.hexdigest()

@@ -14,6 +14,7 @@ from tcsm.data.pipeline import closing_id, cuts, definition, lengths, of_text, u
 from tcsm.errors import InputError
 from tcsm.huggingface import from_pretrained, one_line
 
+_CONTENT = "\ue000"  # stands for a prompt while its template is rendered
 _FILES = "are the vocabulary and merges files all there?"
 
 
@@ -50,6 +51,16 @@ class Tokenizer(ABC):
     def measured(self, text: str) -> tuple[UInt[np.ndarray, "n"], UInt16[np.ndarray, "n"] | None]:
         """Return the ids of a text and, if `measures`, the number of characters of each."""
         return self.encode(text), None
+
+    def prompt(self, text: str, chat: bool = False) -> UInt[np.ndarray, "n"]:
+        """Return the ids of a prompt, in the chat template of the tokenizer if it is a chat.
+
+        Raises:
+            InputError: There is no template.
+        """
+        if chat:
+            raise InputError(f"chat: the tokenizer {self.name!r} has no chat template; set false")
+        return self.encode(text)
 
     @abstractmethod
     def decode(self, tokens: Integer[np.ndarray, "n"]) -> str:
@@ -185,6 +196,28 @@ class HuggingFace(Tokenizer):
                 ends.append(start + np.fromiter(last, np.int64, len(encoding.ids)))
                 start += len(piece)
         return np.concatenate(ids), lengths(np.concatenate(ends), len(text))
+
+    def prompt(self, text: str, chat: bool = False) -> UInt[np.ndarray, "n"]:
+        """Return the ids of a prompt; those of the template's own special tokens alone are such.
+
+        Raises:
+            InputError: There is no template, or one that alters the prompt.
+        """
+        if not chat or not self._inner.chat_template:
+            return super().prompt(text, chat)
+        turn = [{"role": "user", "content": _CONTENT}]
+        with one_line(f"chat: the template of the tokenizer {self.name!r}"):
+            frame = self._inner.apply_chat_template(
+                turn, tokenize=False, add_generation_prompt=True
+            )
+        parts = str(frame).split(_CONTENT)
+        if len(parts) != 2:
+            raise InputError(f"chat: the template of {self.name!r} holds no prompt, or several")
+        frames = [
+            np.array(self._inner.encode(part, add_special_tokens=False), self.dtype)
+            for part in parts
+        ]
+        return np.concatenate([frames[0], self.encode(text), frames[1]])
 
     def decode(self, tokens: Integer[np.ndarray, "n"]) -> str:
         """Return the text of ids."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float64, Int
+from jaxtyping import Bool, Float64, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
@@ -39,7 +39,9 @@ class Draws:
     noised_nats: Float64[Tensor, "N M"]
 
 
-Drawn = tuple[Corrupted, PositionLoss, Float64[Tensor, "B"]]
+def lengths(x_1: Int[Tensor, "N L"], real: Bool[Tensor, "N L"] | None) -> int | Int[Tensor, "N 1"]:
+    """Return the number of positions of text of each sequence, L if all are."""
+    return x_1.shape[1] if real is None else real.sum(-1, keepdim=True)
 
 
 class Bound(ABC):
@@ -53,9 +55,19 @@ class Bound(ABC):
 
     @abstractmethod
     def __call__(
-        self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
+        self,
+        model: nn.Module,
+        x_1: Int[Tensor, "N L"],
+        ids: Tensor,
+        seed: int,
+        draws: int = 1,
+        real: Bool[Tensor, "N L"] | None = None,
     ) -> Draws:
-        """Return M = ``draws`` draws for sequences x₁ with identities ``ids`` (N)."""
+        """Return M = ``draws`` draws for sequences x₁ with identities ``ids`` (N).
+
+        Positions that are not ``real``, prompts and padding, are conditions: b bounds −log p of
+        the others given them.
+        """
 
     @abstractmethod
     def check(self, model: nn.Module) -> None:
@@ -69,13 +81,19 @@ class Exact(Bound):
     sampled: ClassVar[bool] = False
 
     def __call__(
-        self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
+        self,
+        model: nn.Module,
+        x_1: Int[Tensor, "N L"],
+        ids: Tensor,
+        seed: int,
+        draws: int = 1,
+        real: Bool[Tensor, "N L"] | None = None,
     ) -> Draws:
         """Return one column, without noise."""
         self.check(model)
         assert isinstance(model, Autoregressive)
-        nats = -model.log_prob(x_1)[:, None]
-        return Draws(nats, torch.full_like(nats, torch.nan), nats / x_1.shape[1])
+        nats = -model.log_prob(x_1, real)[:, None]
+        return Draws(nats, torch.full_like(nats, torch.nan), nats / lengths(x_1, real))
 
     def check(self, model: nn.Module) -> None:
         """Raise InputError for a model that is not autoregressive."""
@@ -105,7 +123,7 @@ class SampledBound(Bound):
 
     @abstractmethod
     def draw(
-        self, x_1: Int[Tensor, "B L"], noise: Noise
+        self, x_1: Int[Tensor, "B L"], noise: Noise, real: Bool[Tensor, "B L"] | None = None
     ) -> tuple[Corrupted, PositionLoss, Tensor]:
         """Return a corruption, the loss of a noised position, and a factor for each row's sum."""
 
@@ -115,7 +133,13 @@ class SampledBound(Bound):
 
     @torch.no_grad()
     def __call__(
-        self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
+        self,
+        model: nn.Module,
+        x_1: Int[Tensor, "N L"],
+        ids: Tensor,
+        seed: int,
+        draws: int = 1,
+        real: Bool[Tensor, "N L"] | None = None,
     ) -> Draws:
         """Return M draws per sequence, all corruptions in one pass."""
         self.check(model)
@@ -125,7 +149,8 @@ class SampledBound(Bound):
         count = len(x_1)
         draw = torch.arange(draws, device=x_1.device).repeat(count)
         noise = Antithetic(seed, ids.repeat_interleave(draws), draw, draws)
-        batch, loss, weight = self.draw(x_1.repeat_interleave(draws, 0), noise)
+        real = None if real is None else real.repeat_interleave(draws, 0)
+        batch, loss, weight = self.draw(x_1.repeat_interleave(draws, 0), noise, real)
         row = batch.noised.nonzero(as_tuple=True)[0]
         result = model.weighted_loss(batch, loss, torch.ones_like(row).float())
         zero = torch.zeros(count * draws, dtype=torch.float64, device=x_1.device)
@@ -154,19 +179,24 @@ class Count(SampledBound):
             raise InputError("bound=count needs net.timed=false, found true; set bound=time")
 
     def draw(
-        self, x_1: Int[Tensor, "B L"], noise: Noise
+        self, x_1: Int[Tensor, "B L"], noise: Noise, real: Bool[Tensor, "B L"] | None = None
     ) -> tuple[Corrupted, PositionLoss, Tensor]:
         """Return n masked positions of each row, −log q(x₁) and L/n."""
-        batch = CountSampling(self.path)(x_1, noise)
+        batch = CountSampling(self.path)(x_1, noise, real)
         return batch, CrossEntropy(), batch.omega
 
     def control(self, model: Posterior, batch: Corrupted) -> Float64[Tensor, "B"]:
-        """Return Σ c − (L/n) Σ over masked positions of c = −log q(x₁ | all masked)."""
+        """Return Σ c − (L/n) Σ over masked positions of c = −log q(x₁ | all masked).
+
+        Its mean is 0 for any c; that of masked prompts serves all of them by one pass.
+        """
         length = batch.x_1.shape[1]
         masked = torch.full_like(batch.x_1[:1], self.path.source.vocabulary)
         everywhere = torch.ones_like(masked, dtype=torch.bool)
         log_q = model.log_conditionals(masked, torch.zeros_like(batch.t[:1]), everywhere)
         known = -log_q[torch.arange(length, device=log_q.device), batch.x_1].double()
+        if batch.real is not None:
+            known = known * batch.real
         return known.sum(-1) - batch.omega * (known * batch.noised).sum(-1)
 
 
@@ -186,9 +216,9 @@ class Time(SampledBound):
             raise InputError(f"bound.epsilon must lie in [0, 1), found {self.epsilon}")
 
     def draw(
-        self, x_1: Int[Tensor, "B L"], noise: Noise
+        self, x_1: Int[Tensor, "B L"], noise: Noise, real: Bool[Tensor, "B L"] | None = None
     ) -> tuple[Corrupted, PositionLoss, Tensor]:
         """Return a corruption by time, the path's integrand, and 1 − ε, the interval's length."""
-        batch = TimeSampling(self.path, self.epsilon)(x_1, noise)
+        batch = TimeSampling(self.path, self.epsilon)(x_1, noise, real)
         length = torch.full_like(batch.omega, 1 - self.epsilon)
         return batch, BoundIntegrand(self.path), length

@@ -49,9 +49,9 @@ def draws_error(rounds: Float64[Tensor, "N R"], characters: Int[Tensor, "N"]) ->
     return float(variance.sum().sqrt() / characters.double().sum()) / math.log(2)
 
 
-def perplexity(nats: Float64[Tensor, "N"], length: int) -> float:
+def perplexity(nats: Float64[Tensor, "N"], tokens: int) -> float:
     """Return PPL = exp(Σ b / Σ tokens), infinite from 710 nats per token."""
-    return float(torch.exp(nats.sum() / (len(nats) * length)))
+    return float(torch.exp(nats.sum() / tokens))
 
 
 @dataclass(frozen=True)

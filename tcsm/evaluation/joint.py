@@ -11,7 +11,7 @@ K; more of them tighten it.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
@@ -52,7 +52,13 @@ class JointCount(Bound):
 
     @torch.no_grad()
     def __call__(
-        self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
+        self,
+        model: nn.Module,
+        x_1: Int[Tensor, "N L"],
+        ids: Tensor,
+        seed: int,
+        draws: int = 1,
+        real: Bool[Tensor, "N L"] | None = None,
     ) -> Draws:
         """Return M draws per sequence, each by one masked position of a corruption."""
         self.check(model)
@@ -62,10 +68,11 @@ class JointCount(Bound):
         count, length = x_1.shape
         draw = torch.arange(draws, device=x_1.device).repeat(count)
         noise = Antithetic(seed, ids.repeat_interleave(draws), draw, draws)
-        batch = CountSampling(self.path)(x_1.repeat_interleave(draws, 0), noise)
+        real = None if real is None else real.repeat_interleave(draws, 0)
+        batch = CountSampling(self.path)(x_1.repeat_interleave(draws, 0), noise, real)
         position = (noise.uniform("site", length) * batch.noised).argmax(-1)
         log_q = model.log_marginal(batch, position, self.candidates, noise)
         label = batch.x_1.gather(1, position[:, None])
         nats = -log_q.gather(-1, label).squeeze(-1)
-        columns = (length * nats, self.path.alpha(batch.t), nats)
+        columns = (batch.lengths() * nats, self.path.alpha(batch.t), nats)
         return Draws(*(column.view(count, draws) for column in columns))

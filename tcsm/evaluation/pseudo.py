@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
-from tcsm.evaluation.bound import Bound, Draws
+from tcsm.evaluation.bound import Bound, Draws, lengths
 from tcsm.models.teacher import Teacher
 
 
@@ -23,15 +23,22 @@ class Pseudo(Bound):
 
     @torch.no_grad()
     def __call__(
-        self, model: nn.Module, x_1: Int[Tensor, "N L"], ids: Tensor, seed: int, draws: int = 1
+        self,
+        model: nn.Module,
+        x_1: Int[Tensor, "N L"],
+        ids: Tensor,
+        seed: int,
+        draws: int = 1,
+        real: Bool[Tensor, "N L"] | None = None,
     ) -> Draws:
         """Return one column, without noise."""
         self.check(model)
         assert isinstance(model, Teacher)
-        everywhere = torch.ones_like(x_1, dtype=torch.bool)
-        log_p = model.log_conditionals(x_1, everywhere).gather(-1, x_1.flatten()[:, None])
-        nats = -log_p.double().view(x_1.shape).sum(-1, keepdim=True)
-        return Draws(nats, torch.full_like(nats, torch.nan), nats / x_1.shape[1])
+        positions = torch.ones_like(x_1, dtype=torch.bool) if real is None else real
+        log_p = model.log_conditionals(x_1, positions).gather(-1, x_1[positions][:, None])
+        zeros = torch.zeros(x_1.shape, dtype=torch.float64, device=x_1.device)
+        nats = -zeros.masked_scatter(positions, log_p.double()).sum(-1, keepdim=True)
+        return Draws(nats, torch.full_like(nats, torch.nan), nats / lengths(x_1, real))
 
     def check(self, model: nn.Module) -> None:
         """Raise InputError for a model without conditionals of clean data."""

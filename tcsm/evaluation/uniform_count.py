@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
@@ -61,17 +61,21 @@ class UniformCount(SampledBound):
             )
 
     def draw(
-        self, x_1: Int[Tensor, "B L"], noise: Noise
+        self, x_1: Int[Tensor, "B L"], noise: Noise, real: Bool[Tensor, "B L"] | None = None
     ) -> tuple[Corrupted, PositionLoss, Tensor]:
         """Return n redrawn positions of each row, all positions noised; the factor is 1."""
-        length = x_1.shape[1]
+        u, text = noise.uniform("subset", x_1.shape[1]), torch.ones_like(x_1, dtype=torch.bool)
+        if real is not None:  # others come last in every order
+            u, text = u.masked_fill(~real, 2.0), real
+        length = text.sum(-1)
         count = (noise.stratified("count") * (length + 1)).long()
-        redrawn = noise.uniform("subset", length).argsort(-1).argsort(-1) < count[:, None]
-        x_t = torch.where(redrawn, self.path.source.draw(noise.uniform("corrupt", length)), x_1)
+        redrawn = u.argsort(-1).argsort(-1) < count[:, None]
+        fresh = self.path.source.draw(noise.uniform("corrupt", x_1.shape[1]))
+        x_t = torch.where(redrawn, fresh, x_1)
         t = self.path.schedule.inverse((length - count + 1).double() / (length + 2))
-        one = torch.ones_like(t)
-        batch = Corrupted(x_1, x_t, t, self.path.source.noised(x_t), one)
-        return batch, ByCount(self.path, count.repeat_interleave(length), length), one
+        one, row = torch.ones_like(t), text.nonzero()[:, 0]
+        batch = Corrupted(x_1, x_t, t, self.path.source.noised(x_t) & text, one, real)
+        return batch, ByCount(self.path, count[row], length[row]), one
 
 
 @dataclass(frozen=True)
@@ -81,23 +85,33 @@ class ByCount(PositionLoss):
     Attributes:
         path: the path, of the uniform source.
         count: n of each noised position's row.
-        length: L.
+        length: L of each noised position's row.
     """
 
     path: Path
     count: Int[Tensor, "N"]
-    length: int
+    length: Int[Tensor, "N"]
 
     def __call__(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "n"]:
         """Return the sum over nodes."""
-        x_1, x_t, count = positions.x_1, positions.x_t, positions.of(self.count)
-        alpha, weight = (part.to(log_q.device)[count] for part in rule(self.length))
+        x_1, x_t = positions.x_1, positions.x_t
+        alpha, weight = self._nodes(positions)
         log_pi = self.path.leave_one_out(log_q.double(), x_t, self.path.alpha(positions.t))
         odds = torch.expm1(log_pi + math.log(log_pi.shape[-1]))
         total = torch.zeros_like(alpha[:, 0])
         for node in range(alpha.shape[1]):
             total += weight[:, node] * integrand(odds, x_1, x_t, alpha[:, node])
         return total
+
+    def _nodes(self, positions: Positions) -> tuple[Tensor, Tensor]:
+        """Return α and weights for each position, (n, K)."""
+        count, length = positions.of(self.count), positions.of(self.length)
+        nodes = torch.zeros(2, len(count), NODES, dtype=torch.float64, device=count.device)
+        for size in torch.unique(length).tolist():
+            here = length == size
+            for node, part in zip(nodes, rule(size), strict=True):
+                node[here] = part.to(count.device)[count[here]]
+        return nodes[0], nodes[1]
 
 
 def integrand(
@@ -121,7 +135,7 @@ def integrand(
     return ((-f_t).exp() + (cross / size - 1) / w_t) / alpha
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def rule(length: int, nodes: int = NODES) -> tuple[Float64[Tensor, "N K"], Float64[Tensor, "N K"]]:
     """Return nodes α and weights of the mean over α | n, a row for each n = 0 … L.
 

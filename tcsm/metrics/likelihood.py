@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tcsm.data.batches import evaluation_windows
+from tcsm.data.batches import Rows
+from tcsm.data.examples import held_out
 from tcsm.data.tokenfile import TokenFile
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
@@ -85,17 +86,17 @@ class Likelihood:
     def _measure(
         self,
         evaluated: Evaluated,
-        windows: Mapping[str, tuple[Tensor, Tensor]],
+        windows: Mapping[str, Rows],
         data: Mapping[str, str],
     ) -> Measured:
         draws, splits = {}, {}
         for split, seed in SPLITS.items():
-            tokens, characters = windows[split]
-            rounds = self._rounds(partial(self._round, evaluated, tokens, seed), characters)
+            rows = windows[split]
+            rounds = self._rounds(partial(self._round, evaluated, rows, seed), rows.characters)
             draws[split] = _joined(rounds, 1)
-            splits[split] = _summary(draws[split], tokens, characters)
+            splits[split] = _summary(draws[split], rows)
             if self.target_se is not None:
-                splits[split] |= self._error(rounds, characters)
+                splits[split] |= self._error(rounds, rows.characters)
         fields = {
             "length": evaluated.length,
             "data_sha256": data,
@@ -107,12 +108,12 @@ class Likelihood:
         }
         return Measured(fields, sum(part["tokens"] * part["draws"] for part in splits.values()))
 
-    def _round(self, evaluated: Evaluated, windows: Tensor, seed: int, number: int) -> Draws:
+    def _round(self, evaluated: Evaluated, rows: Rows, seed: int, number: int) -> Draws:
         """Return a round of draws, independent of all others."""
         seed += len(SPLITS) * number
         bound = partial(self.bound, evaluated.model, seed=seed, draws=self.draws)
         size = max(1, self.batch // self.draws) if self.bound.sampled else self.batch
-        return _draw(bound, windows, size, evaluated.devices)
+        return _draw(bound, rows, size, evaluated.devices)
 
     def _rounds(self, draw: Callable[[int], Draws], characters: Tensor) -> list[Draws]:
         """Return the rounds ``draw(0)``, … : one, or as many as the target needs."""
@@ -133,37 +134,30 @@ class Likelihood:
         assert self.target_se is not None
         return {"bpc_draws_se": error, "target_reached": error <= self.target_se}
 
-    def _windows(
-        self, file: TokenFile, length: int, tokenizer: Tokenizer
-    ) -> tuple[Tensor, Tensor]:
-        """Return windows, shape (N, L), and the characters that each stands for, (N).
+    def _windows(self, file: TokenFile, length: int, tokenizer: Tokenizer) -> Rows:
+        """Return windows, or the examples of a file of such.
 
         Raises:
             InputError: The split is too short, or its windows stand for no character.
         """
-        windows = evaluation_windows(file.tokens, length, self.sequences)
-        if (lengths := file.lengths()) is None:
-            characters = torch.from_numpy(tokenizer.characters(windows.numpy()))
-        else:
-            characters = evaluation_windows(lengths, length, self.sequences).sum(1)
-        if not characters.any():
+        rows = held_out(file, length, self.sequences, tokenizer, "evaluation.sequences")
+        if not rows.characters.any():
             raise InputError(
                 f"{file.path}: the tokens of evaluation.sequences={self.sequences} windows stand "
                 "for no character; evaluate more, or set another tokenizer"
             )
-        return windows, characters
+        return rows
 
 
-def _draw(
-    bound: Callable[[Tensor, Tensor], Draws], windows: Tensor, size: int, devices: Devices
-) -> Draws:
-    """Return draws for all windows, ``size`` of them at a time; no number depends on the size."""
+def _draw(bound: Callable[..., Draws], rows: Rows, size: int, devices: Devices) -> Draws:
+    """Return draws for all rows, ``size`` of them at a time; no number depends on the size."""
     parts = []
-    for start in range(0, len(windows), size):
-        chunk = windows[start : start + size].to(devices.device)
+    for start in range(0, len(rows.tokens), size):
+        chunk = rows.tokens[start : start + size].to(devices.device)
+        mask = rows.mask(slice(start, start + size), devices.device)
         ids = torch.arange(start, start + len(chunk), device=devices.device)
         with devices.autocast():
-            parts.append(bound(chunk, ids))
+            parts.append(bound(chunk, ids, **mask))
     return _joined(parts, 0)
 
 
@@ -174,20 +168,20 @@ def _joined(parts: list[Draws], dim: int) -> Draws:
     )
 
 
-def _summary(draws: Draws, windows: Tensor, characters: Tensor) -> dict[str, Any]:
+def _summary(draws: Draws, rows: Rows) -> dict[str, Any]:
     """Return numbers of one split, and nats and characters per sequence for paired comparisons."""
     nats = draws.nats.mean(1)
-    bpc = bits_per_character(nats, characters)
+    bpc = bits_per_character(nats, rows.characters)
     return {
         "bpc": bpc.value,
         "bpc_se": bpc.se,
-        "ppl_token": perplexity(nats, windows.shape[1]),
-        "sequences": len(windows),
-        "tokens": windows.numel(),
-        "characters": int(characters.sum()),
+        "ppl_token": perplexity(nats, rows.count),
+        "sequences": len(nats),
+        "tokens": rows.count,
+        "characters": int(rows.characters.sum()),
         "draws": draws.nats.shape[1],
         "nats": nats.tolist(),
-        "chars": characters.tolist(),
+        "chars": rows.characters.tolist(),
     }
 
 

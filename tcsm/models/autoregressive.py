@@ -51,10 +51,13 @@ class Autoregressive(nn.Module):
         result: WeightedLoss = self.net(self.shifted(x), None, everywhere, logit_loss, weight)
         return result
 
-    def log_prob(self, x: Int[Tensor, "B L"]) -> Float[Tensor, "B"]:
-        """Return log p₁(x), exact, in nats."""
+    def log_prob(
+        self, x: Int[Tensor, "B L"], real: Bool[Tensor, "B L"] | None = None
+    ) -> Float[Tensor, "B"]:
+        """Return log p₁(x), exact, in nats; of the real positions given those before."""
         weight = torch.ones(x.numel(), device=x.device)
-        return -self.cross_entropy(x, weight).cross_entropy.view(x.shape).double().sum(-1)
+        nats = self.cross_entropy(x, weight).cross_entropy.view(x.shape).double()
+        return -(nats if real is None else nats * real).sum(-1)
 
     def log_next(self, prefix: Int[Tensor, "B L"]) -> Float[Tensor, "B V"]:
         """Return log p(· | prefix) of the next token; the prefix may be empty."""

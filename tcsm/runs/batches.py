@@ -9,6 +9,7 @@ from tcsm.config import build
 from tcsm.data.batch_sources import Batches, BatchSource, DataContext
 from tcsm.data.batches import WindowBatches
 from tcsm.data.buffer import read_buffer
+from tcsm.data.examples import ExampleBatches
 from tcsm.data.header import elsewhere
 from tcsm.data.pairs import PairFile, Pairs
 from tcsm.data.source import difference, moved, source_of
@@ -37,7 +38,7 @@ def open_split(cfg: DictConfig, tokenizer: Tokenizer, split: str) -> TokenFile:
 
 def open_batches(
     cfg: DictConfig,
-    corpus: WindowBatches,
+    corpus: WindowBatches | ExampleBatches,
     model: nn.Module,
     tokenizer: Tokenizer,
     objective: Objective,

@@ -42,10 +42,15 @@ class Drawn:
 
 
 def windows(cfg: DictConfig, tokenizer: Tokenizer) -> Drawn:
-    """Return windows of the training text, each once before any is repeated."""
-    tokens = open_split(cfg, tokenizer, "train").tokens
-    count = cfg.collecting.count
-    windows = WindowBatches(tokens, cfg.data.length, count, cfg.seed).at(0).tokens
+    """Return windows of the training text, each once before any is repeated.
+
+    Raises:
+        InputError: The corpus holds prompts with responses.
+    """
+    file, count = open_split(cfg, tokenizer, "train"), cfg.collecting.count
+    if file.header.roles:
+        raise InputError(f"collecting.corpus: found true, but {file.path} holds examples, no text")
+    windows = WindowBatches(file.tokens, cfg.data.length, count, cfg.seed).at(0).tokens
     return Drawn(windows, torch.zeros(count, dtype=torch.float64))
 
 

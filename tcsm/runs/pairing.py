@@ -31,7 +31,8 @@ def write_pairs(run: Run, tokenizer: Tokenizer) -> None:
         words = f"{short} of {2 * count} texts are shorter than data.length = {length}"
         print(f"tcsm: collect: {words}; their padding is not trained on", file=sys.stderr)
     rewards = torch.zeros(count, dtype=torch.float64)
-    buffer = replace(unweighted(preferences.rows, rewards), lengths=preferences.lengths)
+    buffer = unweighted(preferences.rows, rewards)
+    buffer = replace(buffer, lengths=preferences.lengths, prompts=preferences.prompts)
     digest = write_buffer(run.folder, buffer, tokenizer, path.name)
     record = {
         "count": count,

@@ -282,4 +282,4 @@ class Run:
 def hashes(root: Path, splits: Iterable[str]) -> dict[str, str]:
     """Return split → SHA-256 of its tokens, from the headers of the token files that exist."""
     paths = {split: root / f"{split}.tok" for split in sorted(splits)}
-    return {split: read_header(path).sha256 for split, path in paths.items() if path.exists()}
+    return {split: read_header(path).digest for split, path in paths.items() if path.exists()}

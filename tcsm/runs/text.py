@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Int
 from omegaconf import DictConfig
-from torch import Tensor, nn
+from torch import nn
 
 from tcsm.config import build
-from tcsm.data.batches import WindowBatches, evaluation_windows
+from tcsm.data.batches import Rows, part
 from tcsm.data.corpora.base import SPLITS
+from tcsm.data.examples import held_out, training_batches
 from tcsm.data.tokenfile import TokenFile
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
@@ -39,22 +39,20 @@ class BoundValidation:
         model: The model in training.
         net: Its unwrapped network.
         bound: The estimator.
-        windows: Validation data, the same for every run.
+        rows: Validation data, the same for every run.
         draws: Corruptions of each window.
         every: Steps between two validations: the first record at or after each multiple, and the
             last.
         devices: Devices of the run.
-        characters: Mean number of characters of a token.
     """
 
     model: nn.Module
     net: nn.Module
     bound: Bound
-    windows: Int[Tensor, "N L"]
+    rows: Rows
     draws: int
     every: int
     devices: Devices
-    characters: float = 1.0
 
     def initial(self, state: TrainState) -> Record:
         """Return nothing: the learning curve begins with the first record."""
@@ -65,15 +63,17 @@ class BoundValidation:
         if state.step % self.every >= state.optim.log_every and state.step != state.optim.steps:
             return {}
         self.model.net = self.net
-        ids = torch.arange(len(self.windows))
-        device = self.devices.device
+        rows, device = self.rows, self.devices.device
+        ids = torch.arange(len(rows.tokens), device=device)
+        mask = rows.mask(slice(None), device)
         with self.devices.autocast(), torch.no_grad(), state.final_weights():
             draws = self.bound(
-                self.model, self.windows.to(device), ids.to(device), VALIDATION_SEED, self.draws
+                self.model, rows.tokens.to(device), ids, VALIDATION_SEED, self.draws, **mask
             )
-        nats = float(draws.nats.mean(1).sum() / self.windows.numel())
+        nats = float(draws.nats.mean(1).sum() / rows.count)
         bits = nats / math.log(2)
-        rates = {"valid_bits_per_token": bits, "valid_bpc": bits / self.characters}
+        characters = int(rows.characters.sum()) / rows.count  # of a token
+        rates = {"valid_bits_per_token": bits, "valid_bpc": bits / max(characters, 1e-9)}
         return {"valid_nats_per_token": nats, **rates}
 
 
@@ -86,16 +86,17 @@ def text_parts(cfg: DictConfig, devices: Devices) -> Parts:
     tokenizer, optim = build(cfg.tokenizer), build(cfg.trainer)
     train, valid = (open_split(cfg, tokenizer, split) for split in ("train", "valid"))
     facts = _facts(cfg, train)
-    windows = WindowBatches(train.tokens, cfg.data.length, cfg.data.batch, cfg.seed)
+    length, size = cfg.data.length, cfg.data.batch
+    corpus = training_batches(train, length, size, cfg.seed, tokenizer.separator)
     model = _initial_model(cfg, tokenizer)
     objective, teacher = load_objective(cfg, tokenizer, devices)
     require_tokens(objective, tokenizer)
     models = {**weights_named(model, objective), "teacher_run": teacher.identity}
-    windows.rows(devices.world, optim.accumulate)
-    validation = _validation(cfg, model, valid, devices)
-    batches = open_batches(cfg, windows, model, tokenizer, objective)
+    part(size, 0, devices.world, 0, optim.accumulate)
+    validation = _validation(cfg, model, valid, tokenizer, devices)
+    batches = open_batches(cfg, corpus, model, tokenizer, objective)
     texts = {
-        "corpus": "".join(split.header.sha256 for split in (train, valid)),
+        "corpus": "".join(split.header.digest for split in (train, valid)),
         "tokenizer": train.header.fingerprint,
     }
     return Parts(
@@ -118,7 +119,7 @@ def _facts(cfg: DictConfig, train: TokenFile) -> Record:
     splits, header = hashes(Path(cfg.data.root), SPLITS), train.header
     require_same_text({key: cfg[key] for key in LEARNED_FROM}, cfg.corpus, splits)
     beside = {} if cfg.reference is None else {REFERENCE: Run(Path(cfg.reference)).weights}
-    text = {"corpus": header.corpus, "data_sha256": header.sha256, "splits_sha256": splits}
+    text = {"corpus": header.corpus, "data_sha256": header.digest, "splits_sha256": splits}
     return {**text, **beside}
 
 
@@ -131,22 +132,21 @@ def _initial_model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
 
 
 def _validation(
-    cfg: DictConfig, model: nn.Module, data: TokenFile, devices: Devices
+    cfg: DictConfig, model: nn.Module, data: TokenFile, tokenizer: Tokenizer, devices: Devices
 ) -> BoundValidation:
     """Return the validation of the learning curve; refuse a bound that does not fit the model."""
     length, count = cfg.data.length, cfg.validation.sequences
-    windows = evaluation_windows(data.tokens, length, count, "validation.sequences")
+    rows = held_out(data, length, count, tokenizer, "validation.sequences")
     bound: Bound = build(cfg.bound)
     bound.check(model)
     return BoundValidation(
         model,
         unwrap(model),
         bound,
-        windows,
+        rows,
         draws=cfg.validation.draws,
         every=cfg.validation.every,
         devices=devices,
-        characters=data.header.characters / data.header.count,
     )
 
 

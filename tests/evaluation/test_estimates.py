@@ -95,9 +95,9 @@ def test_the_error_of_the_draws_leaves_out_the_spread_of_the_text():
 def test_perplexity_by_definition():
     """A uniform distribution over 27 tokens has perplexity 27."""
     nats = torch.full((5,), 16 * math.log(27), dtype=torch.float64)
-    assert perplexity(nats, 16) == pytest.approx(27)
+    assert perplexity(nats, 5 * 16) == pytest.approx(27)
     mixed = torch.tensor([4 * math.log(2), 4 * math.log(8)], dtype=torch.float64)
-    assert perplexity(mixed, 4) == pytest.approx(4)
+    assert perplexity(mixed, 2 * 4) == pytest.approx(4)
 
 
 def draws(level, noised_nats):

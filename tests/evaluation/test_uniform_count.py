@@ -35,7 +35,7 @@ def by_count(model, x_1, n, x_t):
     rows, path = len(x_t), model.path
     t = path.schedule.inverse(torch.full((rows,), 0.3).double())
     log_q = model.log_conditionals(x_t, t, torch.ones_like(x_t, dtype=torch.bool))
-    loss = ByCount(path, torch.full((rows * L,), n), L)
+    loss = ByCount(path, torch.full((rows * L,), n), torch.full((rows * L,), L))
     index = range(rows * L)
     positions = Positions(x_1.repeat(rows), x_t.flatten(), t.repeat_interleave(L), index)
     return loss(log_q, positions).view(rows, L).sum(-1)

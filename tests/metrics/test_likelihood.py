@@ -57,7 +57,8 @@ def test_windows_count_the_characters_of_the_text(tmp_path, kind):
         whole = open_split(cfg, tokenizer, split).header.count
         for length in (1, 4):
             cfg.data.length, cfg.evaluation.sequences = length, whole // length
-            windows, characters = windows_of(cfg, tokenizer, split)
+            rows = windows_of(cfg, tokenizer, split)
+            windows, characters = rows.tokens, rows.characters
             assert windows.shape == (whole // length, length)
             assert (characters.dtype, len(characters)) == (windows.dtype, len(windows))
             left = 0 if whole % length == 0 else 4 * int(characters.max())

@@ -187,6 +187,22 @@ def test_rows_that_are_full_are_what_they_were(case):
     }
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", CASES)
+def test_prompts_and_padding_get_no_gradient(case):
+    """Position 0 is a prompt and 4 is padding in every row."""
+    objective, path = CASES[case]
+    model, place = posterior(path), torch.arange(L)
+    real = (place > 0) & (place < torch.tensor([[3], [4], [2], [4], [3]]))
+    loss = objective(model, TEXT, noise(range(5)), None, real)["loss"]
+    (slope,) = torch.autograd.grad(loss, model.net.left.place)
+    assert slope[[0, 4]].eq(0).all()
+    assert slope[1:4].ne(0).any()
+    drawn = objective.corruption(TEXT, noise(range(5)), real)
+    assert torch.equal(drawn.x_t[~real], TEXT[~real])
+    assert not drawn.noised[~real].any()
+
+
 def test_an_energy_meets_padding_in_data_and_negatives_alike():
     objective = NoiseContrastive(**BY_COUNT, divergence=bce, negatives=2)
     check(objective, Joint(Energy(), posterior(MASKED, seed=2).requires_grad_(False)))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tcsm.data.batches import WindowBatches, evaluation_windows
+from tcsm.data.batches import Rows, WindowBatches, evaluation_windows
 from tcsm.divergences.scoring_rules import KL
 from tcsm.evaluation.bound import Count
 from tcsm.models.factorized import Factorized
@@ -70,7 +70,15 @@ def test_validation_happens_every_so_often_and_at_the_end(model):
     windows = evaluation_windows(TOKENS, L, 6)
     net, bound = model.net, Count(PATH)
     devices = Devices("cpu", precision="fp32")
-    validate = BoundValidation(model, net, bound, windows, 3, every=4, devices=devices)
+    validate = BoundValidation(
+        model,
+        net,
+        bound,
+        Rows(windows, torch.full((len(windows),), L)),
+        3,
+        every=4,
+        devices=devices,
+    )
     assert [bool(validate(state(model, step))) for step in range(1, 11)] == [
         step in (4, 8, 10) for step in range(1, 11)
     ]
@@ -86,7 +94,15 @@ def test_validation_happens_every_so_often_and_at_the_end(model):
 def test_validation_asks_the_bare_network(model):
     windows = evaluation_windows(TOKENS, L, 2)
     net, known = model.net, state(model, 1)
-    validate = BoundValidation(model, net, Count(PATH), windows, 1, 1, Devices("cpu"))
+    validate = BoundValidation(
+        model,
+        net,
+        Count(PATH),
+        Rows(windows, torch.full((len(windows),), L)),
+        1,
+        1,
+        Devices("cpu"),
+    )
     model.net = torch.nn.Identity()
     validate(known)
     assert model.net is net

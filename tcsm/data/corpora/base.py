@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import ClassVar
 
+from tcsm.data.examples import Document
 from tcsm.data.tally import Tally, examples
 from tcsm.errors import InputError
 
 Normalize = Callable[[str], str]
-Splits = dict[str, Iterable[str]]
+Splits = dict[str, Iterable[Document]]
 
 _KEEP_ALL = (
     "to keep all, set corpus.normalize.path=tcsm.data.normalize.verbatim and tokenizer=bytes"
@@ -21,7 +23,13 @@ SPLITS = ("train", "valid", "test")
 
 
 class Corpus(ABC):
-    """A source of text."""
+    """A source of text.
+
+    Attributes:
+        answers: Whether its documents are prompts with responses.
+    """
+
+    answers: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tcsm.data.corpora.base import Corpus, Splits
+from tcsm.data.examples import Document
+from tcsm.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,12 @@ class Shuffled(Corpus):
             split: self._shuffled(split, texts) for split, texts in self.corpus.splits().items()
         }
 
-    def _shuffled(self, split: str, texts: Iterable[str]) -> Iterator[str]:
+    def _shuffled(self, split: str, texts: Iterable[Document]) -> Iterator[str]:
         for number, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise InputError(
+                    "corpus.corpus: its documents are prompts with responses, not texts"
+                )
             words = text.split(" ")
             random.Random(f"{self.seed} {split} {number}").shuffle(words)
             yield " ".join(words)

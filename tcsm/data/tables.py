@@ -1,0 +1,110 @@
+"""Rows of files: JSON lines, lines of text, Parquet, Arrow, and folders that `datasets` saved."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from tcsm.data.encoding import decode, shown
+from tcsm.data.jsonl import Object, lines, read_objects
+from tcsm.data.packed import inner_suffix
+from tcsm.errors import InputError
+from tcsm.huggingface import one_line
+
+LINES = (".jsonl", ".ndjson", ".json")
+TABLES = (".parquet", ".arrow")
+_SPLIT = re.compile(r"(train|valid|validation|val|dev|test)(?![a-z])")
+_NAMES = {"validation": "valid", "val": "valid", "dev": "valid"}
+_KEY = "corpus.path"
+
+
+def rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Object]]:
+    """Yield the rows of a file, each with its place; a line of plain text has one column, "text".
+
+    Raises:
+        InputError: The file cannot be read, lacks a column, or needs a package.
+    """
+    kind = inner_suffix(path)
+    if kind in TABLES:
+        yield from _table(path, kind, columns)
+    elif kind in LINES:
+        yield from read_objects(path, _KEY, columns)
+    else:
+        for number, line in enumerate(lines(path, _KEY), start=1):
+            where = f"{path}:{number}"
+            yield where, {"text": decode(line.rstrip(b"\r\n"), path, where)}
+
+
+def sources(path: Path) -> dict[str, list[Path]]:
+    """Return the files of each split; those of a folder that names no split are "train".
+
+    Raises:
+        InputError: There is no such file or folder, or none that can be read.
+    """
+    if not path.exists():
+        raise InputError(f"{shown(path)}: no such file or folder ({_KEY})")
+    if path.is_file():
+        return {"train": [path]}
+    if (path / "dataset_dict.json").is_file():
+        names = _json(path / "dataset_dict.json", "splits")
+        return {_NAMES.get(name, name): _saved(path / name) for name in names}
+    if (path / "state.json").is_file():
+        return {"train": _saved(path)}
+    return _listed(path)
+
+
+def _listed(folder: Path) -> dict[str, list[Path]]:
+    """Return the files of rows below a folder, by the split that their names begin with."""
+    found: dict[str, list[Path]] = {}
+    for file in sorted(folder.rglob("*")):
+        if inner_suffix(file) in LINES + TABLES and file.is_file():
+            name = _SPLIT.match(str(file.relative_to(folder))) or _SPLIT.match(file.name)
+            split = name[1] if name else "train"
+            found.setdefault(_NAMES.get(split, split), []).append(file)
+    if not found:
+        raise InputError(f"{shown(folder)}: holds no file of {', '.join(LINES + TABLES)} ({_KEY})")
+    return found
+
+
+def _saved(folder: Path) -> list[Path]:
+    """Return the Arrow files of a folder that `Dataset.save_to_disk` wrote."""
+    if _json(folder / "state.json", "_indices_files", []):
+        raise InputError(f"{folder}: rows in an order of its own; save it after flatten_indices()")
+    return [folder / part["filename"] for part in _json(folder / "state.json", "_data_files")]
+
+
+def _json(path: Path, key: str, *default: Any) -> Any:  # noqa: ANN401  any JSON
+    with one_line(f"{path}: cannot be read ({_KEY})"):
+        facts = json.loads(path.read_bytes())
+        return facts.get(key, *default) if default else facts[key]
+
+
+def _table(path: Path, kind: str, columns: Sequence[str]) -> Iterator[tuple[str, Object]]:
+    """Yield the rows of a Parquet or Arrow file, batch by batch."""
+    try:
+        import pyarrow  # noqa: PLC0415  an extra of the package
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise InputError(f"{path}: a {kind} file needs: pip install -e '.[tables]'") from error
+    number = count(1)
+    with one_line(f"{path}: cannot be read ({_KEY})"):
+        if kind == ".parquet":
+            file = parquet.ParquetFile(path)
+            _require(path, file.schema_arrow.names, columns)
+            batches = file.iter_batches(columns=[*columns])
+        else:
+            content = pyarrow.memory_map(str(path))
+            file = pyarrow.ipc.open_stream(content)
+            _require(path, file.schema.names, columns)
+            batches = (batch.select([*columns]) for batch in file)
+        for batch in batches:
+            for row in batch.to_pylist():
+                yield f"{path}, row {next(number)}", row
+
+
+def _require(path: Path, names: Sequence[str], columns: Sequence[str]) -> None:
+    for column in columns:
+        if column not in names:
+            raise InputError(f"{path}: no column {column!r}; its columns are {', '.join(names)}")
