@@ -5,7 +5,7 @@ BIN := .venv/bin
 HERE = PATH="$$PWD/$(BIN):$$PATH"
 SCALE = $(shell sed -n 's/^scale: *\([a-z0-9_]*\) *\(\#.*\)*$$/\1/p' params.yaml)
 
-.PHONY: report test quick slurm chaos lint clean pull checkout check bench-check help
+.PHONY: report test quick docs slurm chaos lint clean pull checkout check bench-check help
 
 # Train and evaluate everything and write reports/index.html.
 report: .venv/.stamp
@@ -37,6 +37,10 @@ test: .venv/.stamp lint
 # Run the tests that are not marked slow, two minutes: for every day.
 quick: .venv/.stamp
 	$(BIN)/python -m pytest -n 2 --quiet -m "not slow"
+
+# Build the documentation site, site/index.html.
+docs: .venv/.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Run the tests of a SLURM cluster of two nodes on this machine; needs root, slurm-wlm and munge.
 slurm: .venv/.stamp
