@@ -20,12 +20,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-from tcsm.divergences import closed_form
+from tcsm.divergences import ball, closed_form
 from tcsm.divergences.closed_form import (
     ClosedForm,
     Differentiated,
     Label,
-    add,
     at,
     log_sigmoid_,
     put,
@@ -35,6 +34,8 @@ from tcsm.divergences.closed_form import (
 from tcsm.divergences.cosines import mean_log_cosh
 from tcsm.divergences.symmetric import Blocks
 from tcsm.errors import InputError
+
+MANY = 256  # tokens above which all pairs of them cost more than the nodes of `mean_log_cosh`
 
 
 class Bregman(Differentiated, ABC):
@@ -237,34 +238,10 @@ class Power(Bregman):
     ) -> ClosedForm:
         """Return ``at_position`` and (1/V) Σ over both powers of s_y^λ, 1 at λ = 0 (3.2)."""
         if set(self.powers) == {0, 1}:
-            return self._generalized_kl(log_q, x)
-        first, second = self.powers
-        parts = [_shares(first, log_q, spare)]
-        if first != second:
-            parts.append(_shares(second, log_q, log_q))
-        labels = [at(part, x) for part in parts]  # 1/Σ_y s_y^λ
-        weight = 2.0 / len(parts)
-        return self._of_shares(parts, labels, x, weight)
-
-    def _of_shares(
-        self, parts: list[Tensor], labels: list[Tensor], x: Int[Tensor, "n"], weight: float
-    ) -> ClosedForm:
-        """Return the loss and gradient from s_y^λ/Σ s^λ of one or both powers."""
-        log_size = math.log(parts[0].shape[-1])
-        terms = [
-            torch.expm1(-label.log() - log_size) / power
-            for power, label in zip(self.powers, labels, strict=False)
-        ]
-        factor = self.scale * weight * torch.ones_like(labels[0])
-        dense, label = parts[0], labels[0]
-        others = 1 - label
-        if len(parts) > 1:
-            ratio = label / labels[1]
-            dense.addcmul_(parts[1], ratio[:, None])
-            others = others + ratio * (1 - labels[1])
-        put(dense, x, -others)
-        scale = factor / (label * math.exp(log_size))
-        return ClosedForm(factor * torch.stack(terms).sum(0), dense, scale)
+            closed = ball.generalized_kl(log_q, x)
+        else:
+            closed = ball.powers(self.powers, log_q, x, spare)
+        return closed.times(torch.full_like(closed.loss, self.scale))
 
     def smoothed_form(
         self,
@@ -273,37 +250,14 @@ class Power(Bregman):
         spare: Float[Tensor, "n V"],
         epsilon: float,
     ) -> ClosedForm | None:
-        """Return (3.7a) and its gradient by logits for generalized KL, else None.
-
-        With L = log q̃ and w = (1 − ε) q/q̃ the derivative by log q is w (w − ε)/V and at the
-        label −(1 − ε) w (1 + 1/(V q̃)) more.
-        """
-        if set(self.powers) != {0, 1}:
+        """Return (3.7a) and its gradient by logits; None if a power of the floor overflows."""
+        if set(self.powers) == {0, 1}:
+            closed = ball.smoothed_generalized_kl(log_q, x, spare, epsilon)
+        elif max(map(abs, self.powers)) * math.log(log_q.shape[-1] / epsilon) < 40:
+            closed = ball.smoothed_powers(self.powers, log_q, x, spare, epsilon)
+        else:
             return None
-        size, keep = log_q.shape[-1], math.log1p(-epsilon)
-        floor = log_q.new_tensor(math.log(epsilon / size) - keep)
-        smooth = torch.logaddexp(log_q, floor, out=spare)
-        smooth_label, mean = at(smooth, x) + keep, smooth.mean(-1) + keep
-        share = torch.sub(log_q, smooth, out=spare).exp_()
-        odds = torch.exp(-smooth_label - math.log(size))
-        rest = (1 - share.mean(-1)) / epsilon  # (1/V) Σ 1/(V q̃)
-        loss = (1 - epsilon) * (-smooth_label + odds + mean - 1) + epsilon * (rest - 1)
-        more = (1 - epsilon) * at(share, x) * (1 + odds)
-        dense = share.addcmul_(share, share, value=-1 / epsilon)  # −w (w − ε)/ε
-        add(dense, x, more * (size / epsilon))
-        factor = torch.full_like(loss, -epsilon / size)
-        dense = dense.addcmul_(log_q.exp_(), -dense.sum(-1)[:, None])
-        return ClosedForm(loss, dense, factor).times(torch.full_like(loss, self.scale))
-
-    def _generalized_kl(self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"]) -> ClosedForm:
-        """Return −log q_x + e + mean log q − 1 and e q + 1/V − (1 + e) δ_x, e = 1/(V q_x)."""
-        label, vocabulary = at(log_q, x), log_q.shape[-1]
-        odds = torch.exp(-label - math.log(vocabulary))
-        loss = torch.expm1(-label - math.log(vocabulary)) - label + log_q.mean(-1)
-        dense = log_q.exp_()
-        put(dense, x, torch.expm1(label) - vocabulary * label.exp())
-        uniform = torch.full_like(odds, 1 / vocabulary)
-        return ClosedForm(loss, dense, odds, uniform).times(torch.full_like(odds, self.scale))
+        return closed.times(torch.full_like(closed.loss, self.scale))
 
     def over_blocks(
         self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], blocks: Blocks
@@ -377,17 +331,23 @@ class BinaryCrossEntropy(Bregman):
     def over_blocks(
         self, log_q: Float[Tensor, "n V"], x: Int[Tensor, "n"], blocks: Blocks
     ) -> Float[Tensor, "B"]:
-        """Return the mean of ψ(u) = u + 2 log cosh(u/2) (6.2)."""
+        """Return the mean of ψ(u) = u + 2 log cosh(u/2) over blocks (6.2)."""
         if blocks.limit == 1:
             return blocks.mean_of_sums(self.at_position(log_q, x))
         log_s = log_q - log_q.gather(-1, x[:, None])
         even = 2 * mean_log_cosh(log_s, blocks)
         return blocks.mean_of_sums(log_s.mean(-1)) + even.to(log_q.dtype)
 
-
-def _shares(power: float, log_q: Float[Tensor, "n V"], out: Tensor) -> Float[Tensor, "n V"]:
-    """Return q_y^λ/Σ q^λ."""
-    return torch.softmax(torch.mul(log_q, power, out=out), -1, out=out)
+    def at_any_label(self, log_q: Float[Tensor, "n V"]) -> Float[Tensor, "n"]:
+        """Return (1/V²) Σ 2 log cosh((log q_y − log q_x)/2): of two positions, q and 1/q."""
+        if log_q.shape[-1] <= MANY:
+            return super().at_any_label(log_q)
+        middle = (
+            log_q.detach().amax(-1, keepdim=True) + log_q.detach().amin(-1, keepdim=True)
+        ) / 2
+        both = torch.stack([log_q - middle, middle - log_q], 1)
+        pairs = Blocks(torch.ones_like(both[..., 0], dtype=torch.bool), 2)
+        return 2 * mean_log_cosh(both.flatten(0, 1), pairs).to(log_q.dtype)
 
 
 def _box_cox(power: float, log_s: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:

@@ -27,7 +27,7 @@ from tcsm.divergences.closed_form import (
 from tcsm.divergences.scoring_rules import ScoringRule
 from tcsm.errors import InputError
 
-Distributions = Float[Tensor, "n V"]
+Rows = Float[Tensor, "n V"]
 _NOTHING = -1e4  # finite, so that 0 · it is 0, and its exponential is 0 in every precision
 
 
@@ -49,15 +49,11 @@ class SoftDivergence(Differentiated, ABC):
     linear: ClassVar[bool] = True
 
     @abstractmethod
-    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Rows, log_q: Rows) -> Float[Tensor, "n"]:
         """Return D(p, q), including the entropy of p."""
 
     def closed_form(
-        self,
-        log_p: Distributions,
-        log_q: Distributions,
-        spare: Distributions,
-        label: Label | None = None,
+        self, log_p: Rows, log_q: Rows, spare: Rows, label: Label | None = None
     ) -> ClosedForm:
         """Return D and its gradient by the logits of q with a label's added, here by autograd.
 
@@ -71,16 +67,12 @@ class SoftDivergence(Differentiated, ABC):
 class ForwardKL(SoftDivergence):
     """Σ p (log p − log q)."""
 
-    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Rows, log_q: Rows) -> Float[Tensor, "n"]:
         """Return Σ p (log p − log q), with 0 log 0 = 0."""
         return (log_p.exp() * (log_p.clamp(min=_NOTHING) - log_q)).sum(-1)
 
     def closed_form(
-        self,
-        log_p: Distributions,
-        log_q: Distributions,
-        spare: Distributions,
-        label: Label | None = None,
+        self, log_p: Rows, log_q: Rows, spare: Rows, label: Label | None = None
     ) -> ClosedForm:
         """Return D, by its derivative −p by log q."""
         p = torch.exp(log_p, out=spare)
@@ -91,7 +83,7 @@ class ForwardKL(SoftDivergence):
 class GeneralizedKL(ForwardKL):
     """Σ p (log p − log q) − p + q: KL's equal while both are normalized."""
 
-    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Rows, log_q: Rows) -> Float[Tensor, "n"]:
         """Return KL plus the difference of the masses."""
         return super().__call__(log_p, log_q) - log_p.exp().sum(-1) + log_q.exp().sum(-1)
 
@@ -101,17 +93,13 @@ class GeneralizedKL(ForwardKL):
 class ItakuraSaito(SoftDivergence):
     """Σ p/q − log(p/q) − 1, infinite if p has a zero."""
 
-    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Rows, log_q: Rows) -> Float[Tensor, "n"]:
         """Return Σ e^d − 1 − d, d = log p − log q."""
         d = log_p - log_q
         return (torch.expm1(d) - d).sum(-1)
 
     def closed_form(
-        self,
-        log_p: Distributions,
-        log_q: Distributions,
-        spare: Distributions,
-        label: Label | None = None,
+        self, log_p: Rows, log_q: Rows, spare: Rows, label: Label | None = None
     ) -> ClosedForm:
         """Return D, by its derivative 1 − p/q by log q."""
         d = log_p.sub_(log_q)
@@ -124,16 +112,12 @@ class ItakuraSaito(SoftDivergence):
 class Brier(SoftDivergence):
     """Σ (p − q)². Its gradient vanishes where q is badly wrong."""
 
-    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Rows, log_q: Rows) -> Float[Tensor, "n"]:
         """Return Σ (p − q)²."""
         return ((log_p.exp() - log_q.exp()) ** 2).sum(-1)
 
     def closed_form(
-        self,
-        log_p: Distributions,
-        log_q: Distributions,
-        spare: Distributions,
-        label: Label | None = None,
+        self, log_p: Rows, log_q: Rows, spare: Rows, label: Label | None = None
     ) -> ClosedForm:
         """Return D, by its derivative 2 (q − p) by q."""
         q, p = log_q.exp_(), log_p.exp_()
@@ -155,12 +139,12 @@ class Proper(SoftDivergence):
 
     scoring: ScoringRule
 
-    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Rows, log_q: Rows) -> Float[Tensor, "n"]:
         """Return the expected excess of the rule."""
         excess = self._at_all_labels(log_q) - self._at_all_labels(log_p)
         return _product(log_p.exp(), excess).sum(-1)
 
-    def _at_all_labels(self, log_q: Distributions) -> Float[Tensor, "n V"]:
+    def _at_all_labels(self, log_q: Rows) -> Float[Tensor, "n V"]:
         count, vocabulary = log_q.shape
         labels = torch.arange(vocabulary, device=log_q.device).repeat(count)
         return self.scoring(log_q.repeat_interleave(vocabulary, 0), labels).view_as(log_q)
@@ -169,16 +153,12 @@ class Proper(SoftDivergence):
 class ScoreGeneralizedKL(SoftDivergence):
     """KL + IS/V: generalized KL of the concrete scores (4.1); infinite if p has a zero."""
 
-    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Rows, log_q: Rows) -> Float[Tensor, "n"]:
         """Return KL + IS/V, O(V)."""
         return ForwardKL()(log_p, log_q) + ItakuraSaito()(log_p, log_q) / log_p.shape[-1]
 
     def closed_form(
-        self,
-        log_p: Distributions,
-        log_q: Distributions,
-        spare: Distributions,
-        label: Label | None = None,
+        self, log_p: Rows, log_q: Rows, spare: Rows, label: Label | None = None
     ) -> ClosedForm:
         """Return D, by its derivative −p + (1 − p/q)/V by log q."""
         p, d = torch.exp(log_p, out=spare), log_p.clamp_(min=_NOTHING).sub_(log_q)
@@ -204,7 +184,7 @@ class ScoreLevel(SoftDivergence):
 
     divergence: Bregman
 
-    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Rows, log_q: Rows) -> Float[Tensor, "n"]:
         """Return the mean over y of the expectation over x."""
         p, slope, dual = log_p.exp(), self.divergence.slope, self.divergence.dual
         here, there = p[:, :, None], p[:, None, :]
@@ -230,16 +210,12 @@ class ReverseKL(SoftDivergence):
         if not -math.inf < self.floor < 0:
             raise InputError(f"soft.floor must be finite and below 0, found {self.floor}")
 
-    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Rows, log_q: Rows) -> Float[Tensor, "n"]:
         """Return Σ q (log q − log p)."""
         return (log_q.exp() * (log_q - log_p.clamp(min=self.floor))).sum(-1)
 
     def closed_form(
-        self,
-        log_p: Distributions,
-        log_q: Distributions,
-        spare: Distributions,
-        label: Label | None = None,
+        self, log_p: Rows, log_q: Rows, spare: Rows, label: Label | None = None
     ) -> ClosedForm:
         """Return D, by its derivative log q − log p by q, up to a constant."""
         gap, q = torch.sub(log_q, log_p.clamp_(min=self.floor), out=log_p), log_q.exp_()
@@ -252,18 +228,14 @@ class JensenShannon(SoftDivergence):
 
     linear: ClassVar[bool] = False
 
-    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Rows, log_q: Rows) -> Float[Tensor, "n"]:
         """Return ½ KL(p, m) + ½ KL(q, m)."""
         log_m = torch.logaddexp(log_p, log_q) - math.log(2)
         kl = ForwardKL()
         return (kl(log_p, log_m) + kl(log_q, log_m)) / 2
 
     def closed_form(
-        self,
-        log_p: Distributions,
-        log_q: Distributions,
-        spare: Distributions,
-        label: Label | None = None,
+        self, log_p: Rows, log_q: Rows, spare: Rows, label: Label | None = None
     ) -> ClosedForm:
         """Return D, by its derivative ½ log(q/m) by q."""
         p, d = log_p.exp(), log_p.clamp_(min=_NOTHING).sub_(log_q)
@@ -289,17 +261,13 @@ class TotalVariation(SoftDivergence):
         if not 0 < self.epsilon < math.inf:
             raise InputError(f"soft.epsilon must be positive, found {self.epsilon}")
 
-    def __call__(self, log_p: Distributions, log_q: Distributions) -> Float[Tensor, "n"]:
+    def __call__(self, log_p: Rows, log_q: Rows) -> Float[Tensor, "n"]:
         """Return the smoothed total variation."""
         gap = log_p.exp() - log_q.exp()
         return torch.sqrt(gap**2 + self.epsilon**2).sum(-1) / 2
 
     def closed_form(
-        self,
-        log_p: Distributions,
-        log_q: Distributions,
-        spare: Distributions,
-        label: Label | None = None,
+        self, log_p: Rows, log_q: Rows, spare: Rows, label: Label | None = None
     ) -> ClosedForm:
         """Return D, by its derivative ½ (q − p)/√((q − p)² + ε²) by q."""
         q, p = log_q.exp_(), log_p.exp_()

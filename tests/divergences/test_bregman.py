@@ -302,3 +302,14 @@ def test_a_new_definition_takes_no_old_form_with_it():
         mean, _ = kind(2.0).mean_dual(log_p, log_v.clone())
         assert_close(mean, (log_p.exp() * torch.expm1(2 * log_v)).sum(-1) / 2 + more)
     assert Shifted.smoothed_form is not Power.smoothed_form
+
+
+@pytest.mark.parametrize("scale", [1.0, 8.0])
+def test_all_labels_by_cosines_are_all_pairs_of_tokens(scale):
+    generator = torch.Generator().manual_seed(0)
+    log_q = (scale * torch.randn(2, 300, generator=generator).double()).log_softmax(-1)
+    found, expected = (log_q.clone().requires_grad_() for _ in range(2))
+    values, pairs = bce.at_any_label(found), Bregman.at_any_label(bce, expected)
+    assert_close(values, pairs, atol=1e-10, rtol=1e-10)
+    (values + pairs).sum().backward()
+    assert_close(found.grad, expected.grad, atol=1e-10, rtol=0)
