@@ -4,7 +4,8 @@ A variant is a value on every axis of the grid, each shown by its label.
 
     gap of a variant = mean over shared seeds of (its measure − the measure of its baseline)
 
-Each interval is Student's at 95 % for one comparison, without a correction for their number.
+Each interval is Student's at 95 % for one comparison; p-values are corrected by Holm for all
+comparisons of a table.
 """
 
 import math
@@ -72,9 +73,7 @@ class Ablation:
         """Return the least value of an axis of numbers."""
         return str(min(self.table[axis], key=size))
 
-    def variants(
-        self, baseline: Values | None = None, means: Sequence[str] = (), error: str = ""
-    ) -> Rows:
+    def variants(self, baseline: Values | None = None, means: Sequence[str] = ()) -> Rows:
         """Return one row a variant: its measure, the gap to its baseline, cost, health, means.
 
         The baseline of a variant has the values of ``baseline``, and the variant's own on the axes
@@ -83,7 +82,6 @@ class Ablation:
         Args:
             baseline: axis → value of the baseline, by default the variant that is listed first.
             means: other columns of the runs to average.
-            error: the one of them that is the standard error of a single seed.
         """
         baseline = self.baseline if baseline is None else baseline
         groups, rows = self.table.groupby("variant", sort=False), []
@@ -91,16 +89,14 @@ class Ablation:
         for variant, runs in self._each().items():
             row = self._compared(runs, baseline)
             row |= {key: mean[variant] for key, mean in averages.items()}
-            if error and math.isnan(row["error"]):
-                row["error"] = row[error]
             rows.append({"variant": variant, **row})
-        return Rows(rows)
+        return Rows(rows).holm()
 
     def against(self, best: Row, rows: Sequence[Row]) -> Rows:
         """Return the variants among ``rows`` other than the best, with their gaps to it."""
         names = {row["variant"] for row in rows} - {best["variant"]}
         gaps = self.variants({axis: best[axis] for axis in self.axes})
-        return Rows(row for row in gaps if row["variant"] in names)
+        return Rows(row for row in gaps if row["variant"] in names).holm()
 
     def gap(self, values: Values, baseline: Values, measure: str = "test_bpc") -> Estimate:
         """Return the paired difference of the runs with some values to those with others."""
@@ -147,7 +143,8 @@ class Ablation:
         rows = {row.pop("variant"): row for row in self.variants({})}
         for row in rows.values():
             del row["baseline"]
-        return Rows({"variant": gap["subject"]} | rows[gap["subject"]] | gap for gap in gaps)
+        known = ({"variant": gap["subject"]} | rows[gap["subject"]] | gap for gap in gaps)
+        return Rows(known).holm("seed")
 
     def post_trained(self, start: Values, measure: str) -> "Ablation":
         """Return the judged runs with their gains and win rates against those of ``start``."""
@@ -159,13 +156,14 @@ class Ablation:
     def gains(self, start: Values) -> Rows:
         """Return one row a variant of post-trained runs: its reward gains."""
         rows, runs = self.variants(start, relative.GAINS), self._each()
-        return Rows(relative.gains(row, runs[row["variant"]]) for row in rows)
+        return Rows(relative.gains(row, runs[row["variant"]]) for row in rows).holm("judge_gain")
 
     def win_rates(self, start: Values) -> Rows:
         """Return one row a variant of post-trained runs: its win rates and changes."""
         base, runs = self.chosen(start), self._each()
         rows = (row for row in self.variants(start) if row["variant"] != row["baseline"])
-        return Rows(relative.win_rates(row, runs[row["variant"]], base) for row in rows)
+        known = (relative.win_rates(row, runs[row["variant"]], base) for row in rows)
+        return Rows(known).holm("wins", 0.5)
 
     def _compared(self, runs: pd.DataFrame, baseline: Values) -> dict[str, Any]:
         """Return the measure of a variant's runs, the gap to its baseline, cost and health."""

@@ -5,6 +5,7 @@ figures leave a mark in the Markdown, whose place their HTML takes. Chapters run
 """
 
 import html
+import math
 import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -21,30 +22,71 @@ from matplotlib.figure import Figure
 
 from tcsm.errors import InputError
 from tcsm.io.records import write_text
-from tcsm.reporting import figures, formatting, heatmaps, pareto, statistics, tables
+from tcsm.reporting import figures, formatting, heatmaps, latex, pareto, statistics, tables
 from tcsm.reporting.figures import Drawn
+from tcsm.reporting.statistics import NOTHING, Estimate
 from tcsm.reporting.tables import Row
 
 FORMATS = (
     formatting.number, formatting.signed, formatting.percent, formatting.share,
     formatting.large, formatting.brief, formatting.short, formatting.duration, formatting.counted,
-    formatting.mean_se, formatting.mean_ci, formatting.interval, formatting.change,
-    formatting.mean_range, tables.estimate, statistics.detectable,
+    formatting.mean_ci, formatting.interval, formatting.change, formatting.mean_range,
+    tables.estimate, statistics.detectable,
 )  # fmt: skip
 PLOTS = (figures.lines, figures.by_variant, heatmaps.heatmap, heatmaps.densities, pareto.pareto)
 MARK = re.compile(r"<p>\x02(\d+)\x03</p>")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 PUNCTUATION = re.compile(r"[^\w\s]|_")
+STRONG = re.compile(r"\*\*(.+)\*\*")
+ENTRY = re.compile(r"(?s)@\w+\{(\w+),.*?\n\}")
+FIELD = re.compile(r"(\w+) = \{(.*)\}")
+
+
+@dataclass
+class Claim:
+    """What a chapter says of its runs: that a mean is below a goal, or above it.
+
+    Attributes:
+        chapter: the chapter's name.
+        text: the finding, which stands for the claim where there is none.
+        claim: the claim in words.
+        mean: what is compared to the goal; ``less`` says on which side it should lie.
+        effect: the mean and its interval in words.
+        paper: what the paper states, if that is known.
+        main: the same as a main finding, if it is one.
+        p: p-value, corrected for the number of claims.
+        verdict: what the runs say of the claim.
+    """
+
+    chapter: str
+    text: str
+    claim: str = ""
+    mean: Estimate = NOTHING
+    goal: float = 0.0
+    less: bool = True
+    effect: str = ""
+    paper: str = ""
+    main: str = ""
+    p: float = math.nan
+    verdict: str = ""
+
+    def judge(self, p: float) -> None:
+        """Set the p-value, and the verdict that follows from it."""
+        side = statistics.side(self.mean, p, self.goal)
+        verdict = "supported" if (side < 0) == self.less else "contradicted"
+        verdict = verdict if side else "not significant"
+        self.p, self.verdict = p, "too small to tell" if math.isnan(side) else verdict
 
 
 @dataclass
 class Chapter:
-    """A rendered chapter: its anchor, its title, its Markdown, its findings."""
+    """A rendered chapter: its anchor, title, Markdown, the part of the report, its findings."""
 
     name: str
     title: str = ""
     text: str = ""
-    findings: list[dict[str, str]] = field(default_factory=list)
+    part: str = ""
+    findings: list[Claim] = field(default_factory=list)
     shown: bool = False
 
 
@@ -65,6 +107,20 @@ class Composer:
     context: Mapping[str, object]
     blocks: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     chapters: list[Chapter] = field(default_factory=list)
+    tables: dict[str, list[Row]] = field(default_factory=dict)
+    cited: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def claims(self) -> list[Claim]:
+        """The claims of all chapters, in their order."""
+        return [one for chapter in self.chapters for one in chapter.findings if one.claim]
+
+    @cached_property
+    def bibliography(self) -> dict[str, str]:
+        """Key → entry of ``references.bib``."""
+        path = self.folder / "references.bib"
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        return {entry[1]: entry[0] for entry in ENTRY.finditer(text)}
 
     @cached_property
     def _pages(self) -> Environment:
@@ -75,15 +131,21 @@ class Composer:
         """The templates of the page, whose values are not Markdown."""
         return environment(FileSystemLoader(self.template), literal=False)
 
-    def read(self, name: str, file: str) -> Chapter:
-        """Render ``FILE.md`` as the chapter ``name``.
+    def read(self, name: str, file: str, part: str = "") -> Chapter:
+        """Render ``FILE.md`` as the chapter ``name`` of a part of the report.
 
         Raises:
             InputError: the chapter cannot be rendered; it names file and line.
         """
-        chapter = Chapter(name)
+        chapter = Chapter(name, part=part)
         self.chapters.append(chapter)
-        show = (self.table, self.figure, self.passages, self.missing, self.findings, self.finding)
+        show: tuple[Callable[..., Any], ...] = (
+            self.table,
+            self.figure,
+            self.passages,
+            self.missing,
+        )
+        show += (self.findings, self.finding, self.drawing, self.cite, self.references)
         tools = {function.__name__: partial(function, chapter) for function in show}
         try:
             page = self._pages.get_template(f"{file}.md")
@@ -109,7 +171,9 @@ class Composer:
         headers = [header for header, _ in cells[0]]
         shown = [[cell for _, cell in row] for row in cells]
         tables.write_csv(self.out / f"tables/{_file(name)}.csv", rows)
-        write_text(self.out / f"tables/{name}.tex", tables.latex(headers, shown))
+        text = latex.table(name, html.unescape(caption), headers, shown)
+        write_text(self.out / f"tables/{name}.tex", text)
+        self.tables[name] = list(rows)
         block: Row = {"name": name, "headers": headers, "rows": shown, "folded": folded}
         return self._add(chapter, "table", caption=caption, **block)
 
@@ -137,18 +201,49 @@ class Composer:
         return self._add(chapter, "missing", what=what, stage=stage)
 
     def finding(
-        self, chapter: Chapter, summary: bool = False, *, caller: Callable[[], Markup], **row: str
+        self,
+        chapter: Chapter,
+        summary: bool = False,
+        *,
+        caller: Callable[[], Markup],
+        **claim: Any,  # noqa: ANN401 -- of a Claim
     ) -> Markup:
         """Show what the runs say; the summary has its claim, verdict and effect, or the text."""
         text = " ".join(caller().split())
         if not text:
             return Markup("")
-        chapter.findings += [{"text": text, "claim": "", **row}] if summary else []
-        return self._add(chapter, "finding", text=text, shown=False)
+        own = Claim(chapter.name, text, **claim)
+        chapter.findings += [own] if summary else []
+        return self._add(chapter, "finding", text=text, claim=own, shown=False)
 
     def findings(self, chapter: Chapter) -> Markup:
         """Show the findings of all chapters, and the titles of those without results."""
         return self._add(chapter, "findings")
+
+    def judge(self) -> None:
+        """Give every claim its verdict, corrected for their number."""
+        known = [statistics.p_value(one.mean, one.goal) for one in self.claims]
+        for one, p in zip(self.claims, statistics.holm(known), strict=True):
+            one.judge(p)
+
+    def drawing(self, chapter: Chapter, name: str) -> Markup:
+        """Show the block ``NAME`` of the template."""
+        return self._add(chapter, name)
+
+    def cite(self, chapter: Chapter, key: str) -> Markup:
+        """Return a link to an entry of ``references.bib``, as ``Lou et al., 2024``."""
+        if key not in self.bibliography:
+            known = ", ".join(self.bibliography)
+            raise InputError(f"{key} is not in {self.folder}/references.bib; it has {known}")
+        entry = self.cited[key] = dict(FIELD.findall(self.bibliography[key]))
+        names = [name.partition(",")[0] for name in entry["author"].split(" and ")]
+        more = " et al." if names[2:] else " and " + names[1] if names[1:] else ""
+        label = escape(f"{names[0]}{more}, {entry['year']}")
+        return Markup(f"[{label}](#references)")
+
+    def references(self, chapter: Chapter) -> Markup:
+        """Show the entries that chapters cite."""
+        return self._add(chapter, "references", entries=self.cited) if self.cited else Markup("")
 
     def _add(self, chapter: Chapter, kind: str, shown: bool = True, **block: object) -> Markup:
         """Keep a block and return the mark of its place; it gives its chapter a place."""
@@ -200,7 +295,13 @@ def _parser() -> MarkdownIt:
 def _cells(text: Markup) -> list[tuple[str, str]]:
     """Return the pairs (header, cell) of the lines of a row."""
     lines = (line.partition(":") for line in text.splitlines() if line.strip())
-    return [(html.unescape(a.strip()), html.unescape(b.strip())) for a, _, b in lines]
+    return [(html.unescape(a.strip()), _strong(html.unescape(b.strip()))) for a, _, b in lines]
+
+
+def _strong(text: str) -> str:
+    """Return the text of a cell; in bold what stands between two stars."""
+    strong = STRONG.fullmatch(text)
+    return latex.Strong(strong[1]) if strong else text
 
 
 def _draw(plot: Callable[..., Figure], rows: Sequence[Row], *args: Any, **options: Any) -> Drawn:  # noqa: ANN401 -- the plot's

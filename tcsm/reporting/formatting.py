@@ -8,19 +8,19 @@ from tcsm.reporting.statistics import Estimate
 DASH = "–"
 
 
-def number(value: SupportsFloat, digits: int = 3) -> str:
-    """Return a number with a true minus sign; a dash for NaN."""
-    return DASH if math.isnan(value) else f"{float(value):,.{digits}f}".replace("-", "−")
+def number(value: SupportsFloat, digits: int | None = None) -> str:
+    """Return a number with three significant digits, or so many decimals; a dash for NaN."""
+    return DASH if math.isnan(value) else _fixed(float(value), digits)
 
 
-def signed(value: SupportsFloat, digits: int = 3) -> str:
+def signed(value: SupportsFloat, digits: int | None = None) -> str:
     """Return a number that always carries its sign."""
-    return DASH if math.isnan(value) else f"{float(value):+,.{digits}f}".replace("-", "−")
+    return DASH if math.isnan(value) else _fixed(float(value), digits, "+")
 
 
 def percent(value: SupportsFloat) -> str:
     """Return a relative change as signed percent."""
-    return DASH if math.isnan(value) else f"{signed(100 * float(value), 2)} %"
+    return DASH if math.isnan(value) else f"{signed(100 * float(value))} %"
 
 
 def share(value: SupportsFloat) -> str:
@@ -32,7 +32,7 @@ def large(value: SupportsFloat) -> str:
     """Return a count in thousands (k) or millions (M)."""
     for unit, name in ((1e6, " M"), (1e3, " k")):
         if float(value) >= unit:
-            return number(float(value) / unit, 2) + name
+            return number(float(value) / unit) + name
     return number(value, 0)
 
 
@@ -70,41 +70,52 @@ def counted(count: SupportsInt, noun: str) -> str:
     return f"{int(count):,} {noun}" + ("" if int(count) == 1 else "s")
 
 
-def mean_se(estimate: Estimate, digits: int = 3) -> str:
-    """Return ``2.310 ± 0.010``, mean and standard error, or ``2.310 (n=1)``."""
-    return _plus_minus(estimate, estimate.error, digits)
+def mean_ci(estimate: Estimate) -> str:
+    """Return ``2.31 ± 0.02``, mean and half the 95 % interval, or ``2.31 (n=1)``."""
+    value, half = estimate.value, estimate.high - estimate.value
+    if math.isnan(value) or math.isnan(half):
+        return DASH if math.isnan(value) else f"{number(value)} (n={int(estimate.count)})"
+    digits = decimals(value)
+    return f"{number(value)} ± {number(half, max(digits, decimals(half, 1)))}"
 
 
-def mean_ci(estimate: Estimate, digits: int = 3) -> str:
-    """Return ``2.310 ± 0.020``, mean and half the 95 % interval, or ``2.310 (n=1)``."""
-    return _plus_minus(estimate, estimate.high - estimate.value, digits)
-
-
-def interval(estimate: Estimate, digits: int = 3) -> str:
+def interval(estimate: Estimate) -> str:
     """Return ``[−0.070, −0.030]``, the 95 % interval of a difference, or ``n=1``."""
     if math.isnan(estimate.low):
         return f"n={int(estimate.count)}"
+    digits = _digits(estimate)
     return f"[{signed(estimate.low, digits)}, {signed(estimate.high, digits)}]"
 
 
-def change(estimate: Estimate, digits: int = 3) -> str:
+def change(estimate: Estimate) -> str:
     """Return ``−0.050 [−0.070, −0.030]``, a difference and its interval; a dash for NaN."""
     if math.isnan(estimate.value):
         return DASH
-    return f"{signed(estimate.value, digits)} {interval(estimate, digits)}"
+    return f"{signed(estimate.value, _digits(estimate))} {interval(estimate)}"
 
 
-def mean_range(estimate: Estimate, digits: int = 3) -> str:
-    """Return ``2.310 [2.290, 2.330]``, a mean and its interval, which may be unknown."""
+def mean_range(estimate: Estimate) -> str:
+    """Return ``2.31 [2.29, 2.33]``, a mean and its interval, which may be unknown."""
+    digits = _digits(estimate)
     text = number(estimate.value, digits)
     if math.isnan(estimate.low):
         return text
     return f"{text} [{number(estimate.low, digits)}, {number(estimate.high, digits)}]"
 
 
-def _plus_minus(estimate: Estimate, error: float, digits: int) -> str:
-    if math.isnan(estimate.value):
-        return DASH
-    if math.isnan(error):
-        return f"{number(estimate.value, digits)} (n={int(estimate.count)})"
-    return f"{number(estimate.value, digits)} ± {number(error, digits)}"
+def decimals(value: float, digits: int = 3) -> int:
+    """Return the decimals at which a number has so many significant digits; negative if large."""
+    return digits - 1 - math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 2
+
+
+def _digits(estimate: Estimate) -> int:
+    """Return the decimals of an estimate: three significant digits of its largest number."""
+    parts = (estimate.value, estimate.low, estimate.high)
+    return decimals(max((abs(part) for part in parts if math.isfinite(part)), default=0.0))
+
+
+def _fixed(value: float, digits: int | None, sign: str = "") -> str:
+    """Return a number rounded to decimals, by default to three significant digits."""
+    digits = decimals(value) if digits is None else digits
+    rounded = round(value, digits) if math.isfinite(value) else value
+    return f"{rounded or 0.0:{sign},.{max(digits, 0)}f}".replace("-", "−")

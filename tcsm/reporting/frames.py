@@ -21,6 +21,7 @@ from tcsm.runs.outcome import Outcome
 Labels = Mapping[str, str]  # experiment → label, in the order shown
 KEY = "valid_nats_per_token"
 NEEDS = ("teacher_run", "reference", "initial", "collected", "reward_run")
+SHOWN = ("axes", "ablation", "corpus", "absent", "finite")
 SHARED = ("train", "collect")  # stages of runs that others need
 TARGETS = ("targets_cpu_seconds", "targets_spared_cpu_seconds")  # computed, and saved by a cache
 TRAINED = ("steps", "tokens", "parameters")
@@ -45,7 +46,7 @@ class Frames:
         (all_seconds); ``spent`` leaves out evaluations during training where they were timed.
         """
         folders = {run.folder: run for run in self.all_runs}
-        return _frame([_row(run, folders) for run in self.all_runs], "axes", "ablation", "corpus")
+        return _frame([_row(run, folders) for run in self.all_runs], *SHOWN)
 
     @cached_property
     def splits(self) -> pd.DataFrame:
@@ -180,6 +181,7 @@ def _row(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
         "axes": axes,
         "ablation": run.experiment.partition("/")[0] if axes else "",
         "trained": bool(run.train),
+        "absent": not run.results,
         "bound": _bound(run.evaluate),
         **{f"{split}_bpc": _bpc(run, split) for split in ("test", "valid")},
         **{key: number(run.train.get(key)) for key in TRAINED},

@@ -1,4 +1,4 @@
-"""Any text as LaTeX that pdflatex compiles without further packages.
+"""Any text as LaTeX that pdflatex compiles, and tables that need booktabs alone.
 
 Greek letters, signs, sub- and superscripts become mathematics; a letter that pdflatex has no
 glyph of becomes its ASCII base, or its code point: "(U+4E2D)".
@@ -6,6 +6,7 @@ glyph of becomes its ASCII base, or its code point: "(U+4E2D)".
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 GREEK = re.compile(r"GREEK (SMALL|CAPITAL) LETTER (\w+)(?: SIGMA)?")
 MACROS = {"lamda": "lambda", "final": "varsigma"}  # Unicode's names that are not LaTeX's
@@ -27,7 +28,75 @@ MATHEMATICS = {
 }  # fmt: skip
 KNOWN = {**SIGNS, **{sign: f"${macro}$" for sign, macro in MATHEMATICS.items()}}
 NATIVE = re.compile(r"[ -~À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿ]")  # letters of Latin-1 that its own fonts have
+WIDTH, BETWEEN = 345.0, 12.0  # points: the text of an article, and the space between columns
+SIZES = {r"\small": 0.92, r"\footnotesize": 0.85}  # of ten points; estimates are on the wide side
+NARROW, BROAD = re.compile(r"[ijltf.,:;'|!()\[\] ]"), re.compile(r"[A-Zmw±+−–→≥≤·%&@]")
+ROWS = 40  # of a page
+TABLE = r"""\begin{table}[t]
+\centering%(size)s
+\caption{%(caption)s}
+\label{tab:%(name)s}
+\begin{tabular}{@{}%(columns)s@{}}
+\toprule
+%(head)s
+\midrule
+%(body)s
+\bottomrule
+\end{tabular}
+\end{table}
+"""
 LEVELS = {"<super>": "^", "<sub>": "_"}
+
+
+class Strong(str):
+    """A cell in bold."""
+
+    strong = True
+
+
+def table(name: str, caption: str, headers: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """Return the main cells, whose header has no +, as tables of at most the text's width.
+
+    They have a caption and the label ``tab:NAME``. What is too wide becomes smaller, its first
+    column breaks lines, and then columns from the right are left out.
+    """
+    main = [at for at, header in enumerate(headers) if not header.startswith("+")]
+    rows = [[row[at] for at in main] for row in (headers, *cells)]
+    size, first, kept = next(filter(None, (_fit(rows, n) for n in range(len(main), 0, -1))))
+    wrap = "" if first == "l" else r"\raggedright "
+    head, *lines = (wrap + " & ".join(map(_cell, row[:kept])) + r" \\" for row in rows)
+    note = re.sub(r"\{\*\}(.+?)\{\*\}", r"\\emph{\1}", escape(caption.replace("`", "")))
+    shared = {"size": size, "columns": first + "r" * (kept - 1), "head": head}
+    text = "".join(f"% {escape(header)} is in the CSV alone\n" for header in rows[0][kept:])
+    for at in range(0, len(lines), ROWS):
+        place = {"name": f"{name}-{at + 1}", "caption": "Continued."} if at else {}
+        part = {"name": name, "caption": note, **place, "body": "\n".join(lines[at : at + ROWS])}
+        text += TABLE % (shared | part)
+    return text
+
+
+def _fit(rows: Sequence[Sequence[str]], kept: int) -> tuple[str, str, int] | None:
+    """Return size, first column and number of columns if they fit into the text."""
+    columns = list(zip(*(row[:kept] for row in rows), strict=True))
+    widths = [max(map(_width, column)) for column in columns]
+    for size, scale in SIZES.items():
+        rest = WIDTH - BETWEEN * (kept - 1) - scale * sum(widths[1:])
+        if scale * widths[0] <= rest:
+            return size, "l", kept
+    words = max(_width(word) for text in columns[0] for word in [*text.split(), ""])
+    fits = rest >= max(70.0, scale * words) or kept == 1
+    return (size, f"p{{{rest:.0f}pt}}", kept) if fits else None
+
+
+def _width(text: str) -> float:
+    """Return about how many points a text takes in a font of ten."""
+    narrow, broad = (len(kind.findall(text)) for kind in (NARROW, BROAD))
+    plain = 5.3 * len(text) - 2.0 * narrow + 2.7 * broad
+    return 1.16 * plain if isinstance(text, Strong) else plain
+
+
+def _cell(text: str) -> str:
+    return rf"\textbf{{{escape(text)}}}" if isinstance(text, Strong) else escape(text)
 
 
 def escape(text: str) -> str:

@@ -15,14 +15,15 @@ from tcsm.reporting.tables import Row
 
 
 def headline(frames: Frames, labels: Labels) -> pd.DataFrame:
-    """Return one row a trained model: BPC on both splits, size, data and cost of a run."""
+    """Return one row a model: BPC on both splits, size, data and cost of a run."""
     runs, splits = labeled(frames.runs, labels), labeled(frames.splits, labels)
     times = frames.stages[frames.stages["stage"] == "train"]
     rows = []
-    for experiment, trained in runs[runs["trained"]].groupby("experiment", sort=False):
+    for experiment, own_runs in runs.groupby("experiment", sort=False):
+        trained = own_runs[own_runs["trained"]]
         bounds = sorted(set(trained["bound"]) - {""})
-        row: Row = {"variant": labels[str(experiment)], "seeds": len(trained)}
-        row |= {"bound": ", ".join(bounds)}
+        row: Row = {"variant": labels[str(experiment)], "runs": len(own_runs)}
+        row |= {"seeds": len(trained), "bound": ", ".join(bounds)}
         for split in ("valid", "test"):
             own = (splits["experiment"] == experiment) & (splits["split"] == split)
             row |= over_seeds(splits.loc[own, "bpc"]).columns(split)

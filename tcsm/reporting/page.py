@@ -4,6 +4,7 @@ Figures and tables are also written below ``out/figures`` and ``out/tables``, th
 in ``out/metrics.json``.
 """
 
+import json
 import math
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import vl_convert
 from markupsafe import Markup
 
@@ -35,25 +38,28 @@ class Report:
     Attributes:
         title: the heading; ``{corpus}`` is the text that the runs were trained on.
         lead: the line below it.
-        chapters: names of ``NAME.md`` in the order shown; ``*`` stands for the ablations that were
-            run and are not named, by a chapter of their name or by ``generic.md``.
+        chapters: names of ``NAME.md`` in the order shown, or a part of the report → its chapters;
+            ``*`` stands for the ablations that were run and are not named, by a chapter of their
+            name or by ``generic.md``.
         experiments: experiment → label of the models in the headline table, in the order shown.
         pairs: (subject, baseline) experiments that are compared.
         labels: axis → value → label of the ablations, in the order shown.
         corpora: title of a corpus → its name in the heading.
         settings: other values that chapters may use.
+        links: name of a link in the heading → its address; without one it is left out.
         template: folder with ``page.html.j2``, ``style.css``, scripts and ``blocks/KIND.html.j2``.
         folder: the folder of the chapters.
     """
 
     title: str
     lead: str
-    chapters: Sequence[str]
+    chapters: Sequence[str | Mapping[str, Sequence[str]]]
     experiments: Mapping[str, str] = field(default_factory=dict)
     pairs: Sequence[Sequence[str]] = ()
     labels: Labels = field(default_factory=dict)
     corpora: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, object] = field(default_factory=dict)
+    links: Mapping[str, str | None] = field(default_factory=dict)
     template: str | Path = "reports/template"
     folder: str | Path = "reports/chapters"
 
@@ -73,8 +79,9 @@ class Report:
         composer = Composer(template, shipped(self.folder, f"{GENERIC}.md"), out, context)
         for folder in ("figures", "tables"):
             (out / folder).mkdir(parents=True, exist_ok=True)
-        for name, file in self._files(results, composer.folder):
-            composer.read(name, file)
+        for name, file, part in self._files(results, composer.folder):
+            composer.read(name, file, part)
+        composer.judge()
         own = [path.read_text(encoding="utf-8") for path in sorted(template.glob("*.js"))]
         script = "\n".join([library(), *own])
         names = " and ".join(self.corpora.get(corpus, corpus) for corpus in corpora)
@@ -83,26 +90,49 @@ class Report:
             lead=self.lead,
             chapters=[(c, composer.html(c)) for c in composer.chapters if c.shown],
             settings=self.settings,
+            links=self.links,
+            made=results.made(),
             ablations=results.ablations(),
             style=Markup((template / "style.css").read_text(encoding="utf-8")),
             script=Markup(script),
             digest=b64encode(sha256(script.encode()).digest()).decode(),
         )
         _write_metrics(results, out / "metrics.json")
+        claims = [vars(one) | {"mean": vars(one.mean)} for one in composer.claims]
+        record = {"claims": claims, "tables": composer.tables}
+        write_text(out / "results.json", json.dumps(_plain(record), indent=1) + "\n")
+        write_text(
+            out / "references.bib",
+            "\n\n".join(composer.bibliography[key] for key in composer.cited),
+        )
         write_text(out / "index.html", text)
         return out / "index.html"
 
-    def _files(self, results: Results, folder: Path) -> Iterator[tuple[str, str]]:
-        """Yield the chapters and the files that they are read from."""
-        rest = [name for name in results.ablations() if name not in self.chapters]
-        for name in self.chapters:
+    def _files(self, results: Results, folder: Path) -> Iterator[tuple[str, str, str]]:
+        """Yield the chapters, the files that they are read from, and their parts of the report."""
+        parts = [one if isinstance(one, Mapping) else {"": [one]} for one in self.chapters]
+        listed = [(name, part) for each in parts for part, names in each.items() for name in names]
+        rest = [name for name in results.ablations() if name not in dict(listed)]
+        for name, part in listed:
             if name == REST:
                 own = ((other, folder / f"{other}.md") for other in rest)
-                yield from ((other, other if f.exists() else GENERIC) for other, f in own)
+                yield from ((other, other if f.exists() else GENERIC, part) for other, f in own)
             elif not (folder / f"{name}.md").exists():
                 raise InputError(f"report.chapters: {folder}/{name}.md does not exist")
             else:
-                yield name, name
+                yield name, name, part
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 -- what a table holds
+    """Return a value as JSON has it: null for a number that is not finite, else its text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(part) for part in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | None) else str(value)
 
 
 @cache

@@ -21,7 +21,7 @@ JUDGES = {"judge": "judge_rewards", "reward": "rewards"}
 GAINS = ("judge_gain", "reward_gain", "bpc_share", "entropy_share", "repetition", "calls", "beta")
 CHANGES = {"wins": "judge_wins", "rewarded": "reward_wins", "bpc": "test_bpc"}
 CHANGES |= {"entropy": "text_entropy"}
-SHOWN = ("value", "low", "high")
+SHOWN = ("value", "low", "high", "count")
 SHARES = {"steps": "step", "own": "own", "time": "seconds"}
 
 

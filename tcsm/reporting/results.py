@@ -64,13 +64,25 @@ class Results:
         """Return the ablations that have runs, in the order of the runs."""
         return [name for name in pd.unique(self.frames.runs["ablation"]) if name]
 
-    def counts(self) -> dict[str, int]:
-        """Return the numbers of runs, models, ablations, commits."""
+    def counts(self) -> dict[str, Any]:
+        """Return the numbers of runs, models, ablations, commits; the names of lost runs."""
         runs = self.frames.runs
         names = runs.loc[runs["experiment"].isin(list(self.experiments)), "experiment"]
-        own = {"model_runs": len(names), "models": names.nunique()}
+        own: dict[str, Any] = {"model_runs": len(names), "models": names.nunique()}
         own |= {"ablation_runs": sum(runs["ablation"] != ""), "ablations": len(self.ablations())}
+        own |= {
+            "missing": _names(runs[runs["absent"].astype(bool)]),
+            "lost": _names(runs[~runs["finite"].astype(bool)]),
+        }
         return own | cost.commits(self.frames)
+
+    def made(self) -> dict[str, str]:
+        """Return the date and the commit of the last stage that ran, if records have them."""
+        stages = self.frames.stages
+        if "started" not in stages or stages.empty:
+            return {}
+        last = stages.sort_values("started").iloc[-1]
+        return {"date": str(last["started"])[:10], "commit": str(last["commit"])[:10]}
 
     def corpora(self) -> list[str]:
         """Return the titles of the corpora that the headline models, else all, were trained on."""
@@ -81,6 +93,12 @@ class Results:
     def _view(self, view: Callable[..., pd.DataFrame], *args: object, **options: object) -> Rows:
         runs = self.frames
         return Rows(view(runs, self.experiments, *args, **options) if runs.all_runs else [])
+
+
+def _names(runs: pd.DataFrame) -> str:
+    """Return experiments and seeds of runs in words."""
+    known = sorted(zip(runs["experiment"], runs["seed"], strict=True))
+    return ", ".join(f"{experiment} seed {seed}" for experiment, seed in known)
 
 
 def means(rows: Sequence[Row], by: Sequence[str], keys: Sequence[str]) -> Rows:

@@ -3,7 +3,10 @@
     mean ± t(0.975; n − 1) · s / √n                                   over n seeds
     R = ∑ dᵢ / ∑ cᵢ,  Var R ≈ n / (n − 1) · ∑ (dᵢ − R cᵢ)² / (∑ cᵢ)²   over n sequences (ratio)
 
-A single value has no interval: its error and bounds are NaN and its count is 1.
+A single value has no interval: its error and bounds are NaN and its count is 1. A verdict is that
+of Student's test with p-values by Holm, who controls the probability of one false verdict among m:
+
+    p₍ᵢ₎ ← max over j ≤ i of (m − j + 1) p₍ⱼ₎, at most 1
 """
 
 import math
@@ -13,10 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 Array = NDArray[np.float64]
 Values = Sequence[float] | Array | pd.Series
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,32 @@ def detectable(difference: Estimate) -> float:
         return math.nan
     t = stdtrit(degrees, [0.975, 0.8])
     return float(t.sum() / t[0]) * (difference.high - difference.value)
+
+
+def p_value(mean: Estimate, goal: float = 0.0) -> float:
+    """Return the two-sided p-value of a mean against a goal; NaN without an interval."""
+    half, distance = mean.high - mean.value, abs(mean.value - goal)
+    if math.isnan(half) or half == 0:
+        return 0.0 if half == 0 < distance else math.nan
+    degrees = mean.count - 1
+    return float(2 * stdtr(degrees, -distance / half * stdtrit(degrees, 0.975)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number by Holm; NaN stays and does not count."""
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p)[: int(np.isfinite(p).sum())]
+    steps = p[order] * np.arange(len(order), 0, -1)
+    p[order] = np.minimum(1, np.maximum.accumulate(steps))
+    return [float(value) for value in p]
+
+
+def side(mean: Estimate, p: float, goal: float = 0.0) -> float:
+    """Return −1 or 1 where a mean is significantly below or above a goal, 0 where neither.
+
+    NaN where its p-value is unknown.
+    """
+    return math.nan if math.isnan(p) else math.copysign(p <= LEVEL, mean.value - goal)
 
 
 def _with_interval(value: float, error: float, count: int) -> Estimate:

@@ -1,11 +1,11 @@
 """Tables: the rows that chapters read, and what they show of them as CSV and LaTeX.
 
-The CSV keeps every number; page and LaTeX (booktabs) show formatted cells. A text that a
+The CSV keeps every number; page and LaTeX show formatted cells. A text that a
 spreadsheet would compute, such as "=1+1", has an apostrophe before it in the CSV.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from operator import eq, ge, gt, le, lt, ne
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,7 @@ from typing import Any
 import pandas as pd
 
 from tcsm.io.records import write_text
-from tcsm.reporting.latex import escape
-from tcsm.reporting.statistics import Estimate
+from tcsm.reporting.statistics import Estimate, holm, p_value, side
 
 Row = dict[str, Any]
 SIGNS: dict[str, Callable[[Any, Any], Any]] = {
@@ -54,6 +53,18 @@ class Rows(list[Row]):
             groups.setdefault(tuple(row[key] for key in keys), []).append(row)
         return [Rows(rows) for rows in groups.values()]
 
+    def holm(self, prefix: str = "gap", goal: float = 0.0) -> "Rows":
+        """Return the rows with the columns ``PREFIX_p`` and ``PREFIX_side``: one family of tests.
+
+        The first is Holm's p-value of an estimate against the goal, the second its side of it.
+        """
+        means = [estimate(row, prefix) for row in self]
+        known = zip(self, means, holm([p_value(mean, goal) for mean in means]), strict=True)
+        return Rows(
+            {**row, f"{prefix}_p": p, f"{prefix}_side": side(mean, p, goal)}
+            for row, mean, p in known
+        )
+
     def best(self, key: str = "value") -> Row:
         """Return the row of the least value, of those over as many seeds as any."""
         most = max(row.get("count", 0) for row in self)
@@ -82,14 +93,6 @@ def write_csv(path: Path, rows: Iterable[Row]) -> None:
     for name in frame.select_dtypes(exclude="number"):
         frame[name] = frame[name].map(_inert)
     write_text(path, frame.to_csv(index=False, lineterminator="\n"))
-
-
-def latex(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    """Return the main cells, whose header has no +, as a ``tabular`` of the package booktabs."""
-    main = [at for at, header in enumerate(headers) if not header.startswith("+")]
-    names, *rows = [[escape(row[at]) for at in main] for row in (headers, *cells)]
-    shown, columns = pd.DataFrame(rows, columns=names), "l" + "r" * (len(main) - 1)
-    return str(shown.style.hide(axis="index").to_latex(hrules=True, column_format=columns))
 
 
 def _inert(value: Any) -> Any:  # noqa: ANN401 -- a cell of any kind

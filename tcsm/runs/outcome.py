@@ -74,6 +74,12 @@ class Outcome:
     grade: Record = field(default_factory=dict)
     stages: dict[str, Record] = field(default_factory=dict)
 
+    @property
+    def results(self) -> bool:
+        """Whether a stage has left a record."""
+        records = (self.train, self.evaluate, self.samples, self.exact, self.targets)
+        return any((*records, self.collect, self.tilt, self.grade))
+
 
 def read_run(folder: Path) -> Outcome:
     """Reads a run's folder; raises InputError that names file and line of a damaged record."""

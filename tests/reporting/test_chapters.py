@@ -29,10 +29,10 @@ def write(tmp_path, runs):
 
 def test_a_number_comes_from_the_runs(write, runs):
     page = write(
-        "# Own\n\n{{ bpc('kjv/score') | mean_se }}; {{ label('kjv/mdlm') }}{{ findings() }}"
+        "# Own\n\n{{ bpc('kjv/score') | mean_ci }}; {{ label('kjv/mdlm') }}{{ findings() }}"
     )
     values = [r.evaluate["splits"]["test"]["bpc"] for r in runs if r.experiment == "kjv/score"]
-    assert f"{sum(values) / 3:.3f} ± " in page
+    assert f"{sum(values) / 3:.2f} ± " in page
     assert "MDLM" in page
 
 

@@ -11,9 +11,12 @@ from tcsm.reporting.statistics import (
     NOTHING,
     detectable,
     finite,
+    holm,
     over_seeds,
+    p_value,
     paired,
     ratio,
+    side,
 )
 
 TABLE = {  # two-sided 95 %, from any printed table
@@ -123,3 +126,37 @@ def test_a_detectable_difference_is_significant_in_about_four_cases_of_five(n):
 
 def test_a_single_seed_detects_nothing():
     assert np.isnan(detectable(over_seeds([1.0])))
+
+
+def test_p_values_are_those_of_the_t_test():
+    values = [0.3, 0.1, 0.45, 0.2]
+    for goal in (0.0, 0.2, 1.0):
+        known = stats.ttest_1samp(values, goal).pvalue
+        assert p_value(over_seeds(values), goal) == pytest.approx(known)
+    assert math.isnan(p_value(over_seeds([1.0])))
+    assert math.isnan(p_value(over_seeds([0.0, 0.0])))
+    assert p_value(over_seeds([1.0, 1.0])) == 0.0
+
+
+def test_holm_by_hand():
+    """Steps that fall are levelled; order, unknown values and 1 as a limit."""
+    assert holm([0.01, 0.02, 0.03, 0.04, 0.05]) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
+    assert holm([0.03, 0.005, 0.01, 0.04]) == pytest.approx([0.06, 0.02, 0.03, 0.06])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([math.nan, 0.04, math.nan]) == pytest.approx(
+        [math.nan, 0.04, math.nan], nan_ok=True
+    )
+    assert holm([]) == []
+
+
+def test_one_false_verdict_in_a_family_is_as_rare_as_it_says():
+    draw = np.random.default_rng(3)
+    families = draw.normal(size=(500, 8, 5))
+    wrong = [min(holm([p_value(over_seeds(v)) for v in family])) <= 0.05 for family in families]
+    assert np.mean(wrong) < 0.08
+
+
+def test_a_side_needs_significance():
+    mean = over_seeds([0.3, 0.2, 0.25])
+    assert (side(mean, 0.01), side(mean, 0.01, 1.0), side(mean, 0.2)) == (1, -1, 0)
+    assert math.isnan(side(mean, math.nan))

@@ -4,10 +4,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tcsm.reporting.tables import Rows, estimate, frame_of, latex, write_csv
+from tcsm.reporting.tables import Rows, estimate, frame_of, write_csv
 
 FRAME = pd.DataFrame({"variant": ["A & B_1", "50 %"], "bpc": [2.12345678, -1.0]})
-CELLS = [["A & B_1", "2.123"], ["50 %", "−1.000"]]
 ROWS = Rows(
     pd.DataFrame(
         {
@@ -22,19 +21,6 @@ ROWS = Rows(
 
 def names(rows) -> list[str]:
     return [row["variant"] for row in rows]
-
-
-def test_latex_is_booktabs_and_escaped():
-    assert latex(["Variant", "ΔBPC"], CELLS).splitlines() == [
-        r"\begin{tabular}{lr}",
-        r"\toprule",
-        r"Variant & $\Delta$BPC \\",
-        r"\midrule",
-        r"A \& B\_1 & 2.123 \\",
-        r"50 \% & $-$1.000 \\",
-        r"\bottomrule",
-        r"\end{tabular}",
-    ]
 
 
 def test_the_csv_keeps_every_number(tmp_path: Path):
@@ -71,3 +57,15 @@ def test_columns_make_an_estimate():
     assert estimate(row, "gain").value == 2.0
     with pytest.raises(KeyError):
         estimate(row, "loss")
+
+
+def test_a_family_of_tests_is_corrected_together():
+    gaps = [(-0.3, 0.29, 4), (-0.3, 0.28, 4), (0.5, 0.1, 4), (math.nan, math.nan, 0)]
+    rows = Rows(
+        {"gap_value": v, "gap_low": v - half, "gap_high": v + half, "gap_count": n}
+        for v, half, n in gaps
+    ).holm()
+    assert [row["gap_side"] for row in rows[:3]] == [0, 0, 1]  # the first two alone would be below
+    assert rows[1]["gap_p"] == pytest.approx(0.084, abs=0.001)
+    assert math.isnan(rows[3]["gap_p"])
+    assert [row["gap_side"] for row in rows.holm("gap", 0.4)[:3]] == [-1, -1, 0]

@@ -3,7 +3,7 @@
 rule report:
     input: RUNS.records(), RUNS.page_parts()
     output:
-        multiext(f"{RUNS.out}/", "index.html", "metrics.json"),
+        multiext(f"{RUNS.out}/", "index.html", "metrics.json", "results.json", "references.bib"),
         directory(multiext(f"{RUNS.out}/", "figures", "tables")),
     params: config=lambda job: RUNS.report()[0], code=RUNS.report()[1]
     log: f"{LOGS}/report.log"

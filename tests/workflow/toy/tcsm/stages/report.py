@@ -10,4 +10,5 @@ def main(cfg, out):
     for folder in ("figures", "tables"):
         (out / folder).mkdir(parents=True)
     page.write(out / "index.html", cfg.runs)
-    notes.write(out / "metrics.json", cfg)
+    for name in ("metrics.json", "results.json", "references.bib"):
+        notes.write(out / name, cfg)
