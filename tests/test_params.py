@@ -33,7 +33,7 @@ TRAINED = [
     and not name.startswith(("reward/", "judge/"))  # classifiers
 ]
 SCALES = [name.removeprefix("scale/") for name in FILES if name.startswith("scale/")]
-NO_CHOICES = ("experiment/", "ablation/")
+NO_CHOICES = ("experiment/", "ablation/", "process/")  # process/ sets choices of other groups
 CHOICES = [name for name in FILES if "/" in name and not name.startswith(NO_CHOICES)]
 # What these leave to the user.
 OPEN = {
@@ -59,6 +59,20 @@ def at(scale: str, *overrides: str) -> DictConfig:
     found = composed(*overrides).copy()
     found.scale = OmegaConf.load(PARAMS / f"scale/{scale}.yaml")
     return found
+
+
+@pytest.mark.parametrize(
+    ("process", "experiment", "other"),
+    [
+        ("uniform", "kjv/distribution", "kjv/uniform"),
+        ("uniform", "kjv/score", "kjv/uniform_score"),
+        ("mask", "kjv/uniform", "kjv/distribution"),
+    ],
+)
+def test_a_process_sets_all_that_depends_on_it(process: str, experiment: str, other: str) -> None:
+    found = composed(f"experiment={experiment}", f"process={process}").copy()
+    found.experiment = other
+    assert found == composed(f"experiment={other}")
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -106,3 +106,23 @@ def kl_of_weights(log_w: Weights, log_base: Weights | None = None) -> float:
     log_p, log_q = torch.log_softmax(log_w, 0), torch.log_softmax(base, 0)
     terms = log_p.exp() * (log_p - log_q)
     return float(terms[log_p > -torch.inf].sum())
+
+
+def suggested_beta(buffer: Buffer, share: float) -> float | None:
+    """Return the β that leaves a share of a buffer's effective sample size, to two digits.
+
+    None where none does: the rewards are equal, or the share itself has the highest reward.
+    """
+    span = float(buffer.reward.max() - buffer.reward.min())
+    least = share * relative_ess(buffer.log_weight)
+    low, high = math.log(1e-4), math.log(1e4)  # log of β over the range of the rewards
+
+    def suffices(log_beta: float) -> bool:
+        return relative_ess(Boltzmann(span * math.exp(log_beta)).log_weights(buffer)) >= least
+
+    if span == 0 or suffices(low):
+        return None
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if suffices(middle) else (middle, high)
+    return float(f"{span * math.exp(high):.2g}")

@@ -161,8 +161,8 @@ class CountSampling(Corruption):
         if not isinstance(self.path.source, Mask):
             name = type(self.path.source).__name__
             raise InputError(
-                f"corruption by count needs the Mask source, found {name}; "
-                "set corruption=time and bound=time"
+                f"corruption by count needs the Mask source, found {name}; set process=uniform, "
+                "or corruption=time and bound=time"
             )
 
     def __call__(

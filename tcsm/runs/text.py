@@ -44,6 +44,7 @@ class BoundValidation:
         every: Steps between two validations: the first record at or after each multiple, and the
             last.
         devices: Devices of the run.
+        first: Whether the initial weights are measured too: they are those of another run.
     """
 
     model: nn.Module
@@ -53,15 +54,19 @@ class BoundValidation:
     draws: int
     every: int
     devices: Devices
+    first: bool = False
 
     def initial(self, state: TrainState) -> Record:
-        """Return nothing: the learning curve begins with the first record."""
-        return {}
+        """Return the rate of another run's weights, else nothing: the first record is soon."""
+        return {"initial": self._measure(state)} if self.first else {}
 
     def __call__(self, state: TrainState) -> Record:
         """Return nats per token and bits, or an empty mapping at a step without validation."""
         if state.step % self.every >= state.optim.log_every and state.step != state.optim.steps:
             return {}
+        return self._measure(state)
+
+    def _measure(self, state: TrainState) -> Record:
         self.model.net = self.net
         rows, device = self.rows, self.devices.device
         ids = torch.arange(len(rows.tokens), device=device)
@@ -147,6 +152,7 @@ def _validation(
         draws=cfg.validation.draws,
         every=cfg.validation.every,
         devices=devices,
+        first=cfg.initial is not None,
     )
 
 

@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from tcsm.config import build
 from tcsm.data.buffer import Buffer, write_buffer
 from tcsm.data.header import read_header
-from tcsm.data.tilts import Boltzmann, kl_of_weights, relative_ess
+from tcsm.data.tilts import Boltzmann, kl_of_weights, relative_ess, suggested_beta
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.io.layout import TOKENS
@@ -51,7 +51,7 @@ READS = (
 OF = ("reference",)
 BETAS = tuple(2.0**k for k in range(5, -6, -1))  # values of β in the record
 TEXTS = 8  # texts in the record
-LEAST_ESS = 0.3  # share of effective sequences that a suggested β leaves
+LEAST_ESS = 0.3  # share of the effective sequences that a suggested β leaves
 
 
 @torch.no_grad()
@@ -102,13 +102,12 @@ def printed(run: Run) -> Iterator[str]:
     yield f"{record['count']} sequences → {run.folder / TOKENS}"
     if reward and record.get("ess"):
         yield f"reward {reward['mean']:.3f}, deviation {reward['sd']:.3f}"
-        usable = [row for row in record["ess"] if row["ess"] >= LEAST_ESS]
-        if usable:
-            least = min(usable, key=lambda row: row["beta"])
-            yield (
-                f"tilt.beta={least['beta']:g} is the smallest of the powers of 2 that leaves "
-                f"{100 * LEAST_ESS:.0f} % of the sequences effective: {100 * least['ess']:.0f} %"
-            )
+        beta = record.get("suggested_beta")
+        if beta is None:
+            yield "no tilt.beta is suggested: the rewards are equal, or most have the highest one"
+        else:
+            share = f"{100 * LEAST_ESS:.0f} %"
+            yield f"suggested: tilt.beta={beta:g}, which leaves {share} of the sequences effective"
 
 
 def numbers(buffer: Buffer, betas: Sequence[float]) -> dict[str, Any]:
@@ -127,6 +126,7 @@ def numbers(buffer: Buffer, betas: Sequence[float]) -> dict[str, Any]:
             }
             for beta, log_w in tilted.items()
         ],
+        "suggested_beta": suggested_beta(buffer, LEAST_ESS) if betas else None,
         "log_weight": {
             "mean": weight["mean"],
             "sd": weight["sd"],

@@ -69,17 +69,27 @@ def main(cfg: DictConfig, out: Path) -> None:
 
 def printed(run: Run) -> Iterator[str]:
     """Yield the numbers of each metric, where they are, and the next command."""
-    for name, measured in run.record("evaluate")["metrics"].items():
+    metrics = run.record("evaluate")["metrics"]
+    for name, measured in metrics.items():
         for split, rate in measured.get("splits", {}).items():
             half = (
                 f" ± {1.96 * rate['bpc_se']:.3f} (95 % over sequences)" if rate["bpc_se"] else ""
             )
             yield f"{split} {rate['bpc']:.3f}{half} bits per character"
+        means = {key: value["mean"] for key, value in measured.items() if _has_mean(value)}
         numbers = {key: value for key, value in measured.items() if isinstance(value, float)}
-        if numbers and "splits" not in measured:
-            yield f"{name}: " + ", ".join(f"{key} {value:.4g}" for key, value in numbers.items())
+        if "splits" not in measured and (shown := means | numbers):
+            yield f"{name}: " + ", ".join(f"{key} {value:.4g}" for key, value in shown.items())
     yield f"→ {run.folder / record_of('evaluate')}"
-    yield f"next: tcsm compare {run.folder} RUN"
+    first = run.trained and run.trained.get("initial")
+    if first and "likelihood" in metrics:
+        yield f"next: tcsm compare {first} {run.folder}  # what the training cost in BPC"
+    elif "likelihood" in metrics:
+        yield f"next: tcsm compare {run.folder} RUN"
+
+
+def _has_mean(value: object) -> bool:
+    return isinstance(value, dict) and "mean" in value
 
 
 def _open(cfg: DictConfig, out: Path, devices: Devices) -> Evaluated:

@@ -215,12 +215,20 @@ def _hooks(
 def printed(run: Run) -> Iterator[str]:
     """Yield the last losses of a training, where its weights are, and the next command."""
     record = run.record()
-    last = record.get("final") or {}
+    first, last = (record.get(key) or {} for key in ("initial", "final"))
     names = {"loss": "loss", "valid_bpc": "validation BPC", "exact_kl": "exact KL"}
-    values = [f"{words} {last[name]:.3f}" for name, words in names.items() if last.get(name)]
+    values = [
+        f"{words} {last[key]:.3f}" + _change(first.get(key), last[key])
+        for key, words in names.items()
+        if last.get(key) is not None
+    ]
     yield f"step {record['steps']}: {', '.join(values) or 'done'} → {run.folder / WEIGHTS}"
     if not classifier.is_named(run.config):
         yield f"next: tcsm evaluate out={run.folder}"
+
+
+def _change(first: float | None, last: float) -> str:
+    return "" if first is None else f" ({last - first:+.3f} from the initial weights)"
 
 
 def launch(runs: Sequence[DictConfig]) -> int | None:

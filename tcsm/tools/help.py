@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
 def _groups(reads: Iterable[str], folder: Path) -> list[str]:
     """Return the groups that a stage reads, by themselves or within the files of another."""
     known = {path.name for path in folder.iterdir() if path.is_dir()}
-    waiting = [key.partition(".")[0] for key in reads] + ["experiment", "scale"]
+    waiting = [key.partition(".")[0] for key in reads] + ["experiment", "scale", "process"]
     reached: set[str] = set()
     while waiting:
         group = waiting.pop()

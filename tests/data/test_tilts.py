@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcsm.data.buffer import Buffer, unweighted
-from tcsm.data.tilts import Best, Boltzmann, Even, kl_of_weights, relative_ess
+from tcsm.data.tilts import Best, Boltzmann, Even, kl_of_weights, relative_ess, suggested_beta
 from tcsm.errors import InputError
 
 REWARDS = st.lists(st.floats(-30, 30), min_size=1, max_size=20)
@@ -123,3 +123,16 @@ def test_stages_tilt_as_far_as_the_sum_of_their_inverse_betas():
     assert twice.tolist() == pytest.approx(
         Boltzmann(1.2).log_weights(buffer(reward, distribution)).tolist()
     )
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e5])
+@pytest.mark.parametrize("log_weight", [None, [0.3 * (i % 3) for i in range(60)]])
+def test_a_suggested_beta_leaves_the_share_in_any_unit(unit, log_weight):
+    drawn = buffer([unit * math.sin(i) for i in range(60)], log_weight)
+    left = relative_ess(Boltzmann(suggested_beta(drawn, 0.3)).log_weights(drawn))
+    assert left == pytest.approx(0.3 * relative_ess(drawn.log_weight), rel=0.05)
+
+
+@pytest.mark.parametrize("reward", [[2.0] * 5, [1.0, 1.0, 0.0], [4.0]])
+def test_no_beta_is_suggested_where_each_leaves_the_share(reward):
+    assert suggested_beta(buffer(reward), 0.3) is None

@@ -91,6 +91,15 @@ def test_validation_happens_every_so_often_and_at_the_end(model):
     assert found["valid_bits_per_token"] == pytest.approx(nats / 0.6931471805599453)
 
 
+def test_weights_of_another_run_are_measured_before_the_first_step(model):
+    rows = Rows(evaluation_windows(TOKENS, L, 2), torch.full((2,), L))
+    given = (model, model.net, Count(PATH), rows, 3, 1, Devices("cpu", precision="fp32"))
+    started, fresh = (BoundValidation(*given, first=first) for first in (True, False))
+    known = state(model, 5)
+    assert started.initial(known) == {"initial": started(known)}
+    assert fresh.initial(known) == {}
+
+
 def test_validation_asks_the_bare_network(model):
     windows = evaluation_windows(TOKENS, L, 2)
     net, known = model.net, state(model, 1)

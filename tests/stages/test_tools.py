@@ -10,6 +10,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from tcsm.runs import defaults
+from tcsm.runs.run import Run
 from tcsm.stages import evaluate, train
 from tcsm.tools.help import comments
 from tests.stages.house import PARAMS, command
@@ -99,3 +100,30 @@ def test_a_stage_ends_with_its_numbers_and_where_they_are(two, house):
 def test_a_printed_configuration_is_that_of_the_stage(house):
     text = command("config", "evaluate", *house.overrides()).out
     assert set(OmegaConf.create(text)) == set(defaults.cut(OmegaConf.create(text), evaluate.READS))
+
+
+def written(folder, stage, record, **config):
+    """A run with one record."""
+    plain = {"experiment": "post/any", "seed": 0, "labels": None, "classifier": None, "model": {}}
+    run = Run(folder, OmegaConf.create({**plain, **config}))
+    run.write(stage, record, {})
+    return run
+
+
+def test_a_training_that_continues_weights_says_what_it_cost(tmp_path):
+    last = {"loss": 0.7, "valid_bpc": 2.625}
+    record = {"steps": 6, "initial": {"valid_bpc": 2.5}, "final": last}
+    assert "validation BPC 2.625 (+0.125 " in next(
+        train.printed(written(tmp_path, "train", record))
+    )
+
+
+def test_an_evaluation_names_the_run_to_compare_with(tmp_path):
+    rewards = {"reward": {"mean": 4.5, "sd": 1.0}, "texts": []}
+    likelihood = {"splits": {"test": {"bpc": 2.6, "bpc_se": 0.01}}}
+    record = {"metrics": {"likelihood": likelihood, "rewards": rewards}}
+    run = written(tmp_path, "evaluate", record, initial="results/first")
+    first, second, *_, last = evaluate.printed(run)
+    assert "test 2.600 ± 0.020" in first
+    assert "reward 4.5" in second
+    assert f"tcsm compare results/first {tmp_path}" in last
