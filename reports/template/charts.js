@@ -293,7 +293,7 @@ const inSight = new IntersectionObserver(entries => {
     });
   }
 }, {rootMargin: "500px"});
-for (const figure of figures) inSight.observe(figure.node);
+if (window.vegaEmbed) for (const figure of figures) inSight.observe(figure.node);
 const again = () => figures.filter(figure => figure.view).forEach(show);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 addEventListener("themechange", again);

@@ -6,6 +6,7 @@ in ``out/metrics.json``.
 
 import json
 import math
+import sys
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import vl_convert
 from markupsafe import Markup
 
 from tcsm.errors import InputError
@@ -137,7 +137,15 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 -- what a table holds
 
 @cache
 def library() -> str:
-    """Return Vega-Lite and vega-embed as one script that requests nothing."""
+    """Return Vega-Lite and vega-embed as one script; empty, and a line says so, without them."""
+    try:
+        import vl_convert  # noqa: PLC0415 -- no wheel exists for some platforms
+    except ImportError:
+        print(
+            "tcsm: report: figures are pictures only; pip install vl-convert-python",
+            file=sys.stderr,
+        )
+        return ""
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Int64
 from torch import Tensor, nn
 
 from tcsm.errors import InputError
@@ -21,10 +21,13 @@ class Sampled:
     Attributes:
         tokens: samples of x₁.
         network_calls: largest number of passes of the network over the batch, equal for all seeds.
+        changed: the step of each position's last change, from 1; 0 if it never changed. None if
+            the sampler does not say.
     """
 
     tokens: Int[Tensor, "B L"]
     network_calls: int
+    changed: Int64[Tensor, "B L"] | None = None
 
 
 @dataclass(frozen=True)

@@ -75,12 +75,14 @@ class FirstHitting(PathSampler):
         unmasking = self.unmasking(count, length, seed, x_t.device).among(~known.fixed, self.steps)
         u = self._noise(count, seed, x_t.device).uniform("token", length)
         groups = range(0, unmasking.order.shape[1], unmasking.at_once)
-        for first in groups:
+        changed = torch.zeros_like(x_t, dtype=torch.int64)
+        for number, first in enumerate(groups, 1):
             now = unmasking.order[:, first : first + unmasking.at_once]
             positions = torch.zeros_like(x_t, dtype=torch.bool).scatter(1, now, True)
             t = self.path.schedule.inverse(unmasking.level[:, first])
+            changed[positions] = number
             x_t[positions] = posterior.draw(x_t, t, positions, u[positions])
-        return Sampled(x_t, len(groups))
+        return Sampled(x_t, len(groups), changed)
 
     def unmasking(self, count: int, length: int, seed: int, device: torch.device) -> Unmasking:
         """Return the order in which a call with the same arguments unmasks its positions."""

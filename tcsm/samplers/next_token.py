@@ -42,4 +42,5 @@ class NextToken(Sampler):
         for index in range(first, length):
             x[:, index] = categorical(cache.read(new), u[:, index])
             new = x[:, index, None]
-        return Sampled(x, length - first)
+        changed = (torch.arange(length, device=x.device) - first + 1).clamp(min=0).expand_as(x)
+        return Sampled(x, length - first, changed)

@@ -140,6 +140,13 @@ class PositionSampler(GridSampler, ABC):
         posterior, known = self.posterior(model), self.conditioning(conditioning, length, model)
         x_t = self.start(count, seed, known)
         index = torch.zeros(count, dtype=torch.int64, device=x_t.device)
+        changed = torch.zeros_like(x_t, dtype=torch.int64)
+
+        def move(rows: Tensor, state: Tensor) -> None:
+            now = index[rows, None].expand_as(state)
+            changed[rows] = torch.where(state == x_t[rows], changed[rows], now)
+            x_t[rows] = state
+
         while len(rows := (index < self.steps).nonzero()[:, 0]):
             waiting = []
             while len(rows):
@@ -148,13 +155,13 @@ class PositionSampler(GridSampler, ABC):
                 asks = outcomes.undecided().any(1)
                 waiting.append((rows[asks], step.t[asks], *(part[asks] for part in outcomes)))
                 index[rows] += 1
-                x_t[rows[~asks]] = outcomes.same[~asks]
+                move(rows[~asks], outcomes.same[~asks])
                 rows = rows[~asks & (index[rows] < self.steps)]
             rows, t, *together = (torch.cat(parts) for parts in zip(*waiting, strict=True))
             if len(rows):
-                x_t[rows] = _draw(posterior, x_t[rows], t, Outcomes(*together))
+                move(rows, _draw(posterior, x_t[rows], t, Outcomes(*together)))
         free = int((~known.fixed).sum()) if isinstance(self.path.source, Mask) else self.steps
-        return Sampled(x_t, min(self.steps, free))
+        return Sampled(x_t, min(self.steps, free), changed)
 
 
 def _draw(

@@ -45,6 +45,7 @@ READS = (
 OF = ("out",)
 ANEW = ("seed",)  # other draws of the same weights
 BLANK = "_"
+TRACED = 4  # texts of which the record says how they came about
 
 
 def main(cfg: DictConfig, out: Path) -> None:
@@ -67,7 +68,9 @@ def main(cfg: DictConfig, out: Path) -> None:
             drawn = kept.load_or_draw(partial(_draw, cfg, walks, model, given))
             runs = []
             for index, walk in enumerate(walks):
-                sampled = Sampled(drawn[f"tokens.{index}"], int(drawn[f"calls.{index}"]))
+                changed = drawn.get(f"changed.{index}")
+                calls = int(drawn[f"calls.{index}"])
+                sampled = Sampled(drawn[f"tokens.{index}"], calls, changed)
                 runs.append({**_describe(walk, sampled, tokenizer, judge), "steps": walk.steps})
         record = {
             "length": cfg.data.length,
@@ -88,6 +91,8 @@ def _draw(
         sampled = walk(model, cfg.sampling.count, cfg.data.length, cfg.seed, given)
         calls = torch.tensor(sampled.network_calls)
         drawn |= {f"tokens.{index}": sampled.tokens, f"calls.{index}": calls}
+        if sampled.changed is not None:
+            drawn[f"changed.{index}"] = sampled.changed
     return drawn
 
 
@@ -95,15 +100,32 @@ def _describe(
     sampler: Sampler, drawn: Sampled, tokenizer: Tokenizer, judge: Autoregressive | None
 ) -> dict[str, Any]:
     tokens = drawn.tokens
+    texts = [tokenizer.decode(row.cpu().numpy()) for row in tokens]
     return {
         "sampler": type(sampler).__name__,
         "network_calls": drawn.network_calls,
-        "texts": [tokenizer.decode(row.cpu().numpy()) for row in tokens],
+        "texts": texts,
+        "traces": _traces(drawn, texts, tokenizer),
         "statistics": {
             **variety(tokens),
             "judge_bpc": judge_rate(judge, tokens, tokenizer).value if judge else None,
         },
     }
+
+
+def _traces(drawn: Sampled, texts: Sequence[str], tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """Return the tokens of the first texts, and the steps at which they last changed.
+
+    Texts end before one whose tokens are no texts by themselves, as bytes are not.
+    """
+    traces: list[dict[str, Any]] = []
+    changed = () if drawn.changed is None else drawn.changed
+    for text, row, steps in zip(texts[:TRACED], drawn.tokens, changed, strict=False):
+        pieces = [tokenizer.decode(one[None].cpu().numpy()) for one in row]
+        if "".join(pieces) != text:
+            break
+        traces.append({"pieces": pieces, "steps": steps.tolist()})
+    return traces
 
 
 def printed(run: Run) -> Iterator[str]:

@@ -115,3 +115,23 @@ def test_a_time_grid_is_made_where_a_configuration_is_checked() -> None:
         sampler = Ancestral(path=MASKED, steps=3, grid=grids.Cosine())
     assert sampler.times.tolist()[0] == 0
     assert sampler.times.device.type == "cpu"
+
+
+@every
+def test_a_position_is_final_after_the_step_of_its_last_change(sampler, monkeypatch):
+    posterior, read = model(sampler.path), []
+
+    def draw(x_t, t, *rest):
+        read.append((float(t), x_t[0].clone()))
+        return LeaveOneOut.draw(posterior, x_t, t, *rest)
+
+    monkeypatch.setattr(posterior, "draw", draw)
+    drawn = sampler(posterior, 1, L, seed=5)
+    tokens, changed = drawn.tokens[0], drawn.changed[0]
+    assert changed.max() <= 4
+    for call, (t, state) in enumerate(read, 1):
+        first_hitting = isinstance(sampler, FirstHitting)
+        step = call if first_hitting else 1 + int((sampler.times < t).sum())
+        assert torch.equal(state[changed < step], tokens[changed < step])
+        if isinstance(sampler.path.source, Mask):
+            assert (state[changed >= step] == V).all()

@@ -24,6 +24,10 @@ def test_a_judge_scores_the_samples(house, trained, finished):
 
 def test_another_sampler_is_one_override(house, finished):
     folder = house.copy(finished("kjv/score"))
+    for drawn in record(folder)["runs"]:
+        for text, trace in zip(drawn["texts"], drawn["traces"], strict=False):
+            assert "".join(trace["pieces"]) == text
+            assert set(trace["steps"]) <= set(range(1, drawn["steps"] + 1))
     before = (folder / "samples.json").read_bytes()
     for sampler in ("leaping", "first_hitting"):
         house.good("sample", "experiment=kjv/score", f"sampler={sampler}")
