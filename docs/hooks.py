@@ -11,12 +11,19 @@ from typing import Any
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 from tcsm import commands
 from tcsm.listing import described
 from tcsm.tools import help as help_tool
 
 TOP = Path(__file__).parents[1]
+# A letter, a number or a bracket with its subscripts and superscripts, as plain text has them.
+SCRIPT_TEXT = r"\{(?:[^{}]|\{[^{}]*\})*\}|(?<=\^)\([^()]*(?:\([^()]*\))?[^()]*\)|[−-]?[^\W_]+|[½*]"
+SCRIPT = re.compile(rf"([_^])({SCRIPT_TEXT})")
+SYMBOL = re.compile(
+    rf"((?<!\w)[^\W\d_][\u0300-\u036f′]?|(?<!\w)\d+|[)\]}}‖])((?:[_^](?:{SCRIPT_TEXT}))+)"
+)
 Pages = Iterator[tuple[str, str, str]]  # title, path, content
 
 
@@ -45,6 +52,30 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def mathml(source: str, *_: object, **__: object) -> str:
     """Return a formula as MathML, which browsers show without a script."""
     return convert(source, display="block")
+
+
+def on_page_content(html: str, page: Page, **_: object) -> str:
+    """Return the page with symbols of its text as HTML, such as x_t^{≠i}; code is left alone."""
+    if page.file.src_uri.startswith("reference/"):
+        return html
+    parts = re.split(r"(?s)(<(pre|code|math)\b.*?</\2>|<[^>]*>)", html)
+    # Of each three parts, the first is text.
+    return "".join(
+        SYMBOL.sub(_typeset, part) if at % 3 == 0 else part
+        for at, part in enumerate(parts)
+        if at % 3 < 2
+    )
+
+
+def _typeset(found: re.Match[str]) -> str:
+    scripts = SCRIPT.sub(lambda script: _script(script[1], script[2]), found[2])
+    return f"<i>{found[1]}</i>{scripts}" if found[1].isalpha() else f"{found[1]}{scripts}"
+
+
+def _script(mark: str, text: str) -> str:
+    tag = "sub" if mark == "_" else "sup"
+    inner = text[1:-1] if text[0] in "{(" else text
+    return f"<{tag}>{SYMBOL.sub(_typeset, inner)}</{tag}>"
 
 
 def commands_page() -> str:
@@ -124,4 +155,4 @@ def _fence(text: str, language: str = "text") -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_<\[\]])", r"\\\1", text)
+    return re.sub(r"([\\*_<\[\]])", r"\\\1", text)
