@@ -5,12 +5,16 @@ For the backward pass it keeps the input of every linear layer, and the logits u
 chunk by chunk; half precision halves these.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tcsm.config import build
 from tcsm.errors import InputError
@@ -20,6 +24,8 @@ from tcsm.training.memory import require_fits
 TRAINED, TOKEN, NUMBER = 16, 8, 2  # bytes of a parameter, a token and an activation
 OURS, HUB = "tcsm.nets.", "tcsm.nets.hub."  # networks of the hub read files
 CPU = torch.device("cpu")
+ATEN = torch.ops.aten
+SHAPED = {ATEN.normal_.default, ATEN.uniform_.default, ATEN.mul.Tensor}  # as their first argument
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,32 @@ def size_of(net: DictConfig) -> Size:
     return Size(parameters, kept, one.logits)
 
 
+class _Shapes(TorchDispatchMode):
+    """Gives tensors their shapes alone; to draw or scale one torch would import its compiler."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:  # torch's guard against compilation would import it too
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 -- as torch does
+        if func in SHAPED and not any(map(torch.is_tensor, args[1:])):
+            return args[0]
+        made = torch.empty if func is ATEN.randn.default else func
+        return made(*args, **(kwargs or {}))
+
+
+@contextmanager
+def unallocated() -> Iterator[None]:
+    """Let networks be built without memory for their weights, and without drawing these."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"), _Shapes():
+        yield
+
+
 @cache
 def _measured(text: str) -> Size:
     """Return the size of a network, built without weights; ``text`` is its configuration."""
     node = OmegaConf.create({"net": OmegaConf.create(text)})
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+    with unallocated():
         made: nn.Module = build(node.net)
     linear = [m.in_features for m in made.modules() if isinstance(m, nn.Linear)]
     whole = getattr(made, "chunk", None) is None

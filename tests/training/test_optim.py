@@ -123,10 +123,14 @@ def test_adamw_is_torchs():
 
 
 @pytest.mark.slow
-def test_a_step_does_not_import_the_compiler():
+def test_neither_a_size_nor_a_step_imports_the_compiler():
     code = """if True:
         import sys, torch
+        from tcsm import config
+        from tcsm.runs.memory import size_of
         from tcsm.training.optim import OptimConfig
+        for name in ("small", "time_conditioned", "hollow"):
+            size_of(config.compose([f"net={name}"]).net)
         net = torch.nn.Linear(3, 2)
         optimizer = OptimConfig(steps=1, learning_rate=0.1).optimizer(net)
         net(torch.ones(1, 3)).sum().backward()
