@@ -7,7 +7,6 @@ changes, so a comment in ``params/`` reruns nothing and a value reruns what it t
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
-from itertools import groupby
 from typing import Any
 
 from tcsm.errors import InputError
@@ -23,7 +22,7 @@ EXPERIMENT = rf"[A-Za-z0-9_]+/{NAME}"
 SCRATCH = "results/.scratch"  # where a training keeps its state
 SPLITS = ("train.tok", "valid.tok", "test.tok")
 MANIFEST = "results/manifests/{root}.sha256"  # checksums of the token files of a folder
-TOGETHER = 12  # the most trained runs that one process evaluates
+TOGETHER = 16  # the most trained runs that one process evaluates or samples from
 ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
 
 
@@ -94,20 +93,22 @@ class Runs:
         return sorted(found | {MANIFEST.format(root=root) for root in self._roots(stage, names)})
 
     def batches(self, stage: str) -> Iterator[tuple[str, list[str]]]:
-        """Yield runs that share a process, under what they share: an ablation's first axis.
+        """Yield runs that share a process, under what they share.
 
-        Trained ones are cut into parts, so that a long evaluation does not hold up the report.
+        These are the runs of an ablation's first axis, if they share one at all also those of an
+        experiment's folder. Trained ones are cut into parts, so that a long evaluation does not
+        hold up the report.
         """
-        variants = [variant for variant in self.variants.values() if stage in variant.stages]
-        if stage == "evaluate":  # a model that was trained by itself is evaluated by itself
-            variants = [v for v in variants if (v.axes and self.together) or v.stages[0] == stage]
-        for name, group in groupby(variants, key=_shared):
-            found = list(group)
-            trained = any("train" in variant.stages for variant in found)
+        groups: dict[str, list[str]] = {}
+        for name, variant in self.variants.items():
+            made = variant.stages[0] == stage  # by others it is done where they were trained
+            if stage in variant.stages and (self.together or made):
+                groups.setdefault(_shared(variant, made), []).append(name)
+        for shared, found in groups.items():
+            trained = any("train" in self.variants[name].stages for name in found)
             size = max(TOGETHER // len(self.seeds), 1) if trained else len(found)
             for at in range(0, len(found), size):
-                part = [variant.name for variant in found[at : at + size]]
-                yield f"{name}/part-{at // size + 1}" if at else name, part
+                yield f"{shared}/part-{at // size + 1}" if at else shared, found[at : at + size]
 
     def text(self, stage: str, names: Iterable[str], *seeds: int) -> str:
         """Return what a stage reads of some runs (of every seed if none is named), as YAML."""
@@ -207,7 +208,12 @@ class Runs:
         return found
 
 
-def _shared(variant: Variant) -> str:
-    """Return what variants that share a process share: ABLATION or ABLATION/VALUE."""
-    values = [value for _, value in variant.axes[:-1][:1]]
-    return "/".join([variant.name.partition("/")[0], *values]) if variant.axes else variant.name
+def _shared(variant: Variant, made: bool) -> str:
+    """Return what variants that share a process share: FOLDER or FOLDER/VALUE of an ablation.
+
+    One that this stage makes may be needed by the next, and shares nothing.
+    """
+    folder = variant.name.partition("/")[0]
+    if variant.axes:
+        return "/".join([folder, *(value for _, value in variant.axes[:-1][:1])])
+    return variant.name if made else folder

@@ -170,7 +170,7 @@ def test_again_nothing_and_an_edit_its_arms(grid: House) -> None:
     grid.edit("params/experiment/toy/first.yaml", "7.0", "8.0")
     plan = {
         "train": 1,
-        "evaluate_first": 1,
+        "evaluate_toy": 1,
         "collect_toy_buffer": 1,
         "train_seeds": 5,
         "evaluate_steered": 1,

@@ -28,7 +28,7 @@ LOGS, TIMES = f"results/logs/{RUNS.scale.name}", f"results/benchmarks/{RUNS.scal
 RESOURCES = {"gpu": RUNS.scale.gpu, "mem_mb": RUNS.scale.mem_mb, "runtime": RUNS.scale.runtime}
 EVERY, ALONE = {*RUNS.variants}, {*RUNS.alone}
 PLAIN = {name for name, variant in RUNS.variants.items() if not variant.axes}
-BATCHED = {name for _, batch in RUNS.batches("evaluate") for name in batch}
+BATCHES = {stage: [*RUNS.batches(stage)] for stage in ("evaluate", "sample", "collect")}
 
 wildcard_constraints:
     experiment=EXPERIMENT,
@@ -45,6 +45,10 @@ onsuccess:
 
 onerror:
     end()
+
+def single(stage):
+    """The experiments that a stage has jobs of their own for."""
+    return EVERY.difference(*(batch for _, batch in BATCHES[stage]))
 
 def these(names):
     """The wildcard constraint of some experiments."""

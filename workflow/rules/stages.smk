@@ -34,14 +34,14 @@ rule evaluate:
     params: config=of_job(RUNS.text, "evaluate"), code=of_job(RUNS.code, "evaluate")
     log: f"{LOGS}/evaluate/{{experiment}}.log"
     benchmark: f"{TIMES}/evaluate/{{experiment}}.tsv"
-    wildcard_constraints: experiment=these(EVERY - BATCHED - ALONE)
+    wildcard_constraints: experiment=these(single("evaluate") - ALONE)
     priority: -1  # nothing waits for it but the report
     resources: **RESOURCES
     shell: command("evaluate")
 
 use rule evaluate as evaluate_first with:
     output: seeds(*written("evaluate"), of=RUNS.seeds[:1])
-    wildcard_constraints: experiment=these(ALONE - BATCHED)
+    wildcard_constraints: experiment=these(single("evaluate") & ALONE)
 
 rule sample:
     input: ancient(of_job(RUNS.large, "sample")), of_job(RUNS.small, "sample")
@@ -49,12 +49,13 @@ rule sample:
     params: config=of_job(RUNS.text, "sample"), code=of_job(RUNS.code, "sample")
     log: f"{LOGS}/sample/{{experiment}}.log"
     benchmark: f"{TIMES}/sample/{{experiment}}.tsv"
+    wildcard_constraints: experiment=these(single("sample"))
     priority: -1
     resources: **RESOURCES
     shell: command("sample")
 
-# Small runs share a process, those of an ablation's first axis: a rule for each.
-for stage, name, batch in ((stage, *batch) for stage in ("evaluate", "collect") for batch in RUNS.batches(stage)):
+# Small runs share a process, those of an ablation's first axis or of a folder: a rule for each.
+for stage, name, batch in ((stage, *batch) for stage in BATCHES for batch in BATCHES[stage]):
 
     rule:
         name: re.sub(r"\W", "_", f"{stage}/{name}")
@@ -66,5 +67,6 @@ for stage, name, batch in ((stage, *batch) for stage in ("evaluate", "collect") 
             code=RUNS.code(stage, batch),
         log: f"{LOGS}/{stage}/{name}.log"
         benchmark: f"{TIMES}/{stage}/{name}.tsv"
+        priority: -1 if stage == "sample" else 0  # the shortest fill the cores at the end
         resources: **RESOURCES
         shell: command("{params.stage:q}")
