@@ -12,6 +12,7 @@ A stage is a module of ``tcsm/stages``; a new file there is a new command. Its n
 * ``launch(runs)`` (optional): lets other processes do all the work; returns their exit code, or
   None to work here.
 * ``cleanup(cfg)`` (optional): called when all runs of the command have ended.
+* ``spelled(arguments)`` (optional): returns overrides for arguments that are spelled otherwise.
 * ``printed(run)`` (optional): returns lines for standard output: the numbers, and what to type
   next.
 
@@ -52,8 +53,8 @@ tools:
 examples:
   tcsm prepare
   tcsm train experiment=kjv/score trainer.steps=200 out=results/mine
-  tcsm evaluate out=results/mine
-  tcsm sample out=results/mine
+  tcsm evaluate results/mine
+  tcsm sample results/mine --prompt "in the beginning " --watch
   tcsm compare results/mine results/other
 
 A run's files are in its folder, out=; without it results/by-hand/EXPERIMENT/seed-SEED. A training
@@ -206,6 +207,9 @@ def _alone(name: str, cfg: DictConfig) -> AbstractContextManager[None]:
 def _runs(arguments: list[str], stage: Any) -> list[DictConfig]:  # noqa: ANN401 -- a module
     if arguments[:1] != ["--config"]:
         of, anew = (getattr(stage, name, ()) for name in ("OF", "ANEW"))
+        arguments = getattr(stage, "spelled", list)(arguments)
+        if "out" in of:
+            arguments = [f"out={word}" if Path(word).is_dir() else word for word in arguments]
         return [defaults.compose(arguments, stage.READS, of, anew)]
     if len(arguments) != 2:
         raise InputError(f"--config: takes one file and nothing else, got {arguments[1:]}")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from tcsm.runs.drafts import Tensors, draft, of_keys, of_model, remove
 from tcsm.runs.judging import judge_rate, open_judge, variety
 from tcsm.runs.models import load_model
 from tcsm.runs.run import Run
+from tcsm.runs.watching import watched
 from tcsm.samplers.base import Sampled, Sampler
 from tcsm.samplers.conditioning import Conditioning
 from tcsm.training.devices import Devices
@@ -38,6 +40,7 @@ READS = (
     "sampling.count",
     "sampling.steps",
     "sampling.template",
+    "sampling.watch",
     "judge",
     "devices",
 )
@@ -46,6 +49,28 @@ OF = ("out",)
 ANEW = ("seed",)  # other draws of the same weights
 BLANK = "_"
 TRACED = 4  # texts of which the record says how they came about
+SPELLED = ("--prompt", "--infill")  # short for the template
+
+
+def spelled(arguments: Sequence[str]) -> list[str]:
+    """Return the overrides for ``--prompt TEXT``, ``--infill "TEXT with [MASK]"``, ``--watch``.
+
+    Raises:
+        InputError: There is no text.
+    """
+    said, words = [], iter(arguments)
+    for word in words:
+        name, equals, text = word.partition("=")
+        if name in SPELLED:
+            text = text if equals else next(words, "")
+            if not text:
+                raise InputError(f"{name}: found no text; type {name} 'in the beginning'")
+            said.append(f"sampling.template={text.replace('[MASK]', BLANK)}")
+        elif word == "--watch":
+            said += ["sampling.watch=true", "sampling.count=1"]
+        else:
+            said.append(word)
+    return said
 
 
 def main(cfg: DictConfig, out: Path) -> None:
@@ -64,7 +89,8 @@ def main(cfg: DictConfig, out: Path) -> None:
         judge = open_judge(cfg, tokenizer, devices)
         chosen = of_keys(cfg, "sampler", "sampling")
         kept = draft(out, "sample", chosen, of_model(model, devices), tokenizer.fingerprint)
-        with devices.autocast():
+        shown = watched(model, tokenizer) if cfg.sampling.watch else nullcontext()
+        with devices.autocast(), shown:
             drawn = kept.load_or_draw(partial(_draw, cfg, walks, model, given))
             runs = []
             for index, walk in enumerate(walks):

@@ -18,15 +18,17 @@ EXAMPLES = {
     "train": (
         "tcsm train experiment=kjv/score trainer.steps=200 out=results/mine",
         "tcsm train experiment=kjv/score divergence=bce seed=1",
-        "tcsm train experiment=kjv/mdlm schedule=cosine net.depth=4",
+        "tcsm train experiment=kjv/mdlm schedule=cosine net.depth=4 logger=tensorboard",
+        "tcsm train experiment=kjv/score process=uniform",
     ),
     "evaluate": (
-        "tcsm evaluate out=results/mine",
-        "tcsm evaluate out=results/mine evaluation.sequences=64",
+        "tcsm evaluate results/mine",
+        "tcsm evaluate results/mine evaluation.sequences=64 seed=1",
     ),
     "sample": (
-        "tcsm sample out=results/mine sampling.count=4 sampling.steps=[16,64]",
-        'tcsm sample out=results/mine sampling.template="in the beginning ______"',
+        "tcsm sample results/mine sampling.count=4 sampling.steps=[16,64]",
+        'tcsm sample results/mine --prompt "in the beginning " --watch',
+        'tcsm sample results/mine --infill "and [MASK][MASK][MASK] was light"',
     ),
     "collect": (
         "tcsm collect experiment=buffer/testaments reference=RUN reward_run=REWARD out=FOLDER",

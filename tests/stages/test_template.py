@@ -1,11 +1,13 @@
 import json
 
 import pytest
+from torch.nn import Linear
 
 from tcsm.data.tokenizers import Bytes, Letters
 from tcsm.errors import InputError
-from tcsm.stages.sample import parse_template
-from tests.stages.house import LENGTH
+from tcsm.runs.watching import watched
+from tcsm.stages.sample import parse_template, spelled
+from tests.stages.house import LENGTH, command
 
 
 def test_blanks_are_open_and_so_is_what_stands_behind():
@@ -45,6 +47,38 @@ def test_advice_names_no_key_that_sampling_does_not_read():
     with pytest.raises(InputError, match=r"in 'In': .*no symbol 'I'") as caught:
         parse_template("a_In", Letters(), 9)
     assert "corpus" not in str(caught.value)
+
+
+def test_prompt_infill_and_watch_are_short_for_overrides():
+    said = spelled(["--prompt", "it's = a_", "seed=1", "--infill=a [MASK][MASK] b", "--watch"])
+    assert said == [
+        "sampling.template=it's = a_",
+        "seed=1",
+        "sampling.template=a __ b",
+        "sampling.watch=true",
+        "sampling.count=1",
+    ]
+    with pytest.raises(InputError, match="--infill: found no text"):
+        spelled(["--infill"])
+
+
+def test_a_watched_text_is_shown_at_every_step(house, trained):
+    folder = house.copy(trained("kjv/distribution"))
+    done = command("sample", str(folder), "--prompt", "ab cd", "--watch", "sampling.steps=[4]")
+    assert done.code == 0, done.err
+    shown = [line.split("  ", 1)[1] for line in done.err]
+    assert shown[0] == "ab cd" + "_" * (LENGTH - 5)
+    blanks = [text.count("_") for text in shown]
+    assert blanks == sorted(blanks, reverse=True)
+    (run,) = json.loads((folder / "samples.json").read_text())["runs"]
+    (text,) = run["texts"]
+    assert all(old in (new, "_") for old, new in zip(shown[-1], text, strict=True))
+    assert text in done.out
+
+
+def test_a_model_that_writes_from_left_to_right_is_not_watched():
+    with pytest.raises(InputError, match=r"sampling\.watch.*Linear"), watched(Linear(1, 1), None):
+        pass
 
 
 @pytest.mark.slow
