@@ -165,7 +165,7 @@ function pareto(chart, rows) {
   const beats = (a, b) => a.x <= b.x && a.mean <= b.mean && (a.x < b.x || a.mean < b.mean);
   for (const point of points) point.best = !points.some(other => beats(other, point));
   const color = colored(kinds, kinds.map((_, at) => tint(at)));
-  const shape = {field: "shape", type: "nominal", scale: {domain: shapes, range: shapes.map((_, at) => MARKS[at % MARKS.length])}, legend: chart.shape === chart.color ? null : {title: null, orient: "bottom"}};
+  const shape = {field: "shape", type: "nominal", scale: {domain: shapes, range: shapes.map((_, at) => MARKS[at % MARKS.length])}, legend: chart.shape === chart.color || shapes.length < 2 ? null : {title: null, orient: "bottom"}};
   const base = {x: axis(chart.cost, "x"), color};
   return {
     groups: kinds.map((name, at) => ({name, color: tint(at)})),

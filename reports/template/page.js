@@ -169,8 +169,9 @@ for (const figure of document.querySelectorAll("figure.table")) {
   const told = text => { status.textContent = text; };
   const bar = element("div", {className: "tools"}, status);
   figure.querySelector(".columns")?.remove();
-  if (table.tBodies[0].rows.length > 5) bar.append(filterable(table, told));
-  if (table.tHead.rows[0].cells.length > 3) bar.append(pickable(table));
+  const claims = table.classList.contains("claims"); // is read whole, first of all
+  if (!claims && table.tBodies[0].rows.length > 5) bar.append(filterable(table, told));
+  if (!claims && table.tHead.rows[0].cells.length > 3) bar.append(pickable(table));
   sortable(table, told);
   figure.prepend(bar);
 }

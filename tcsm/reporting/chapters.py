@@ -188,12 +188,16 @@ class Composer:
         self, chapter: Chapter, title: str, rows: Sequence[Row], count: int, length: int = 9999,
         *, caller: Callable[[Row], Markup],
     ) -> Markup:  # fmt: skip
-        """Show texts side by side; ``caller`` returns the line ``Heading: note`` of a row."""
+        """Show texts side by side; ``caller`` returns the line ``Heading: note`` of a row.
+
+        The columns steps and traces, where rows have them, show how a text came about.
+        """
         shown = []
         for row in rows:
             heading, note = _cells(caller(row))[0]
             texts = [text[:length] + " …" * (len(text) > length) for text in row["texts"][:count]]
-            shown.append({"heading": heading, "note": note, "texts": texts})
+            how = {"steps": row.get("steps"), "traces": row.get("traces", [])}
+            shown.append({"heading": heading, "note": note, "texts": texts, **how})
         return self._add(chapter, "passages", title=title, passages=shown)
 
     def missing(self, chapter: Chapter, what: str, stage: str) -> Markup:

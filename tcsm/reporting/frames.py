@@ -93,11 +93,12 @@ class Frames:
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """One row a sampler run: sampler, steps, network calls, texts, their statistics."""
+        """One row a sampler run: sampler, steps, network calls, texts, statistics, traces."""
         rows = [
             {**_place(run)}
             | {key: drawn[key] for key in ("sampler", "steps", "network_calls", "texts")}
             | {key: number(value) for key, value in drawn["statistics"].items()}
+            | {"traces": drawn.get("traces", [])}
             for run in self.all_runs
             for drawn in run.samples.get("runs", [])
         ]

@@ -306,6 +306,7 @@ def _sample(folder: Path, experiment: str, seed: int, level: float) -> None:
             "steps": steps,
             "network_calls": steps,
             "texts": [HOSTILE + VERSE * 9, VERSE],
+            "traces": [trace(text, steps) for text in (HOSTILE, VERSE)],
             "statistics": {
                 "entropy": 4.6 - 0.05 * math.log(steps) + 0.01 * seed,
                 "distinct_4": 0.71,
@@ -318,6 +319,14 @@ def _sample(folder: Path, experiment: str, seed: int, level: float) -> None:
     record = {"stage": "sample", "experiment": experiment, "seed": seed, "runs": runs}
     record |= {"weights_sha256": weights(seed), "length": 256}
     write_json(folder / "samples.json", record)
+
+
+def trace(text: str, steps: int) -> dict[str, list]:
+    """A text whose positions are decided from left to right, equally many in a step."""
+    return {
+        "pieces": list(text),
+        "steps": [1 + at * steps // len(text) for at in range(len(text))],
+    }
 
 
 def weights(seed: int) -> str:

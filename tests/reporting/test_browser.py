@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from tests.reporting.drafts import drafts  # noqa: F401 -- a fixture
-from tests.reporting.house import ARMS, report
+from tests.reporting.house import ARMS, HOSTILE, report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -155,6 +155,26 @@ def test_rows_are_filtered_and_columns_chosen(view):
     assert table.get_by_role("columnheader", name="Parameters").is_visible()
     table.get_by_role("checkbox", name="Parameters").press("Escape")
     assert not table.locator(".choices").is_visible()
+
+
+def test_a_slider_shows_how_texts_come_about(view):
+    explorer = view().locator(".explorer")
+    text = explorer.locator("blockquote").first
+    assert text.inner_text().strip() == HOSTILE.strip()
+    explorer.get_by_label("Steps").select_option("8")
+    slider = explorer.get_by_role("slider")
+    slider.focus()
+    slider.press("Home")
+    assert set(text.inner_text()) == {"·"}
+    slider.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext") == "step 1 of 8"
+    decided = -(-len(HOSTILE) // 8)
+    assert text.inner_text()[:decided] == HOSTILE[:decided]
+    assert text.locator(".fresh").count() == decided
+    assert text.locator(".open").count() == len(HOSTILE) - decided
+    explorer.get_by_role("button", name="Play").click()
+    expect(text.locator(".open")).to_have_count(0)
+    assert explorer.locator("article").count() == len(NAMES)
 
 
 def test_the_contents_follow(view):
