@@ -3,8 +3,11 @@
 rule report:
     input: RUNS.records(), RUNS.page_parts()
     output:
-        multiext(f"{RUNS.out}/", "index.html", "metrics.json", "results.json", "references.bib"),
-        directory(multiext(f"{RUNS.out}/", "figures", "tables")),
+        report(f"{RUNS.out}/index.html", "../captions/page.rst", category="Report"),
+        report(f"{RUNS.out}/metrics.json", "../captions/numbers.rst", category="Report"),
+        report(directory(f"{RUNS.out}/figures"), "../captions/figures.rst", category="Figures", patterns=["{figure}.svg"]),
+        directory(f"{RUNS.out}/tables"),
+        multiext(f"{RUNS.out}/", "results.json", "references.bib"),
     params: config=lambda job: RUNS.report()[0], code=RUNS.report()[1]
     log: f"{LOGS}/report.log"
     benchmark: f"{TIMES}/report.tsv"
