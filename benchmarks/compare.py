@@ -35,14 +35,16 @@ from tcsm.samplers.first_hitting import FirstHitting
 
 Checkouts = dict[str, Path]
 SAMPLED = {  # size → batch, steps
-    "char": (32, 32),
-    "bpe-8k": (16, 16),
-    "gpt2": (8, 8),
+    "char": (16, 32),
+    "bpe-8k": (8, 16),
+    "gpt2": (4, 8),
     "small-128": (32, 32),
     "tiny": (4, 4),
 }
 BF16 = has_bf16(torch.device("cpu"))
 ERROR = 0.01  # nats a token: the standard error to which seconds are counted
+
+ROUNDS = {"train": 6, "sample": 3, "bound": 6}
 
 EXTRA = {
     "perplexity": "perplexity",
@@ -69,8 +71,8 @@ def training(checkouts: Checkouts) -> list[Variant]:
         Variant("TCSM, dense path", Own, {"head": "dense"}),
         Variant("TCSM", Own),
         Variant("TCSM, by count", Own, {"corruption": CountSampling}),
-        Variant("TCSM, fp32", Own, {"precision": "fp32"}),
-        Variant("TCSM, fp32 by oneDNN", Own, {"precision": "medium"}),
+        *([Variant("TCSM, fp32", Own, {"precision": "fp32"})] * BF16),
+        *([Variant("TCSM, fp32 by oneDNN", Own, {"precision": "medium"})] * BF16),
         Variant("TCSM, generalized KL", Own, {"objective": "generalized KL"}),
         Variant("TCSM, generalized KL, smoothed", Own, {"objective": "generalized KL, smoothed"}),
     ]
@@ -84,15 +86,12 @@ def sampling(checkouts: Checkouts, steps: int, train: int) -> list[Variant]:
         found.append(Variant("MDLM, cached", MdlmSampler, options))
         if BF16:
             found.append(Variant("MDLM, cached, bf16", MdlmSampler, {**options, "bf16": True}))
-    own = {"steps": steps, "train": train}
-    full = {**own, "precision": "fp32"}
-    return [
-        *found,
-        Variant("TCSM, ancestral", OwnSampler, {**own, "kind": Ancestral}),
-        Variant("TCSM, first-hitting", OwnSampler, {**own, "kind": FirstHitting}),
-        Variant("TCSM, ancestral, fp32", OwnSampler, {**full, "kind": Ancestral}),
-        Variant("TCSM, first-hitting, fp32", OwnSampler, {**full, "kind": FirstHitting}),
-    ]
+    kinds = {"ancestral": Ancestral, "first-hitting": FirstHitting}
+    for suffix, precision in (("", "auto"), *((", fp32", "fp32"),) * BF16):
+        own = {"steps": steps, "train": train, "precision": precision}
+        for name, kind in kinds.items():
+            found.append(Variant(f"TCSM, {name}{suffix}", OwnSampler, {**own, "kind": kind}))
+    return found
 
 
 def bounds() -> list[Variant]:
@@ -178,7 +177,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("kind", choices=("train", "sample", "bound"))
     parser.add_argument("--size", choices=SIZES, help="char; for the bound small-128")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rounds", type=int, help="6; of samples 3")
     parser.add_argument("--turn", type=float, default=1.0, help="seconds of a turn")
     parser.add_argument("--train", type=int, default=0, help="steps before samples are drawn")
     parser.add_argument("--only", nargs="*", help="names of variants to run besides the first")
@@ -193,7 +192,8 @@ def main(arguments: list[str] | None = None) -> None:
     size = SIZES[options.size or {"bound": "small-128"}.get(options.kind, "char")]
     (first, *others), size = chosen(options.kind, size, checkouts, options.train)
     kept = [v for v in others if options.only is None or v.name in options.only]
-    workers = race([first, *kept], size, options.threads, options.rounds, options.turn)
+    rounds = options.rounds or ROUNDS[options.kind]
+    workers = race([first, *kept], size, options.threads, rounds, options.turn)
     rows = [row(worker, workers[0]) for worker in workers]
     print(table(rows))
     commits = {"tcsm": measure.commit(Path())}

@@ -1,6 +1,6 @@
 """How costs grow: a power law for each, and a sentence that is read off the fit.
 
-    python -m benchmarks.curves [--only NAME …] [--rounds 5] [--tiny] [--out benchmarks/results]
+    python -m benchmarks.curves [--only NAME …] [--rounds 4] [--tiny] [--out benchmarks/results]
 
 The points of a curve take turns in one process with one thread; CPU time counts. Memory is the
 largest of a process of its own. The exponent is that of a least-squares line through the
@@ -232,7 +232,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure the curves, print their sentences, keep the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", choices=CURVES, default=list(CURVES))
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--tiny", action="store_true", help="two points each")
     parser.add_argument("--out", type=Path, default=measure.RESULTS)
     options = parser.parse_args(arguments)

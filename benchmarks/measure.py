@@ -29,7 +29,7 @@ def commit(folder: Path) -> str:
 def processor() -> str:
     """The CPU's model, as the system names it."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if platform.system() == "Linux" else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model")]
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return " / ".join(dict.fromkeys(named)) or platform.processor()
 
 

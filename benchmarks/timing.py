@@ -3,6 +3,7 @@
 import resource
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -35,4 +36,12 @@ def memory_mib(device: torch.device) -> float:
     """The largest memory so far, MiB."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return resident_mib()
+
+
+def resident_mib() -> float:
+    """The largest resident memory of this program so far, MiB; Linux counts its parent's apart."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    own = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
+    return (own or [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss])[0] / 1024

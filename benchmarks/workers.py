@@ -1,7 +1,6 @@
 """Live processes that are timed in turns: A B C … C B A, so that load falls on all alike."""
 
 import multiprocessing
-import resource
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from benchmarks.measure import Laps
 from benchmarks.sizes import Size
+from benchmarks.timing import resident_mib
 
 
 class Trainer(Protocol):
@@ -49,14 +49,14 @@ def _serve(variant: Variant, size: Size, threads: int, clock: Callable[[], float
     """Answer each number of steps with the seconds they took; a negative one ends the process."""
     torch.set_num_threads(threads)
     warnings.simplefilter("ignore")  # peers' deprecations
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident_mib()
     trainer = variant.make(size, clock=clock, **variant.options)
     x_1 = torch.randint(size.vocabulary, (size.batch, size.length))
     while (steps := pipe.recv()) >= 0:
         start = clock()
         values = [trainer.step(x_1) for _ in range(steps)]
         seconds = clock() - start
-        peak = max(1.0, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+        peak = max(1.0, resident_mib() - before)
         more = trainer.report() if hasattr(trainer, "report") else {}
         found = {"losses": values, "peak_mib": peak, "parameters": trainer.parameters}
         pipe.send((seconds, found | {"parts_ms": trainer.laps.milliseconds(), "more": more}))
@@ -90,8 +90,9 @@ class Worker:
         self.process = context.Process(target=_serve, args=arguments, daemon=True)
         self.process.start()
         other.close()  # so that a worker that dies is noticed
-        self._run(1)
         once = self._run(1)
+        if once < 3 * self.turn_seconds:  # a step that is longer needs no more to be warm
+            once = self._run(1)
         if once < self.turn_seconds:
             once = self._run(2)
         self.steps = max(1, round(self.turn_seconds / once))

@@ -71,6 +71,25 @@ def test_a_power_law_is_found_with_its_interval() -> None:
     assert law.low <= law.exponent <= law.high
 
 
+def test_the_processor_is_its_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "model\t\t: 1\nmodel name\t: AMD EPYC\n" * 2
+    monkeypatch.setattr(measure.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(Path, "read_text", lambda _: lines)
+    assert measure.processor() == "AMD EPYC"
+
+
+def test_memory_is_that_of_the_process_and_not_of_its_parent() -> None:
+    code = """if True:
+    import sys, types
+    sys.modules["torch"] = types.SimpleNamespace(device=object)
+    from benchmarks.timing import resident_mib
+    print(resident_mib())"""
+    parent = torch.ones(2**26)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert parent.all()
+    assert 1 < float(done.stdout) < 100
+
+
 def test_a_ratio_is_that_of_paired_rounds() -> None:
     load = [1.0, 9.0, 2.0, 5.0]
     ratio = measure.paired_ratio([2 * v for v in load], load)
