@@ -47,6 +47,7 @@ class Report:
         corpora: title of a corpus → its name in the heading.
         settings: other values that chapters may use.
         links: name of a link in the heading → its address; without one it is left out.
+        live: seconds after which a browser reads the page again; 0: never.
         template: folder with ``page.html.j2``, ``style.css``, scripts and ``blocks/KIND.html.j2``.
         folder: the folder of the chapters.
     """
@@ -60,6 +61,7 @@ class Report:
     corpora: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, object] = field(default_factory=dict)
     links: Mapping[str, str | None] = field(default_factory=dict)
+    live: int = 0
     template: str | Path = "reports/template"
     folder: str | Path = "reports/chapters"
 
@@ -91,6 +93,7 @@ class Report:
             chapters=[(c, composer.html(c)) for c in composer.chapters if c.shown],
             settings=self.settings,
             links=self.links,
+            live=self.live,
             made=results.made(),
             ablations=results.ablations(),
             style=Markup((template / "style.css").read_text(encoding="utf-8")),

@@ -34,7 +34,10 @@ EXAMPLES = {
         "tcsm collect experiment=buffer/testaments reference=RUN reward_run=REWARD out=FOLDER",
         "tcsm collect reference=null preferences=pairs.jsonl out=results/pairs",
     ),
-    "report": ("tcsm report runs=[results/mine,results/other] out=reports/mine",),
+    "report": (
+        "tcsm report runs=[results/mine,results/other] out=reports/mine",
+        "tcsm report results/default out=reports/now --live",
+    ),
 }
 WIDTH = 100
 Comments = dict[str, str]

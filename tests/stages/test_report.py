@@ -27,7 +27,8 @@ def test_the_page_is_whole(page, file_house):
 
 
 def test_figures_and_tables_lie_beside_it(page):
-    for folder, kinds in {"figures": {".svg", ".pdf"}, "tables": {".csv", ".tex"}}.items():
+    wanted = {"figures": {".svg", ".pdf", ".png", ".csv"}, "tables": {".csv", ".tex"}}
+    for folder, kinds in wanted.items():
         found = {path.suffix for path in (page / folder).iterdir()}
         assert found == kinds
 

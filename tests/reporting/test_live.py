@@ -1,0 +1,36 @@
+"""A report of a folder of runs, made again while they go on."""
+
+import os
+
+from tcsm.__main__ import run
+from tcsm.stages import report
+from tests.reporting.drafts import drafts  # noqa: F401 -- a fixture
+
+
+def test_a_live_report_follows_the_records_until_interrupted(
+    folders, tmp_path, monkeypatch, capsys
+):
+    runs, out = folders[0].parents[2], tmp_path / "out"
+    record = folders[0] / "evaluate.json"
+    whole, made = record.read_bytes(), []
+
+    def pause(seconds):
+        assert seconds == report.LIVE
+        made.append((out / "index.html").stat().st_mtime_ns)
+        os.utime(out / "index.html", ns=(len(made), len(made)))
+        if len(made) == 1:  # nothing has changed
+            return
+        if len(made) == 4:
+            raise KeyboardInterrupt
+        record.write_bytes(b"{" if len(made) == 2 else whole)
+        os.utime(record, ns=(len(made), len(made)))
+
+    monkeypatch.setattr(report.time, "sleep", pause)
+    words = ["report.chapters=[headline]", f"out={out}", "--live"]
+    assert run(["report", str(runs), *words]) == 0
+    assert made[1] == 1
+    assert made[2] == 2
+    assert made[3] > 3
+    text = (out / "index.html").read_text()
+    assert f'http-equiv="refresh" content="{report.LIVE}"' in text
+    assert str(record) in capsys.readouterr().err
