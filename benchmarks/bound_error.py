@@ -15,13 +15,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tcsm.config import build
+from tcsm.config import Unbuilt, build
 from tcsm.data.batches import evaluation_windows
 from tcsm.evaluation.bound import Bound, Count, Time
 from tcsm.evaluation.uniform_count import UniformCount
 from tcsm.models.factorized import Factorized
 from tcsm.process.sources import Mask
-from tcsm.runs.batches import open_split
+from tcsm.runs.corpus import Text
 from tcsm.runs.models import load_model
 from tcsm.runs.run import Run
 
@@ -42,9 +42,8 @@ def main() -> None:
     cfg = run.require_trained("run")
     model = load_model(run, build(cfg.devices))
     assert isinstance(model, Factorized)
-    windows = evaluation_windows(
-        open_split(cfg, build(cfg.tokenizer), "test").tokens, cfg.data.length, args.sequences
-    )
+    text = Text(Path(cfg.data.root), run.tokenizer, Unbuilt(cfg.corpus))
+    windows = evaluation_windows(text.open("test").tokens, cfg.data.length, args.sequences)
     by_count = Count if isinstance(model.path.source, Mask) else UniformCount
     time, count = Time(model.path), by_count(model.path)
     kinds: list[tuple[str, Bound, int]] = [

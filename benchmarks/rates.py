@@ -94,7 +94,7 @@ def table(name: str, scale: str) -> pd.DataFrame:
 
 def _graded(run: Outcome, start: Outcome) -> dict[str, float]:
     """The mean of −R, and the share of comparisons with the start that are lost by R."""
-    ours, theirs = (np.array(one.grade["rewards"]) for one in (run, start))
+    ours, theirs = (np.array(one.rewards["rewards"]) for one in (run, start))
     return {"loss": -ours.mean(), "lost": 1 - wins(ours, theirs)}
 
 

@@ -30,13 +30,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
-from tcsm.config import unexpected
+from tcsm.config import defaults, unexpected
 from tcsm.console import require_characters, steady
 from tcsm.errors import InputError
 from tcsm.io.atomic import require_folder
 from tcsm.io.lock import file_lock
 from tcsm.listing import described
-from tcsm.runs import defaults
 from tcsm.runs.run import Run
 from tcsm.training import distributed
 
@@ -159,7 +158,8 @@ def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa
     runs = [defaults.cut(cfg, stage.READS) for cfg in composed]
     _require_folders(runs, getattr(stage, "WRITES", ("out",)))
     for cfg in runs if "devices" in stage.READS else ():
-        importlib.import_module("tcsm.runs.memory").require_memory(cfg)  # imports torch
+        memory: Any = importlib.import_module("tcsm.runs.memory")  # imports torch
+        memory.require_memory(Run(Path(cfg.out), cfg))
     code: int | None = getattr(stage, "launch", distributed.require_single)(runs)
     if code is not None:
         return code

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from tcsm import commands, config
+from tcsm.config import defaults
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound, Draws
 from tcsm.io.layout import WEIGHTS
 from tcsm.io.records import Record
 from tcsm.models.base import Posterior
-from tcsm.runs import defaults
 from tcsm.runs.run import Run
 from tcsm.stages import sample as sampling
 

@@ -19,10 +19,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
+from tcsm.config import defaults
 from tcsm.config.allowed import packages
 from tcsm.errors import InputError
 from tcsm.io.atomic import write_atomic
-from tcsm.runs import defaults
 from workflow.ablations import Variant
 from workflow.fingerprint import Sources, homes
 from workflow.inputs import digest, read_by, words

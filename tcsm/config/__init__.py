@@ -11,15 +11,19 @@ from tcsm.config.compose import (
     params_folder,
     resolve,
 )
+from tcsm.config.typed import Unbuilt, leaves, typed
 
 __all__ = [
+    "Unbuilt",
     "build",
     "check",
     "compose",
     "cut",
     "keys_as_set",
+    "leaves",
     "load",
     "override_value",
     "params_folder",
     "resolve",
+    "typed",
 ]

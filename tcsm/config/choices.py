@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import hydra
 import yaml
@@ -100,14 +101,23 @@ def is_null(override: str, folder: Path) -> bool:
     group, _, choice = override.partition("=")
     if choice != "null" or not (folder / group).is_dir():
         return False
-    top = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
-    return top.get(group, "") is None
+    return _top(folder / "config.yaml").get(group, "") is None
+
+
+def _top(path: Path) -> dict[str, Any]:
+    """Return the values of ``config.yaml``, parsed once for as long as it does not change."""
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _parsed(path: Path, changed: int) -> dict[str, Any]:
+    return dict(yaml.safe_load(path.read_text("utf-8")))
 
 
 def _lists(folder: Path) -> list[str]:
     """Return the groups of which several files may be chosen: those with a list of defaults."""
-    top = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
-    defaults = [entry for entry in top.get("defaults", ()) if isinstance(entry, dict)]
+    defaults = _top(folder / "config.yaml").get("defaults", ())
+    defaults = [entry for entry in defaults if isinstance(entry, dict)]
     return [group for entry in defaults for group in entry if isinstance(entry[group], list)]
 
 

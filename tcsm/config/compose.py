@@ -118,8 +118,7 @@ def cut(cfg: DictConfig, keys: Iterable[str]) -> str:
         try:
             value = OmegaConf.select(cfg, key, default=absent)
             if value is absent:
-                known = ", ".join(map(str, cfg))
-                raise InputError(f"{key}: missing from the configuration; found {known}")
+                raise InputError(_missing(cfg, key))
             if OmegaConf.is_config(value):
                 value = OmegaConf.to_container(value, resolve=True)
             value = expand_home(value, key)
@@ -241,10 +240,18 @@ def _plain(cfg: DictConfig, leave: Container[str] = ()) -> dict[str, Any]:
         raise InputError(f"{error.full_key or 'config'}: {first_line(error)}") from None
 
 
+def _missing(cfg: DictConfig, key: str) -> str:
+    """Return that a key does not exist, after the key to set."""
+    parent, known = key.rpartition(".")[0], ", ".join(map(str, cfg))
+    if parent in cfg and cfg[parent] is None:
+        return f"{parent}: found null; it must hold keys, such as {key}"
+    return f"{key}: missing from the configuration; found {known}"
+
+
 def _unresolved(error: OmegaConfBaseException, key: str) -> str:
     """Return why a value cannot be resolved, after the key to set: the one that it refers to."""
     if match := re.search(r"Error trying to access (\S+): node `(\S+)`", str(error)):
-        return f"{match[1]}: missing; {match[2]} must hold keys, found a value"
+        return f"{match[2]}: found a value; it must hold keys, such as {match[1]}"
     return f"{error.full_key or key}: {first_line(error)}"
 
 

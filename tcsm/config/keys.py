@@ -76,7 +76,8 @@ def _no_parent(key: str, parent: str, node: object, cfg: DictConfig) -> str:
 def as_set(cfg: DictConfig, message: str) -> str:
     """Return a message that begins with a key, with the key that a user sets in its place.
 
-    A part such as ``model.net`` is an interpolation of ``net``: the key to set is ``net``.
+    A part such as ``model.net`` is an interpolation of ``net``: the key to set is ``net``, and so
+    is ``scale.steps`` where it is null.
     """
     points = dict(_pointers(OmegaConf.to_container(cfg, resolve=False), ""))
     for _ in points:
@@ -85,7 +86,8 @@ def as_set(cfg: DictConfig, message: str) -> str:
         if not ways:
             break
         key = max(ways, key=len)
-        if not OmegaConf.is_config(_select(cfg, points[key])):
+        target = _select(cfg, points[key], default="")
+        if not OmegaConf.is_config(target) and target is not None:
             break
         message = points[key] + message[len(key) :]
     return message
@@ -132,8 +134,8 @@ def _pointers(node: object, key: str) -> Iterator[tuple[str, str]]:
         yield key, match[1]
 
 
-def _select(cfg: DictConfig, key: str) -> object:
+def _select(cfg: DictConfig, key: str, default: object = None) -> object:
     try:
-        return OmegaConf.select(cfg, key)
+        return OmegaConf.select(cfg, key, default=default)
     except OmegaConfBaseException:
-        return None
+        return default

@@ -53,8 +53,9 @@ POSITIVE = Kind(
 PAIR = Kind("a pair of texts", lambda v: _all(v, TEXT) and len(v) == 2)  # type: ignore[arg-type]
 PAIRS = Kind("a list of [subject, baseline]", lambda v: _all(v, PAIR))
 
-# Keys of the text of a run, which are null in a toy world.
+# Keys of the text of a run, and all keys that are null in a toy world.
 OF_TEXT = ("corpus", "tokenizer", "data.root", "bound")
+NOT_OF_TOYS = (*OF_TEXT[:2], "bound", "reference", "collected", "teacher_run", "pretrained")
 INSTEAD = ("world", "labels", "classifier")  # a run that names one of these reads no such text
 # Keys that hold the folder of another run.
 FOLDERS = ("reference", "base", "initial", "collected", "teacher_run", "reward_run", "judge_run")
@@ -127,8 +128,14 @@ def require_text(cfg: DictConfig, keys: Collection[str]) -> None:
         keys: Keys that the stage reads.
 
     Raises:
-        InputError: The first key of the text that is null.
+        InputError: The first key of the text that is null, or that is not in a toy world.
     """
+    if "world" in keys and cfg.get("world") is not None:
+        for key in (key for key in NOT_OF_TOYS if key in keys and cfg.get(key) is not None):
+            raise InputError(
+                f"{key}: must be null in a toy world, whose samples are the training data; set "
+                f"{key}=null or world=null"
+            )
     if any(key in keys and cfg.get(key) is not None for key in INSTEAD):
         return
     for key in (key for key in OF_TEXT if key in keys):

@@ -5,6 +5,7 @@ The workflow waits for the records, the report reads them.
 
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
 TOKENS, REWARDS = "sequences.tok", "rewards.safetensors"  # of a collection
+REFERENCE = "reference_sha256"  # key of a record: SHA-256 of the reference's weights
 JOURNALS = ("metrics.jsonl", "telemetry.jsonl")  # of a training
 # Stage → its record.
 FILES = {

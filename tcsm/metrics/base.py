@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from omegaconf import DictConfig
-from torch import nn
+from jaxtyping import Float64
+from torch import Tensor, nn
 
 from tcsm.data.tokenfile import TokenFile
 from tcsm.data.tokenizers import Tokenizer
+from tcsm.evaluation import enumeration
+from tcsm.runs.parts import Parts
 from tcsm.runs.run import Run
-from tcsm.toy.base import World
+from tcsm.runs.toy import ToyTraining
 from tcsm.training.devices import Devices
 
 
@@ -54,18 +56,26 @@ class EvaluatedToy:
     Attributes:
         run: The run.
         out: Folder of the record; the run's own, or another.
-        world: Its world.
-        model: Its model, in evaluation mode.
         devices: Where to compute.
-        configuration: The configuration of its training.
+        training: Its training.
+        parts: The parts of the training; the model has the trained weights.
     """
 
     run: Run
     out: Path
-    world: World
-    model: nn.Module
     devices: Devices
-    configuration: DictConfig
+    training: ToyTraining
+    parts: Parts
+
+    @property
+    def finite(self) -> bool:
+        """Return whether the training took all its steps; else it ended at a checkpoint."""
+        return bool(self.run.record()["steps"] == self.training.trainer.steps)
+
+    def log_distribution(self) -> Float64[Tensor, "N"]:
+        """Return the log of the model's exact distribution."""
+        length = self.training.world.length
+        return enumeration.log_distribution(self.parts.model.eval(), length)
 
 
 @dataclass(frozen=True)

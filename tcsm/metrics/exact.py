@@ -12,18 +12,15 @@ from functools import partial
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from tcsm.evaluation import enumeration
 from tcsm.evaluation.curvature import LossHessian, condition
 from tcsm.metrics.base import EvaluatedToy, Measured, ToyMetric
 from tcsm.models.joint import Joint
 from tcsm.runs.models import unwrap
 from tcsm.runs.parts import Loss, Parts
-from tcsm.runs.toy import toy_parts, world_distances
+from tcsm.runs.toy import world_distances
 from tcsm.toy.base import World
-from tcsm.training.state import assign, named_tensors
 
 
 @dataclass(frozen=True)
@@ -37,25 +34,17 @@ class Exact(ToyMetric):
     probes: int = 16
 
     def __call__(self, evaluated: EvaluatedToy) -> Callable[[], Measured]:
-        """Open the parts of the training; return the function that measures.
+        """Return the function that measures."""
+        return partial(self._measure, evaluated)
 
-        Raises:
-            InputError: A model without an exact distribution; parts that cannot be opened.
-        """
-        cfg = evaluated.configuration
-        parts = toy_parts(cfg, evaluated.devices)
-        assign(named_tensors(unwrap(parts.model)), named_tensors(unwrap(evaluated.model)))
-        parts.model.to(evaluated.devices.device)
-        return partial(self._measure, evaluated, cfg, parts)
-
-    def _measure(self, evaluated: EvaluatedToy, cfg: DictConfig, parts: Parts) -> Measured:
-        record, world = evaluated.run.record(), evaluated.world
-        probe = Probe(Loss(parts.model, parts.objective, cfg.seed), parts, cfg.trainer.accumulate)
+    def _measure(self, evaluated: EvaluatedToy) -> Measured:
+        record, training, parts = evaluated.run.record(), evaluated.training, evaluated.parts
+        loss = Loss(parts.model.train(), parts.objective, training.seed)
+        probe = Probe(loss, parts, training.trainer.accumulate)
         norms, seconds = probe.norms(record["steps"], self.probes)
-        finite = record["steps"] == cfg.trainer.steps  # else it ended at its last checkpoint
         fields = {
-            **_outcome(evaluated, record["initial"]["exact_kl"], finite),
-            "condition": _condition(world, parts),
+            **_outcome(evaluated, record["initial"]["exact_kl"]),
+            "condition": _condition(training.world, parts),
             "gradient_variance": _variance(norms),
             "evaluations": record["steps"] * probe.sequences // self.probes,
         }
@@ -100,10 +89,11 @@ class Probe:
             self.sequences += arguments[0].numel() // arguments[0].shape[-1]
 
 
-def _outcome(evaluated: EvaluatedToy, first: float | None, finite: bool) -> dict[str, Any]:
+def _outcome(evaluated: EvaluatedToy, first: float | None) -> dict[str, Any]:
     """Return the KL; a run diverged if it ends farther from the target than it began."""
-    distribution = enumeration.log_distribution(evaluated.model, evaluated.world.length)
-    last = world_distances(evaluated.world, distribution)["kl"] if finite else None
+    finite, last = evaluated.finite, None
+    if finite:
+        last = world_distances(evaluated.training.world, evaluated.log_distribution())["kl"]
     diverged = last is None or (first is not None and last > first)
     return {"kl": last, "finite": finite, "diverged": diverged}
 

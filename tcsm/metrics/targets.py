@@ -19,8 +19,7 @@ from tcsm.data.tokenfile import TokenFile
 from tcsm.errors import InputError
 from tcsm.metrics.base import Evaluated, Measured
 from tcsm.models.autoregressive import Autoregressive
-from tcsm.runs.cached_teacher import CachedTeacher
-from tcsm.runs.teachers import cached, pruned
+from tcsm.runs.teachers import CachedTeacher, cached, pruned
 from tcsm.targets.adapters import Exact, TeacherAdapter
 
 Distributions = Float[Tensor, "N L V"]

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from tcsm.errors import InputError
-from tcsm.evaluation import enumeration
 from tcsm.metrics.base import EvaluatedToy, Measured, ToyMetric
-from tcsm.runs.toy import initial_model, open_target
-from tcsm.runs.toy_target import TargetDistribution
+from tcsm.runs.toy import TargetDistribution
 
 
 @dataclass(frozen=True)
@@ -21,23 +19,21 @@ class Tilted(ToyMetric):
         Raises:
             InputError: A training without a reward, or without an initial run.
         """
-        cfg = evaluated.configuration
-        if cfg.get("tilting") is None:
+        training = evaluated.training
+        if training.tilting is None:
             raise InputError(
                 f"metric.tilted: {evaluated.run.folder} was trained without a reward (tilting); "
                 "evaluate metric=[exact]"
             )
-        target = open_target(cfg, evaluated.world, initial_model(cfg, evaluated.world))
-        return partial(_measure, evaluated, target)
+        return partial(_measure, evaluated, training.target)
 
 
 def _measure(evaluated: EvaluatedToy, target: TargetDistribution) -> Measured:
-    record = evaluated.run.record()
-    finite = record["steps"] == evaluated.configuration.trainer.steps
-    distribution = enumeration.log_distribution(evaluated.model, evaluated.world.length)
-    fields = target.report(distribution if finite else target.base)
+    finite = evaluated.finite
+    fields = target.report(evaluated.log_distribution() if finite else target.base)
     if not finite:
         lost = ("tv", "kl", "kl_to_pretrained")
         known = {key: fields[key] for key in ("beta", "best_of", "ess")}
         fields = {**known, **dict.fromkeys(lost)}
-    return Measured({**fields, "finite": finite, "reward_calls": record["reward_calls"]})
+    calls = evaluated.run.record()["reward_calls"]
+    return Measured({**fields, "finite": finite, "reward_calls": calls})

@@ -136,7 +136,7 @@ def needed(run: Outcome, folders: Mapping[Path, Outcome]) -> list[Outcome | None
 
 def reward_calls(run: Outcome, folders: Mapping[Path, Outcome]) -> float:
     """Return the texts that the reward judged for a run: collected, in training, in guidance."""
-    guided = float(run.grade.get("reward_calls", 0))
+    guided = float(run.rewards.get("reward_calls", 0))
     feed = run.config.get("feed") or {}
     if "reward" in feed:
         return guided + float(run.train.get("steps", 0) * run.config["data"]["batch"])
@@ -174,7 +174,7 @@ def _place(run: Outcome) -> dict[str, object]:
 def _row(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
     norm = run.metrics.get("grad_norm", pd.Series(dtype=float))
     axes = {str(axis): str(value) for axis, value in (run.config.get("axes") or {}).items()}
-    known: Record = {**run.exact, **run.targets, **run.tilt}
+    known: Record = {**run.distances, **run.targets, **run.tilted}
     return {
         **{key: number(v) for key, v in known.items() if v is None or isinstance(v, Real)},
         **_place(run),
@@ -186,10 +186,10 @@ def _row(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
         "bound": _bound(run.evaluate),
         **{f"{split}_bpc": _bpc(run, split) for split in ("test", "valid")},
         **{key: number(run.train.get(key)) for key in TRAINED},
-        "world_tv": number(run.tilt.get("world", {}).get("tv")),
-        "pictures": run.tilt.get("pictures"),
+        "world_tv": number(run.tilted.get("world", {}).get("tv")),
+        "pictures": run.tilted.get("pictures"),
         "finite": not stopped(run) and bool(known.get("finite", True)),
-        "diverged": diverged(run.metrics) or bool(run.exact.get("diverged", False)),
+        "diverged": diverged(run.metrics) or bool(run.distances.get("diverged", False)),
         "spikes": int((norm > SPIKE * norm.median()).sum()),
         "grad_norm": float(norm.max()),
         **_judgment(run, folders),
@@ -207,16 +207,16 @@ def _bound(evaluate: Record) -> str:
 def _judgment(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
     """Return what a reward and an independent judge say of a run's texts."""
     moments = {
-        f"{name}_{key}": number((run.grade.get(record) or {}).get(key))
+        f"{name}_{key}": number((run.rewards.get(record) or {}).get(key))
         for name, record in (("judge", "judge_reward"), ("reward", "reward"))
         for key in ("mean", "sd")
     }
     tilt = (run.config.get("feed") or {}).get("tilt") or {}
     return {
         **moments,
-        **{key: run.grade.get(key) for key in ("judge_rewards", "rewards", "texts")},
-        "text_entropy": number(run.grade.get("entropy")),
-        "repetition": number(run.grade.get("repetition")),
+        **{key: run.rewards.get(key) for key in ("judge_rewards", "rewards", "texts")},
+        "text_entropy": number(run.rewards.get("entropy")),
+        "repetition": number(run.rewards.get("repetition")),
         "calls": reward_calls(run, folders),
         "beta": number(tilt.get("beta")),
     }

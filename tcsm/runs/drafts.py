@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -73,12 +72,6 @@ def draft(out: Path, stage: str, *contents: str) -> Draft:
     code = [path.read_text("utf-8") for path in _code()]
     identity = hashlib.sha256("\n".join([*contents, *code]).encode()).hexdigest()
     return Draft(_file(out, stage), identity)
-
-
-def of_keys(cfg: DictConfig, *keys: str) -> str:
-    """Return the values of keys that decide samples, with the seed and the length of a text."""
-    values = {key: OmegaConf.select(cfg, key) for key in ("seed", "data.length", *keys)}
-    return str(OmegaConf.to_yaml(OmegaConf.create(values), resolve=True))
 
 
 def _code() -> list[Path]:

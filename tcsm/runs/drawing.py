@@ -1,26 +1,19 @@
-"""The sequences of a collection: samples of a frozen model, or windows of the training text."""
+"""The sequences of a collection: samples of a frozen model, with importance weights."""
 
 import sys
 import zlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from jaxtyping import Float64, Int64
-from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from tcsm.config import build
-from tcsm.data.batches import WindowBatches
 from tcsm.data.tilts import LOW, relative_ess
-from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.ordered import log_along
 from tcsm.models.factorized import Factorized
 from tcsm.noise import fold
-from tcsm.runs.batches import open_split
-from tcsm.runs.drafts import Tensors, draft, of_keys, of_model
-from tcsm.runs.teachers import of_run
+from tcsm.runs.drafts import Draft, Tensors
 from tcsm.samplers.base import PathSampler, Sampler
 from tcsm.samplers.first_hitting import FirstHitting
 from tcsm.training.devices import Devices
@@ -41,62 +34,64 @@ class Drawn:
     calls: int = 0
 
 
-def windows(cfg: DictConfig, tokenizer: Tokenizer) -> Drawn:
-    """Return windows of the training text, each once before any is repeated.
+@dataclass(frozen=True)
+class Collection:
+    """A collection of samples: its models, and how many are drawn.
+
+    Attributes:
+        models: The model that draws, and the base that the draws are weighed towards, or None.
+        sampler: The sampler, on the path of the model.
+        length: Tokens of a sequence.
+        count: Number of sequences.
+        batch: Sequences in memory at once.
+        seed: Seed of the draws.
 
     Raises:
-        InputError: The corpus holds prompts with responses.
+        InputError: Models or a sampler whose draws cannot be weighed.
     """
-    file, count = open_split(cfg, tokenizer, "train"), cfg.collecting.count
-    if file.header.roles:
-        raise InputError(f"collecting.corpus: found true, but {file.path} holds examples, no text")
-    windows = WindowBatches(file.tokens, cfg.data.length, count, cfg.seed).at(0).tokens
-    return Drawn(windows, torch.zeros(count, dtype=torch.float64))
 
+    models: tuple[nn.Module, nn.Module | None]
+    sampler: Sampler
+    length: int
+    count: int
+    batch: int
+    seed: int
 
-def draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
-    """Return samples of the reference, with importance weights towards the base.
+    def __post_init__(self) -> None:
+        """Check what weights need."""
+        model, base = self.models
+        if base is not None:
+            _check_weighed((model, base), self.sampler)
 
-    Raises:
-        InputError: A run is missing or reads other tokens, or the sampler does not fit the model.
-    """
-    model = of_run("reference", cfg.reference, cfg.data.length, tokenizer, devices)
-    base = (
-        None if cfg.base is None else of_run("base", cfg.base, cfg.data.length, tokenizer, devices)
-    )
-    sampler = sampler_of(build(cfg.sampler), model, cfg.collecting.steps)
-    if base is not None:
-        _check_weighed((model, base), sampler)
-    digests = [of_model(one, devices) for one in (model, base) if one is not None]
-    kept = draft(Path(cfg.out), "collect", of_keys(cfg, "sampler", "collecting"), *digests)
+    def draw(self, kept: Draft, devices: Devices) -> Drawn:
+        """Return the samples with their importance weights, those of a draft if it has them."""
 
-    def batches() -> Tensors:
-        with devices.autocast():
-            return _batches(cfg, (model, base), sampler)
+        def batches() -> Tensors:
+            with devices.autocast():
+                return self._batches()
 
-    tensors = kept.load_or_draw(batches)
-    drawn = Drawn(tensors["tokens"], tensors["log_weight"], int(tensors["calls"]))
-    _warn(drawn.log_weight)
-    return drawn
+        tensors = kept.load_or_draw(batches)
+        drawn = Drawn(tensors["tokens"], tensors["log_weight"], int(tensors["calls"]))
+        _warn(drawn.log_weight)
+        return drawn
 
-
-def _batches(
-    cfg: DictConfig, models: tuple[nn.Module, nn.Module | None], sampler: Sampler
-) -> Tensors:
-    """Return all samples, their log-weights and the number of forward passes."""
-    model, base = models
-    parts = []
-    for first in range(0, cfg.collecting.count, cfg.collecting.batch):
-        count = min(cfg.collecting.batch, cfg.collecting.count - first)
-        seed = int(fold(cfg.seed, zlib.crc32(b"collect"), first))
-        sampled = sampler(model, count, cfg.data.length, seed)
-        part = Drawn(sampled.tokens, torch.zeros(count).double(), sampled.network_calls)
-        parts.append(part if base is None else weighed(part, (model, base), sampler, seed))
-    return {
-        "tokens": torch.cat([part.tokens.cpu() for part in parts]),
-        "log_weight": torch.cat([part.log_weight.cpu() for part in parts]),
-        "calls": torch.tensor(sum(part.calls for part in parts)),
-    }
+    def _batches(self) -> Tensors:
+        """Return all samples, their log-weights and the number of forward passes."""
+        model, base = self.models
+        parts = []
+        for first in range(0, self.count, self.batch):
+            count = min(self.batch, self.count - first)
+            seed = int(fold(self.seed, zlib.crc32(b"collect"), first))
+            sampled = self.sampler(model, count, self.length, seed)
+            part = Drawn(sampled.tokens, torch.zeros(count).double(), sampled.network_calls)
+            if base is not None:
+                part = weighed(part, (model, base), self.sampler, seed)
+            parts.append(part)
+        return {
+            "tokens": torch.cat([part.tokens.cpu() for part in parts]),
+            "log_weight": torch.cat([part.log_weight.cpu() for part in parts]),
+            "calls": torch.tensor(sum(part.calls for part in parts)),
+        }
 
 
 def sampler_of(sampler: Sampler, model: nn.Module, steps: int) -> Sampler:

@@ -1,13 +1,14 @@
 """The identity of a training: the values and contents that decide it."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from tcsm.config import leaves
 from tcsm.io.layout import REWARDS
+from tcsm.io.records import Record
 from tcsm.objectives.base import Objective, ReferenceObjective
 from tcsm.training.checkpoint import digest
 from tcsm.training.devices import Devices
@@ -53,14 +54,18 @@ OF_OTHERS = ("world", "tilting", "labels", "classifier", "half")
 PROCESSES = "devices.processes"  # sharded states fit the same number of processes only
 
 
-def identity(cfg: DictConfig, contents: Mapping[str, Value]) -> Identity:
+def identity(configuration: Record, contents: Mapping[str, Value]) -> Identity:
     """Return the identity of a training.
 
     Args:
-        cfg: Its configuration.
+        configuration: Its configuration, as plain values.
         contents: By key, digests of files and folders, and the number of processes.
     """
-    values = dict(_leaves(OmegaConf.to_container(cfg, resolve=True), ""))
+    values: dict[str, Value] = {
+        key: str(value) if isinstance(value, list) else value
+        for key, value in leaves(configuration, "")
+        if not f"{key}.".startswith(tuple(f"{name}." for name in NAMES))
+    }
     values["threads"] = values.pop("devices.threads", None)
     for key in OF_OTHERS:
         if values.get(key, "") is None:
@@ -71,33 +76,22 @@ def identity(cfg: DictConfig, contents: Mapping[str, Value]) -> Identity:
     return Identity({**values, **contents}, frozenset(soft))
 
 
-def contents(cfg: DictConfig, devices: Devices, digests: Mapping[str, str]) -> dict[str, Value]:
+def contents(
+    collected: str | None, devices: Devices, digests: Mapping[str, str]
+) -> dict[str, Value]:
     """Return digests of the files and folders that a configuration names.
 
     Args:
-        cfg: The configuration.
+        collected: Folder of a collection, or None.
         devices: Devices of the run.
         digests: Key → digests of the text and of the weights that it names; empty if it names
             none.
     """
     content_of = {key: text.encode() for key, text in digests.items() if text}
-    if cfg.collected is not None:
-        content_of["collected"] = (Path(cfg.collected) / REWARDS).read_bytes()
+    if collected is not None:
+        content_of["collected"] = (Path(collected) / REWARDS).read_bytes()
     hashed = {key: CONTENT + hashlib.sha256(part).hexdigest() for key, part in content_of.items()}
     return {**hashed, PROCESSES: devices.world}
-
-
-def _leaves(node: object, key: str) -> Iterator[tuple[str, Value]]:
-    """Yield every deciding value below a node, with its dotted key; lists as one text."""
-    if key in NAMES:
-        return
-    if isinstance(node, dict):
-        for name, child in node.items():
-            yield from _leaves(child, f"{key}.{name}".lstrip("."))
-    elif isinstance(node, list):
-        yield key, str(node)
-    elif node is None or isinstance(node, str | int | float):
-        yield key, node
 
 
 def weights_named(model: nn.Module, objective: Objective) -> dict[str, str]:

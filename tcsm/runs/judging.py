@@ -2,29 +2,13 @@
 
 import torch
 from jaxtyping import Float64, Int64
-from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from tcsm.config import build
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.estimates import Rate, bits_per_character
 from tcsm.evaluation.samples import distinct, entropy, repetition
 from tcsm.models.autoregressive import Autoregressive
-from tcsm.rewards.base import Reward, below
-from tcsm.runs.teachers import of_run
-from tcsm.training.devices import Devices
-
-
-def open_judge(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Autoregressive | None:
-    """Return the autoregressive run that scores samples, in its own configuration; None if none.
-
-    Raises:
-        InputError: No such run, one of another kind, of other tokens, or for shorter texts.
-    """
-    if cfg.judge is None:
-        return None
-    return as_judge(of_run("judge", cfg.judge, cfg.data.length, tokenizer, devices), cfg.judge)
 
 
 def as_judge(model: nn.Module, folder: str) -> Autoregressive:
@@ -36,24 +20,6 @@ def as_judge(model: nn.Module, folder: str) -> Autoregressive:
     if not isinstance(model, Autoregressive):
         raise InputError(f"judge: {folder} must be an autoregressive run")
     return model
-
-
-def open_reward(node: DictConfig | None, key: str = "reward") -> Reward | None:
-    """Return the reward of a node of the configuration, opened; None without one.
-
-    Args:
-        node: Value of the key.
-        key: The key, for errors.
-
-    Raises:
-        InputError: A file that it reads is missing or damaged.
-    """
-    if node is None:
-        return None
-    with below(key):
-        reward: Reward = build(node)
-        reward.open()
-    return reward
 
 
 @torch.no_grad()

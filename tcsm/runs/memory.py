@@ -5,19 +5,21 @@ For the backward pass it keeps the input of every linear layer, and the logits u
 chunk by chunk; half precision halves these.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tcsm.config import build
+from tcsm.config import Unbuilt
 from tcsm.errors import InputError
+from tcsm.runs.run import Run
 from tcsm.training.devices import Devices
 from tcsm.training.memory import require_fits
 
@@ -43,44 +45,44 @@ class Size:
     logits: int
 
 
-def require_memory(cfg: DictConfig) -> None:
+def require_memory(run: Run) -> None:
     """Refuse a run whose network, batch or samples cannot fit in memory.
 
     Raises:
         InputError: The key, the least need, and the available memory.
     """
-    devices: Devices = build(cfg.devices)
-    net = OmegaConf.select(cfg, "model.net")
-    size = Size(0, 0, 0) if net is None else size_of(net)
-    if cfg.get("trainer") is not None:
-        _training(cfg, size, devices)
-    length = OmegaConf.select(cfg, "data.length", default=1)
-    for key, rows, device in _rows(cfg, devices.device):
+    devices: Devices = run.part("devices")()
+    size = size_of(run.part("model").part("net")) if run.value("model.net") else Size(0, 0, 0)
+    if run.value("trainer") is not None:
+        _training(run, size, devices)
+    length = _number(run, "data.length", 1)
+    for key, rows, device in _rows(run, devices.device):
         each = TOKEN if key == "collecting.count" else TOKEN + size.logits
         require_fits(key, rows * length * each, device, "set a smaller one")
     for part, key in (("evaluation", "metric.likelihood"), ("validation", "validation")):
-        until = OmegaConf.select(cfg, f"{key}.target_se", default=None)
-        number = "draws" if until is None else "most_draws"
-        draws = OmegaConf.select(cfg, f"{key}.{number}", default=0)
-        sequences = OmegaConf.select(cfg, f"{key}.sequences", default=0)
+        number = "draws" if run.value(f"{key}.target_se") is None else "most_draws"
+        draws, sequences = (_number(run, f"{key}.{name}") for name in (number, "sequences"))
         found = f"found {sequences} sequences of {draws} draws; set fewer"
         require_fits(f"{part}.{number}", 3 * 8 * draws * sequences, CPU, found)
 
 
-def size_of(net: DictConfig) -> Size:
+def _number(run: Run, key: str, default: int = 0) -> int:
+    """Return the value of a key, a default where the run has none."""
+    value = run.value(key)
+    return default if value is None else int(value)
+
+
+def size_of(net: Unbuilt[nn.Module]) -> Size:
     """Return the size of a network by its configuration, without its weights.
 
     Blocks are counted from two small networks, of one block and of two.
     """
-    target = str(net.get("_target_"))
+    target, depth, plain = str(net.value("_target_")), net.value("depth"), net.plain
     if target.startswith(HUB) or not target.startswith(OURS):
         return Size(0, 0, 0)  # a network from outside this package has no known size
-    depth = net.get("depth")
     if not isinstance(depth, int) or depth <= 2:
-        return _measured(OmegaConf.to_yaml(net, resolve=True))
-    plain = OmegaConf.to_container(net, resolve=True)
-    assert isinstance(plain, dict)
-    one, two = (_measured(OmegaConf.to_yaml({**plain, "depth": d})) for d in (1, 2))
+        return _measured(json.dumps(plain))
+    one, two = (_measured(json.dumps({**plain, "depth": d})) for d in (1, 2))
     parameters, kept = (
         first + (second - first) * (depth - 1)
         for first, second in ((one.parameters, two.parameters), (one.kept, two.kept))
@@ -112,9 +114,9 @@ def unallocated() -> Iterator[None]:
 @cache
 def _measured(text: str) -> Size:
     """Return the size of a network, built without weights; ``text`` is its configuration."""
-    node = OmegaConf.create({"net": OmegaConf.create(text)})
+    net = Unbuilt[nn.Module](OmegaConf.create({"net": json.loads(text)}).net)
     with unallocated():
-        made: nn.Module = build(node.net)
+        made = net()
     linear = [m.in_features for m in made.modules() if isinstance(m, nn.Linear)]
     whole = getattr(made, "chunk", None) is None
     return Size(
@@ -124,9 +126,9 @@ def _measured(text: str) -> Size:
     )
 
 
-def _training(cfg: DictConfig, size: Size, devices: Devices) -> None:
+def _training(run: Run, size: Size, devices: Devices) -> None:
     """Refuse weights, or a micro-batch beside them, that do not fit."""
-    shares, batch = devices.processes * devices.nodes, cfg.data.batch
+    shares, batch = devices.processes * devices.nodes, run.value("data.batch")
     if shares > max(batch, 1):
         raise InputError(
             f"devices.processes: {shares} processes (of {devices.nodes} nodes) must have a "
@@ -135,8 +137,8 @@ def _training(cfg: DictConfig, size: Size, devices: Devices) -> None:
     weights = TRAINED * size.parameters // (shares if devices.sharded else 1)
     words = f"{size.parameters:,} parameters at {TRAINED} bytes"
     require_fits("net", weights, devices.device, f"{words}; make net.dim or net.depth smaller")
-    length = OmegaConf.select(cfg, "data.length", default=1)
-    rows = batch // (shares * cfg.trainer.accumulate)
+    length = _number(run, "data.length", 1)
+    rows = batch // (shares * run.value("trainer.accumulate"))
     require_fits(
         "data.batch",
         weights + rows * length * (size.kept + size.logits),
@@ -145,12 +147,9 @@ def _training(cfg: DictConfig, size: Size, devices: Devices) -> None:
     )
 
 
-def _rows(cfg: DictConfig, device: torch.device) -> list[tuple[str, int, torch.device]]:
+def _rows(run: Run, device: torch.device) -> list[tuple[str, int, torch.device]]:
     """Return the keys of sequences that are in memory at once, their numbers and device."""
-
-    def value(key: str) -> int:
-        return int(OmegaConf.select(cfg, key, default=0))
-
+    value = partial(_number, run)
     return [
         ("sampling.count", value("sampling.count"), device),
         ("metric.rewards.count", value("metric.rewards.count"), device),

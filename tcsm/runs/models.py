@@ -1,16 +1,12 @@
 """Models: built from a configuration, checked against the tokenizer, and loaded from a run."""
 
 import json
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from tcsm.config import build
+from tcsm.config import Unbuilt, leaves
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.huggingface import one_line
@@ -24,20 +20,27 @@ from tcsm.training.checkpoint import load_weights
 from tcsm.training.devices import Devices
 
 
-def build_model(cfg: DictConfig, tokenizer: Tokenizer, key: str = "model") -> nn.Module:
-    """Return the model of a run, with sizes that fit the tokenizer.
+def build_model(
+    part: Unbuilt[nn.Module],
+    tokenizer: Tokenizer,
+    length: int | None = None,
+    reference: str | None = None,
+    key: str = "model",
+) -> nn.Module:
+    """Return a model with sizes that fit the tokenizer.
 
     Args:
-        cfg: Holds the model's configuration as ``model``.
+        part: The model of a configuration.
         tokenizer: Tokenizer of the run.
-        key: Key of the model's configuration for messages.
+        length: Tokens of a text, if known.
+        reference: Folder of the run that the model corrects, if it corrects one.
+        key: Key of the model for messages.
 
     Raises:
         InputError: Network or source have another vocabulary than the tokenizer; the reference
             that a model corrects cannot be loaded.
     """
-    with _below(key):
-        model: nn.Module = build(cfg.model)
+    model = part()
     net = unwrap(model)
     path = getattr(model, "path", None)
     states: int = tokenizer.size + 1 if path is None else path.source.states
@@ -55,19 +58,10 @@ def build_model(cfg: DictConfig, tokenizer: Tokenizer, key: str = "model") -> nn
             f"{key}.net.extra must be {states - net.vocabulary} or more, room for the mask or the "
             f"start symbol, found {net.states - net.vocabulary}"
         )
-    _require_width(net, key, OmegaConf.select(cfg, "data.length") or 2)
+    _require_width(net, key, length or 2)
     if isinstance(model, Joint | Explicit):
-        load_reference(cfg, model)
+        _load_reference(model, reference, architecture(part.part("reference")))
     return model
-
-
-@contextmanager
-def _below(key: str) -> Iterator[None]:
-    """Let errors of keys below ``model`` name the key under which the user set them."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(re.sub(r"^model\b", key, str(error))) from error
 
 
 @torch.no_grad()
@@ -108,31 +102,21 @@ def require_tokens(objective: Objective, tokenizer: Tokenizer) -> None:
         )
 
 
-def load_reference(cfg: DictConfig, model: Joint | Explicit) -> None:
+def _load_reference(model: Joint | Explicit, folder: str | None, made_for: str) -> None:
     """Load the weights of the reference that a model corrects.
 
     Raises:
         InputError: No such run, or one of another architecture.
     """
-    if cfg.get("reference") is None:
+    if folder is None:
         name = type(model).__name__.lower()
         raise InputError(
             f"reference: found null; model={name} needs the folder of a factorized run"
         )
-    made_for = architecture(OmegaConf.create({"model": cfg.model.reference}))
-    _fill(unwrap(model.reference), Path(cfg.reference), made_for, key="reference: ")
+    fill(unwrap(model.reference), Path(folder), made_for, key="reference: ")
 
 
-def take_over(model: nn.Module, folder: Path) -> None:
-    """Load the weights of the run that the key ``initial`` names.
-
-    Raises:
-        InputError: No weights, or those of another network.
-    """
-    _fill(unwrap(model), folder, key="initial: ")
-
-
-def _fill(model: nn.Module, folder: Path, made_for: str | None = None, key: str = "") -> None:
+def fill(model: nn.Module, folder: Path, made_for: str | None = None, key: str = "") -> None:
     """Load the weights of a run into an unwrapped model; check them against the run's record.
 
     Raises:
@@ -147,18 +131,10 @@ def unwrap(model: nn.Module) -> Network:
     return model.net
 
 
-def architecture(cfg: DictConfig) -> str:
+def architecture(part: Unbuilt[nn.Module]) -> str:
     """Return a model's configuration on one line, for the metadata of its weights."""
-    return " ".join(sorted(_values(OmegaConf.to_container(cfg.model, resolve=True), "model")))
-
-
-def _values(node: object, key: str) -> Iterator[str]:
-    """Yield every value below a node with its dotted key."""
-    if isinstance(node, dict):
-        for name, child in node.items():
-            yield from _values(child, f"{key}.{name}")
-    else:
-        yield f"{key}={json.dumps(node, separators=(',', ':'))}"
+    values = leaves(part.plain, "model")
+    return " ".join(sorted(f"{key}={json.dumps(v, separators=(',', ':'))}" for key, v in values))
 
 
 def load_model(run: Run, devices: Devices) -> nn.Module:
@@ -168,29 +144,36 @@ def load_model(run: Run, devices: Devices) -> nn.Module:
         InputError: No such weights; weights of the reference that differ from those of its
             training.
     """
-    cfg = run.config
-    if cfg.get("world") is None:
-        model = build_model(cfg, run.tokenizer)
+    part = run.part("model")
+    if run.world is None:
+        reference = run.value("reference")
+        model = build_model(part, run.tokenizer, run.value("data.length"), reference)
         if isinstance(model, Joint | Explicit):
-            run.require_reference(cfg.reference)
+            run.require_reference(reference)
     else:
-        model = build(cfg.model)
-    _fill(unwrap(model), run.folder, architecture(cfg))
+        model = part()
+    load_trained(model, run)
     return model.to(devices.device).eval()
 
 
-def load_initial(cfg: DictConfig, model: nn.Module, tokenizer: Tokenizer) -> None:
-    """Load the weights of the run that the key ``initial`` names, if it names one.
+def load_trained(model: nn.Module, run: Run) -> None:
+    """Load the weights of a run into its model.
+
+    Raises:
+        InputError: They are missing, damaged, or of another model.
+    """
+    fill(unwrap(model), run.folder, architecture(run.part("model")))
+
+
+def load_initial(model: nn.Module, folder: Path, tokenizer: Tokenizer) -> None:
+    """Load the weights of the run that the key ``initial`` names.
 
     A density ratio loads all but the last layer, whose outputs are no distribution of tokens.
 
     Raises:
         InputError: No such run, one of another network, or of another tokenizer.
     """
-    if cfg.initial is None:
-        return
-    run = Run(Path(cfg.initial))
-    run.require_tokens("initial", tokenizer.fingerprint, tokenizer.name)
-    take_over(model, run.folder)
+    Run(folder).require_tokens("initial", tokenizer.fingerprint, tokenizer.name)
+    fill(unwrap(model), folder, key="initial: ")
     if isinstance(model, Explicit):
         model.reset_head()

@@ -37,6 +37,13 @@ KEYS: dict[str, tuple[str, ...]] = {
     "tilted": ("tv", "kl", "reward_calls"),
     "telemetry": ("seconds", "cpu_seconds", "device", "threads", "versions", "commit", "dirty"),
 }
+# Records of stages of earlier versions, which are metrics of an evaluation now.
+FORMER = {
+    "exact.json": "exact",
+    "tilt.json": "tilted",
+    "grade.json": "rewards",
+    "targets.json": "targets",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +58,9 @@ class Outcome:
         config_sha256: hash of the bytes of ``config.yaml``.
         metrics: one row a logged step: step, loss, tokens of text, diagnostics.
         telemetry: one row a logged step: step, seconds, … (depends on the machine).
-        train … grade: the record of that stage; ``evaluate``, ``exact``, ``tilt``, ``targets``
-            and ``grade`` are metrics of an evaluation: likelihood, distances to a known
-            distribution, errors of targets, and rewards of samples.
+        train … rewards: the record of that stage; ``evaluate``, ``distances``, ``tilted``,
+            ``targets`` and ``rewards`` are metrics of an evaluation: likelihood, distances to a
+            known and to a reward-tilted distribution, errors of targets, and rewards of samples.
         stages: stage → its telemetry (depends on the machine).
     """
 
@@ -67,18 +74,18 @@ class Outcome:
     train: Record = field(default_factory=dict)
     evaluate: Record = field(default_factory=dict)
     samples: Record = field(default_factory=dict)
-    exact: Record = field(default_factory=dict)
+    distances: Record = field(default_factory=dict)
     targets: Record = field(default_factory=dict)
     collect: Record = field(default_factory=dict)
-    tilt: Record = field(default_factory=dict)
-    grade: Record = field(default_factory=dict)
+    tilted: Record = field(default_factory=dict)
+    rewards: Record = field(default_factory=dict)
     stages: dict[str, Record] = field(default_factory=dict)
 
     @property
     def results(self) -> bool:
         """Whether a stage has left a record."""
-        records = (self.train, self.evaluate, self.samples, self.exact, self.targets)
-        return any((*records, self.collect, self.tilt, self.grade))
+        records = (self.train, self.evaluate, self.samples, self.distances, self.targets)
+        return any((*records, self.collect, self.tilted, self.rewards))
 
 
 def read_run(folder: Path) -> Outcome:
@@ -103,9 +110,9 @@ def read_run(folder: Path) -> Outcome:
         telemetry=_frame(times, KEYS["speed"]),
         train=records["train"],
         evaluate=metrics.get("likelihood", {}),
-        exact=metrics.get("exact", {}),
-        tilt=metrics.get("tilted", {}),
-        grade=metrics.get("rewards", {}),
+        distances=metrics.get("exact", {}),
+        tilted=metrics.get("tilted", {}),
+        rewards=metrics.get("rewards", {}),
         targets=metrics.get("targets", {}),
         samples=records["sample"],
         collect=records["collect"],
@@ -206,6 +213,12 @@ def _check_weights(records: Mapping[str, Record], config: Record, folder: Path) 
 def _check_parts(records: Mapping[str, Record], folder: Path) -> None:
     place = folder / FILES["evaluate"]
     metrics = metrics_of(records["evaluate"])
+    for file, name in FORMER.items():
+        if (folder / file).exists() and name not in metrics:
+            raise InputError(
+                f"{folder / file}: is a record of an earlier version; run tcsm evaluate "
+                f"out={folder} metric=[{name}] again"
+            )
     for name, fields in metrics.items():
         require(fields, KEYS.get(name, ()), f"{place}: metric {name}")
     for name, split in metrics.get("likelihood", {}).get("splits", {}).items():

@@ -1,18 +1,22 @@
-"""The parts of a training: what it learns, from what, and how it is validated."""
+"""A training: its configuration as built objects, and its parts once its files are open."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from torch import nn
 
-from tcsm.data.batch_sources import Batches
+from tcsm.config import Unbuilt
+from tcsm.data.batch_sources import Batches, BatchSource
 from tcsm.data.batches import Batch
 from tcsm.io.records import Record
 from tcsm.noise import Noise
 from tcsm.objectives.base import Objective, Terms
-from tcsm.runs.cached_teacher import CachedTeacher
+from tcsm.runs.teachers import CachedTeacher
+from tcsm.training.devices import Devices
 from tcsm.training.identity import Value
+from tcsm.training.optim import OptimConfig
 from tcsm.training.state import TrainState
 
 
@@ -48,6 +52,50 @@ class Parts:
     validation: Validation
     contents: Mapping[str, Value]
     facts: Callable[[], Record]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Values of the keys ``data``: the folder of the tokens, and the sizes of a batch."""
+
+    root: str | None
+    length: int
+    batch: int
+
+
+@dataclass(frozen=True)
+class Training(ABC):
+    """A training; its fields are the keys of the configuration.
+
+    Attributes:
+        experiment: Name of the experiment.
+        seed: Seed of every random number.
+        data: Sizes of the batches.
+        model: The model, which is built when the seed is set.
+        initial: Folder of the run that the training starts from, or None.
+        objective: The objective.
+        feed: The batch source.
+        trainer: The optimization.
+        count_failures: Whether numbers that are not finite end the run as a result.
+    """
+
+    experiment: str
+    seed: int
+    data: DataConfig
+    model: Unbuilt[nn.Module]
+    initial: str | None
+    objective: Objective
+    feed: BatchSource
+    trainer: OptimConfig
+    count_failures: bool
+
+    @abstractmethod
+    def parts(self, devices: Devices) -> Parts:
+        """Open what the training reads, check it, and return its parts.
+
+        Raises:
+            InputError: Data, sizes or values that do not fit together.
+        """
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
+from tcsm.config import Unbuilt
+from tcsm.config.defaults import trained
 from tcsm.data.header import read_header
 from tcsm.errors import InputError
-from tcsm.io.layout import CONFIG, FILES, LATER, WEIGHTS, record_of, telemetry_of
+from tcsm.io.layout import CONFIG, FILES, LATER, REFERENCE, WEIGHTS, record_of, telemetry_of
 from tcsm.io.records import Record, read_json, write_json, write_text
 
 if TYPE_CHECKING:
     from torch import nn
-
-REFERENCE = "reference_sha256"  # key of a record: SHA-256 of the reference's weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +46,7 @@ class Run:
         Raises:
             InputError: It is damaged.
         """
-        path = self.folder / CONFIG
-        run = next(config.load(str(path))) if path.is_file() else None
-        return run if run is not None and "model" in run else None
+        return trained(self.folder)
 
     def require_trained(self, key: str) -> DictConfig:
         """Return the configuration of the training of a run that a key names.
@@ -111,12 +109,28 @@ class Run:
         return None if self.trained is None else self.trained.get("seed")
 
     @property
-    def corpus(self) -> dict[str, object]:
-        """Return the configuration of the corpus of the training, empty if there is none."""
+    def corpus(self) -> Unbuilt[Any] | None:
+        """Return the corpus of the training, None if there is none."""
         corpus = None if self.trained is None else self.trained.get("corpus")
-        plain = {} if corpus is None else OmegaConf.to_container(corpus)
-        assert isinstance(plain, dict)
-        return {str(name): value for name, value in plain.items()}
+        return None if corpus is None else Unbuilt(corpus)
+
+    @property
+    def world(self) -> Record | None:
+        """Return the configuration of the toy world, None in a run of text."""
+        return None if self.config.get("world") is None else self.part("world").plain
+
+    @property
+    def values(self) -> Record:
+        """Return the configuration as plain values."""
+        return Unbuilt[Any](self.config).plain
+
+    def value(self, key: str) -> Any:  # noqa: ANN401 -- any value
+        """Return the value of a dotted key of the configuration, None if it has none."""
+        return Unbuilt[Any](self.config).value(key)
+
+    def part(self, key: str) -> Unbuilt[Any]:
+        """Return a part of the configuration that can be built."""
+        return Unbuilt(self.config[key])
 
     @cached_property
     def tokenizer(self) -> Any:  # noqa: ANN401 -- a Tokenizer; its module would count as read

@@ -1,75 +1,136 @@
-"""The teacher of a student: the model of another run, or a checkpoint of the Hub."""
+"""The teacher of a student: the model of another run, or a checkpoint of the Hub.
+
+Its log-conditionals are cached on disk, for students with the same batches. A batch has a file of
+its own: log-conditionals (float16), named by a digest of its tokens and of the selected positions,
+in a folder named by a digest of the teacher. Files are written atomically and verified by their
+checksum; a damaged one is reported and made again. A file that is there is mapped into memory, not
+copied: a loss reads the rows of one chunk after another.
+"""
 
 import hashlib
+import json
+import os
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig, OmegaConf
-from torch import nn
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
 
-from tcsm.config import build
-from tcsm.data.source import difference, source_of
+from tcsm.config import Unbuilt
 from tcsm.data.tokenizers import HuggingFace, Tokenizer
 from tcsm.errors import InputError
 from tcsm.huggingface import one_line, quiet
-from tcsm.objectives.base import Objective, ReferenceObjective
-from tcsm.objectives.distribution import SoftDistributionMatching
-from tcsm.process.sources import Mask
-from tcsm.runs.cached_teacher import CachedTeacher, prune
+from tcsm.models.teacher import Teacher
 from tcsm.runs.models import build_model, load_model, unwrap
-from tcsm.runs.run import Run, hashes
-from tcsm.targets.adapters import JointlyMasked, TeacherAdapter
-from tcsm.training.checkpoint import digest
+from tcsm.runs.run import Run
+from tcsm.targets.adapters import TeacherAdapter
+from tcsm.training.checkpoint import digest, load, save
 from tcsm.training.devices import Devices
 from tcsm.training.state import named_tensors
 
 
-def load_objective(
-    cfg: DictConfig, tokenizer: Tokenizer, devices: Devices
-) -> tuple[Objective, CachedTeacher]:
-    """Return the objective of a run with its teacher or reference, and the cached teacher.
+class CachedTeacher(Teacher):
+    """A teacher whose log-conditionals are cached, and their cost.
 
-    Raises:
-        InputError: A teacher or a reference is missing, does not fit, or is not used.
+    Cached values are rounded when they are made, so that a run's numbers do not depend on which
+    run made them.
+
+    Args:
+        teacher: The teacher; None if it is never called.
+        identity: A digest of its weights and of its adapter.
+        cache: Folder of cached values; None for no cache, in full precision.
+        precision: Type of cached values.
+
+    Attributes:
+        made: Processor seconds that this run spent on the teacher.
+        spared: Processor seconds that other runs spent on values which this run read.
     """
-    objective: Objective = build(cfg.objective)
-    _same_corpus(cfg)
-    if isinstance(objective, SoftDistributionMatching):
-        adapter, source = objective.target.teacher, objective.target.path.source
-        assert isinstance(adapter, TeacherAdapter)
-        if isinstance(adapter, JointlyMasked) and not isinstance(source, Mask):
-            raise InputError("teacher=together masks positions, which needs path=mask")
-        cache = pruned(cfg.targets.cache, cfg.targets.limit_mib, devices)
-        teacher = cached(cache, adapter, teacher_model(cfg, tokenizer, devices), devices)
-        return objective.attach(teacher), teacher
-    if isinstance(objective, ReferenceObjective):
-        if cfg.reference is not None:
-            reference = of_run("reference", cfg.reference, cfg.data.length, tokenizer, devices)
-            objective = objective.attach(reference)
-        objective.require_reference()
-    if cfg.teacher_run is not None or cfg.pretrained is not None:
-        name = type(objective).__name__
-        raise InputError(f"teacher_run: {name} uses no teacher; set objective=soft, or null here")
-    return objective, CachedTeacher()
+
+    def __init__(
+        self,
+        teacher: Teacher | None = None,
+        identity: str = "",
+        cache: Path | None = None,
+        precision: torch.dtype = torch.float16,
+    ) -> None:
+        self.teacher, self.identity, self.precision = teacher, identity, precision
+        self.folder = None if cache is None else cache / identity[:16]
+        self.made, self.spared = 0.0, 0.0
+
+    def costs(self) -> dict[str, float]:
+        """Return both costs for telemetry; their sum is the cost without a cache."""
+        if self.teacher is None:
+            return {}
+        return {"targets_cpu_seconds": self.made, "targets_spared_cpu_seconds": self.spared}
+
+    def resume_costs(self, journal: Path) -> None:
+        """Continue the costs of a journal of telemetry."""
+        rows = journal.read_text("utf-8").splitlines() if journal.exists() else []
+        last = json.loads(rows[-1]) if rows else {}
+        self.made = last.get("targets_cpu_seconds", 0.0)
+        self.spared = last.get("targets_spared_cpu_seconds", 0.0)
+
+    def log_conditionals(
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "n V"]:
+        """Return the teacher's log-conditionals, new or cached, then of the cache's type."""
+        if self.folder is None:
+            return self._ask(x_1, positions)[0]
+        path = self.folder / f"{_name(x_1, positions)}.safetensors"
+        answer = self._recall(path) if path.exists() else None
+        return (self._make(path, x_1, positions) if answer is None else answer).to(x_1.device)
+
+    def _ask(self, x_1: Tensor, positions: Tensor) -> tuple[Tensor, float]:
+        assert self.teacher is not None
+        began = time.process_time()
+        answer = self.teacher.log_conditionals(x_1, positions)
+        spent = time.process_time() - began
+        self.made += spent
+        return answer, spent
+
+    def _make(self, path: Path, x_1: Tensor, positions: Tensor) -> Tensor:
+        answer, spent = self._ask(x_1, positions)
+        rounded = answer.to(self.precision)
+        own = path.with_name(
+            f"{os.getpid()}-{path.name}"
+        )  # another process may write the same file
+        save(own, {"log_p": rounded}, {"cpu_seconds": spent})
+        os.replace(own, path)
+        return rounded
+
+    def _recall(self, path: Path) -> Tensor | None:
+        try:
+            tensors, facts = load(path)
+        except InputError:
+            print(f"tcsm: {path}: damaged; its targets are made anew", file=sys.stderr)
+            return None
+        self.spared += float(facts["cpu_seconds"])
+        return tensors["log_p"]
 
 
-def _same_corpus(cfg: DictConfig) -> None:
-    """Refuse a reference of another corpus: a ratio to it would learn the other text.
+def _name(x_1: Tensor, positions: Tensor) -> str:
+    """Return the file name for a batch and its selected positions."""
+    total = hashlib.sha256(f"{tuple(x_1.shape)}".encode())
+    for part in (x_1, positions):
+        total.update(part.cpu().contiguous().numpy().data)
+    return total.hexdigest()[:32]
 
-    Raises:
-        InputError: The reference was trained on another corpus.
-    """
-    if cfg.reference is None:
-        return
-    reference = Run(Path(cfg.reference))
-    run = reference.require_trained("reference")
-    splits = reference.record().get("splits_sha256")
-    same = splits is not None and splits == hashes(Path(cfg.data.root), splits)
-    if same or "corpus" not in run:
-        return  # the same tokens; their text may have moved
-    known, wanted = (source_of(build(config.corpus)) for config in (run, cfg))
-    if differs := difference(known, wanted):
-        raise InputError(f"reference: {cfg.reference} was trained on {differs}")
+
+def prune(root: Path, limit: int) -> None:
+    """Remove the files that were not written for the longest time, until ``limit`` bytes stay."""
+    files = []
+    for path in root.glob("*/*"):
+        with suppress(FileNotFoundError):
+            files.append((path.stat().st_mtime, path.stat().st_size, path))
+    excess = sum(size for _, size, _ in files) - limit
+    for _, size, path in sorted(files):
+        if excess <= 0:
+            return
+        path.unlink(missing_ok=True)
+        excess -= size
 
 
 def pruned(cache: str | None, limit_mib: int, devices: Devices) -> Path | None:
@@ -98,43 +159,55 @@ def cached(
     return CachedTeacher(adapter.attach(model), identity, cache, precision)
 
 
-def teacher_model(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> nn.Module:
+def teacher_model(
+    named: tuple[str | None, Unbuilt[nn.Module] | None],
+    length: int,
+    tokenizer: Tokenizer,
+    devices: Devices,
+) -> nn.Module:
     """Return the teacher's model.
+
+    Args:
+        named: Values of the keys ``teacher_run`` and ``pretrained``: a folder, or a checkpoint.
+        length: Tokens of the texts that it will read.
+        tokenizer: Tokenizer of these texts.
+        devices: Where to compute.
 
     Raises:
         InputError: None or two are named; it reads other tokens, or shorter texts.
     """
-    if (cfg.teacher_run is None) == (cfg.pretrained is None):
-        named = "null" if cfg.teacher_run is None else "pretrained, too"
+    folder, checkpoint = named
+    if folder is not None and checkpoint is None:
+        return of_run("teacher_run", folder, length, tokenizer, devices)
+    if folder is not None or checkpoint is None:
+        value = "null" if folder is None else "pretrained, too"
         raise InputError(
-            f"teacher_run: found {named}; name the folder of a teacher's run, or set pretrained"
+            f"teacher_run: found {value}; name the folder of a teacher's run, or set pretrained"
         )
-    if cfg.teacher_run is not None:
-        return of_run("teacher_run", cfg.teacher_run, cfg.data.length, tokenizer, devices)
-    _same_numbers(cfg, tokenizer)
-    model = build_model(OmegaConf.create({"model": cfg.pretrained}), tokenizer, "pretrained")
-    return _asked(_frozen(model.to(devices.device).eval(), cfg.data.length), cfg)
+    _require_same_numbers(checkpoint, tokenizer)
+    model = build_model(checkpoint, tokenizer, key="pretrained").to(devices.device).eval()
+    return _read_once(_frozen(model, length), checkpoint.value("net.name"), length)
 
 
 @torch.no_grad()
-def _asked(model: nn.Module, cfg: DictConfig) -> nn.Module:
+def _read_once(model: nn.Module, name: str, length: int) -> nn.Module:
     """Return a checkpoint's model after one pass over a text of the wanted length.
 
     Raises:
         InputError: It fails, e.g. for a length that it cannot place.
     """
-    x = torch.zeros(1, cfg.data.length, dtype=torch.int64, device=next(model.parameters()).device)
-    place = f"pretrained.net.name: {cfg.pretrained.net.name} cannot read data.length="
-    with one_line(f"{place}{cfg.data.length} tokens"), quiet():
+    x = torch.zeros(1, length, dtype=torch.int64, device=next(model.parameters()).device)
+    place = f"pretrained.net.name: {name} cannot read data.length={length} tokens"
+    with one_line(place), quiet():
         unwrap(model)(x, None, torch.ones_like(x, dtype=torch.bool))
     return model
 
 
-def _same_numbers(cfg: DictConfig, tokenizer: Tokenizer) -> None:
+def _require_same_numbers(checkpoint: Unbuilt[nn.Module], tokenizer: Tokenizer) -> None:
     """Refuse a checkpoint with our token ids whose own tokenizer differs from ours."""
-    name, tokens = cfg.pretrained.net.name, cfg.pretrained.net.get("tokens")
+    name, tokens = checkpoint.value("net.name"), checkpoint.value("net.tokens")
     if tokens is None and isinstance(tokenizer, HuggingFace):
-        revision = cfg.pretrained.net.get("revision", "main")
+        revision = checkpoint.value("net.revision") or "main"
         try:
             other = HuggingFace(name, tokenizer.size, revision)
         except InputError as error:

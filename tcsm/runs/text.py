@@ -1,33 +1,39 @@
 """A training on text: windows of token files, and a likelihood bound as validation."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
 from torch import nn
 
-from tcsm.config import build
+from tcsm.config import Unbuilt
+from tcsm.data.batch_sources import Batches, DataContext
 from tcsm.data.batches import Rows, part
-from tcsm.data.corpora.base import SPLITS
+from tcsm.data.buffer import read_buffer
+from tcsm.data.corpora.base import Corpus
 from tcsm.data.examples import held_out, training_batches
+from tcsm.data.pairs import PairFile, Pairs
 from tcsm.data.tokenfile import TokenFile
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound
+from tcsm.io.layout import REFERENCE
 from tcsm.io.records import Record
-from tcsm.runs.batches import open_batches, open_split
+from tcsm.objectives.base import Objective, ReferenceObjective
+from tcsm.objectives.distribution import SoftDistributionMatching
+from tcsm.process.sources import Mask
+from tcsm.runs.corpus import Text
 from tcsm.runs.identity import contents, weights_named
 from tcsm.runs.models import build_model, load_initial, require_tokens, unwrap
-from tcsm.runs.parts import Parts
-from tcsm.runs.run import REFERENCE, Run, hashes
-from tcsm.runs.teachers import load_objective
+from tcsm.runs.parts import Parts, Training
+from tcsm.runs.run import Run
+from tcsm.runs.teachers import CachedTeacher, cached, of_run, pruned, teacher_model
+from tcsm.targets.adapters import JointlyMasked, TeacherAdapter
 from tcsm.training.devices import Devices
 from tcsm.training.state import TrainState
 
-LEARNED_FROM = ("initial", "reference", "teacher_run")
 VALIDATION_SEED = 1  # seed of the validation draws of every run
 
 
@@ -82,105 +88,167 @@ class BoundValidation:
         return {"valid_nats_per_token": nats, **rates}
 
 
-def text_parts(cfg: DictConfig, devices: Devices) -> Parts:
-    """Return the parts of a training on text.
+@dataclass(frozen=True)
+class ValidationConfig:
+    """Values of the keys ``validation``: see `BoundValidation`."""
 
-    Raises:
-        InputError: Data, sizes or values that do not fit together.
+    every: int
+    sequences: int
+    draws: int
+
+
+@dataclass(frozen=True)
+class CacheConfig:
+    """Values of the keys ``targets``: the folder that caches targets, and its largest size."""
+
+    cache: str | None
+    limit_mib: int
+
+
+@dataclass(frozen=True)
+class TextTraining(Training):
+    """A training on text.
+
+    Attributes:
+        tokenizer: The tokenizer.
+        corpus: The corpus.
+        bound: The bound of the learning curve.
+        validation: Its sizes.
+        collected: Folder of a collection, or None.
+        reference: Folder of the frozen run that the model or the objective compares with, or None.
+        teacher_run: Folder of the teacher's run, or None.
+        pretrained: The teacher as a checkpoint of the Hub, or None.
+        targets: The cache of the teacher's values.
     """
-    tokenizer, optim = build(cfg.tokenizer), build(cfg.trainer)
-    train, valid = (open_split(cfg, tokenizer, split) for split in ("train", "valid"))
-    facts = _facts(cfg, train)
-    length, size = cfg.data.length, cfg.data.batch
-    corpus = training_batches(train, length, size, cfg.seed, tokenizer.separator)
-    model = _initial_model(cfg, tokenizer)
-    objective, teacher = load_objective(cfg, tokenizer, devices)
-    require_tokens(objective, tokenizer)
-    models = {**weights_named(model, objective), "teacher_run": teacher.identity}
-    part(size, 0, devices.world, 0, optim.accumulate)
-    validation = _validation(cfg, model, valid, tokenizer, devices)
-    batches = open_batches(cfg, corpus, model, tokenizer, objective)
-    texts = {
-        "corpus": "".join(split.header.digest for split in (train, valid)),
-        "tokenizer": train.header.fingerprint,
-    }
-    return Parts(
-        model=model,
-        objective=objective,
-        teacher=teacher,
-        batches=batches,
-        validation=validation,
-        contents=contents(cfg, devices, {**texts, **models}),
-        facts=lambda: facts,
-    )
 
+    tokenizer: Tokenizer
+    corpus: Unbuilt[Corpus]
+    bound: Bound
+    validation: ValidationConfig
+    collected: str | None
+    reference: str | None
+    teacher_run: str | None
+    pretrained: Unbuilt[nn.Module] | None
+    targets: CacheConfig
 
-def _facts(cfg: DictConfig, train: TokenFile) -> Record:
-    """Return the record's fields about the text, which runs that a training learns from share.
+    @cached_property
+    def text(self) -> Text:
+        """Return the text."""
+        return Text(Path(self.data.root or ""), self.tokenizer, self.corpus)
 
-    Raises:
-        InputError: One of them was trained on another cut of it.
-    """
-    splits, header = hashes(Path(cfg.data.root), SPLITS), train.header
-    require_same_text({key: cfg[key] for key in LEARNED_FROM}, cfg.corpus, splits)
-    beside = {} if cfg.reference is None else {REFERENCE: Run(Path(cfg.reference)).weights}
-    text = {"corpus": header.corpus, "data_sha256": header.digest, "splits_sha256": splits}
-    return {**text, **beside}
+    def parts(self, devices: Devices) -> Parts:
+        """Open the text and the runs that are named, and return the parts.
 
+        Raises:
+            InputError: Data, sizes or values that do not fit together.
+        """
+        train, valid = (self.text.open(split) for split in ("train", "valid"))
+        facts = self._facts(train)
+        size, separator = self.data.batch, self.tokenizer.separator
+        corpus = training_batches(train, self.data.length, size, self.seed, separator)
+        model = self._initial_model()
+        objective, teacher = self._attached(devices)
+        require_tokens(objective, self.tokenizer)
+        models = {**weights_named(model, objective), "teacher_run": teacher.identity}
+        part(size, 0, devices.world, 0, self.trainer.accumulate)
+        validation = self._validation(model, valid, devices)
+        batches = self._batches(corpus, model, objective)
+        texts = {
+            "corpus": "".join(split.header.digest for split in (train, valid)),
+            "tokenizer": train.header.fingerprint,
+        }
+        return Parts(
+            model=model,
+            objective=objective,
+            teacher=teacher,
+            batches=batches,
+            validation=validation,
+            contents=contents(self.collected, devices, {**texts, **models}),
+            facts=lambda: facts,
+        )
 
-def _initial_model(cfg: DictConfig, tokenizer: Tokenizer) -> nn.Module:
-    """Return the model with its initial weights, on the CPU."""
-    torch.manual_seed(cfg.seed)
-    model = build_model(cfg, tokenizer)
-    load_initial(cfg, model, tokenizer)
-    return model
+    def _facts(self, train: TokenFile) -> Record:
+        """Return the record's fields about the text, which the runs learned from share."""
+        learned_from = ("initial", "reference", "teacher_run")
+        splits = self.text.require_same_splits({key: getattr(self, key) for key in learned_from})
+        text = {"corpus": train.header.corpus, "data_sha256": train.header.digest}
+        beside = {REFERENCE: Run(Path(self.reference)).weights} if self.reference else {}
+        return {**text, "splits_sha256": splits, **beside}
 
+    def _initial_model(self) -> nn.Module:
+        """Return the model with its initial weights, on the CPU."""
+        torch.manual_seed(self.seed)
+        model = build_model(self.model, self.tokenizer, self.data.length, self.reference)
+        if self.initial is not None:
+            load_initial(model, Path(self.initial), self.tokenizer)
+        return model
 
-def _validation(
-    cfg: DictConfig, model: nn.Module, data: TokenFile, tokenizer: Tokenizer, devices: Devices
-) -> BoundValidation:
-    """Return the validation of the learning curve; refuse a bound that does not fit the model."""
-    length, count = cfg.data.length, cfg.validation.sequences
-    rows = held_out(data, length, count, tokenizer, "validation.sequences")
-    bound: Bound = build(cfg.bound)
-    bound.check(model)
-    return BoundValidation(
-        model,
-        unwrap(model),
-        bound,
-        rows,
-        draws=cfg.validation.draws,
-        every=cfg.validation.every,
-        devices=devices,
-        first=cfg.initial is not None,
-    )
+    def _attached(self, devices: Devices) -> tuple[Objective, CachedTeacher]:
+        """Return the objective with its teacher or reference, and the cached teacher.
 
-
-def require_same_text(
-    runs: Mapping[str, str | None], corpus: Mapping[str, object], splits: Mapping[str, str]
-) -> None:
-    """Check a text against that of the runs that a training starts or learns from.
-
-    With other cuts, the test split of the same corpus would hold text that they were trained on.
-
-    Args:
-        runs: key → folder.
-        corpus: Configuration of the corpus.
-        splits: split → SHA-256 of its tokens.
-
-    Raises:
-        InputError: A run was trained on another cut of the same corpus.
-    """
-    for key, folder in runs.items():
-        run = Run(Path(folder or "."))
-        known = run.record().get("splits_sha256", splits) if folder else splits
-        if known != splits and _uncut(run.corpus) == _uncut(corpus):
+        Raises:
+            InputError: A teacher or a reference is missing, does not fit, or is not used.
+        """
+        objective, length, tokenizer = self.objective, self.data.length, self.tokenizer
+        if self.reference is not None:
+            self.text.require_same_corpus(self.reference)
+        if isinstance(objective, SoftDistributionMatching):
+            teacher = self._teacher(objective, devices)
+            return objective.attach(teacher), teacher
+        if isinstance(objective, ReferenceObjective):
+            if self.reference is not None:
+                reference = of_run("reference", self.reference, length, tokenizer, devices)
+                objective = objective.attach(reference)
+            objective.require_reference()
+        if self.teacher_run is not None or self.pretrained is not None:
+            name = type(objective).__name__
             raise InputError(
-                f"{key}: {folder} was trained on other splits of the same corpus; prepare it as "
-                "it was there, or train that run again"
+                f"teacher_run: {name} uses no teacher; set objective=soft, or null here"
             )
+        return objective, CachedTeacher()
 
+    def _teacher(self, objective: SoftDistributionMatching, devices: Devices) -> CachedTeacher:
+        adapter, source = objective.target.teacher, objective.target.path.source
+        assert isinstance(adapter, TeacherAdapter)
+        if isinstance(adapter, JointlyMasked) and not isinstance(source, Mask):
+            raise InputError("teacher=together masks positions, which needs path=mask")
+        folder = pruned(self.targets.cache, self.targets.limit_mib, devices)
+        named = (self.teacher_run, self.pretrained)
+        model = teacher_model(named, self.data.length, self.tokenizer, devices)
+        return cached(folder, adapter, model, devices)
 
-def _uncut(corpus: Mapping[str, object]) -> dict[str, object]:
-    """Return the configuration of a corpus without the fractions of its splits."""
-    return {name: value for name, value in corpus.items() if name != "fractions"}
+    def _validation(self, model: nn.Module, data: TokenFile, devices: Devices) -> BoundValidation:
+        """Return the validation of the learning curve; refuse a bound unfit for the model."""
+        count, key = self.validation.sequences, "validation.sequences"
+        rows = held_out(data, self.data.length, count, self.tokenizer, key)
+        self.bound.check(model)
+        return BoundValidation(
+            model,
+            unwrap(model),
+            self.bound,
+            rows,
+            draws=self.validation.draws,
+            every=self.validation.every,
+            devices=devices,
+            first=self.initial is not None,
+        )
+
+    def _batches(self, corpus: Batches, model: nn.Module, objective: Objective) -> Batches:
+        """Return the batches.
+
+        Raises:
+            InputError: Data that the batch source needs is missing, damaged, or of other sizes;
+                its rows are pairs, which the objective would read as texts.
+        """
+        buffer = None
+        if self.collected is not None:
+            buffer = read_buffer(Path(self.collected), self.tokenizer)
+        if isinstance(self.feed, Pairs | PairFile) and not hasattr(objective, "length"):
+            name = type(objective).__name__
+            raise InputError(
+                f"feed: {type(self.feed).__name__} gives pairs, but objective {name} reads texts; "
+                "set objective=preference_paired, preference_unpaired or preference_winners"
+            )
+        size, length = self.data.batch, self.data.length
+        context = DataContext(corpus, size, length, self.seed, model, self.tokenizer, buffer)
+        return self.feed.open(context)

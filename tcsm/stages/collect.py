@@ -9,26 +9,32 @@ round tilts the last distribution further, Σ 1/β in all.
 A file of preferences becomes rows of [winner | loser] with rewards of zero, for feed=pair_file.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
 
-from tcsm.config import build
-from tcsm.data.buffer import Buffer, write_buffer
+from tcsm.config import Unbuilt, build, cut
+from tcsm.data.batches import WindowBatches
+from tcsm.data.buffer import Buffer, unweighted, write_buffer
 from tcsm.data.header import read_header
+from tcsm.data.preferences import read_preferences
 from tcsm.data.tilts import Boltzmann, kl_of_weights, relative_ess, suggested_beta
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.io.layout import TOKENS
 from tcsm.on_policy import rewards_of
-from tcsm.runs.drafts import remove
-from tcsm.runs.drawing import draw, windows
-from tcsm.runs.judging import open_reward, summary, variety
-from tcsm.runs.pairing import write_pairs
+from tcsm.rewards.base import Reward
+from tcsm.runs.corpus import Text
+from tcsm.runs.drafts import draft, of_model, remove
+from tcsm.runs.drawing import Collection, Drawn, sampler_of
+from tcsm.runs.judging import summary, variety
 from tcsm.runs.run import Run
+from tcsm.runs.teachers import of_run
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 
@@ -66,33 +72,65 @@ def main(cfg: DictConfig, out: Path) -> None:
     """
     tokenizer: Tokenizer = build(cfg.tokenizer)
     _require_one_source(cfg)
+    run, length = Run(out, cfg), cfg.data.length
     if cfg.preferences is not None:
-        return write_pairs(Run(out, cfg), tokenizer)
+        return write_pairs(run, Path(cfg.preferences), tokenizer, length)
     devices: Devices = build(cfg.devices)
-    reward = open_reward(cfg.reward)
+    reward: Reward | None = build(cfg.reward)
+    if reward is not None:
+        reward.open()
     watch = Stopwatch()
     with devices.ready():
-        drawn = windows(cfg, tokenizer) if cfg.collecting.corpus else draw(cfg, tokenizer, devices)
+        drawn = (_windows if cfg.collecting.corpus else _draw)(cfg, tokenizer, devices)
         rewards = torch.zeros_like(drawn.log_weight)
         if reward is not None:
             rewards = rewards_of(reward, drawn.tokens, tokenizer)
         buffer = Buffer(drawn.tokens, rewards, drawn.log_weight)
         digest = write_buffer(out, buffer, tokenizer, cfg.experiment)
-        sums = {"tokens_sha256": read_header(out / TOKENS).sha256, "sha256": digest}
-        judgments = 0 if reward is None else len(buffer)
-        calls = {"network_calls": drawn.calls, "reward_calls": judgments}
-        texts = [tokenizer.decode(row.numpy()) for row in buffer.tokens[:TEXTS]]
         drawn_by = None if cfg.reference is None else Run(Path(cfg.reference))
         record = {
             **({"draws_seed": cfg.seed} if drawn_by is None else drawn_by.draws(cfg.seed)),
-            **calls,
-            **sums,
+            "network_calls": drawn.calls,
+            "reward_calls": 0 if reward is None else len(buffer),
+            "tokens_sha256": read_header(out / TOKENS).sha256,
+            "sha256": digest,
             **numbers(buffer, BETAS if reward else ()),
-            "texts": texts,
+            "texts": [tokenizer.decode(row.numpy()) for row in buffer.tokens[:TEXTS]],
         }
-        telemetry = describe(watch, buffer.tokens.numel(), devices.device)
-        Run(out, cfg).write("collect", record, telemetry)
+        run.write("collect", record, describe(watch, buffer.tokens.numel(), devices.device))
         remove(out, "collect")
+
+
+def _windows(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
+    """Return windows of the training text, each once before any is repeated.
+
+    Raises:
+        InputError: The corpus holds prompts with responses.
+    """
+    file = Text(Path(cfg.data.root), tokenizer, Unbuilt(cfg.corpus)).open("train")
+    if file.header.roles:
+        raise InputError(f"collecting.corpus: found true, but {file.path} holds examples, no text")
+    count = cfg.collecting.count
+    windows = WindowBatches(file.tokens, cfg.data.length, count, cfg.seed)
+    return Drawn(windows.at(0).tokens, torch.zeros(count, dtype=torch.float64))
+
+
+def _draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
+    """Return samples of the reference, with importance weights towards the base.
+
+    Raises:
+        InputError: A run is missing or reads other tokens, or the sampler does not fit the model.
+    """
+    length, base = cfg.data.length, None
+    model = of_run("reference", cfg.reference, length, tokenizer, devices)
+    if cfg.base is not None:
+        base = of_run("base", cfg.base, length, tokenizer, devices)
+    sampler = sampler_of(build(cfg.sampler), model, cfg.collecting.steps)
+    count, batch = cfg.collecting.count, cfg.collecting.batch
+    collection = Collection((model, base), sampler, length, count, batch, cfg.seed)
+    digests = [of_model(one, devices) for one in (model, base) if one is not None]
+    chosen = cut(cfg, ("seed", "data.length", "sampler", "collecting"))
+    return collection.draw(draft(Path(cfg.out), "collect", chosen, *digests), devices)
 
 
 def printed(run: Run) -> Iterator[str]:
@@ -150,3 +188,34 @@ def _require_one_source(cfg: DictConfig) -> None:
             "draws, or take the training text by reference=null collecting.corpus=true, or a "
             "file of pairs by reference=null preferences=FILE"
         )
+
+
+def write_pairs(run: Run, path: Path, tokenizer: Tokenizer, length: int) -> None:
+    """Read all lines, then write them and their record.
+
+    Raises:
+        InputError: A line is no pair; nothing is written then.
+    """
+    watch = Stopwatch()
+    preferences = read_preferences(path, tokenizer, length)
+    count, short = len(preferences.rows), int((preferences.lengths < length).sum())
+    if preferences.cut:
+        words = f"{preferences.cut} of {2 * count} texts were longer than data.length and were cut"
+        print(f"tcsm: collect: {words} to {length} tokens", file=sys.stderr)
+    if short:
+        words = f"{short} of {2 * count} texts are shorter than data.length = {length}"
+        print(f"tcsm: collect: {words}; their padding is not trained on", file=sys.stderr)
+    rewards = torch.zeros(count, dtype=torch.float64)
+    buffer = unweighted(preferences.rows, rewards)
+    buffer = replace(buffer, lengths=preferences.lengths, prompts=preferences.prompts)
+    digest = write_buffer(run.folder, buffer, tokenizer, path.name)
+    record = {
+        "count": count,
+        "length": length,
+        "cut": preferences.cut,
+        "padded": short,
+        "tokens_sha256": read_header(run.folder / TOKENS).sha256,
+        "sha256": digest,
+    }
+    telemetry = describe(watch, preferences.rows.numel(), torch.device("cpu"))
+    run.write("collect", record, telemetry)

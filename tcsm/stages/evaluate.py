@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
+from torch import nn
 
-from tcsm.config import build
+from tcsm.config import Unbuilt, build, typed
 from tcsm.errors import InputError
 from tcsm.io.layout import record_of
 from tcsm.io.records import metrics_of
 from tcsm.metrics.base import Evaluated, EvaluatedToy, Measured, Metric, ToyMetric
-from tcsm.runs.batches import open_split
+from tcsm.runs.corpus import Text
 from tcsm.runs.drafts import remove
-from tcsm.runs.models import load_model
+from tcsm.runs.models import load_model, load_trained
 from tcsm.runs.run import Run
 from tcsm.runs.teachers import of_run, teacher_model
-from tcsm.runs.toy import open_world
+from tcsm.runs.toy import ToyTraining
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 
@@ -100,40 +101,38 @@ def _open(cfg: DictConfig, out: Path, devices: Devices) -> Evaluated:
     """
     if cfg.evaluation.run is None:
         raise InputError("evaluation.run: found null; name the folder of a trained run")
-    tokenizer, folder = build(cfg.tokenizer), Path(cfg.evaluation.run)
+    tokenizer, folder, length = build(cfg.tokenizer), Path(cfg.evaluation.run), cfg.data.length
     if folder != out and not folder.is_dir():
         raise InputError(f"evaluation.run: {folder} does not exist; train that run first")
+    pretrained: Unbuilt[nn.Module] | None = cfg.pretrained and Unbuilt(cfg.pretrained)
+    named = (cfg.teacher_run, pretrained)
     return Evaluated(
         run=Run(folder),
         out=out,
         seed=cfg.seed,
-        length=cfg.data.length,
+        length=length,
         model=load_model(Run(folder, cfg), devices),
         tokenizer=tokenizer,
         devices=devices,
         data=Path(cfg.data.root),
-        open_split=partial(open_split, cfg, tokenizer),
-        open_teacher=partial(teacher_model, cfg, tokenizer, devices),
-        open_model=lambda key, folder: of_run(key, folder, cfg.data.length, tokenizer, devices),
+        open_split=Text(Path(cfg.data.root), tokenizer, Unbuilt(cfg.corpus)).open,
+        open_teacher=partial(teacher_model, named, length, tokenizer, devices),
+        open_model=lambda key, folder: of_run(key, folder, length, tokenizer, devices),
     )
 
 
 def _open_toy(cfg: DictConfig, out: Path, devices: Devices) -> EvaluatedToy:
-    """Return the run of ``evaluation.run`` in its toy world, with its model."""
+    """Return the run of ``evaluation.run`` in its toy world, with its trained model."""
     run = Run(Path(cfg.evaluation.run))
-    trained = run.require_trained("evaluation.run")
+    training = typed(ToyTraining, run.require_trained("evaluation.run"))
     if not run.record():
         raise InputError(
             f"evaluation.run: {run.folder} holds no finished training; run tcsm train first"
         )
-    return EvaluatedToy(
-        run=run,
-        out=out,
-        world=open_world(trained),
-        model=load_model(run, devices),
-        devices=devices,
-        configuration=trained,
-    )
+    parts = training.parts(devices)
+    load_trained(parts.model, run)
+    parts.model.to(devices.device)
+    return EvaluatedToy(run, out, devices, training, parts)
 
 
 def _write(

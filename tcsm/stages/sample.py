@@ -1,7 +1,7 @@
 """Draw samples from a model at several step counts, with their statistics."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -10,18 +10,18 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from torch import nn
 
-from tcsm.config import build
+from tcsm.config import build, cut
 from tcsm.data.encoding import check_text
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.io.layout import record_of
 from tcsm.models.autoregressive import Autoregressive
-from tcsm.runs.drafts import Tensors, draft, of_keys, of_model, remove
-from tcsm.runs.judging import judge_rate, open_judge, variety
+from tcsm.runs.drafts import Tensors, draft, of_model, remove
+from tcsm.runs.judging import as_judge, judge_rate, variety
 from tcsm.runs.models import load_model
 from tcsm.runs.run import Run
+from tcsm.runs.teachers import of_run
 from tcsm.runs.watching import watched
 from tcsm.samplers.base import Sampled, Sampler
 from tcsm.samplers.conditioning import Conditioning
@@ -78,43 +78,41 @@ def main(cfg: DictConfig, out: Path) -> None:
 
     Draws are saved before they are scored: the same command reuses them if scoring fails.
     """
-    tokenizer = build(cfg.tokenizer)
+    tokenizer: Tokenizer = build(cfg.tokenizer)
     devices: Devices = build(cfg.devices)
+    length, run, watch = cfg.data.length, Run(out, cfg), Stopwatch()
+    given = parse_template(cfg.sampling.template, tokenizer, length)
     sampler: Sampler = build(cfg.sampler)
-    given = parse_template(cfg.sampling.template, tokenizer, cfg.data.length)
     walks = [replace(sampler, steps=steps) for steps in cfg.sampling.steps]
-    watch, run = Stopwatch(), Run(out, cfg)
     with devices.ready():
-        model = load_model(run, devices)
-        judge = open_judge(cfg, tokenizer, devices)
-        chosen = of_keys(cfg, "sampler", "sampling")
+        model, judge = load_model(run, devices), None
+        if cfg.judge is not None:
+            judge = as_judge(of_run("judge", cfg.judge, length, tokenizer, devices), cfg.judge)
+        chosen = cut(cfg, ("seed", "data.length", "sampler", "sampling"))
         kept = draft(out, "sample", chosen, of_model(model, devices), tokenizer.fingerprint)
+        draws = [
+            partial(walk, model, cfg.sampling.count, length, cfg.seed, given) for walk in walks
+        ]
         shown = watched(model, tokenizer) if cfg.sampling.watch else nullcontext()
         with devices.autocast(), shown:
-            drawn = kept.load_or_draw(partial(_draw, cfg, walks, model, given))
+            drawn = kept.load_or_draw(partial(_tensors, draws))
             runs = []
             for index, walk in enumerate(walks):
                 changed = drawn.get(f"changed.{index}")
                 calls = int(drawn[f"calls.{index}"])
                 sampled = Sampled(drawn[f"tokens.{index}"], calls, changed)
                 runs.append({**_describe(walk, sampled, tokenizer, judge), "steps": walk.steps})
-        record = {
-            "length": cfg.data.length,
-            **run.draws(cfg.seed),
-            "runs": runs,
-        }
+        record = {"length": length, **run.draws(cfg.seed), "runs": runs}
         tokens = sum(drawn[f"tokens.{index}"].numel() for index in range(len(walks)))
         run.write("sample", record, describe(watch, tokens, devices.device))
         remove(out, "sample")
 
 
-def _draw(
-    cfg: DictConfig, walks: Sequence[Sampler], model: nn.Module, given: Conditioning | None
-) -> Tensors:
-    """Return tokens and forward passes for every sampler, by its index."""
+def _tensors(draws: Sequence[Callable[[], Sampled]]) -> Tensors:
+    """Return tokens and forward passes of every draw, by its index."""
     drawn: Tensors = {}
-    for index, walk in enumerate(walks):
-        sampled = walk(model, cfg.sampling.count, cfg.data.length, cfg.seed, given)
+    for index, draw in enumerate(draws):
+        sampled = draw()
         calls = torch.tensor(sampled.network_calls)
         drawn |= {f"tokens.{index}": sampled.tokens, f"calls.{index}": calls}
         if sampled.changed is not None:

@@ -4,30 +4,34 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from tcsm.config import build
+from tcsm.config import build, defaults, typed
 from tcsm.errors import InputError
 from tcsm.io.layout import JOURNALS, WEIGHTS
 from tcsm.io.records import Writer
 from tcsm.runs import classifier
-from tcsm.runs.checkpoints import manager, resume, train_until_nonfinite, write_artifacts
-from tcsm.runs.finished import settled
+from tcsm.runs.checkpoints import (
+    manager,
+    settled,
+    train_until_nonfinite,
+    write_artifacts,
+)
 from tcsm.runs.identity import identity
 from tcsm.runs.models import unwrap
-from tcsm.runs.parts import Loss, Parts
+from tcsm.runs.parts import Loss, Parts, Training
 from tcsm.runs.run import Run
-from tcsm.runs.text import text_parts
-from tcsm.runs.toy import toy_parts
+from tcsm.runs.text import TextTraining
+from tcsm.runs.toy import ToyTraining
 from tcsm.training import distributed
 from tcsm.training.devices import Devices
 from tcsm.training.hooks import Hooks, Row
 from tcsm.training.launch import is_needed, start
 from tcsm.training.loggers.base import Logger, opened
 from tcsm.training.loop import fit
-from tcsm.training.optim import OptimConfig
 from tcsm.training.progress import Progress
 from tcsm.training.resume import CheckpointManager
 from tcsm.training.state import TrainState
@@ -67,63 +71,33 @@ READS = (
     "bound",
     "trainer",
     "count_failures",
-    "validation.every",
-    "validation.sequences",
-    "validation.draws",
+    "validation",
     "devices",
     "logger",
     "overrides",
 )
 
+# What decides the training of a classifier.
+OF_CLASSIFIER = ("experiment", "axes", "seed", "out", "labels", "classifier", "half")
 WRITES = ("out", "scratch", "targets.cache")
 RESUMES = True
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """What decides a training beside its parts.
+class Job:
+    """A training and its surroundings.
 
     Attributes:
-        experiment: Name of the experiment.
-        out: Folder of the run.
-        seed: Seed of every random number.
-        length: Tokens of a sequence.
-        optim: The optimization.
+        run: The run that it writes.
+        training: The training.
         devices: Where to train.
-        count_failures: Whether numbers that are not finite end the run as a result.
         logger: Another place for the metrics, or None.
     """
 
-    experiment: str
-    out: Path
-    seed: int
-    length: int
-    optim: OptimConfig
+    run: Run
+    training: Training
     devices: Devices
-    count_failures: bool
     logger: Logger | None
-
-
-def resolve(cfg: DictConfig) -> TrainConfig:
-    """Return the configuration of a training.
-
-    Raises:
-        InputError: A value out of its range; checkpoints in the folder of the run itself.
-    """
-    if Path(cfg.scratch).resolve() == Path(cfg.out).resolve():
-        raise InputError(
-            "scratch: must be another folder than out, whose files it would take along"
-        )
-    return TrainConfig(
-        experiment=cfg.experiment,
-        out=Path(cfg.out),
-        seed=cfg.seed,
-        length=cfg.data.length,
-        optim=build(cfg.trainer),
-        devices=build(cfg.devices),
-        count_failures=cfg.count_failures,
-        logger=None if cfg.logger is None else build(cfg.logger),
-    )
 
 
 def main(cfg: DictConfig, out: Path) -> None:
@@ -135,69 +109,80 @@ def main(cfg: DictConfig, out: Path) -> None:
     Raises:
         InputError: Data, sizes or values that do not fit together; a loss that is not finite.
     """
-    if classifier.is_named(cfg):
-        return classifier.fit(cfg, out)
-    config, run = resolve(cfg), Run(out, cfg)
-    devices = config.devices
-    with devices.ready():
-        parts = (text_parts if cfg.world is None else toy_parts)(cfg, devices)
-        devices.place(parts.model, unwrap(parts.model))
-        state = TrainState(unwrap(parts.model), config.optim, config.seed)
-        checkpoints = manager(run, identity(cfg, parts.contents), devices)
-        if settled(out, checkpoints, parts.contents, state):
-            return
-        initial = parts.validation.initial(state)
-        resume(checkpoints, state, devices)
-        parts.teacher.resume_costs(checkpoints.folder / JOURNALS[1])
-        watch = Stopwatch(state.elapsed)
-        if devices.main:
-            run.forget()
-        _train(config, parts, state, checkpoints)
-        weights = state.weights()  # every process must call it
-        if devices.main:
-            facts = {**parts.facts(), **initial, "contents": parts.contents}
-            if checkpoints.changes:  # the result differs from that of an uninterrupted run
-                facts["changes"] = checkpoints.changes
-            record = write_artifacts(run, state, weights)
-            flops = unwrap(parts.model).flops_per_token(config.length)
-            telemetry = describe(watch, state.tokens, devices.device, flops, devices.world)
-            telemetry |= parts.teacher.costs()
-            run.write("train", {**record, **facts}, telemetry, JOURNALS)
+    if _is_classifier(cfg):
+        return _fit_classifier(cfg, out)
+    if Path(cfg.scratch).resolve() == out.resolve():
+        raise InputError(
+            "scratch: must be another folder than out, whose files it would take along"
+        )
+    job = Job(
+        run=Run(out, cfg),
+        training=typed(TextTraining if cfg.world is None else ToyTraining, cfg),
+        devices=build(cfg.devices),
+        logger=build(cfg.logger),
+    )
+    with job.devices.ready():
+        _train(job)
 
 
-def _train(
-    config: TrainConfig, parts: Parts, state: TrainState, checkpoints: CheckpointManager
-) -> None:
+def _train(job: Job) -> None:
+    """Open the parts, train to the last step, and write weights, records and telemetry."""
+    run, training, devices = job.run, job.training, job.devices
+    parts = training.parts(devices)
+    devices.place(parts.model, unwrap(parts.model))
+    state = TrainState(unwrap(parts.model), training.trainer, training.seed)
+    checkpoints = manager(run, identity(run.values, parts.contents), devices)
+    if settled(run.folder, checkpoints, parts.contents, state):
+        return
+    initial = parts.validation.initial(state)
+    checkpoints.resume(state)
+    place = f"scratch: {checkpoints.folder} must be one folder for all processes; last step"
+    devices.require_same(state.step, place)
+    parts.teacher.resume_costs(checkpoints.folder / JOURNALS[1])
+    watch = Stopwatch(state.elapsed)
+    if devices.main:
+        run.forget()
+    _descend(job, parts, state, checkpoints)
+    weights = state.weights()  # every process must call it
+    if devices.main:
+        facts = {**parts.facts(), **initial, "contents": parts.contents}
+        if checkpoints.changes:  # the result differs from that of an uninterrupted run
+            facts["changes"] = checkpoints.changes
+        record = write_artifacts(run, state, weights)
+        flops = unwrap(parts.model).flops_per_token(training.data.length)
+        telemetry = describe(watch, state.tokens, devices.device, flops, devices.world)
+        telemetry |= parts.teacher.costs()
+        run.write("train", {**record, **facts}, telemetry, JOURNALS)
+
+
+def _descend(job: Job, parts: Parts, state: TrainState, checkpoints: CheckpointManager) -> None:
     """Train to the last step; failures that count end at the last checkpoint."""
-    loss = Loss(parts.model, parts.objective, config.seed)
+    loss = Loss(parts.model, parts.objective, job.training.seed)
     with ExitStack() as stack:
-        hooks = _hooks(config, parts, state, checkpoints, stack)
-
-        def descend() -> None:
-            fit(state, loss, parts.batches, config.devices, hooks)
-
-        if config.count_failures:
+        hooks = _hooks(job, parts, state, checkpoints, stack)
+        descend = partial(fit, state, loss, parts.batches, job.devices, hooks)
+        if job.training.count_failures:
             train_until_nonfinite(descend, state, checkpoints)
         else:
             descend()
 
 
 def _hooks(
-    config: TrainConfig,
+    job: Job,
     parts: Parts,
     state: TrainState,
     checkpoints: CheckpointManager,
     stack: ExitStack,
 ) -> Hooks:
     """Return hooks: journals in the scratch folder, progress, a logger, and checkpoints."""
-    validate = parts.validation
+    validate, training = parts.validation, job.training
     if not checkpoints.main:  # it takes part in validation and checkpoints
         return Hooks(record=lambda row: validate(state), checkpoints=checkpoints)
     paths = (checkpoints.folder / name for name in JOURNALS)
     metrics, times = (stack.enter_context(Writer(path, state.step)) for path in paths)
-    progress = stack.enter_context(Progress(f"{config.experiment} seed {config.seed}"))
-    progress.begin(config.optim.steps, metrics.path)
-    log = stack.enter_context(opened(config.logger, config.out, state.step))
+    progress = stack.enter_context(Progress(f"{training.experiment} seed {training.seed}"))
+    progress.begin(training.trainer.steps, metrics.path)
+    log = stack.enter_context(opened(job.logger, job.run.folder, state.step))
 
     def record(row: Row) -> None:
         row = {**row, **validate(state)}
@@ -223,7 +208,7 @@ def printed(run: Run) -> Iterator[str]:
         if last.get(key) is not None
     ]
     yield f"step {record['steps']}: {', '.join(values) or 'done'} → {run.folder / WEIGHTS}"
-    if not classifier.is_named(run.config):
+    if not _is_classifier(run.config):
         yield f"next: tcsm evaluate out={run.folder}"
 
 
@@ -237,7 +222,7 @@ def launch(runs: Sequence[DictConfig]) -> int | None:
     Raises:
         InputError: The runs differ in their number of processes.
     """
-    if any(map(classifier.is_named, runs)):
+    if any(map(_is_classifier, runs)):
         distributed.require_single(runs)
         return None
     devices: Devices = build(runs[0].devices)
@@ -263,3 +248,26 @@ def cleanup(cfg: DictConfig) -> None:
         for path in (p for pattern in LEFT for p in Path(cfg.scratch).glob(pattern)):
             path.unlink(missing_ok=True)  # no other files; releasing the lock removes the folder
     devices.leave()
+
+
+def _is_classifier(cfg: DictConfig) -> bool:
+    """Return whether a configuration is of a classifier, or of what it alone reads."""
+    return cfg.classifier is not None or cfg.labels is not None
+
+
+def _fit_classifier(cfg: DictConfig, out: Path) -> None:
+    """Train a classifier.
+
+    Raises:
+        InputError: The configuration names a model, or lacks a key; or as in `classifier.fit`.
+    """
+    if cfg.model is not None:
+        raise InputError(
+            "model: a training is of a model or, where labels and classifier are set, of a "
+            "classifier; leave these out, or start from experiment=reward/testaments"
+        )
+    for key, choice in (("labels", "jsonl"), ("classifier", "words"), ("half", 0)):
+        if cfg[key] is None:
+            raise InputError(f"{key}: found null; a classifier needs it, as {key}={choice}")
+    run = Run(out, defaults.cut(cfg, OF_CLASSIFIER))
+    classifier.fit(run, build(cfg.labels), build(cfg.classifier), cfg.half)

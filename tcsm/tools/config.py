@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from omegaconf import OmegaConf
 
+from tcsm.config import defaults
 from tcsm.errors import InputError
 from tcsm.listing import described
-from tcsm.runs import defaults
 
 USAGE = "tcsm config STAGE [KEY=VALUE ...], such as tcsm config train experiment=kjv/score"
 

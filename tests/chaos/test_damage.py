@@ -21,8 +21,8 @@ from tcsm.errors import InputError
 from tcsm.models.teacher import Teacher
 from tcsm.rewards.grams import Grams, Logistic
 from tcsm.rewards.grams import load as load_classifier
-from tcsm.runs.cached_teacher import CachedTeacher
 from tcsm.runs.outcome import read_run
+from tcsm.runs.teachers import CachedTeacher
 from tcsm.training import checkpoint
 from tests.chaos.house import IS_LONG, Pipeline
 

@@ -46,6 +46,7 @@ def mistake(*overrides: str) -> str:
         (["corpus=local"], "corpus.path: found no value", "corpus.path=VALUE"),
         (["net.dim=${nowhere.dim}"], "net.dim: ", "nowhere"),
         (["~trainer.steps"], "trainer.steps: missing", "OptimConfig takes steps"),
+        (["scale.steps=null"], "scale.steps: must be of type int", "found None"),
         (["trainer.decay._target_=os.system"], "trainer.decay._target_", "start with 'tcsm.'"),
         (["corpus._target_=subprocess.run"], "corpus._target_", "start with 'tcsm.'"),
         (["corpus.normalize.path=os.system"], "corpus.normalize.path", "start with 'tcsm.'"),

@@ -1,13 +1,14 @@
 """What evaluation divides by: characters of the original text, whatever the tokenizer."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
 
-from tcsm.config import build
+from tcsm.config import Unbuilt, build
 from tcsm.data.header import LENGTHS
 from tcsm.data.prepare import prepare
 from tcsm.data.shards import Shards
@@ -18,7 +19,7 @@ from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound, Draws, Exact
 from tcsm.metrics.likelihood import Likelihood
 from tcsm.noise import Antithetic
-from tcsm.runs.batches import open_split
+from tcsm.runs.corpus import Text
 from tests.tokenizer_kinds import KINDS, TEXT, saved
 
 TOKENIZERS = {**KINDS, "bytes": None}
@@ -35,6 +36,10 @@ def configured(root, count, length=1):
             "evaluation": {"sequences": count},
         }
     )
+
+
+def open_split(cfg, tokenizer, split):
+    return Text(Path(cfg.data.root), tokenizer, Unbuilt(cfg.corpus)).open(split)
 
 
 def windows_of(cfg, tokenizer, split):

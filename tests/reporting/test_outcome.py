@@ -112,7 +112,7 @@ def test_texts_of_a_run_that_was_trained_again_are_refused(folders):
         "metrics": {"rewards": rewards},
     }
     write_json(own / "evaluate.json", record | {"weights_sha256": weights(0)})
-    assert read_run(own).grade
+    assert read_run(own).rewards
     change(folders[0] / "train.json", weights_sha256="9f" * 32)
     with pytest.raises(
         InputError, match=r"evaluate.json: of weights 0e0e.*9f9f.*tcsm evaluate out="
@@ -146,3 +146,13 @@ def test_seeds_that_were_not_trained_alike_are_named(folders, capsys):
         assert len(said) == bool(words)
         for word in (*words, *(map(str, (own, folders[0])) if words else ())):
             assert word in said[0]
+
+
+def test_a_record_of_an_earlier_version_is_to_be_made_again(folders):
+    (folders[0] / "exact.json").write_text("{}")
+    with pytest.raises(InputError, match=r"exact.json: .*tcsm evaluate out=.* metric=\[exact\]"):
+        read_run(folders[0])
+    record = json.loads((folders[0] / "evaluate.json").read_text())
+    exact = {"kl": 0.1, "finite": True, "diverged": False}
+    change(folders[0] / "evaluate.json", metrics={**record["metrics"], "exact": exact})
+    assert read_run(folders[0]).distances == exact

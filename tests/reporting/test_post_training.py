@@ -13,7 +13,7 @@ from tcsm.runs.outcome import Outcome
 
 def run(**fields):
     empty = pd.DataFrame()
-    whole = {"config": {}, "grade": {"reward_calls": 12}, **fields}
+    whole = {"config": {}, "rewards": {"reward_calls": 12}, **fields}
     return Outcome(
         Path("run"), "reward/own", 0, config_sha256="", metrics=empty, telemetry=empty, **whole
     )

@@ -104,7 +104,7 @@ def test_the_exact_world_against_the_least_k(ablated):
         dataclasses.replace(
             run, stages={**run.stages, "evaluate": {"cpu_seconds_per_step": 0.0042}}
         )
-        if run.exact
+        if run.distances
         else run
         for run in ablated
     ]
@@ -162,7 +162,9 @@ def test_rewards_in_deviations_of_the_initial_texts(tuned):
 def test_runs_without_a_judge_are_left_out(tuned, judged):
     """Of all runs, or of the baseline alone: as reward_judge=null leaves them."""
     runs = [
-        dataclasses.replace(run, grade={**run.grade, "judge_reward": None, "judge_rewards": None})
+        dataclasses.replace(
+            run, rewards={**run.rewards, "judge_reward": None, "judge_rewards": None}
+        )
         if judged == "none" or run.experiment.endswith("/none")
         else run
         for run in tuned

@@ -10,7 +10,7 @@ from tcsm.models.teacher import Teacher
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Linear
 from tcsm.process.sources import Mask, Uniform
-from tcsm.runs.cached_teacher import CachedTeacher
+from tcsm.runs.teachers import CachedTeacher
 from tcsm.targets.bayes import Bayes
 from tests.operations import Counted
 from tests.tables import corrupted

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from tcsm import config
 from tcsm.errors import InputError
 from tcsm.runs import memory
+from tcsm.runs.run import Run
 from tcsm.training import memory as machine
 from tests.stages.house import PARAMS, TINY, command
 
@@ -35,13 +36,17 @@ def changed(cfg: DictConfig, key: str, value: int) -> DictConfig:
     return made
 
 
+def require_memory(cfg: DictConfig) -> None:
+    memory.require_memory(Run(Path(), cfg))
+
+
 def test_the_default_run_fits(default: DictConfig) -> None:
-    memory.require_memory(default)
+    require_memory(default)
 
 
 def test_every_process_has_a_sequence(default: DictConfig) -> None:
     with pytest.raises(InputError, match=r"^devices\.processes: 1000000 .*data\.batch"):
-        memory.require_memory(changed(default, "devices.processes", 10**6))
+        require_memory(changed(default, "devices.processes", 10**6))
 
 
 @pytest.mark.parametrize(
@@ -61,15 +66,15 @@ def test_every_process_has_a_sequence(default: DictConfig) -> None:
 )
 def test_what_cannot_fit_is_refused(key: str, value: int, named: str, default: DictConfig) -> None:
     with pytest.raises(InputError, match=r"GiB of memory, and cpu has 8\.0 GiB") as error:
-        memory.require_memory(changed(default, key, value))
+        require_memory(changed(default, key, value))
     assert str(error.value).startswith(named)
 
 
 def test_a_batch_in_parts_fits(default: DictConfig) -> None:
     many = changed(default, "data.batch", 65_536)
     with pytest.raises(InputError, match=r"^data\.batch: "):
-        memory.require_memory(many)
-    memory.require_memory(changed(many, "trainer.accumulate", 64))
+        require_memory(many)
+    require_memory(changed(many, "trainer.accumulate", 64))
 
 
 @pytest.mark.parametrize("net", ["small", "hollow", "time_conditioned", "causal", "paper"])
@@ -77,7 +82,7 @@ def test_the_bound_is_none_too_high(net: str) -> None:
     """A real network has as many parameters, and keeps at least as much for its backward pass."""
     small = ["net.depth=3"] + (["net.dim=64", "net.heads=4"] if net == "paper" else [])
     node = config.compose([f"net={net}", *small], PARAMS).net
-    size, made = memory.size_of(node), config.build(node)
+    size, made = memory.size_of(config.Unbuilt(node)), config.build(node)
     assert size.parameters == sum(p.numel() for p in made.parameters())
     own = {p.untyped_storage().data_ptr() for p in made.parameters()}
     kept: dict[int, int] = {}

@@ -8,10 +8,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from tcsm import config
+from tcsm.config.defaults import compose
 from tcsm.errors import InputError
+from tcsm.io.layout import REFERENCE
 from tcsm.io.records import read_json
-from tcsm.runs.defaults import compose
-from tcsm.runs.run import REFERENCE, Run
+from tcsm.runs.run import Run
 
 CFG = OmegaConf.create({"experiment": "toy", "seed": 4, "out": "x", "scratch": "aside"})
 TRAINED = OmegaConf.create({**CFG, "seed": 3, "model": {"net": None}, "corpus": {"path": "a"}})
@@ -41,7 +42,8 @@ def test_a_record_has_its_owner_and_its_checksums(tmp_path):
         **{"weights_sha256": run.weights, "loss": 0.5},
     }
     assert beside(run.folder, "train") == {"config.yaml", "train.json", "telemetry.jsonl"}
-    assert (run.seed, run.corpus, run.config.seed) == (3, {"path": "a"}, 3)
+    assert run.corpus is not None
+    assert (run.seed, run.corpus.plain, run.config.seed) == (3, {"path": "a"}, 3)
     (run.folder / "metrics.jsonl").write_text("{}")
     with pytest.raises(InputError, match=r"metrics\.jsonl: altered"):
         run.record()
@@ -104,5 +106,5 @@ def test_choices_of_an_earlier_version_that_are_gone_are_left_out(tmp_path):
 
 @pytest.mark.slow
 def test_a_run_is_read_without_torch():
-    code = "import sys, tcsm.runs.run, tcsm.runs.defaults; sys.exit('torch' in sys.modules)"
+    code = "import sys, tcsm.runs.run, tcsm.config.defaults; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

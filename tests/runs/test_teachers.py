@@ -4,9 +4,10 @@ import pytest
 from omegaconf import OmegaConf
 from tokenizers import normalizers
 
+from tcsm.config import Unbuilt
 from tcsm.data.tokenizers import HuggingFace
 from tcsm.errors import InputError
-from tcsm.runs.teachers import _same_numbers
+from tcsm.runs.teachers import _require_same_numbers
 from tests.tokenizer_kinds import byte_level, saved, word_piece
 
 
@@ -16,9 +17,9 @@ def test_a_checkpoint_of_another_tokenizer_is_named(tmp_path, kind):
     other = word_piece() if kind == "cased" else byte_level()
     other.normalizer = normalizers.BertNormalizer(lowercase=False)
     folder, _ = saved(tmp_path / "theirs", other)
-    cfg = OmegaConf.create({"pretrained": {"net": {"name": str(tmp_path / "ours")}}})
-    _same_numbers(cfg, ours)
-    cfg.pretrained.net.name = str(folder)
+    cfg = OmegaConf.create({"net": {"name": str(tmp_path / "ours")}})
+    _require_same_numbers(Unbuilt(cfg), ours)
+    cfg.net.name = str(folder)
     with pytest.raises(InputError, match=f"^pretrained.net.name: {folder}.* tokenizer") as said:
-        _same_numbers(cfg, ours)
+        _require_same_numbers(Unbuilt(cfg), ours)
     assert "tokenizer.path" not in str(said.value)

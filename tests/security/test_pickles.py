@@ -17,7 +17,7 @@ from tcsm.models.teacher import Tabulated
 from tcsm.nets.hub import Pretrained
 from tcsm.rewards.classifier import Classifier
 from tcsm.rewards.hub import HubClassifier
-from tcsm.runs.cached_teacher import CachedTeacher
+from tcsm.runs.teachers import CachedTeacher
 from tcsm.training.checkpoint import load, load_weights
 from tests.checkpoints import save
 from tests.security.payload import plant, plant_torch

@@ -122,6 +122,7 @@ def test_a_length_that_a_checkpoint_fails_at(house, checkpoint):
 def test_tokenizers_are_compared_at_the_revision_of_the_checkpoint(monkeypatch):
     from omegaconf import OmegaConf
 
+    from tcsm.config import Unbuilt
     from tcsm.runs import teachers
 
     compared = []
@@ -132,7 +133,7 @@ def test_tokenizers_are_compared_at_the_revision_of_the_checkpoint(monkeypatch):
 
     monkeypatch.setattr(teachers, "HuggingFace", Known)
     net = {"name": "some/model", "revision": "abc"}
-    teachers._same_numbers(OmegaConf.create({"pretrained": {"net": net}}), Known())
+    teachers._require_same_numbers(Unbuilt(OmegaConf.create({"net": net})), Known())
     assert compared[-1] == ("some/model", "abc")
 
 

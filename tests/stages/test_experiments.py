@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from tcsm.config import Unbuilt
 from tcsm.data.tokenizers import Letters
 from tcsm.nets.transformer import Transformer
 from tcsm.runs.models import build_model, unwrap
@@ -36,7 +37,7 @@ def test_an_experiment_goes_through_all_stages(shared, finished, experiment):
 
 def require_model(cfg):
     """The network fits the tokenizer."""
-    net = unwrap(build_model(cfg, Letters()))
+    net = unwrap(build_model(Unbuilt(cfg.model), Letters()))
     assert isinstance(net, Transformer)
     assert net.vocabulary == 27
     assert net.states == 27 + cfg.model.net.extra

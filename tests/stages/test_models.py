@@ -1,12 +1,14 @@
 """What several stages do at their door."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from tcsm import config
 from tcsm.data.tokenizers import Bytes, Letters
 from tcsm.errors import InputError
-from tcsm.runs.batches import open_split
+from tcsm.runs.corpus import Text
 from tcsm.runs.models import architecture, build_model, load_model
 from tcsm.runs.run import Run
 from tcsm.training.devices import Devices
@@ -15,17 +17,20 @@ from tcsm.training.devices import Devices
 def test_a_vocabulary_of_another_tokenizer_is_refused(house):
     cfg = config.compose(house.overrides())
     with pytest.raises(InputError, match="must be 256, the size of tokenizer bytes, found 27"):
-        build_model(cfg, Bytes())
+        build_model(config.Unbuilt(cfg.model), Bytes())
+
+
+def described(overrides):
+    return architecture(config.Unbuilt(config.compose(overrides).model))
 
 
 def test_an_architecture_lists_every_value_once_in_order(house):
-    cfg = config.compose(house.overrides())
-    words = architecture(cfg).split()
+    words = described(house.overrides()).split()
     assert words == sorted(set(words))
     for word in ("model.net.dim=16", "model.net.chunk=null", "model.path.source.vocabulary=27"):
         assert word in words
-    assert architecture(config.compose(house.overrides("other"))) == " ".join(words)
-    assert architecture(config.compose([*house.overrides(), "net.dim=32"])) != " ".join(words)
+    assert described(house.overrides("other")) == " ".join(words)
+    assert described([*house.overrides(), "net.dim=32"]) != " ".join(words)
 
 
 def test_a_loaded_model_is_the_trained_one_ready_to_be_asked(house, trained):
@@ -40,5 +45,6 @@ def test_a_loaded_model_is_the_trained_one_ready_to_be_asked(house, trained):
 
 def test_a_split_is_opened_by_name(house):
     cfg = config.compose(house.overrides())
+    text = Text(Path(cfg.data.root), Letters(), config.Unbuilt(cfg.corpus))
     for split in ("train", "valid", "test"):
-        assert open_split(cfg, Letters(), split).header.split == split
+        assert text.open(split).header.split == split

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from tcsm.runs.cached_teacher import prune
+from tcsm.runs.teachers import prune
 from tests.checkpoints import save
 from tests.held import until
 from tests.stages.house import House

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from tcsm.runs import defaults
+from tcsm.config import defaults
 from tcsm.runs.run import Run
 from tcsm.stages import evaluate, train
 from tcsm.tools.help import comments

@@ -4,8 +4,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from tcsm import config
+from tcsm.config.defaults import kept
 from tcsm.errors import InputError
-from tcsm.runs.defaults import kept
 from workflow.ablations import Variant
 from workflow.compose import CACHE, Compositions, remember
 

@@ -16,9 +16,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
+from tcsm.config.typed import leaves
 from tcsm.config.unused import require_read
 from tcsm.errors import InputError
-from tcsm.runs.run import REFERENCE, Run
+from tcsm.io.layout import CONFIG, REFERENCE, record_of
+from tcsm.io.records import Record, read_json
 
 # Keys that the weights of a run depend on.
 FIXED = ("experiment", "axes", "seed", "world", "corpus", "tokenizer", "model", "reference")
@@ -49,13 +51,13 @@ def compose(
         InputError: As in ``config.compose``; or an override contradicts the run's training.
     """
     key, folder = _named(overrides, of)
-    run = Run(Path(folder or "."))
-    if not folder or run.trained is None:
+    run = trained(Path(folder)) if folder else None
+    if run is None:
         return _composed(overrides, reads)
     whole = key in SUBJECT or (
         "out" in of and _same(folder, config.override_value(overrides, "out"))
     )
-    comparison = Comparison(run, run.trained, overrides, whole, frozenset(anew))
+    comparison = Comparison(Path(folder), run, overrides, whole, frozenset(anew))
     while True:
         try:
             return comparison.composed(reads, merge=key != "runs")
@@ -69,14 +71,14 @@ class Comparison:
     """The configuration of a run beside the one that a command asks for.
 
     Attributes:
-        run: The run.
+        folder: Folder of the run.
         trained: Its configuration.
         overrides: Overrides of the command line.
         whole: Whether the command works in the run's folder; else it shares only the text.
         anew: Keys of the training that the stage may set otherwise.
     """
 
-    run: Run
+    folder: Path
     trained: DictConfig
     overrides: Sequence[str]
     whole: bool
@@ -130,13 +132,13 @@ class Comparison:
             if given and not fixed:
                 continue
             OmegaConf.update(merged, key, own, merge=False, force_add=True)
-            for leaf in self._differing(given, dict(_leaves(own, key))):
+            for leaf in self._differing(given, dict(leaves(own, key))):
                 OmegaConf.update(merged, leaf, given[leaf])
         return merged
 
     def _given(self, key: str, new: object, old: object) -> dict[str, object]:
         """Return the values below a key that overrides name or change."""
-        asked, before = dict(_leaves(new, key)), dict(_leaves(old, key))
+        asked, before = dict(leaves(new, key)), dict(leaves(old, key))
         return {
             leaf: asked.get(leaf, ABSENT)
             for leaf in sorted(asked.keys() | before.keys())
@@ -148,8 +150,8 @@ class Comparison:
         """Return whether a stage may set a key anew, or moves only a reference's folder."""
         if key != "reference" or not isinstance(new, str):
             return key in self.anew
-        known = self.run.record().get(REFERENCE)
-        return known is not None and known == Run(Path(new)).weights
+        known = _record(self.folder).get(REFERENCE)
+        return known is not None and known == _record(Path(new)).get("weights_sha256")
 
     def _differing(
         self, given: Mapping[str, object], trained: Mapping[str, object]
@@ -165,11 +167,11 @@ class Comparison:
         named = {_key(line) for line in self.overrides}
         for leaf, value in given.items():
             known = trained.get(leaf, ABSENT)
-            if leaf.endswith("corpus.path") and leaf in named and self.run.record():
+            if leaf.endswith("corpus.path") and leaf in named and _record(self.folder):
                 yield leaf
             elif not _same(value, known):
                 raise InputError(
-                    f"{leaf}: {self.run.folder} was trained with {_shown(known)}, found "
+                    f"{leaf}: {self.folder} was trained with {_shown(known)}, found "
                     f"{_shown(value)}; leave out {self._cause(leaf, value)}, or train such a run "
                     "in another folder (out=FOLDER)"
                 )
@@ -183,6 +185,22 @@ class Comparison:
                 if OmegaConf.select(alone, leaf, default=ABSENT) == value:
                     return line
         return named[-1] if named else f"what sets {leaf}"
+
+
+def trained(folder: Path) -> DictConfig | None:
+    """Return the configuration of the training in a folder, None if there is none.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    path = folder / CONFIG
+    run = next(config.load(str(path))) if path.is_file() else None
+    return run if run is not None and "model" in run else None
+
+
+def _record(folder: Path) -> Record:
+    """Return the record of the training in a folder, empty if there is none."""
+    return read_json(folder / record_of("train"), ())
 
 
 def kept(overrides: Sequence[str]) -> list[str]:
@@ -254,15 +272,6 @@ def _referred(cfg: DictConfig, key: str) -> list[str]:
 def _plain(cfg: DictConfig, key: str) -> Any:  # noqa: ANN401 -- any value
     node = OmegaConf.select(cfg, key, default=ABSENT)
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-
-
-def _leaves(node: object, key: str) -> Iterator[tuple[str, object]]:
-    """Yield every value below a node with its dotted key."""
-    if isinstance(node, dict):
-        for name, child in node.items():
-            yield from _leaves(child, f"{key}.{name}")
-    else:
-        yield key, node
 
 
 def _same(one: object, other: object) -> bool:
