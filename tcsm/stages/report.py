@@ -20,7 +20,7 @@ LIVE = 20  # seconds of --live
 
 def spelled(words: Sequence[str]) -> list[str]:
     """Return the words of a command as KEY=VALUE: folders as ``runs``, --live as seconds."""
-    folders = [word for word in words if Path(word).is_dir()]
+    folders = [word for word in words if "=" not in word and Path(word).is_dir()]
     others = [word for word in words if word not in folders and word != "--live"]
     live = [f"report.live={LIVE}"] if "--live" in words else []
     return live + others + ([f"runs=[{','.join(folders)}]"] if folders else [])

@@ -34,3 +34,8 @@ def test_a_live_report_follows_the_records_until_interrupted(
     text = (out / "index.html").read_text()
     assert f'http-equiv="refresh" content="{report.LIVE}"' in text
     assert str(record) in capsys.readouterr().err
+
+
+def test_many_runs_are_no_name_of_a_file():
+    words = [f"runs=[{','.join(['results/one'] * 999)}]"]
+    assert report.spelled(words) == words
