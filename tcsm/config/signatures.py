@@ -39,6 +39,7 @@ def near(name: str, allowed: Iterable[str]) -> str:
     """Return a hint on the allowed names, with the closest one to an unknown name."""
     names = list(allowed)
     close = difflib.get_close_matches(name, names, n=1)
+    close = close or [other for other in names if name and name in other]
     hint = f"did you mean {close[0]}? " if close else ""
     return f"{hint}allowed: {', '.join(names)}"
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ import yaml
 from omegaconf import OmegaConf
 
 from tcsm.config import defaults
+from tcsm.data.header import read_header
 from tcsm.runs.run import Run
 from tcsm.stages import evaluate, train
 from tcsm.tools.help import comments
-from tests.stages.house import PARAMS, command
+from tests.stages.house import LENGTH, PARAMS, command
 
 
 def test_config_prints_what_a_stage_would_read(house):
@@ -127,3 +129,44 @@ def test_an_evaluation_names_the_run_to_compare_with(tmp_path):
     assert "test 2.600 ± 0.020" in first
     assert "reward 4.5" in second
     assert f"tcsm compare results/first {tmp_path}" in last
+
+
+TEXT8 = (
+    "plan",
+    "kjv/mdlm",
+    "corpus=text8",
+    "scale=full",
+    "scale.net={dim: 768, depth: 12, heads: 12}",
+    "scale.batch=8",
+    "trainer.steps=64000000",
+    "devices.choice=cpu",
+)
+
+
+def test_a_plan_of_text8_has_its_published_size(monkeypatch):
+    """1,456 epochs and 7e19 FLOPs are those of a million steps of 512 sequences."""
+    done = command(*TEXT8)
+    assert done.code == 0, done.err
+    for words in ("89.1 M parameters", "131 G tokens", "1,456.36 epochs", "7.05e+19 FLOPs"):
+        assert words in done.out
+    assert "overfits  1,456 epochs" in done.out
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=2**30))
+    full = command(*TEXT8, "out=results/large")
+    assert full.code == 2
+    assert re.search(r"out: needs 2\.\d GiB.*results/large has 1\.0", full.err[-1])
+
+
+def test_a_plan_counts_the_tokens_that_are_prepared(house):
+    done = command(*("plan", "kjv/distribution"), *house.overrides())
+    count = read_header(house.data / "train.tok").count
+    epochs = 6 * 4 * LENGTH / count
+    assert f"so {epochs:,.2f} epochs" in done.out
+    assert "overfits" not in done.out
+
+
+def test_a_plan_refuses_what_has_no_network_or_no_room():
+    assert command("plan").code == 2
+    assert "reward/testaments" in command("plan", "reward/testaments").err[-1]
+    large = command("plan", "kjv/ar", "net.depth=400", "net.dim=8192", "devices.choice=cpu")
+    assert large.code == 2
+    assert large.err[-1].startswith("tcsm: error: net: needs more than")

@@ -1,0 +1,198 @@
+"""Say what a training would cost: tokens, epochs, FLOPs, memory, hours and disk; run nothing."""
+
+import importlib
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from tcsm import config
+from tcsm.config import defaults
+from tcsm.data.header import read_header
+from tcsm.errors import InputError
+from tcsm.stages.train import READS
+
+USAGE = "tcsm plan EXPERIMENT [KEY=VALUE ...], such as tcsm plan kjv/score scale=full"
+GIB = 2**30
+# Corpora that are not prepared: tokens of the training split in their own tokenizer, about.
+EXPECTED = {
+    "kjv": 3.6e6,
+    "text8": 90e6,
+    "enwik8": 90e6,
+    "wikitext103": 118e6,
+    "lm1b": 0.9e9,
+    "openwebtext": 9.0e9,
+}
+# Measured FLOP/s of trainings: a thread with AVX2 in fp32 (docs/speed.md); an H100 at an MFU of
+# 14 %, with 56 M parameters in bf16, compiled; the same MFU of an A100.
+SPEEDS = {"CPU thread (45 GFLOP/s)": 45e9, "A100 (MFU 14 %)": 44e12, "H100 (MFU 14 %)": 137e12}
+CAUSAL, DIFFUSION = 4, 100  # epochs after which more of the same text helps little
+PER_PARAMETER = 20  # tokens for each parameter with which a model can hardly learn a text by heart
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cost of a training.
+
+    Attributes:
+        parameters: Number of parameters of the network.
+        tokens: Tokens that are read.
+        corpus: Tokens of the training split, None where unknown.
+        flops: FLOPs of all steps.
+        memory: Estimated peak memory of a device, bytes.
+        disk: Bytes of weights and checkpoints.
+        causal: Whether the network reads from left to right.
+    """
+
+    parameters: int
+    tokens: int
+    corpus: float | None
+    flops: float
+    memory: float
+    disk: float
+    causal: bool
+
+    @property
+    def overfits(self) -> bool:
+        """Return whether the text is repeated too often for so many parameters."""
+        if self.corpus is None:
+            return False
+        often = self.tokens / self.corpus > (CAUSAL if self.causal else DIFFUSION)
+        return often and self.corpus < PER_PARAMETER * self.parameters
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the plan of a training.
+
+    Raises:
+        InputError: No network; or more memory or disk than there is, after the plan was printed.
+    """
+    if not arguments:
+        raise InputError(f"plan: found nothing; type {USAGE}")
+    named = [word if "=" in word else f"experiment={word}" for word in arguments]
+    cfg = defaults.cut(defaults.compose(named, READS), READS)
+    plan = plan_of(cfg)
+    print("\n".join(_lines(cfg, plan)))
+    with config.keys_as_set(cfg):
+        importlib.import_module("tcsm.runs.memory").require_memory(cfg)
+    free = _free(Path(cfg.out))
+    if plan.disk > free:
+        raise InputError(
+            f"out: needs {plan.disk / GIB:,.1f} GiB of disk, and {cfg.out} has {free / GIB:,.1f}; "
+            "set out= to another disk"
+        )
+    return 0
+
+
+def plan_of(cfg: DictConfig) -> Plan:
+    """Return the cost of a training by its configuration.
+
+    Raises:
+        InputError: It has no network of this package.
+    """
+    node = OmegaConf.select(cfg, "model.net")
+    if node is None or cfg.trainer is None:
+        raise InputError(f"plan: experiment={cfg.experiment} trains no network; type {USAGE}")
+    torch: Any = importlib.import_module("torch")
+    size = importlib.import_module("tcsm.runs.memory").size_of(node)
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        net = config.build(node)
+    length = cfg.data.length or 1
+    parameters = size.parameters or sum(p.numel() for p in net.parameters())
+    tokens = cfg.trainer.steps * cfg.data.batch * length
+    average = 0 if cfg.trainer.ema is None else 4
+    return Plan(
+        parameters=parameters,
+        tokens=tokens,
+        corpus=_corpus(cfg),
+        flops=net.flops_per_token(length) * tokens,
+        memory=_memory(cfg, parameters * (16 + average), size.kept, size.logits),
+        disk=parameters * (4 + 2 * (12 + average)),  # the last state stays until the next is whole
+        causal=bool(getattr(net, "causal", False)),
+    )
+
+
+def _memory(cfg: DictConfig, weights: int, kept: int, logits: int) -> float:
+    """Return the estimated peak: the process, the weights, the activations of a micro-batch.
+
+    The factors are those of trainings on a CPU, where a state is copied when it is saved.
+
+    Args:
+        cfg: The configuration.
+        weights: Bytes of weights, gradients and averages.
+        kept: Bytes of the inputs of linear layers of a token, in half precision.
+        logits: Bytes of the logits of a token.
+    """
+    devices: Any = config.build(cfg.devices)
+    shares = devices.processes * devices.nodes
+    rows = cfg.data.batch // (shares * cfg.trainer.accumulate)
+    activations = kept * (2.0 if devices.bf16 else 3.5) + logits
+    copies = 1.75 if devices.device.type == "cpu" else 1.0
+    sharded = shares if devices.sharded else 1
+    tokens = rows * (cfg.data.length or 1)
+    return float(weights * copies / sharded + tokens * activations + 0.45 * GIB)
+
+
+def _corpus(cfg: DictConfig) -> float | None:
+    """Return the number of tokens of the training split, as prepared or as expected."""
+    root = cfg.data.root
+    with suppress(InputError):
+        return read_header(Path(root, "train.tok")).count if root else None
+    return EXPECTED.get(Path(root).name)
+
+
+def _free(folder: Path) -> int:
+    """Return the free bytes of the disk of a folder that need not exist yet."""
+    exists = next(
+        path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
+    )
+    return shutil.disk_usage(exists).free
+
+
+def _lines(cfg: DictConfig, plan: Plan) -> Iterator[str]:
+    """Yield the lines of a plan."""
+    net = str(cfg.model.net.get("_target_")).rpartition(".")[2]
+    yield f"{cfg.experiment}, {cfg.out}"
+    yield f"network   {_short(plan.parameters)} parameters ({net})"
+    shape = f"{cfg.trainer.steps:,} steps of {cfg.data.batch} × {cfg.data.length or 1}"
+    yield f"training  {_short(plan.tokens)} tokens: {shape}"
+    if plan.corpus:
+        epochs = plan.tokens / plan.corpus
+        yield f"corpus    {_short(plan.corpus)} tokens, so {epochs:,.2f} epochs ({cfg.data.root})"
+    elif cfg.data.root:
+        yield f"corpus    {cfg.data.root} is not prepared, so its epochs are unknown: tcsm prepare"
+    yield f"compute   {plan.flops:.3g} FLOPs"
+    for device, speed in SPEEDS.items():
+        yield f"          {_duration(plan.flops / speed)} on one {device}"
+    devices: Any = config.build(cfg.devices)
+    memory = importlib.import_module("tcsm.training.memory")
+    room = f"{memory.capacity(devices.device) / GIB:,.1f} GiB of this {devices.device}"
+    yield f"memory    about {plan.memory / GIB:,.1f} GiB, of {room}"
+    free = _free(Path(cfg.out)) / GIB
+    yield f"disk      {plan.disk / GIB:,.2f} GiB of {free:,.0f} GiB that are free"
+    if plan.overfits:
+        yield (
+            f"overfits  {plan.tokens / (plan.corpus or 1):,.0f} epochs with "
+            f"{plan.parameters / (plan.corpus or 1):.2g} parameters a token of text: choose "
+            "weights by validation BPC, or take a larger corpus, fewer trainer.steps, another net"
+        )
+
+
+def _short(value: float) -> str:
+    """Return a number as text, 6.55e9 as ``6.55 G``."""
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.0f}"
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration as text in its best unit."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:,.0f} seconds"
