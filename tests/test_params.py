@@ -38,6 +38,7 @@ CHOICES = [name for name in FILES if "/" in name and not name.startswith(NO_CHOI
 # What these leave to the user.
 OPEN = {
     "corpus/local": ["corpus.path=text.txt"],
+    "corpus/records": ["corpus.path=texts.jsonl"],
     "feed/on_policy": ["reward=classifier"],
     "labels/jsonl": ["labels.path=texts.jsonl"],
     "reward/function": ["reward.path=tcsm.data.normalize:text8"],
@@ -124,7 +125,7 @@ def test_what_an_experiment_says_is_what_is_composed(experiment: str) -> None:
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_has_real_arguments(choice: str) -> None:
-    group, name = choice.split("/")
+    group, name = choice.split("/", 1)
     text = (PARAMS / f"{choice}.yaml").read_text("utf-8")
     if choice in OPEN or re.search(r"(?m)^(defaults:|# @package)", text):  # for Hydra to compose
         found = config.compose([f"{group}={name}", *OPEN.get(choice, [])], PARAMS)

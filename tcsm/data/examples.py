@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Int, UInt16
+from jaxtyping import Int, UInt, UInt16
 
 from tcsm.data.batches import Batch, Rows, WindowBatches, evaluation_windows, part, permuted
 from tcsm.data.tokenfile import Piece, TokenFile
@@ -173,11 +173,27 @@ def held_out(file: TokenFile, length: int, count: int, tokenizer: Tokenizer, key
         InputError: There are fewer than the value of a key.
     """
     if not file.header.roles:
-        windows = evaluation_windows(file.tokens, length, count, key)
-        if (lengths := file.lengths()) is None:
-            return Rows(windows, torch.from_numpy(tokenizer.characters(windows.numpy())))
-        return Rows(windows, evaluation_windows(lengths, length, count, key).sum(1))
+        return windows(file.tokens, file.lengths(), length, count, tokenizer, key)
     examples = Examples(file, length, tokenizer.separator)
     if not 1 <= count <= len(examples):
         raise InputError(f"{key} = {count}: {file.path} holds {len(examples)} examples")
     return examples.rows(np.arange(count) * len(examples) // count)
+
+
+def windows(
+    tokens: UInt[np.ndarray, "n"],
+    lengths: UInt16[np.ndarray, "n"] | None,
+    length: int,
+    count: int,
+    tokenizer: Tokenizer,
+    key: str = "evaluation.sequences",
+) -> Rows:
+    """Return evenly spaced windows of tokens that may have lengths in characters.
+
+    Raises:
+        InputError: There are fewer than the value of a key.
+    """
+    found = evaluation_windows(tokens, length, count, key)
+    if lengths is None:
+        return Rows(found, torch.from_numpy(tokenizer.characters(found.numpy())))
+    return Rows(found, evaluation_windows(lengths, length, count, key).sum(1))

@@ -21,7 +21,7 @@ _KEY = "corpus.path"
 
 
 def rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Object]]:
-    """Yield the rows of a file, each with its place; a line of plain text has one column, "text".
+    """Yield the rows of a file, each with its place; of plain text a line, the only column.
 
     Raises:
         InputError: The file cannot be read, lacks a column, or needs a package.
@@ -31,10 +31,12 @@ def rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Object]]:
         yield from _table(path, kind, columns)
     elif kind in LINES:
         yield from read_objects(path, _KEY, columns)
+    elif len(columns) > 1:
+        raise InputError(f"{path}: lines of text have one column, found {', '.join(columns)}")
     else:
         for number, line in enumerate(lines(path, _KEY), start=1):
             where = f"{path}:{number}"
-            yield where, {"text": decode(line.rstrip(b"\r\n"), path, where)}
+            yield where, {columns[0]: decode(line.rstrip(b"\r\n"), path, where)}
 
 
 def sources(path: Path) -> dict[str, list[Path]]:

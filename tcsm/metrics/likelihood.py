@@ -90,8 +90,8 @@ class Likelihood:
         data: Mapping[str, str],
     ) -> Measured:
         draws, splits = {}, {}
-        for split, seed in SPLITS.items():
-            rows = windows[split]
+        for split, rows in windows.items():
+            seed = SPLITS[split]
             rounds = self._rounds(partial(self._round, evaluated, rows, seed), rows.characters)
             draws[split] = _joined(rounds, 1)
             splits[split] = _summary(draws[split], rows)

@@ -76,7 +76,12 @@ def printed(run: Run) -> Iterator[str]:
             half = (
                 f" ± {1.96 * rate['bpc_se']:.3f} (95 % over sequences)" if rate["bpc_se"] else ""
             )
-            yield f"{split} {rate['bpc']:.3f}{half} bits per character"
+            ppl = f", perplexity {rate['ppl_token']:.4g} of a token"
+            own = name == "likelihood"
+            yield (
+                f"{split if own else name} {rate['bpc']:.3f}{half} bits per character"
+                f"{'' if own else ppl}"
+            )
         means = {key: value["mean"] for key, value in measured.items() if _has_mean(value)}
         numbers = {key: value for key, value in measured.items() if isinstance(value, float)}
         if "splits" not in measured and (shown := means | numbers):

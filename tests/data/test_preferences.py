@@ -1,9 +1,12 @@
 """Preferences in a file: what a line becomes, and how one that is no good is told."""
 
 import json
+from dataclasses import replace
 
 import pytest
+import torch
 
+from tcsm.data.buffer import read_buffer, unweighted, write_buffer
 from tcsm.data.preferences import read_preferences
 from tcsm.data.tokenizers import Bytes, Letters
 from tcsm.errors import InputError
@@ -23,6 +26,22 @@ def test_a_line_is_a_winner_and_a_loser(tmp_path):
     assert found.rows.tolist() == [[1, 0, 2, 0, 3, 0, 0, 0], [24, 25, 1, 0, 24, 25, 3, 0]]
     assert found.lengths.tolist() == [[3, 1], [4, 3]]  # a blank in a text is none of the padding
     assert found.cut == 1
+
+
+def test_a_prompt_is_a_condition_of_both(tmp_path):
+    found = read(tmp_path, GOOD, {"prompt": "xy", **GOOD})
+    assert found.prompts.tolist() == [[0, 0], [2, 2]]
+    assert read(tmp_path, GOOD).prompts is None
+    buffer = replace(
+        unweighted(found.rows, torch.zeros(2).double()),
+        lengths=found.lengths,
+        prompts=found.prompts,
+    )
+    write_buffer(tmp_path / "c", buffer, Letters(), "pairs")
+    real = read_buffer(tmp_path / "c", Letters()).real(torch.tensor([1, 0]))
+    assert real.int().tolist() == [[0, 0, 1, 1, 0, 0, 1, 0], [1, 1, 1, 0, 1, 0, 0, 0]]
+    with pytest.raises(InputError, match=r"pairs\.jsonl:1: both texts are the same"):
+        read(tmp_path, {"prompt": "xyxy", **GOOD})
 
 
 def test_only_a_line_feed_ends_a_line(tmp_path):

@@ -20,6 +20,13 @@ def test_prompts_are_conditions_from_end_to_end(tmp_path):
     test = likelihood_of(run)["splits"]["test"]
     assert test["tokens"] == test["characters"]
     assert 4 * 2 <= test["tokens"] <= 4 * 3  # one digit or two, and the end
+    words = tmp_path / "words.txt"
+    words.write_text("one and two\nthree\n" * 9)
+    house.good("evaluate", *corpus, *sizes, "metric=[zero_shot/ptb]", f"metric.ptb.path={words}")
+    measured = json.loads((run / "evaluate.json").read_text("utf-8"))["metrics"]
+    assert measured["likelihood"]["splits"]["test"] == test
+    assert measured["ptb"]["protocol"]["detokenizer"] == "penn"
+    assert measured["ptb"]["splits"]["test"]["sequences"] == 4
     done = house.run("train", *corpus, *sizes, "scale.length=3", name="short")
     assert (done.code, len(done.err)) == (2, 1)
     assert "data.length" in done.err[0]
