@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
 
-from tcsm.config import build
 from tcsm.data.corpora import hub
 from tcsm.data.corpora.base import Normalize
 from tcsm.data.examples import windows
@@ -58,7 +56,10 @@ class ZeroShot(Likelihood):
                 fit the model.
         """
         self.bound.check(evaluated.model)
-        normalize, tokenizer = _normalization(evaluated.run.corpus), evaluated.tokenizer
+        normalize, tokenizer = (
+            _normalization(evaluated.run.corpus and evaluated.run.corpus()),
+            evaluated.tokenizer,
+        )
         texts: Iterable[str] = map(self.detokenize, self._texts())
         if self.between is not None:
             texts = [self.between.join(texts)]
@@ -119,9 +120,8 @@ class ZeroShot(Likelihood):
         return replace(measured, fields={**measured.fields, "protocol": protocol})
 
 
-def _normalization(corpus: Mapping[str, Any]) -> Normalize:
+def _normalization(corpus: object) -> Normalize:
     """Return the normalization of a corpus, or of the corpus that it is made from."""
-    while "normalize" not in corpus and "corpus" in corpus:
-        corpus = corpus["corpus"]
-    node = corpus.get("normalize")
-    return verbatim if node is None else build(OmegaConf.create(node))
+    inner = getattr(corpus, "corpus", None)
+    found: Normalize = getattr(corpus, "normalize", verbatim)
+    return found if inner is None else _normalization(inner)
