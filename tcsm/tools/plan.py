@@ -14,7 +14,7 @@ from tcsm import config
 from tcsm.config import defaults
 from tcsm.data.header import read_header
 from tcsm.errors import InputError
-from tcsm.stages.train import READS
+from tcsm.runs.run import Run
 
 USAGE = "tcsm plan EXPERIMENT [KEY=VALUE ...], such as tcsm plan kjv/score scale=full"
 GIB = 2**30
@@ -74,11 +74,12 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments:
         raise InputError(f"plan: found nothing; type {USAGE}")
     named = [word if "=" in word else f"experiment={word}" for word in arguments]
-    cfg = defaults.cut(defaults.compose(named, READS), READS)
+    reads = importlib.import_module("tcsm.stages.train").READS
+    cfg = defaults.cut(defaults.compose(named, reads), reads)
     plan = plan_of(cfg)
     print("\n".join(_lines(cfg, plan)))
     with config.keys_as_set(cfg):
-        importlib.import_module("tcsm.runs.memory").require_memory(cfg)
+        importlib.import_module("tcsm.runs.memory").require_memory(Run(Path(cfg.out), cfg))
     free = _free(Path(cfg.out))
     if plan.disk > free:
         raise InputError(
@@ -97,9 +98,9 @@ def plan_of(cfg: DictConfig) -> Plan:
     node = OmegaConf.select(cfg, "model.net")
     if node is None or cfg.trainer is None:
         raise InputError(f"plan: experiment={cfg.experiment} trains no network; type {USAGE}")
-    torch: Any = importlib.import_module("torch")
-    size = importlib.import_module("tcsm.runs.memory").size_of(node)
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+    memory: Any = importlib.import_module("tcsm.runs.memory")
+    size = memory.size_of(config.Unbuilt(node))
+    with memory.unallocated():
         net = config.build(node)
     length = cfg.data.length or 1
     parameters = size.parameters or sum(p.numel() for p in net.parameters())
