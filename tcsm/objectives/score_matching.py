@@ -209,27 +209,44 @@ class PreconditionedLoss(PositionLoss):
     def __call__(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "n"]:
         """Return the loss of each position."""
         u = log_q - log_q.gather(-1, positions.x_1[:, None])
-        slope, value = self._slope(u.detach()), self.divergence.pair(u.detach())
-        natural = log_q.detach().exp() * log_q.shape[-1] / slope
-        least = torch.finfo(natural.dtype).tiny
-        beyond = ~(slope.isfinite() & value.isfinite() & (natural >= least))
-        within = natural**self.gamma * self.divergence.pair(u.masked_fill(beyond, 0.0))
-        return (within + self._beyond(log_q, u, beyond)).mean(-1)
+        weight, beyond = self._weights(log_q.detach(), u.detach())
+        return self._values(u, weight, beyond)
 
-    def _beyond(
-        self, log_q: Float[Tensor, "n V"], u: Float[Tensor, "n V"], where: Bool[Tensor, "n V"]
-    ) -> Float[Tensor, "n V"]:
-        """Return a line of slope (V q_y)^γ ψ′^(1 − γ) where ψ overflows or c underflows."""
-        mass = log_q.detach()[where].double().exp() * log_q.shape[-1]
-        rate = mass**self.gamma * self._slope(u.detach()[where].double()) ** (1 - self.gamma)
-        return torch.zeros_like(u).masked_scatter(where, rate.to(u.dtype) * u[where])
+    def closed_form(
+        self, log_q: Float[Tensor, "n V"], positions: Positions, spare: Float[Tensor, "n V"]
+    ) -> ClosedForm:
+        """Return ℓ and (1/V) c^γ ψ′(u), at the label less its sum: a function of ratios alone."""
+        x = positions.x_1[:, None]
+        u = torch.sub(log_q, log_q.gather(-1, x), out=spare)
+        weight, beyond = self._weights(log_q, u)
+        loss = self._values(u, weight, beyond)
+        slope = weight.mul_(self._slope(u).masked_fill_(beyond, 1.0)).scatter_(-1, x, 0.0)
+        slope.scatter_(-1, x, -slope.sum(-1, keepdim=True))
+        return ClosedForm(loss, slope, torch.full_like(loss, 1 / u.shape[-1]))
+
+    def _values(
+        self, u: Float[Tensor, "n V"], weight: Float[Tensor, "n V"], beyond: Bool[Tensor, "n V"]
+    ) -> Float[Tensor, "n"]:
+        curve = self.divergence.pair(u.masked_fill(beyond, 0.0))
+        return (weight * torch.where(beyond, u, curve)).mean(-1)
+
+    def _weights(
+        self, log_q: Float[Tensor, "n V"], u: Float[Tensor, "n V"]
+    ) -> tuple[Float[Tensor, "n V"], Bool[Tensor, "n V"]]:
+        """Return c^γ, and where ψ overflows or c underflows: there (V q_y)^γ ψ′^(1 − γ)."""
+        slope, size = self._slope(u), log_q.shape[-1]
+        natural = log_q.exp().mul_(size).div_(slope)
+        finite = slope.isfinite() & self.divergence.pair(u).isfinite()
+        beyond = ~(finite & (natural >= torch.finfo(natural.dtype).tiny))
+        rest = 1 - self.gamma
+        line = log_q[beyond].double().mul(self.gamma).exp() * size**self.gamma
+        line = line * self._slope(u[beyond].double()) ** rest
+        return natural.pow_(self.gamma).masked_scatter_(beyond, line.to(u.dtype)), beyond
 
     def _slope(self, u: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
-        """Return ψ′(u) > 0."""
-        with torch.enable_grad():
-            u = u.requires_grad_()
-            (slope,) = torch.autograd.grad(self.divergence.pair(u).sum(), u)
-        return slope.clamp(min=torch.finfo(slope.dtype).tiny)
+        """Return ψ′(u) = v² F″(v) + v⁻¹ F″(v⁻¹) > 0 of v = e^u."""
+        slope = self.divergence.dual_rate(u) + self.divergence.slope_rate(-u)
+        return slope.clamp_(min=torch.finfo(slope.dtype).tiny)
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ LOSSES = {
     "smoothed hellinger": (MatchedSmoothing(score(hellinger), 0.05), 15),
     "smoothed lsif": (MatchedSmoothing(score(lsif), 0.05), 22),
     "log-linear": (LogLinearLoss(2.0), 4),
-    "preconditioned": (PreconditionedLoss(hellinger, 0.5), 95),
+    "preconditioned": (PreconditionedLoss(hellinger, 0.5), 65),
     "soft kl": (teacher(soft.ForwardKL()), 8),
     "soft gkl": (teacher(soft.GeneralizedKL()), 8),
     "soft is": (teacher(soft.ItakuraSaito()), 7),
