@@ -5,12 +5,12 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from tcsm.errors import InputError
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # first bytes, whatever the file's name
-ENDINGS = (".gz", ".zst")
+_ENDINGS = (".gz", ".zst")
 
 
 @contextmanager
@@ -27,26 +27,48 @@ def unpacked(path: Path) -> Iterator[BinaryIO]:
             with gzip.GzipFile(fileobj=file) as content:
                 yield cast(BinaryIO, content)
         elif path.suffix == ".zst" or head.startswith(_ZSTD):
-            with _zstandard(path, file) as content:
-                yield content
+            yield cast(BinaryIO, io.BufferedReader(_Zstandard(path, file)))
         else:
             yield file
 
 
-@contextmanager
-def _zstandard(path: Path, file: BinaryIO) -> Iterator[BinaryIO]:
-    try:
-        from zstandard import ZstdDecompressor, ZstdError  # noqa: PLC0415  an extra
-    except ImportError as error:
-        raise InputError(f"{path}: a .zst file needs: pip install -e '.[tables]'") from error
-    try:
-        reader = ZstdDecompressor().stream_reader(file, read_across_frames=True)
-        yield cast(BinaryIO, io.BufferedReader(reader))
-    except ZstdError as error:
-        raise OSError(str(error)) from error
+class _Zstandard(io.RawIOBase):
+    """The content of a zstandard file, frame by frame; EOFError where the last one is cut."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        try:
+            import zstandard  # noqa: PLC0415  an extra of the package
+        except ImportError as error:
+            raise InputError(f"{path}: a .zst file needs: pip install -e '.[tables]'") from error
+        self._library: Any = zstandard
+        self._parts, self._left = self._decompressed(file), b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  a buffer
+        while not self._left and (part := next(self._parts, None)) is not None:
+            self._left = part
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
+
+    def _decompressed(self, file: BinaryIO) -> Iterator[bytes]:
+        decoder: Any = None
+        while chunk := file.read(2**17):
+            while chunk:
+                decoder = decoder or self._library.ZstdDecompressor().decompressobj()
+                try:
+                    yield decoder.decompress(chunk)
+                except self._library.ZstdError as error:
+                    raise OSError(str(error)) from error
+                chunk = decoder.unused_data if decoder.eof else b""
+                decoder = None if decoder.eof else decoder
+        if decoder is not None:
+            raise EOFError("the file is cut off")
 
 
 def inner_suffix(path: Path) -> str:
     """Return the ending of a file's name in lower case, without that of its compression."""
     suffix = path.suffix.lower()
-    return Path(path.stem).suffix.lower() if suffix in ENDINGS else suffix
+    return Path(path.stem).suffix.lower() if suffix in _ENDINGS else suffix

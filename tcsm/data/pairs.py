@@ -74,8 +74,8 @@ class Pairs(BatchSource):
 class PairFile(BatchSource):
     """Pairs of the folder ``collected``, of a file of preferences.
 
-    Padding of texts shorter than data.length is neither noised nor in a loss; the network sees it
-    as the separators that it consists of.
+    Prompts and the padding of texts shorter than data.length are neither noised nor in a loss;
+    the network sees padding as the separators that it consists of.
     """
 
     def open(self, context: DataContext) -> Batches:

@@ -27,6 +27,10 @@ def rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Object]]:
         InputError: The file cannot be read, lacks a column, or needs a package.
     """
     kind = inner_suffix(path)
+    if kind in (".csv", ".tsv"):
+        raise InputError(
+            f"{path}: a {kind} file; write its rows as JSON lines or Parquet ({_KEY})"
+        )
     if kind in TABLES:
         yield from _table(path, kind, columns)
     elif kind in LINES:

@@ -4,8 +4,8 @@ Both draw x_t ∼ p_{t|1}(· | x₁) and give ω, the weight of a noised positio
 cross-entropy is a bound on −log p(x₁) in nats per sequence: κ(t) by time, L/n by count (11.3,
 11.6).
 
-Padding is not noised: it is unchanged in x_t, is visible, and does not count in L, the number of
-positions of text of a sequence. A network reads it as separators.
+Prompts and padding are not noised: they are unchanged in x_t, are visible, and do not count in L,
+the number of positions of text of a sequence. A network reads padding as separators.
 """
 
 from abc import ABC, abstractmethod

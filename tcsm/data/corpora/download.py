@@ -42,8 +42,8 @@ class Download(Normalized):
         if KINDS.get(Path(self.title.removesuffix(".gz")).suffix.lower()) == OF_RECORDS:
             key = "corpus.member" if self.member else "corpus.url"
             raise InputError(
-                f"{key}: {self.title} holds records, not prose; write their texts into a .txt "
-                "file for corpus=local, or take them from the Hub as corpus/wikitext103.yaml does"
+                f"{key}: {self.title} holds records, not prose; fetch it and set "
+                "corpus=records, or take them from the Hub as corpus/wikitext103.yaml does"
             )
 
     @property

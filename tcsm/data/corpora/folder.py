@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tcsm.data.encoding import HEAD, is_binary, shown
+from tcsm.data.packed import inner_suffix
 from tcsm.errors import InputError
 
 OF_RECORDS = "files of records (JSON, CSV, Parquet)"
@@ -71,12 +72,12 @@ def kind_of(file: Path) -> str | None:
         state = file.stat()
         if not stat.S_ISREG(state.st_mode):
             return ODD
-        suffix = file.suffix.lower()
-        if suffix in KINDS:
+        suffix, inner = file.suffix.lower(), inner_suffix(file)
+        if suffix in KINDS and inner != ".txt":
             return KINDS[suffix]
         if not state.st_size:
             return EMPTY
-        if suffix == ".txt":
+        if inner == ".txt":
             return None  # a text file by name; reading it reports errors
         with file.open("rb") as content:
             return BINARY if is_binary(content.read(HEAD)) else None

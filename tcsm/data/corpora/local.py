@@ -1,6 +1,7 @@
 """Text on this machine: one file, or a folder of files."""
 
 import os
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,13 +12,14 @@ from tcsm.data.corpora import folder
 from tcsm.data.corpora.base import Normalize, Normalized, Splits, check_fractions, cut
 from tcsm.data.corpora.folder import Listing, kind_of, list_text
 from tcsm.data.encoding import MARK, decode, shown
+from tcsm.data.packed import unpacked
 from tcsm.errors import InputError
 
 _REFUSED = {
     folder.ODD: "neither a file nor a folder (corpus.path)",
-    folder.OF_RECORDS: "holds records, not prose; write their texts into a .txt file, or rename "
-    "it to .txt to read it as it is (corpus.path)",
-    folder.OF_ARCHIVES: "compressed; unpack it first (corpus.path)",
+    folder.OF_RECORDS: "holds records, not prose; set corpus=records for JSON lines, Parquet and "
+    "Arrow, or rename it to .txt to read it as it is (corpus.path)",
+    folder.OF_ARCHIVES: "compressed; unpack it, or name it .txt.gz or .txt.zst (corpus.path)",
     folder.BINARY: "a binary file, no text; if it is some, rename it to .txt (corpus.path)",
 }
 
@@ -25,6 +27,8 @@ _REFUSED = {
 @dataclass(frozen=True)
 class LocalText(Normalized):
     """UTF-8 text of a file, or of every text file below a folder, without byte order marks.
+
+    Files may be compressed: .txt.gz and .txt.zst.
 
     Each file is cut by itself, so that every author of a folder of books is in every split.
 
@@ -134,7 +138,9 @@ def read_text(file: Path) -> str:
         InputError: It cannot be read or is not UTF-8.
     """
     try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"{shown(file)}: cannot be read: {error.strerror}") from error
+        with unpacked(file) as stream:
+            content = stream.read()
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{shown(file)}: cannot be read: {reason}") from error
     return decode(content, file)

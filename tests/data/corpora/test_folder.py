@@ -73,7 +73,7 @@ def test_hidden_folders_are_left_out_wherever_they_lie(tmp_path):
         ("a.CSV", b"a,b\n", folder.OF_RECORDS),
         ("a.tsv", b"a\tb\n", folder.OF_RECORDS),
         ("a.parquet", b"PAR1\x15\x04", folder.OF_RECORDS),
-        ("a.txt.gz", gzip.compress(b"text", mtime=0), folder.OF_ARCHIVES),
+        ("a.md.gz", gzip.compress(b"text", mtime=0), folder.OF_ARCHIVES),
         ("a.zip", b"PK\3\4", folder.OF_ARCHIVES),
         ("a.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", folder.BINARY),
         ("a.npz", npz(), folder.BINARY),
@@ -182,7 +182,7 @@ def test_files_are_what_is_read(tmp_path):
         ("a.jsonl", b'{"text": "a"}\n', "records"),
         ("a.csv", b"a,b\n", "records"),
         ("a.parquet", b"PAR1", "records"),
-        ("a.txt.gz", gzip.compress(b"text", mtime=0), "unpack"),
+        ("a.gz", gzip.compress(b"text", mtime=0), "unpack"),
         ("a.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "binary"),
     ],
 )

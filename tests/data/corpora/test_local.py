@@ -1,5 +1,7 @@
 """Files and folders of text."""
 
+import gzip
+
 import pytest
 
 from tcsm.data.corpora.local import LocalText
@@ -14,6 +16,19 @@ def test_one_file(tmp_path):
     corpus = LocalText(str(tmp_path / "poem.txt"), text8, HALVES)
     assert corpus.splits() == {"train": ["abcd"], "valid": ["ef"], "test": ["gh"]}
     assert corpus.title == "poem.txt"
+
+
+@pytest.mark.parametrize("name", ["poem.txt.gz", "poem.TXT.zst"])
+def test_a_compressed_file(tmp_path, name):
+    path, content = tmp_path / name, b"abcdefgh"
+    zipped = gzip.compress(content, mtime=0)
+    if name.endswith("zst"):
+        zipped = pytest.importorskip("zstandard").compress(content)
+    path.write_bytes(zipped)
+    assert LocalText(path, verbatim, HALVES).splits()["train"] == ["abcd"]
+    path.write_bytes(zipped[:-4])
+    with pytest.raises(InputError, match=rf"{name}: cannot be read"):
+        LocalText(path, verbatim, HALVES).splits()
 
 
 def test_folder_in_order_of_names_without_hidden_files(tmp_path):
