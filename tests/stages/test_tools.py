@@ -3,6 +3,8 @@
 import json
 import math
 import re
+import shlex
+import subprocess
 from types import SimpleNamespace
 
 import numpy as np
@@ -170,3 +172,37 @@ def test_a_plan_refuses_what_has_no_network_or_no_room():
     large = command("plan", "kjv/ar", "net.depth=400", "net.dim=8192", "devices.choice=cpu")
     assert large.code == 2
     assert large.err[-1].startswith("tcsm: error: net: needs more than")
+
+
+COMPLETED = {
+    ("tr",): {"train"},
+    ("config", "ev"): {"evaluate"},
+    ("plan", "exact/j"): {"exact/joint"},
+    ("train", "trainer.le"): {"trainer.learning_rate="},
+    ("train", "logger="): {f"logger={name}" for name in ("mlflow", "tensorboard", "wandb")},
+    ("train", "process", "=", "u"): {"uniform"},  # as bash splits words
+    ("sample", "--w"): {"--watch"},
+    ("sample", "/pro"): {"/proc"},
+    ("train", "out=/pro"): {"out=/proc"},
+}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_the_completion_of_a_shell_knows_commands_keys_and_choices(shell):
+    printed = command("completion", shell).out
+    lines = [
+        line for line in printed.splitlines() if not line.startswith(("autoload", "complete"))
+    ]
+    for words in COMPLETED:
+        lines.append(f"COMP_WORDS=(tcsm {shlex.join(words)}); COMP_CWORD={len(words)}; _tcsm")
+        lines.append('echo "${COMPREPLY[@]}"')
+    done = subprocess.run(
+        ["bash"], input="\n".join(lines), capture_output=True, text=True, check=True
+    )
+    assert [set(line.split()) for line in done.stdout.splitlines()] == list(COMPLETED.values())
+
+
+def test_the_completion_of_no_shell_is_refused():
+    done = command("completion", "fish")
+    assert done.code == 2
+    assert "bash or zsh" in done.err[-1]
