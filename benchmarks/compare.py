@@ -35,7 +35,7 @@ from tcsm.samplers.first_hitting import FirstHitting
 
 Checkouts = dict[str, Path]
 SAMPLED = {  # size → batch, steps
-    "char": (16, 32),
+    "char": (8, 32),
     "bpe-8k": (8, 16),
     "gpt2": (4, 8),
     "small-128": (32, 32),
