@@ -1,7 +1,9 @@
 """Public names exist, and files of earlier versions are read by the present names."""
 
 import importlib
+import math
 import pkgutil
+import runpy
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 import tcsm
 from tcsm.io import renamed
 
+EXAMPLE = Path(__file__).parents[1] / "docs/examples/own_network.py"
 PACKAGES = sorted(
     f"tcsm.{path.parent.name}".removesuffix(".tcsm")
     for path in [Path(tcsm.__file__), *Path(tcsm.__file__).parent.glob("*/__init__.py")]
@@ -53,3 +56,9 @@ def test_shapes_are_checked_wherever_tensors_are_computed_with(pytestconfig):
         if "from jaxtyping import" in path.read_text("utf-8")
     }
     assert typed - checked <= {"tcsm.runs", "tcsm.stages", "tcsm.reporting"}
+
+
+def test_a_network_of_ones_own_learns_by_public_names_alone(capsys):
+    made = runpy.run_path(str(EXAMPLE))
+    assert made["nats"] < 1 < math.log(27)
+    assert f"at most {made['nats']:.2f} nats" in capsys.readouterr().out
