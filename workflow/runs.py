@@ -5,6 +5,7 @@ changes, so a comment in ``params/`` reruns nothing and a value reruns what it t
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
@@ -34,7 +35,7 @@ class Runs:
     folder of the run that scores all samples, ``out`` that of the report.
     """
 
-    def __init__(self, scale: str) -> None:
+    def __init__(self, scale: str, helps: bool = False) -> None:
         self._made = made = Compositions(scale)
         self.scale, self.seeds = made.scale, list(made.scale.seeds)
         self.together = bool(self.scale.get("together", False))
@@ -45,6 +46,8 @@ class Runs:
         for ablation in self.scale.get("ablations", []):
             named += ablations.read(ablation, scale, made.params)
         self.variants = {variant.name: variant for variant in named}
+        for name in self.variants if helps else ():
+            self.facts(name)
         once = [name for name in self._add_needed() if not self.facts(name)["every_seed"]]
         self.alone = once if len(self.seeds) > 1 else []
         self.judge = self.folder(self.scale.judge, self.seeds[0]) if self.scale.judge else None
@@ -159,13 +162,16 @@ class Runs:
         folders = [shipped(folder, sign) for folder, sign in signs.items()]
         return sorted(str(p) for folder in folders for p in folder.rglob("*") if p.is_file())
 
-    def check(self) -> None:
-        """Build every variant before any job runs."""
+    def check(self, helps: bool = False) -> None:
+        """Build every variant before any job runs; a process that helps starts from the front."""
+        for name in self.variants if helps else reversed(self.variants):
+            variant, root = self.variants[name], self.facts(name)["root"]
+            self._made.check(variant, {s: self.texts(name, s)[0] for s in variant.stages})
+            if root:
+                self._made.text(variant, "prepare", {"out": root})
         for root in self.roots():
             self.corpus(root)
         self._made.check(next(iter(self.variants.values())), {"report": self.report()[0]})
-        for name, variant in self.variants.items():
-            self._made.check(variant, {s: self.texts(name, s)[0] for s in variant.stages})
 
     def _first(self, name: str) -> str:
         return self.variants[name].stages[0]
@@ -217,3 +223,7 @@ def _shared(variant: Variant, made: bool) -> str:
     if variant.axes:
         return "/".join([folder, *(value for _, value in variant.axes[:-1][:1])])
     return variant.name if made else folder
+
+
+if __name__ == "__main__":  # half of what another process composes, from its other end
+    Runs(sys.argv[1], helps=True).check(helps=True)

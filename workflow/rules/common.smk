@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 from tcsm.errors import InputError
 from tcsm.io.layout import CONFIG, written
+from workflow.compose import CACHE
 from workflow.launch import command, set_environment
 from workflow.runs import EXPERIMENT, MANIFEST, SCRATCH, SPLITS, Runs
 from workflow.scripts.reproduce import note
@@ -16,6 +18,8 @@ from workflow.scripts.reproduce import note
 if sys.getfilesystemencoding() != "utf-8":
     raise WorkflowError("the locale cannot say every text; start with PYTHONUTF8=1 snakemake ...")
 set_environment(sys.argv)
+if workflow.is_main_process and not CACHE.exists():  # the first plan takes half a minute
+    subprocess.Popen([sys.executable, "-m", "workflow.runs", config["scale"]], stderr=subprocess.DEVNULL)
 try:
     RUNS = Runs(config["scale"])
     if workflow.is_main_process:  # every bad value shows before any job runs
