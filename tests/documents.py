@@ -44,6 +44,7 @@ def blocks(page: Path) -> Iterator[Block]:
         elif token.type == "fence":
             file = FILE.match(above)
             yield Block(token.info, token.content, token.map[0] + 1, file and file[1])
+            above = ""
 
 
 def run_page(page: Path) -> None:
