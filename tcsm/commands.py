@@ -104,7 +104,9 @@ def _command(name: str, arguments: list[str], help_asked: bool) -> int:
 
 
 def _lines(folder: str) -> str:
-    return "\n".join(f"  {name:<10}{text}" for name, text in described(folder).items())
+    return "\n".join(
+        f"  {name:<12}{text.replace('``', '')}" for name, text in described(folder).items()
+    )
 
 
 def _run_tool(name: str, arguments: list[str]) -> int:

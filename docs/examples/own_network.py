@@ -39,7 +39,7 @@ objective = objectives.DistributionMatching(
     process.CountSampling(path), objectives.OpenMean(), scoring_rules.KL()
 )
 optimizer = torch.optim.AdamW(model.parameters(), lr=0.02)
-for step in range(120):
+for step in range(80):
     loss = objective(model, texts(32), noise.batch_noise(seed=0, step=step, size=32))["loss"]
     optimizer.zero_grad()
     loss.backward()

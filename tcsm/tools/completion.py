@@ -1,4 +1,4 @@
-"""Print the completion of commands, keys and choices for a shell: tcsm completion bash, or zsh."""
+"""Print the completion of commands, keys and choices for bash or zsh."""
 
 from collections.abc import Sequence
 from pathlib import Path

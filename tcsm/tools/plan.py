@@ -1,4 +1,4 @@
-"""Say what a training would cost: tokens, epochs, FLOPs, memory, hours and disk; run nothing."""
+"""Say what a training would cost in tokens, FLOPs, hours, memory and disk; run nothing."""
 
 import importlib
 import shutil
