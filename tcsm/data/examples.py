@@ -55,7 +55,7 @@ class Example:
         roles[0] |= START
         roles[-1] |= PADDED * self.padded
         if lengths is not None:
-            lengths = np.concatenate([np.zeros_like(prompt, np.uint16), lengths, [0]])
+            lengths = np.pad(lengths, (len(prompt), 1))
         return Piece(ids, len(self.response), lengths, roles)
 
 

@@ -81,7 +81,9 @@ def main(cfg: DictConfig, out: Path) -> None:
     tokenizer: Tokenizer = build(cfg.tokenizer)
     devices: Devices = build(cfg.devices)
     length, run, watch = cfg.data.length, Run(out, cfg), Stopwatch()
-    given = parse_template(cfg.sampling.template, tokenizer, length)
+    corpus = run.corpus and run.corpus()  # which may say how prompts are written
+    chat, answers = getattr(corpus, "chat", False), getattr(corpus, "answers", False)
+    given = parse_template(cfg.sampling.template, tokenizer, length, chat)
     sampler: Sampler = build(cfg.sampler)
     walks = [replace(sampler, steps=steps) for steps in cfg.sampling.steps]
     with devices.ready():
@@ -101,7 +103,10 @@ def main(cfg: DictConfig, out: Path) -> None:
                 changed = drawn.get(f"changed.{index}")
                 calls = int(drawn[f"calls.{index}"])
                 sampled = Sampled(drawn[f"tokens.{index}"], calls, changed)
-                runs.append({**_describe(walk, sampled, tokenizer, judge), "steps": walk.steps})
+                said = _describe(walk, sampled, tokenizer, judge)
+                if given is not None and answers:
+                    said["responses"] = _responses(sampled, given, tokenizer)
+                runs.append({**said, "steps": walk.steps})
         record = {"length": length, **run.draws(cfg.seed), "runs": runs}
         tokens = sum(drawn[f"tokens.{index}"].numel() for index in range(len(walks)))
         run.write("sample", record, describe(watch, tokens, devices.device))
@@ -137,6 +142,16 @@ def _describe(
     }
 
 
+def _responses(drawn: Sampled, given: Conditioning, tokenizer: Tokenizer) -> list[str]:
+    """Return the text of each sample from the end of the prompt to the first separator."""
+    start = int(given.fixed.nonzero()[-1]) + 1
+    rows = [row[start:].cpu().numpy() for row in drawn.tokens]
+    ends = [(row == tokenizer.separator).nonzero()[0] for row in rows]
+    return [
+        tokenizer.decode(row[: min([*end, len(row)])]) for row, end in zip(rows, ends, strict=True)
+    ]
+
+
 def _traces(drawn: Sampled, texts: Sequence[str], tokenizer: Tokenizer) -> list[dict[str, Any]]:
     """Return the tokens of the first texts, and the steps at which they last changed.
 
@@ -158,14 +173,16 @@ def printed(run: Run) -> Iterator[str]:
         judged = drawn["statistics"]["judge_bpc"]
         score = "" if judged is None else f", judge {judged:.3f} bits per character"
         yield f"{drawn['steps']} steps ({drawn['network_calls']} network calls{score}):"
-        yield f"  {drawn['texts'][0]}"
+        yield f"  {drawn.get('responses', drawn['texts'])[0]}"
     yield f"→ {run.folder / record_of('sample')}"
 
 
-def parse_template(template: str | None, tokenizer: Tokenizer, length: int) -> Conditioning | None:
+def parse_template(
+    template: str | None, tokenizer: Tokenizer, length: int, chat: bool = False
+) -> Conditioning | None:
     """Return the tokens of a template; blanks and the rest of the length are masked.
 
-    Text between blanks is tokenized by itself.
+    Text between blanks is tokenized by itself. A chat is a prompt without blanks.
 
     Raises:
         InputError: A template of more than ``length`` tokens, or in other symbols.
@@ -175,23 +192,23 @@ def parse_template(template: str | None, tokenizer: Tokenizer, length: int) -> C
     check_text(template, "sampling.template")
     tokens, fixed = torch.zeros(length, dtype=torch.int64), torch.zeros(length, dtype=torch.bool)
     at = 0
-    for part in re.findall(f"{BLANK}+|[^{BLANK}]+", template):
-        here = _ids(part, tokenizer)
+    for part in [template] if chat else re.findall(f"{BLANK}+|[^{BLANK}]+", template):
+        here = _ids(part, tokenizer, chat)
         if at + len(here) > length:
             raise InputError(
                 f"sampling.template must be {length} tokens or less, data.length; "
                 f"{part!r} ends at token {at + len(here)}"
             )
-        if not part.startswith(BLANK):
+        if chat or not part.startswith(BLANK):
             tokens[at : at + len(here)], fixed[at : at + len(here)] = here, True
         at += len(here)
     return Conditioning(tokens, fixed)
 
 
-def _ids(part: str, tokenizer: Tokenizer) -> torch.Tensor:
-    if part.startswith(BLANK):
+def _ids(part: str, tokenizer: Tokenizer, chat: bool) -> torch.Tensor:
+    if part.startswith(BLANK) and not chat:
         return torch.zeros(len(part), dtype=torch.int64)
     try:
-        return torch.from_numpy(tokenizer.encode(part).astype("int64"))
+        return torch.from_numpy(tokenizer.prompt(part, chat).astype("int64"))
     except InputError as error:
         raise InputError(f"sampling.template, in {part!r}: {error}") from None

@@ -27,6 +27,11 @@ def test_prompts_are_conditions_from_end_to_end(tmp_path):
     assert measured["likelihood"]["splits"]["test"] == test
     assert measured["ptb"]["protocol"]["detokenizer"] == "penn"
     assert measured["ptb"]["splits"]["test"]["sequences"] == 4
+    house.good("sample", *corpus, *sizes, "sampling.template=1+2=")
+    for drawn in json.loads((run / "samples.json").read_text("utf-8"))["runs"]:
+        for text, response in zip(drawn["texts"], drawn["responses"], strict=True):
+            assert text.startswith("1+2=" + response)
+            assert "\n" not in response
     done = house.run("train", *corpus, *sizes, "scale.length=3", name="short")
     assert (done.code, len(done.err)) == (2, 1)
     assert "data.length" in done.err[0]

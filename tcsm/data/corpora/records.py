@@ -128,6 +128,9 @@ class Records(Normalized):
         columns = [name for name in (self.column, self.prompt, self.response) if name is not None]
         for where, row in (pair for file in files for pair in rows(file, columns)):
             for name in columns:
+                if name not in row:
+                    known = ", ".join(map(str, row)) or "none"
+                    raise InputError(f"{where}: no column {name!r}; its columns are {known}")
                 _require_text(row.get(name), f"{where}: {name!r}", empty=name != self.response)
             texts = [str(row[name]) for name in columns]
             if self.response is None:

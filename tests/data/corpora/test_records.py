@@ -113,10 +113,11 @@ def test_rows_without_text_are_counted(tmp_path):
 
 
 BAD = {
-    r":2: 'text' must be a text, found null": ({"id": 1}, {}),
+    r":2: 'text' must be a text, found null": ({"text": None}, {}),
+    r":2: no column 'text'; its columns are id": ({"id": 1}, {}),
     r":2: 'text' must be a text, found \[1": ({"text": [1]}, {}),
     r":2: 'a' is empty: ' '": ({"q": "x", "a": " "}, QA),
-    r":2: 'a' must be a text, found null": ({"q": "x"}, QA),
+    r":2: no column 'a'": ({"q": "x"}, QA),
     r":2: 'q' must be a text, found 7": ({"q": 7, "a": "x"}, QA),
     r":2: .*surrogate": ({"text": "\ud83d"}, {}),
 }
