@@ -58,9 +58,18 @@ function interval(values, band) {
   return {...known, low, high};
 }
 
-function lines(chart, rows) {
-  const x = chart.x.key, y = chart.y.key;
-  const order = chart.order.length ? chart.order : unique(rows.map(row => row.variant));
+/* Rows less those of another variant at the same place and seed. */
+function lessened(rows, base, x, y) {
+  const place = row => JSON.stringify([row[x], row.seed]);
+  const level = new Map(rows.filter(row => row.variant === base).map(row => [place(row), row[y]]));
+  return rows.filter(row => level.has(place(row)) && known(row[y])).map(row => ({...row, [y]: row[y] - level.get(place(row))}));
+}
+
+function lines(given, all, state) {
+  const x = given.x.key, y = given.y.key;
+  const chart = state.base ? {...given, y: {...given.y, label: `${given.y.label}, less ${state.base}`, log: false}} : given;
+  const rows = state.base ? lessened(all, state.base, x, y) : all;
+  const order = chart.order.length ? chart.order : unique(all.map(row => row.variant));
   const there = order.filter(name => rows.some(row => row.variant === name));
   const places = there.map(name => order.indexOf(name));
   const points = grouped(rows.filter(row => known(row[y])), "variant", x).map(group => {
@@ -226,9 +235,22 @@ function legend(chart, groups) {
   return bar;
 }
 
+/* A choice of the variant from which differences are taken. */
+function bases(chart, groups) {
+  const choice = element("select", {}, element("option", {value: "", textContent: "values"}), ...groups.map(({name}) => element("option", {value: name, textContent: `less ${name}`})));
+  choice.setAttribute("aria-label", "Values or differences");
+  choice.value = chart.state.base ?? "";
+  choice.addEventListener("change", async () => {
+    chart.state.base = choice.value || null;
+    await show(chart);
+    chart.node.querySelector(".bar select").focus();
+  });
+  return choice;
+}
+
 /* Buttons that zoom about the middle, for those without a wheel. */
 function zooms(chart) {
-  const bar = element("div", {className: "zoom"});
+  const buttons = [];
   const axes = () => chart.view.signal("zoom_tuple_fields");
   const scaled = (range, log, factor) => {
     const [low, high] = log ? range.map(Math.log) : range, middle = (low + high) / 2;
@@ -250,22 +272,33 @@ function zooms(chart) {
     const button = element("button", {type: "button", textContent: text, title: `${label} (drag to move, Ctrl + wheel to zoom)`});
     button.setAttribute("aria-label", label);
     button.addEventListener("click", act);
-    bar.append(button);
+    buttons.push(button);
   }
-  return bar;
+  return buttons;
+}
+
+/* Cells around the nearest points hold these points as their data, which their tooltips overlook. */
+function mended(compiled) {
+  for (const {name, encode} of compiled.marks) {
+    if (name?.endsWith("_voronoi")) encode.update.tooltip.signal = encode.update.tooltip.signal.replaceAll("datum[", "datum.datum[");
+  }
+  return compiled;
 }
 
 async function show(figure) {
   const {data} = figure, still = figure.node.querySelector(".static");
   const rows = data.frame.data.map(row => Object.fromEntries(data.frame.columns.map((key, at) => [key, row[at]])));
-  const {spec, groups, height} = PLOTS[data.plot](data, rows);
+  const {spec, groups, height} = PLOTS[data.plot](data, rows, figure.state);
   const place = element("div", {className: "plot"});
   place.setAttribute("role", "img");
   place.setAttribute("aria-label", still.getAttribute("aria-label"));
   const live = element("div", {className: "live"});
   const bar = element("div", {className: "bar"});
   if (groups.length > 1) bar.append(legend(figure, groups));
-  if (data.plot !== "heatmap") bar.append(zooms(figure));
+  const side = element("div", {className: "zoom"});
+  if (data.plot === "lines" && groups.length > 1 && data.frame.columns.includes("seed")) side.append(bases(figure, groups));
+  if (data.plot !== "heatmap") side.append(...zooms(figure));
+  bar.append(side);
   const canvas = element("div");
   canvas.setAttribute("aria-hidden", "true");
   place.append(canvas);
@@ -275,7 +308,7 @@ async function show(figure) {
   figure.node.classList.add("drawn");
   const params = [{name: "hidden", value: [...figure.state.hidden]}, {name: "focus", value: null}];
   const full = {...spec, params, width: "container", height: height ?? 320, autosize: {type: "fit-x", contains: "padding"}, config: theme()};
-  const shown = await vegaEmbed(canvas, full, {actions: false, ast: true, renderer: "svg", tooltip: {theme: "custom"}});
+  const shown = await vegaEmbed(canvas, full, {actions: false, ast: true, renderer: "svg", patch: mended, tooltip: {theme: "custom"}});
   figure.view = figure.node.view = shown.view;
 }
 

@@ -120,6 +120,19 @@ def test_a_chart_is_zoomed_and_reset(view):
     assert figure.evaluate(domains) == before
 
 
+def test_lines_become_differences_to_one_of_them(view):
+    page = view()
+    figure = chart(page, "learning_curves")
+    figure.get_by_label("Values or differences").select_option("Autoregressive")
+    expect(figure.locator(".role-axis-title").last).to_contain_text("less Autoregressive")
+    low, high = figure.evaluate("figure => figure.view.scale('y').domain()")
+    assert low < 0 < high < 4
+    figure.locator(".mark-path path").first.hover(force=True)
+    tip = page.locator("#vg-tooltip-element")
+    expect(tip).to_contain_text("seeds")
+    assert "undefined" not in tip.inner_text()
+
+
 def test_tables_are_sorted_by_number_and_back(view):
     table = view().locator("#table-headline")
     rows = table.locator("tbody tr")
