@@ -28,8 +28,8 @@ from benchmarks.rates_plan import QUESTIONS, ask
 from tcsm.io.layout import FILES
 from tcsm.reporting.ablations import read
 from tcsm.reporting.frames import Frames
-from tcsm.reporting.statistics import wins
 from tcsm.runs.outcome import Outcome, read_runs
+from tcsm.statistics import wins
 from workflow.runs import Runs
 
 SEED = 3

@@ -18,8 +18,8 @@ import pandas as pd
 
 from tcsm.reporting import models, relative
 from tcsm.reporting.frames import Frames
-from tcsm.reporting.statistics import Estimate, finite, paired
 from tcsm.reporting.tables import Row, Rows
+from tcsm.statistics import Estimate, finite, paired
 
 Labels = Mapping[str, Mapping[str, str]]  # axis → value → label, in the order shown
 Values = Mapping[str, str]  # axis → value
@@ -29,14 +29,9 @@ COSTS = ("steps", "cpu_seconds", "targets_seconds", "needed_seconds", "total_sec
 
 @dataclass(frozen=True, eq=False)
 class Ablation:
-    """An ablation and one measure of it; less is better.
+    """An ablation, the experiments ``NAME/…``, and one measure of it; less is better.
 
-    Attributes:
-        name: its name; its runs are the experiments ``NAME/…``.
-        frames: all runs of the report.
-        labels: axis → value → label, in the order shown.
-        table: its runs as `Frames.runs` has them, with the value on every axis and the label.
-        measure: the column that is compared.
+    ``table`` has its runs as `Frames.runs` does, with the value on every axis and the label.
     """
 
     name: str
@@ -76,12 +71,9 @@ class Ablation:
     def variants(self, baseline: Values | None = None, means: Sequence[str] = ()) -> Rows:
         """Return one row a variant: its measure, the gap to its baseline, cost, health, means.
 
-        The baseline of a variant has the values of ``baseline``, and the variant's own on the axes
-        that ``baseline`` does not name. Variants of one baseline share the column ``group``.
-
-        Args:
-            baseline: axis → value of the baseline, by default the variant that is listed first.
-            means: other columns of the runs to average.
+        The baseline of a variant has the values of ``baseline``, by default those of the variant
+        that is listed first, and the variant's own on the axes that ``baseline`` does not name.
+        Variants of one baseline share the column ``group``; ``means`` are columns to average.
         """
         baseline = self.baseline if baseline is None else baseline
         groups, rows = self.table.groupby("variant", sort=False), []

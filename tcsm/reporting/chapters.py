@@ -20,12 +20,13 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from tcsm import statistics
 from tcsm.errors import InputError
 from tcsm.io.records import write_text
-from tcsm.reporting import figures, formatting, heatmaps, latex, pareto, statistics, tables
+from tcsm.reporting import figures, formatting, heatmaps, latex, pareto, tables
 from tcsm.reporting.figures import Drawn
-from tcsm.reporting.statistics import NOTHING, Estimate
 from tcsm.reporting.tables import Row
+from tcsm.statistics import NOTHING, Estimate
 
 FORMATS = (
     formatting.number, formatting.signed, formatting.percent, formatting.share,
@@ -34,6 +35,7 @@ FORMATS = (
     tables.estimate, statistics.detectable,
 )  # fmt: skip
 PLOTS = (figures.lines, figures.by_variant, heatmaps.heatmap, heatmaps.densities, pareto.pareto)
+TOOLS = ("table", "figure", "passages", "missing", "findings", "finding", "drawing", "cite")
 MARK = re.compile(r"<p>\x02(\d+)\x03</p>")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 PUNCTUATION = re.compile(r"[^\w\s]|_")
@@ -44,18 +46,9 @@ FIELD = re.compile(r"(\w+) = \{(.*)\}")
 
 @dataclass
 class Claim:
-    """What a chapter says of its runs: that a mean is below a goal, or above it.
+    """What a chapter says of its runs: that a mean is below a goal, or else above it.
 
-    Attributes:
-        chapter: the chapter's name.
-        text: the finding, which stands for the claim where there is none.
-        claim: the claim in words.
-        mean: what is compared to the goal; ``less`` says on which side it should lie.
-        effect: the mean and its interval in words.
-        paper: what the paper states, if that is known.
-        main: the same as a main finding, if it is one.
-        p: p-value, corrected for the number of claims.
-        verdict: what the runs say of the claim.
+    ``effect`` has the mean in words, ``paper`` what the paper states, ``main`` a main finding.
     """
 
     chapter: str
@@ -69,6 +62,10 @@ class Claim:
     main: str = ""
     p: float = math.nan
     verdict: str = ""
+
+    def columns(self) -> Row:
+        """Return the fields, those of the mean as ``mean_value``, ``mean_low`` and so on."""
+        return {k: v for k, v in vars(self).items() if k != "mean"} | self.mean.columns("mean")
 
     def judge(self, p: float) -> None:
         """Set the p-value, and the verdict that follows from it."""
@@ -139,14 +136,7 @@ class Composer:
         """
         chapter = Chapter(name, part=part)
         self.chapters.append(chapter)
-        show: tuple[Callable[..., Any], ...] = (
-            self.table,
-            self.figure,
-            self.passages,
-            self.missing,
-        )
-        show += (self.findings, self.finding, self.drawing, self.cite, self.references)
-        tools = {function.__name__: partial(function, chapter) for function in show}
+        tools = {name: partial(getattr(self, name), chapter) for name in TOOLS}
         try:
             page = self._pages.get_template(f"{file}.md")
             text = page.render(**self.context, **tools, chapter=name)
@@ -245,10 +235,6 @@ class Composer:
         label = escape(f"{names[0]}{more}, {entry['year']}")
         return Markup(f"[{label}](#references)")
 
-    def references(self, chapter: Chapter) -> Markup:
-        """Show the entries that chapters cite."""
-        return self._add(chapter, "references", entries=self.cited) if self.cited else Markup("")
-
     def _add(self, chapter: Chapter, kind: str, shown: bool = True, **block: object) -> Markup:
         """Keep a block and return the mark of its place; it gives its chapter a place."""
         chapter.shown = chapter.shown or shown
@@ -260,7 +246,7 @@ class Composer:
         template = self.page.get_template(f"blocks/{kind}.html.j2")
         shown = [chapter for chapter in self.chapters if chapter.shown]
         absent = [chapter.title for chapter in self.chapters if not chapter.shown]
-        return template.render(block=block, chapters=shown, absent=absent)
+        return template.render(block=block, chapters=shown, absent=absent, cited=self.cited)
 
 
 def environment(loader: BaseLoader, literal: bool = True) -> Environment:

@@ -5,89 +5,56 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from tcsm.reporting.frames import Frames, Labels, labeled
+from tcsm.reporting.frames import Frames, Labels
 
-Limit = float | int | None
 Names = Sequence[str]
 HASHES = ("config_sha256", "data_sha256", "weights_sha256")
-STAGES = ("train", "evaluate", "sample")
 OTHERS = "runs that others need"  # teachers, references
 
 
-def budget(frames: Frames, labels: Labels, limit: Limit) -> pd.DataFrame:
-    """Return one row a model: CPU-seconds by stage, in all, and as a share of the budget."""
-    rows = labeled(frames.stages, labels)
-    rows = rows[rows["stage"].isin(STAGES)]
-    by_stage = rows.groupby(["variant", "stage"], sort=False)["cpu_seconds"].mean().unstack()
-    training = rows[rows["stage"] == "train"].groupby("variant", sort=False)
-    total = rows.groupby("variant", sort=False)["cpu_seconds"].sum()
-    table = by_stage.reindex(index=list(training.groups), columns=list(STAGES)).assign(
-        train_most=training["cpu_seconds"].max(),
-        total=total,
-        share=total / (limit or math.nan),
-        tokens_per_second=training["tokens_per_second"].mean(),
-        peak_memory_mib=training["peak_memory_mib"].mean(),
-    )
-    table.insert(0, "runs", training.size())
-    return table.rename_axis("variant").reset_index()
-
-
-def other_budget(
+def budget(
     frames: Frames,
     labels: Labels,
-    limit: Limit,
+    limit: float | None,
     within: Names | None = None,
     without: Names = (),
 ) -> pd.DataFrame:
-    """Return one row an ablation, and one for runs of none: CPU-seconds of all stages.
+    """Return one row a model or an ablation, and one for runs of none: CPU-seconds of all stages.
 
-    The headline models are left out, and so are experiments, or folders of them, that are not
-    ``within`` (by default all are) or are in ``without``.
+    Experiments, or folders of them, that are not ``within`` (by default all are) or are in
+    ``without`` are left out.
     """
-    runs = frames.runs[~frames.runs["experiment"].isin(list(labels))]
     kept = [
         (within is None or _is_in(name, within)) and not _is_in(name, without)
-        for name in runs["experiment"]
+        for name in frames.runs["experiment"]
     ]
-    runs = runs[pd.Series(kept, index=runs.index, dtype=bool)].sort_values(["experiment", "seed"])
+    runs = frames.runs[pd.Series(kept, index=frames.runs.index, dtype=bool)]
+    runs = runs.sort_values(["experiment", "seed"])
+    order = [*labels.values(), *sorted(set(runs["ablation"]) - {""}), OTHERS]
     own = runs["ablation"].replace("", OTHERS)
-    groups = runs.assign(ablation=own, last=own == OTHERS).groupby(["last", "ablation"])
-    table = groups.agg(
+    groups = runs.assign(variant=runs["experiment"].map(dict(labels)).fillna(own))
+    table = groups.groupby("variant").agg(
         variants=("experiment", "nunique"),
         runs=("seed", "size"),
         most=("all_seconds", "max"),
         total=("all_seconds", lambda spent: spent.sum(skipna=False)),
-    ).reset_index()
-    return table.drop(columns="last").assign(share=table["total"] / (limit or math.nan))
+    )
+    rows = table.reindex([name for name in order if name in table.index]).reset_index()
+    return rows.assign(share=rows["total"] / (limit or math.nan))
 
 
-def provenance(frames: Frames, labels: Labels) -> pd.DataFrame:
-    """Return one row a run of these experiments: commits, hashes, machine and versions."""
-    stages = frames.stages.set_index(["experiment", "seed", "stage"]).to_dict("index")
-    rows = []
-    for run in labeled(frames.runs, labels).to_dict("records"):
-        row = {key: run[key] for key in ("experiment", "seed")}
-        own = {stage: stages.get((*row.values(), stage), {}) for stage in STAGES}
-        for stage, record in own.items():
-            row |= {f"{stage}_commit": record.get("commit", "")}
-            row |= {f"{stage}_dirty": bool(record.get("dirty", False))}
-        versions = sorted(own["train"].get("versions", {}).items())
-        row |= {key: run[key] for key in HASHES}
-        row |= {key: own["train"].get(key, "") for key in ("device", "threads")}
-        rows.append(row | {"versions": ", ".join(f"{name} {of}" for name, of in versions)})
-    return pd.DataFrame(rows)
-
-
-def other_provenance(frames: Frames, labels: Labels) -> pd.DataFrame:
-    """Return one row for each other experiment, the values of its seeds joined by spaces."""
-    runs = frames.runs[~frames.runs["experiment"].isin(list(labels))].sort_values("seed")
-    rows = []
+def provenance(frames: Frames, _: Labels) -> pd.DataFrame:
+    """Return one row an experiment, the values of its seeds joined by spaces."""
+    runs, rows = frames.runs.sort_values("seed"), []
     for name, part in runs.groupby("experiment"):
         stages = frames.stages[frames.stages["experiment"] == name]
         made = (stages["commit"] + stages["dirty"].map({True: "+", False: ""})).unique()
         row = {"experiment": name, "runs": len(part), "seeds": _joined(part["seed"])}
         row |= {"commits": _joined(sorted(made)), **{key: _joined(part[key]) for key in HASHES}}
-        rows.append(row | {"device": ", ".join(sorted(stages["device"].astype(str).unique()))})
+        versions = [one for one in stages["versions"] if isinstance(one, dict)][:1]
+        named = (f"{name} {of}" for one in versions for name, of in sorted(one.items()))
+        row |= {"device": ", ".join(sorted(stages["device"].astype(str).unique()))}
+        rows.append(row | {"versions": ", ".join(named)})
     return pd.DataFrame(rows)
 
 

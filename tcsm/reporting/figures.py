@@ -31,7 +31,7 @@ from matplotlib.ticker import (
 
 from tcsm.io.atomic import write_atomic
 from tcsm.reporting import formatting
-from tcsm.reporting.statistics import over_seeds
+from tcsm.statistics import over_seeds
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5D4E9D", "#444444")
 STYLE: dict[Any, Any] = {

@@ -3,7 +3,7 @@
 import math
 from typing import SupportsFloat, SupportsInt
 
-from tcsm.reporting.statistics import Estimate
+from tcsm.statistics import Estimate
 
 DASH = "–"
 

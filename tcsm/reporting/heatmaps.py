@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from tcsm.reporting import formatting
 from tcsm.reporting.figures import PLAIN, STYLE, Axis, canvas, logarithmic
-from tcsm.reporting.statistics import Array
+from tcsm.statistics import Array
 
 COLORS = mpl.colormaps["YlGnBu"]
 LOST = "#f1f0ee"  # background of a cell without a number

@@ -10,8 +10,10 @@ import pandas as pd
 
 from tcsm.errors import InputError
 from tcsm.reporting.frames import Frames, Labels, labeled
-from tcsm.reporting.statistics import over_seeds, ratio
 from tcsm.reporting.tables import Row
+from tcsm.statistics import over_seeds, ratio
+
+TIMES = ("cpu_seconds", "seconds", "tokens_per_second", "peak_memory_mib")
 
 
 def headline(frames: Frames, labels: Labels) -> pd.DataFrame:
@@ -29,7 +31,7 @@ def headline(frames: Frames, labels: Labels) -> pd.DataFrame:
             row |= over_seeds(splits.loc[own, "bpc"]).columns(split)
         row |= {key: trained[key].mean() for key in ("parameters", "tokens", "steps")}
         time = times[times["experiment"] == experiment]
-        rows.append(row | {key: time[key].mean() for key in ("cpu_seconds", "seconds")})
+        rows.append(row | {key: time[key].mean() for key in TIMES})
     return pd.DataFrame(rows)
 
 
@@ -57,21 +59,6 @@ def learning_table(frames: Frames, labels: Labels) -> pd.DataFrame:
     points = labeled(frames.curves, labels)
     table = points.pivot_table(index="tokens", columns="variant", values="bits")
     return table[list(pd.unique(points["variant"]))].reset_index()
-
-
-def widest_noise(frames: Frames, labels: Labels) -> pd.DataFrame:
-    """Return the noise level at which models with one estimator differ most, if there is one."""
-    rows = labeled(frames.noise, labels)
-    bound = rows.groupby("bound")["variant"].nunique().idxmax()
-    rows = rows[rows["bound"] == bound]
-    means = rows.pivot_table(index="noise", columns="variant", values="bits")
-    shared = means.dropna()
-    if shared.empty or len(means.columns) < 2:
-        return pd.DataFrame()
-    spread = shared.max(axis=1) - shared.min(axis=1)
-    row = shared.iloc[int(spread.argmax())]
-    place = {"bound": bound, "noise": row.name, "best": row.idxmin(), "worst": row.idxmax()}
-    return pd.DataFrame([place | {"gap": spread.max()}])
 
 
 def stability(frames: Frames, labels: Labels) -> pd.DataFrame:

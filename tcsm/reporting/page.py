@@ -15,7 +15,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 from tcsm.errors import InputError
@@ -25,6 +24,7 @@ from tcsm.reporting.ablations import Labels
 from tcsm.reporting.chapters import Composer
 from tcsm.reporting.frames import Frames
 from tcsm.reporting.results import Results
+from tcsm.reporting.tables import Row, frame_of
 from tcsm.runs.outcome import Outcome
 
 NO_TEXT = "toy data with a known distribution"
@@ -101,13 +101,12 @@ class Report:
             digest=b64encode(sha256(script.encode()).digest()).decode(),
         )
         _write_metrics(results, out / "metrics.json")
-        claims = [vars(one) | {"mean": vars(one.mean)} for one in composer.claims]
-        record = {"claims": claims, "tables": composer.tables}
-        write_text(out / "results.json", json.dumps(_plain(record), indent=1) + "\n")
-        write_text(
-            out / "references.bib",
-            "\n\n".join(composer.bibliography[key] for key in composer.cited),
-        )
+        claims = [one.columns() for one in composer.claims]
+        record = {name: _plain(rows) for name, rows in composer.tables.items()}
+        record = {"claims": _plain(claims), "tables": record}
+        write_text(out / "results.json", json.dumps(record, indent=1) + "\n")
+        cited = [composer.bibliography[key] for key in composer.cited]
+        write_text(out / "references.bib", "\n\n".join(cited))
         write_text(out / "index.html", text)
         return out / "index.html"
 
@@ -126,16 +125,11 @@ class Report:
                 yield name, name, part
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 -- what a table holds
-    """Return a value as JSON has it: null for a number that is not finite, else its text."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(part) for part in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, str | int | None) else str(value)
+def _plain(rows: Sequence[Row]) -> Any:  # noqa: ANN401 -- JSON
+    """Return rows as JSON has them: null for a number that is not finite."""
+    return json.loads(
+        frame_of(rows).to_json(orient="records", double_precision=15, default_handler=str)
+    )
 
 
 @cache

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from tcsm.reporting.figures import STYLE, Axis, canvas, colors_of, label
-from tcsm.reporting.statistics import over_seeds
+from tcsm.statistics import over_seeds
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 WIDE = 18  # letters of a name that fit into three columns of a legend

@@ -14,8 +14,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from tcsm.reporting.statistics import Array, finite, paired, wins
 from tcsm.reporting.tables import Row, Rows
+from tcsm.statistics import Array, finite, paired, wins
 
 JUDGES = {"judge": "judge_rewards", "reward": "rewards"}
 GAINS = ("judge_gain", "reward_gain", "bpc_share", "entropy_share", "repetition", "calls", "beta")

@@ -11,12 +11,12 @@ from tcsm.errors import InputError
 from tcsm.reporting import ablations, cost, models, pareto
 from tcsm.reporting.ablations import Ablation, Labels
 from tcsm.reporting.frames import Frames, labeled
-from tcsm.reporting.statistics import Estimate, finite
 from tcsm.reporting.tables import Row, Rows, frame_of
+from tcsm.statistics import Estimate, finite
 
 VIEWS = (
-    models.headline, models.differences, models.learning_table, models.widest_noise,
-    models.stability, cost.budget, cost.other_budget, cost.provenance, cost.other_provenance,
+    models.headline, models.differences, models.learning_table, models.stability,
+    cost.budget, cost.provenance,
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from tcsm.io.records import write_text
-from tcsm.reporting.statistics import Estimate, holm, p_value, side
+from tcsm.statistics import Estimate, holm, p_value, side
 
 Row = dict[str, Any]
 SIGNS: dict[str, Callable[[Any, Any], Any]] = {

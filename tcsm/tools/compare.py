@@ -14,8 +14,8 @@ import numpy as np
 
 from tcsm.errors import InputError
 from tcsm.io.records import Record
-from tcsm.reporting.statistics import Estimate, ratio
 from tcsm.runs.run import Run
+from tcsm.statistics import Estimate, ratio
 
 USAGE = "tcsm compare RUN RUN [RUN ...], the folders of evaluated runs; the first is the baseline"
 SPLIT = "test"

@@ -6,8 +6,8 @@ import pytest
 
 from tcsm.reporting.ablations import COSTS, Ablation, read, size
 from tcsm.reporting.frames import Frames
-from tcsm.reporting.statistics import over_seeds
 from tcsm.runs.outcome import read_runs
+from tcsm.statistics import over_seeds
 from tests.reporting.house import make_student
 
 LABELS = {

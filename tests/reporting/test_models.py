@@ -9,8 +9,8 @@ from tcsm.errors import InputError
 from tcsm.io.records import write_json
 from tcsm.reporting import models
 from tcsm.reporting.frames import Frames, labeled
-from tcsm.reporting.statistics import over_seeds
 from tcsm.runs.outcome import read_runs
+from tcsm.statistics import over_seeds
 
 LABELS = {"kjv/score": "Score", "kjv/mdlm": "MDLM", "kjv/none": "Never run"}
 PAIRS = [["kjv/score", "kjv/mdlm"], ["kjv/none", "kjv/mdlm"]]
@@ -99,17 +99,6 @@ def test_curves_stand_side_by_side(runs):
     table = models.learning_table(Frames(runs), LABELS)
     assert list(table.columns) == ["tokens", "Score", "MDLM"]
     assert table[["Score", "MDLM"]].iloc[-1].to_dict() == pytest.approx(means.to_dict())
-
-
-def test_the_widest_noise_is_where_two_models_differ_most(runs):
-    row = models.widest_noise(Frames(runs), LABELS).iloc[0]
-    means = (
-        labeled(Frames(runs).noise, LABELS).groupby(["noise", "variant"])["bits"].mean().unstack()
-    )
-    gaps = (means["Score"] - means["MDLM"]).abs()
-    assert (row["noise"], row["gap"]) == (gaps.idxmax(), pytest.approx(gaps.max()))
-    assert {row["best"], row["worst"]} == {"Score", "MDLM"}
-    assert models.widest_noise(Frames(runs), {"kjv/score": "Score"}).empty
 
 
 @pytest.mark.parametrize("level", [{"masked_fraction": 0.25}, {"alpha": 0.75}])

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from tcsm.reporting.frames import reward_calls
-from tcsm.reporting.statistics import wins
 from tcsm.runs.outcome import Outcome
+from tcsm.statistics import wins
 
 
 def run(**fields):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tcsm.reporting.statistics import (
+from tcsm.statistics import (
     NOTHING,
     detectable,
     finite,
