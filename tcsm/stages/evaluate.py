@@ -9,9 +9,10 @@ from omegaconf import DictConfig
 from torch import nn
 
 from tcsm.config import Unbuilt, build, typed
+from tcsm.data.corpora.base import SPLITS
 from tcsm.errors import InputError
 from tcsm.io.layout import record_of
-from tcsm.io.records import metrics_of
+from tcsm.io.records import Record, metrics_of
 from tcsm.metrics.base import Evaluated, EvaluatedToy, Measured, Metric, ToyMetric
 from tcsm.runs.corpus import Text
 from tcsm.runs.drafts import remove
@@ -73,15 +74,7 @@ def printed(run: Run) -> Iterator[str]:
     metrics = run.record("evaluate")["metrics"]
     for name, measured in metrics.items():
         for split, rate in measured.get("splits", {}).items():
-            half = (
-                f" ± {1.96 * rate['bpc_se']:.3f} (95 % over sequences)" if rate["bpc_se"] else ""
-            )
-            ppl = f", perplexity {rate['ppl_token']:.4g} of a token"
-            own = name == "likelihood"
-            yield (
-                f"{split if own else name} {rate['bpc']:.3f}{half} bits per character"
-                f"{'' if own else ppl}"
-            )
+            yield _rate(split if name == "likelihood" else name, rate)
         means = {key: value["mean"] for key, value in measured.items() if _has_mean(value)}
         numbers = {key: value for key, value in measured.items() if isinstance(value, float)}
         if "splits" not in measured and (shown := means | numbers):
@@ -92,6 +85,15 @@ def printed(run: Run) -> Iterator[str]:
         yield f"next: tcsm compare {first} {run.folder}  # what the training cost in BPC"
     elif "likelihood" in metrics:
         yield f"next: tcsm compare {run.folder} RUN"
+
+
+def _rate(name: str, rate: Record) -> str:
+    """Return the bits per character of a split; of another corpus also the perplexity."""
+    half = f" ± {1.96 * rate['bpc_se']:.3f} (95 % over sequences)" if rate["bpc_se"] else ""
+    words = f"{name} {rate['bpc']:.3f}{half} bits per character"
+    if name in SPLITS:
+        return words
+    return f"{words}, perplexity {rate['ppl_token']:.4g} of a token"
 
 
 def _has_mean(value: object) -> bool:
