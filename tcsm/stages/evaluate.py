@@ -93,7 +93,7 @@ def _rate(name: str, rate: Record) -> str:
     words = f"{name} {rate['bpc']:.3f}{half} bits per character"
     if name in SPLITS:
         return words
-    return f"{words}, perplexity {rate['ppl_token']:.4g} of a token"
+    return f"{words}, perplexity {rate['ppl_token']:.4g} per token"
 
 
 def _has_mean(value: object) -> bool:
