@@ -72,6 +72,19 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "page.md"
+    run = "out=results/default/kjv/distribution/seed-0"
+    example = [block for block in blocks(TOP / "README.md") if block.language == "python"]
+    assert len(example) == 1
+    page.write_text(
+        f"```bash\ntcsm prepare\ntcsm train {run}\n```\n```python\n{example[0].text}```\n"
+    )
+    run_page(page)
+
+
+@pytest.mark.slow
 def test_every_field_of_a_record_is_explained(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     run_page(DOCS / "how-to/prompt.md")
