@@ -1,5 +1,6 @@
-"""Rows of files: JSON lines, lines of text, Parquet, Arrow, and folders that `datasets` saved."""
+"""Rows of files: JSON lines, CSV, lines of text, Parquet, Arrow, folders that `datasets` saved."""
 
+import csv
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -15,42 +16,69 @@ from tcsm.huggingface import one_line
 
 LINES = (".jsonl", ".ndjson", ".json")
 TABLES = (".parquet", ".arrow")
+SHEETS = (".csv", ".tsv")
+KNOWN = LINES + TABLES + SHEETS
+KEY = "corpus.path"
 _SPLIT = re.compile(r"(train|valid|validation|val|dev|test)(?![a-z])")
 _NAMES = {"validation": "valid", "val": "valid", "dev": "valid"}
-_KEY = "corpus.path"
 
 
-def rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Object]]:
+def rows(path: Path, columns: Sequence[str], key: str = KEY) -> Iterator[tuple[str, Object]]:
     """Yield the rows of a file, each with its place; of plain text a line, the only column.
+
+    Args:
+        path: The file.
+        columns: The columns that are needed; others may be left out.
+        key: Key of the configuration that names the file.
 
     Raises:
         InputError: The file cannot be read, lacks a column, or needs a package.
     """
     kind = inner_suffix(path)
-    if kind in (".csv", ".tsv"):
-        raise InputError(
-            f"{path}: a {kind} file; write its rows as JSON lines or Parquet ({_KEY})"
-        )
     if kind in TABLES:
-        yield from _table(path, kind, columns)
+        yield from _table(path, kind, columns, key)
     elif kind in LINES:
-        yield from read_objects(path, _KEY, columns)
+        yield from read_objects(path, key, columns)
+    elif kind in SHEETS:
+        yield from _sheet(path, kind, columns, key)
     elif len(columns) > 1:
         raise InputError(f"{path}: lines of text have one column, found {', '.join(columns)}")
     else:
-        for number, line in enumerate(lines(path, _KEY), start=1):
-            where = f"{path}:{number}"
-            yield where, {columns[0]: decode(line.rstrip(b"\r\n"), path, where)}
+        for where, line in _lines(path, key):
+            yield where, {columns[0]: line.rstrip("\r\n")}
 
 
-def sources(path: Path) -> dict[str, list[Path]]:
+def _lines(path: Path, key: str) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(lines(path, key), start=1):
+        where = f"{path}:{number}"
+        yield where, decode(line, path, where)
+
+
+def _sheet(
+    path: Path, kind: str, columns: Sequence[str], key: str
+) -> Iterator[tuple[str, Object]]:
+    """Yield the rows of a CSV or TSV file, whose first line names the columns."""
+    csv.field_size_limit(2**31 - 1)
+    texts = (line for _, line in _lines(path, key))
+    with one_line(f"{path}: cannot be read ({key})"):
+        reader = csv.DictReader(texts, delimiter="," if kind == ".csv" else "\t")
+        _require(path, reader.fieldnames or [], columns)
+        for row in reader:
+            yield f"{path}:{reader.line_num}", row
+
+
+def sources(path: Path, key: str = KEY) -> dict[str, list[Path]]:
     """Return the files of each split; those of a folder that names no split are "train".
+
+    Args:
+        path: A file or folder.
+        key: Key of the configuration that names it.
 
     Raises:
         InputError: There is no such file or folder, or none that can be read.
     """
     if not path.exists():
-        raise InputError(f"{shown(path)}: no such file or folder ({_KEY})")
+        raise InputError(f"{shown(path)}: no such file or folder ({key})")
     if path.is_file():
         return {"train": [path]}
     if (path / "dataset_dict.json").is_file():
@@ -58,19 +86,19 @@ def sources(path: Path) -> dict[str, list[Path]]:
         return {_NAMES.get(name, name): _saved(path / name) for name in names}
     if (path / "state.json").is_file():
         return {"train": _saved(path)}
-    return _listed(path)
+    return _listed(path, key)
 
 
-def _listed(folder: Path) -> dict[str, list[Path]]:
+def _listed(folder: Path, key: str) -> dict[str, list[Path]]:
     """Return the files of rows below a folder, by the split that their names begin with."""
     found: dict[str, list[Path]] = {}
     for file in sorted(folder.rglob("*")):
-        if inner_suffix(file) in LINES + TABLES and file.is_file():
+        if inner_suffix(file) in KNOWN and file.is_file():
             name = _SPLIT.match(str(file.relative_to(folder))) or _SPLIT.match(file.name)
             split = name[1] if name else "train"
             found.setdefault(_NAMES.get(split, split), []).append(file)
     if not found:
-        raise InputError(f"{shown(folder)}: holds no file of {', '.join(LINES + TABLES)} ({_KEY})")
+        raise InputError(f"{shown(folder)}: holds no file of {', '.join(KNOWN)} ({key})")
     return found
 
 
@@ -82,12 +110,14 @@ def _saved(folder: Path) -> list[Path]:
 
 
 def _json(path: Path, key: str, *default: Any) -> Any:  # noqa: ANN401  any JSON
-    with one_line(f"{path}: cannot be read ({_KEY})"):
+    with one_line(f"{path}: cannot be read ({KEY})"):
         facts = json.loads(path.read_bytes())
         return facts.get(key, *default) if default else facts[key]
 
 
-def _table(path: Path, kind: str, columns: Sequence[str]) -> Iterator[tuple[str, Object]]:
+def _table(
+    path: Path, kind: str, columns: Sequence[str], key: str
+) -> Iterator[tuple[str, Object]]:
     """Yield the rows of a Parquet or Arrow file, batch by batch."""
     try:
         import pyarrow  # noqa: PLC0415  an extra of the package
@@ -95,7 +125,7 @@ def _table(path: Path, kind: str, columns: Sequence[str]) -> Iterator[tuple[str,
     except ImportError as error:
         raise InputError(f"{path}: a {kind} file needs: pip install -e '.[tables]'") from error
     number = count(1)
-    with one_line(f"{path}: cannot be read ({_KEY})"):
+    with one_line(f"{path}: cannot be read ({key})"):
         if kind == ".parquet":
             file = parquet.ParquetFile(path)
             _require(path, file.schema_arrow.names, columns)

@@ -19,6 +19,8 @@ from tcsm.errors import InputError
 from tcsm.metrics.base import Evaluated, Measured
 from tcsm.metrics.likelihood import Likelihood
 
+KEY = "path of the metric"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ZeroShot(Likelihood):
@@ -94,8 +96,8 @@ class ZeroShot(Likelihood):
                 ) from error
             table = ((f"{self._title}, row {n}", row) for n, row in enumerate(found, start=1))
         else:
-            files = (file for part in sources(Path(self.path)).values() for file in part)
-            table = (pair for file in files for pair in rows(file, [self.column]))
+            files = (file for part in sources(Path(self.path), KEY).values() for file in part)
+            table = (pair for file in files for pair in rows(file, [self.column], KEY))
         for where, row in table:
             if not isinstance(text := row.get(self.column), str):
                 raise InputError(f"{where}: {self.column!r} must be a text, found {text!r:.60}")

@@ -104,6 +104,20 @@ def test_prompts_and_responses(tmp_path):
         list(Shuffled(Records(path, verbatim, fractions=[0.5, 0.25, 0.25], **QA)).splits()["test"])
 
 
+def test_a_sheet_names_its_columns_in_its_first_line(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("id,text\n" + '1,"two\nlines, ""quoted"""\n' * 3)
+    found = documents(path, fractions=[0.4, 0.3, 0.3])
+    assert found["test"] == ['two\nlines, "quoted"']
+    with pytest.raises(InputError, match=r"a\.csv: no column 'body'; its columns are id, text"):
+        documents(path, column="body")
+    path.write_text("id,text\n1,a\n2\n")
+    with pytest.raises(InputError, match=r"a\.csv:3: 'text' must be a text, found null"):
+        documents(path)
+    (tmp_path / "b.tsv").write_text("text\tn\n" + "a\t1\n" * 3)
+    assert documents(tmp_path / "b.tsv", fractions=[0.4, 0.3, 0.3])["train"] == ["a"]
+
+
 def test_rows_without_text_are_counted(tmp_path):
     path = put(tmp_path / "a.jsonl", [ROWS[0], {"text": ""}, {"text": "..."}, *ROWS])
     corpus = Records(path, text8)
