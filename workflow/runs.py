@@ -14,7 +14,7 @@ from tcsm.errors import InputError
 from tcsm.io.layout import CONFIG, FILES, PRODUCTS, written
 from tcsm.io.shipped import shipped
 from workflow import ablations
-from workflow.ablations import Variant, experiment, known_stages
+from workflow.ablations import experiment, known_stages
 from workflow.compose import Compositions, Text
 
 # What names may be: folders and patterns of the workflow are made of them.
@@ -96,22 +96,24 @@ class Runs:
         return sorted(found | {MANIFEST.format(root=root) for root in self._roots(stage, names)})
 
     def batches(self, stage: str) -> Iterator[tuple[str, list[str]]]:
-        """Yield runs that share a process, under what they share.
+        """Yield runs that share a process, under what they share: a folder, or an ablation's axis.
 
-        These are the runs of an ablation's first axis, if they share one at all also those of an
-        experiment's folder. Trained ones are cut into parts, so that a long evaluation does not
-        hold up the report.
+        Trained ones are cut into parts, so that a long evaluation does not hold up the report.
         """
         groups: dict[str, list[str]] = {}
         for name, variant in self.variants.items():
-            made = variant.stages[0] == stage  # by others it is done where they were trained
-            if stage in variant.stages and (self.together or made):
-                groups.setdefault(_shared(variant, made), []).append(name)
-        for shared, found in groups.items():
+            folder, made = name.partition("/")[0], variant.stages[0] == stage
+            if variant.axes:
+                key = "/".join([folder, *(value for _, value in variant.axes[:-1][:1])])
+            else:  # what is made here may be needed by the next, and shares nothing
+                key = folder if self.together and not made else name
+            if stage in variant.stages and (self.together or made or name in self.alone):
+                groups.setdefault(key, []).append(name)
+        for key, found in groups.items():
             trained = any("train" in self.variants[name].stages for name in found)
             size = max(TOGETHER // len(self.seeds), 1) if trained else len(found)
             for at in range(0, len(found), size):
-                yield f"{shared}/part-{at // size + 1}" if at else shared, found[at : at + size]
+                yield f"{key}/part-{at // size + 1}" if at else key, found[at : at + size]
 
     def text(self, stage: str, names: Iterable[str], *seeds: int) -> str:
         """Return what a stage reads of some runs (of every seed if none is named), as YAML."""
@@ -212,17 +214,6 @@ class Runs:
                     found.append(name)
                     waiting.append(name)
         return found
-
-
-def _shared(variant: Variant, made: bool) -> str:
-    """Return what variants that share a process share: FOLDER or FOLDER/VALUE of an ablation.
-
-    One that this stage makes may be needed by the next, and shares nothing.
-    """
-    folder = variant.name.partition("/")[0]
-    if variant.axes:
-        return "/".join([folder, *(value for _, value in variant.axes[:-1][:1])])
-    return variant.name if made else folder
 
 
 if __name__ == "__main__":  # half of what another process composes, from its other end

@@ -108,6 +108,9 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> House:
 def test_small_runs_share_a_process(grid: House) -> None:
     logs = grid.folder / "results/logs/grid"
     assert (logs / "train/weights/light-few.log").read_text().count("training") == 2
+    said = (logs / "evaluate/toy.log").read_text().splitlines()
+    runs = ("toy/tokens seed 0", "toy/tokens seed 1", "toy/first seed 0")
+    assert said == [f"evaluating {run}" for run in runs]
     said = (logs / "collect/worlds/light.log").read_text().splitlines()
     assert said == [f"collecting seed {seed}" for _ in ("few", "many") for seed in (0, 1)]
 

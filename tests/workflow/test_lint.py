@@ -14,7 +14,6 @@ RULES = (
     "train_seeds",
     "train_all_seeds",
     "evaluate",
-    "evaluate_first",
     "sample",
     "report",
 )

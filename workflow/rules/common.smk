@@ -34,9 +34,7 @@ EVERY, ALONE = {*RUNS.variants}, {*RUNS.alone}
 PLAIN = {name for name, variant in RUNS.variants.items() if not variant.axes}
 BATCHES = {stage: [*RUNS.batches(stage)] for stage in ("evaluate", "sample", "collect")}
 
-wildcard_constraints:
-    experiment=EXPERIMENT,
-    seed=r"\d+",
+wildcard_constraints: experiment=EXPERIMENT, seed=r"\d+"
 
 def end():
     """Remove the saved states of complete trainings, which jobs of a group leave; note results."""
@@ -49,10 +47,6 @@ onsuccess:
 
 onerror:
     end()
-
-def single(stage):
-    """The experiments that a stage has jobs of their own for."""
-    return EVERY.difference(*(batch for _, batch in BATCHES[stage]))
 
 def these(names):
     """The wildcard constraint of some experiments."""

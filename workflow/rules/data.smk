@@ -2,8 +2,7 @@
 
 DATA = expand(["{root}/train.tok", MANIFEST], root=RUNS.roots())
 
-wildcard_constraints:
-    root=these(RUNS.roots()),
+wildcard_constraints: root=these(RUNS.roots())
 
 rule prepare:
     output: multiext("{root}/", *SPLITS)

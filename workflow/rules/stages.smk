@@ -28,31 +28,19 @@ use rule train_seeds as train_all_seeds with:
     priority: 1
     wildcard_constraints: experiment=these(PLAIN - ALONE if RUNS.together else [])
 
-rule evaluate:
-    input: ancient(of_job(RUNS.large, "evaluate")), of_job(RUNS.small, "evaluate")
-    output: seeds(*written("evaluate"))
-    params: config=of_job(RUNS.text, "evaluate"), code=of_job(RUNS.code, "evaluate")
-    log: f"{LOGS}/evaluate/{{experiment}}.log"
-    benchmark: f"{TIMES}/evaluate/{{experiment}}.tsv"
-    wildcard_constraints: experiment=these(single("evaluate") - ALONE)
-    priority: -1  # nothing waits for it but the report
-    resources: **RESOURCES
-    shell: command("evaluate")
+for stage in ("evaluate", "sample"):
 
-use rule evaluate as evaluate_first with:
-    output: seeds(*written("evaluate"), of=RUNS.seeds[:1])
-    wildcard_constraints: experiment=these(single("evaluate") & ALONE)
-
-rule sample:
-    input: ancient(of_job(RUNS.large, "sample")), of_job(RUNS.small, "sample")
-    output: seeds(*written("sample"))
-    params: config=of_job(RUNS.text, "sample"), code=of_job(RUNS.code, "sample")
-    log: f"{LOGS}/sample/{{experiment}}.log"
-    benchmark: f"{TIMES}/sample/{{experiment}}.tsv"
-    wildcard_constraints: experiment=these(single("sample"))
-    priority: -1
-    resources: **RESOURCES
-    shell: command("sample")
+    rule:
+        name: stage
+        input: ancient(of_job(RUNS.large, stage)), of_job(RUNS.small, stage)
+        output: seeds(*written(stage))
+        params: config=of_job(RUNS.text, stage), code=of_job(RUNS.code, stage), stage=stage
+        log: f"{LOGS}/{stage}/{{experiment}}.log"
+        benchmark: f"{TIMES}/{stage}/{{experiment}}.tsv"
+        wildcard_constraints: experiment=these(EVERY.difference(*dict(BATCHES[stage]).values()))
+        priority: -1  # nothing waits for it but the report
+        resources: **RESOURCES
+        shell: command("{params.stage:q}")
 
 # Small runs share a process, those of an ablation's first axis or of a folder: a rule for each.
 for stage, name, batch in ((stage, *batch) for stage in BATCHES for batch in BATCHES[stage]):
