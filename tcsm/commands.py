@@ -98,7 +98,11 @@ def _run(arguments: list[str]) -> int:
 
 def _command(name: str, arguments: list[str], help_asked: bool) -> int:
     """Run a tool or a stage, or show the help of a stage; return the exit code."""
-    if name in described("tools"):
+    tools = described("tools")
+    if name in tools and help_asked:
+        print(f"{tools[name]}\n{importlib.import_module(f'tcsm.tools.{name}').USAGE}")
+        return 0
+    if name in tools:
         return _run_tool(name, arguments)
     return _run_tool("help", [name]) if help_asked else run_stage(name, arguments)
 
@@ -206,12 +210,24 @@ def _alone(name: str, cfg: DictConfig) -> AbstractContextManager[None]:
     return file_lock(Run(Path(cfg.out), cfg).scratch / f".{name}.lock")
 
 
+def _with_folder(arguments: Sequence[str]) -> list[str]:
+    """Return arguments in which the folder of a run is ``out``.
+
+    Raises:
+        InputError: There are several folders.
+    """
+    folders = [word for word in arguments if Path(word).is_dir()]
+    if len(folders) > 1:
+        raise InputError(f"out: found the folders {' and '.join(folders)}; name one run")
+    return [f"out={word}" if word in folders else word for word in arguments]
+
+
 def _runs(arguments: list[str], stage: Any) -> list[DictConfig]:  # noqa: ANN401 -- a module
     if arguments[:1] != ["--config"]:
         of, anew = (getattr(stage, name, ()) for name in ("OF", "ANEW"))
         arguments = getattr(stage, "spelled", list)(arguments)
         if "out" in of:
-            arguments = [f"out={word}" if Path(word).is_dir() else word for word in arguments]
+            arguments = _with_folder(arguments)
         return [defaults.compose(arguments, stage.READS, of, anew)]
     if len(arguments) != 2:
         raise InputError(f"--config: takes one file and nothing else, got {arguments[1:]}")

@@ -23,6 +23,7 @@ PACKAGES = {
     "seaborn": "the report",
     "transformers": "tokenizers and models of Hugging Face",
 }
+USAGE = "tcsm doctor"
 FREE_GIB = 2  # the default run writes less
 
 

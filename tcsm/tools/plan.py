@@ -102,10 +102,11 @@ def plan_of(cfg: DictConfig) -> Plan:
     size = memory.size_of(config.Unbuilt(node))
     with memory.unallocated():
         net = config.build(node)
+    optim: Any = config.build(cfg.trainer)  # which checks its values
     length = cfg.data.length or 1
     parameters = size.parameters or sum(p.numel() for p in net.parameters())
-    tokens = cfg.trainer.steps * cfg.data.batch * length
-    average = 0 if cfg.trainer.ema is None else 4
+    tokens = optim.steps * cfg.data.batch * length
+    average = 0 if optim.ema is None else 4
     return Plan(
         parameters=parameters,
         tokens=tokens,

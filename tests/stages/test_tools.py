@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from tcsm.config import defaults
 from tcsm.data.header import read_header
+from tcsm.listing import described
 from tcsm.runs.run import Run
 from tcsm.stages import evaluate, train
 from tcsm.tools.help import comments
@@ -48,6 +49,21 @@ def test_help_of_a_stage_names_its_keys_with_defaults_and_its_groups_with_choice
         assert [name.strip(" *\n") for name in line.split(",")] == [file.stem for file in files]
     assert "hamming*" in done.out
     assert "divergence" not in command("prepare", "--help").out
+
+
+@pytest.mark.parametrize("tool", sorted({*described("tools")} - {"help"}))
+def test_help_of_a_tool_says_what_it_does_and_what_to_type(tool):
+    done = command(tool, "--help")
+    assert done.code == 0
+    assert done.out.startswith(described("tools")[tool])
+    assert f"tcsm {tool}" in done.out
+
+
+def test_two_runs_are_refused_where_one_is_meant(tmp_path):
+    done = command("sample", str(tmp_path), str(PARAMS))
+    assert done.code == 2
+    assert str(tmp_path) in done.err[-1]
+    assert str(PARAMS) in done.err[-1]
 
 
 def test_keys_that_follow_one_another_share_a_comment():
@@ -169,6 +185,7 @@ def test_a_plan_counts_the_tokens_that_are_prepared(house):
 def test_a_plan_refuses_what_has_no_network_or_no_room():
     assert command("plan").code == 2
     assert "reward/testaments" in command("plan", "reward/testaments").err[-1]
+    assert "trainer.steps" in command("plan", "kjv/ar", "trainer.steps=few").err[-1]
     large = command("plan", "kjv/ar", "net.depth=400", "net.dim=8192", "devices.choice=cpu")
     assert large.code == 2
     assert large.err[-1].startswith("tcsm: error: net: needs more than")
