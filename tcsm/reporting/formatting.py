@@ -91,7 +91,8 @@ def change(estimate: Estimate) -> str:
     """Return ``−0.050 [−0.070, −0.030]``, a difference and its interval; a dash for NaN."""
     if math.isnan(estimate.value):
         return DASH
-    return f"{signed(estimate.value, _digits(estimate))} {interval(estimate)}"
+    known = interval(estimate) if estimate.low == estimate.low else f"(n={int(estimate.count)})"
+    return f"{signed(estimate.value, _digits(estimate))} {known}"
 
 
 def mean_range(estimate: Estimate) -> str:

@@ -32,6 +32,7 @@ ONE = Estimate(2.1, math.nan, math.nan, math.nan, 1)
         (formatting.mean_ci(Estimate(2.1, 0.004, 2.0, 2.2, 3)), "2.10 ± 0.10"),
         (formatting.change(Estimate(-0.01, 0.004, -0.02, 0.0, 3)), "−0.0100 [−0.0200, +0.0000]"),
         (formatting.change(NOTHING), "–"),
+        (formatting.change(ONE), "+2.10 (n=1)"),
         (formatting.mean_range(Estimate(2.1, 0.1, 2.0, 2.2, 3)), "2.10 [2.00, 2.20]"),
         (formatting.mean_range(ONE), "2.10"),
         (formatting.number(9830400, 0), "9,830,400"),
