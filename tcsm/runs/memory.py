@@ -90,7 +90,7 @@ def size_of(net: Unbuilt[nn.Module]) -> Size:
     return Size(parameters, kept, one.logits)
 
 
-class _Shapes(TorchDispatchMode):
+class _Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Gives tensors their shapes alone; to draw or scale one torch would import its compiler."""
 
     @classmethod
@@ -107,7 +107,7 @@ class _Shapes(TorchDispatchMode):
 @contextmanager
 def unallocated() -> Iterator[None]:
     """Let networks be built without memory for their weights, and without drawing these."""
-    with torch.random.fork_rng(devices=[]), torch.device("meta"), _Shapes():
+    with torch.random.fork_rng(devices=[]), torch.device("meta"), _Shapes():  # type: ignore[no-untyped-call]
         yield
 
 
