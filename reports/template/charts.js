@@ -78,7 +78,9 @@ function lines(given, all, state) {
     return {group: group[0].variant, x: group[0][x], mean: all.mean, low: all.low, high: all.high, at: short(group[0][x]), text: short(all.mean), spread};
   });
   const few = unique(points.map(point => point.x)).length <= FEW;
-  const base = {x: axis(chart.x, "x"), color: colored(there, places.map(tint))};
+  const values = unique(points.map(point => point.x)).sort((a, b) => a - b);
+  const look = chart.x.log && values.length <= MANY_LEVELS ? {values} : {};
+  const base = {x: axis(chart.x, "x", look), color: colored(there, places.map(tint))};
   const dash = {field: "group", type: "nominal", legend: null, scale: {domain: there, range: places.map(at => DASHES[(at + Math.floor(at / PALETTE.length)) % 4])}};
   const faint = {condition: {test: "focus && datum.group !== focus", value: 0.12}, value: 1};
   const named = {group: "run", at: title(chart.x), text: title(chart.y), spread: chart.band && chart.band[0] === "se" ? "± s.e." : "range"};

@@ -246,7 +246,9 @@ class Composer:
         template = self.page.get_template(f"blocks/{kind}.html.j2")
         shown = [chapter for chapter in self.chapters if chapter.shown]
         absent = [chapter.title for chapter in self.chapters if not chapter.shown]
-        return template.render(block=block, chapters=shown, absent=absent, cited=self.cited)
+        raw = "\n\n".join(self.bibliography[key] for key in self.cited)
+        page = {"chapters": shown, "absent": absent, "cited": self.cited, "bibtex": raw}
+        return template.render(block=block, **page)
 
 
 def environment(loader: BaseLoader, literal: bool = True) -> Environment:

@@ -44,7 +44,7 @@ def heatmap(frame: pd.DataFrame, row: Axis, column: Axis, value: Axis) -> Figure
         axes.pcolormesh(means, cmap=COLORS, norm=norm, edgecolor="white", linewidth=2)
         for (name, other), cell in zip(cells.index, cells.to_dict("records"), strict=True):
             x, y = right.index(other) + 0.5, down.index(name) + 0.5
-            look = "#fafafa" if cell["count"] and norm(cell["mean"]) > DARK else "black"
+            look = "#fafafa" if cell["count"] and norm(cell["mean"]) > DARK else "#111111"
             axes.text(x, y, _text(cell), fontsize=8, ha="center", va="center", color=look)
         axes.set(xlabel=column.label, ylabel=row.label)
         axes.set_xticks(np.arange(len(right)) + 0.5, map(str, right))
