@@ -48,7 +48,7 @@ def provenance(frames: Frames, _: Labels) -> pd.DataFrame:
     runs, rows = frames.runs.sort_values("seed"), []
     for name, part in runs.groupby("experiment"):
         stages = frames.stages[frames.stages["experiment"] == name]
-        made = (stages["commit"] + stages["dirty"].map({True: "+", False: ""})).unique()
+        made = (stages["commit"] + stages["dirty"].eq(True).map({True: "+", False: ""})).unique()
         row = {"experiment": name, "runs": len(part), "seeds": _joined(part["seed"])}
         row |= {"commits": _joined(sorted(made)), **{key: _joined(part[key]) for key in HASHES}}
         versions = [one for one in stages["versions"] if isinstance(one, dict)][:1]
