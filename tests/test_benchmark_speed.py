@@ -30,6 +30,7 @@ sys.exit(failed or gpu.main(command))
 """
 
 
+@pytest.mark.slow
 def test_a_session_on_a_gpu_runs_through_in_a_tiny_form(tmp_path: Path) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", SESSION, str(tmp_path)]
@@ -119,6 +120,7 @@ def test_the_check_fails_against_a_faster_baseline(
     assert "SLOWER: tiny" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_each_cost_has_a_curve_and_a_sentence(tmp_path: Path) -> None:
     names = ["step-v", "step-k", "targets-k", "sample-b", "bound-se"]
     curves.main(["--tiny", "--rounds", "2", "--out", str(tmp_path), "--only", *names])
@@ -129,6 +131,7 @@ def test_each_cost_has_a_curve_and_a_sentence(tmp_path: Path) -> None:
         assert f"{row['exponent']:.2f}" in row["sentence"]
 
 
+@pytest.mark.slow
 def test_a_comparison_has_a_table_with_the_parts_of_a_step(tmp_path: Path) -> None:
     place = ["--size", "tiny", "--out", str(tmp_path), "--threads", "1", "--rounds", "2"]
     compare.main(["train", *place, "--turn", "0.05", "--only"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -149,6 +149,7 @@ values = st.recursive(
 
 
 @given(st.lists(st.dictionaries(st.text("abc", min_size=1), values, min_size=1), min_size=1))
+@settings(max_examples=10)
 def test_what_is_written_is_read_again(runs: list[dict[str, object]]) -> None:
     text = "---\n".join(config.resolve(OmegaConf.create(run)) for run in runs)
     with pytest.MonkeyPatch.context() as patch:

@@ -120,6 +120,7 @@ def test_a_chapter_without_results_has_no_place(write):
     assert 'id="own"' not in page
 
 
+@pytest.mark.slow
 def test_an_ablation_without_a_chapter_is_shown_by_the_generic_one(ablated, tmp_path):
     page = report(["summary", "*"]).build(ablated, tmp_path).read_text()
     for name in ("divergences", "exact"):  # these have a chapter

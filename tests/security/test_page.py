@@ -104,6 +104,7 @@ def test_hostile_labels_and_titles_are_text(hostile, runs, tmp_path):
     assert shown.count(hostile) > 5
 
 
+@pytest.mark.slow
 def test_hostile_samples_and_names_in_figures_are_text(runs, tmp_path):
     hostile = "".join(HOSTILE)
     made = report(["headline", "learning", "samples", "provenance"], {"kjv/score": hostile})

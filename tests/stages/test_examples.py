@@ -2,11 +2,14 @@
 
 import json
 
+import pytest
+
 from tests.stages.house import House, likelihood_of
 
 SUMS = [{"q": f"{a}+{b}=", "a": str(a + b)} for a in range(10) for b in range(10)]
 
 
+@pytest.mark.slow
 def test_prompts_are_conditions_from_end_to_end(tmp_path):
     house = House(tmp_path)
     path = tmp_path / "sums.jsonl"
