@@ -43,7 +43,12 @@ def test_after_a_pull_there_is_nothing_to_do(finished: Checkout, second: Checkou
     assert second.dvc("status").strip() == CLEAN
     assert second.git("status", "--porcelain") == ""
     second.edit(*LONGER)
-    assert second.plan() == {"train_all_seeds": 1, "evaluate": 1, "sample": 1, "report": 1}
+    assert second.plan() == {
+        "train_all_seeds": 1,
+        "evaluate_kjv": 1,
+        "sample_kjv": 1,
+        "report": 1,
+    }
 
 
 def test_another_code_than_the_lock_is_not_taken_over(second: Checkout) -> None:
