@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -89,7 +90,8 @@ def test_the_module_is_the_command(house):
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert re.fullmatch(r"kjv/distribution seed 0  0 steps  journal \S+\n", done.stderr)
     assert str(house.root / "module/weights.safetensors") in done.stdout
     assert (house.root / "module/train.json").is_file()
 

@@ -212,7 +212,7 @@ def test_a_sampler_of_diffusion_for_an_autoregressive_model(house, trained):
         (["evaluation.sequences=0"], ["evaluation.sequences"]),
         (["evaluation.sequences=999"], ["evaluation.sequences", "999", "at most"]),
         (["evaluation.batch=0"], ["evaluation.batch"]),
-        (["evaluation=null"], ["error: evaluation: found", "evaluation.sequences"]),
+        (["evaluation=null"], ["evaluation: found", "evaluation.sequences"]),
         (["data.length=1000"], ["data.length", "1000"]),
         (
             ["evaluation.draws=0"],

@@ -127,10 +127,11 @@ def test_neither_a_size_nor_a_step_imports_the_compiler():
     code = """if True:
         import sys, torch
         from tcsm import config
+        from tcsm.config.typed import Unbuilt
         from tcsm.runs.memory import size_of
         from tcsm.training.optim import OptimConfig
         for name in ("small", "time_conditioned", "hollow"):
-            size_of(config.compose([f"net={name}"]).net)
+            size_of(Unbuilt(config.compose([f"net={name}"]).net))
         net = torch.nn.Linear(3, 2)
         optimizer = OptimConfig(steps=1, learning_rate=0.1).optimizer(net)
         net(torch.ones(1, 3)).sum().backward()
