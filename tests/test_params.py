@@ -123,11 +123,20 @@ def test_what_an_experiment_says_is_what_is_composed(experiment: str) -> None:
     assert OmegaConf.merge(found, said) == found
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+def by_hydra(choice: str) -> bool:
+    """Whether Hydra composes the file, which takes most of a second."""
+    text = (PARAMS / f"{choice}.yaml").read_text("utf-8")
+    return choice in OPEN or bool(re.search(r"(?m)^(defaults:|# @package)", text))
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [pytest.param(name, marks=[pytest.mark.slow] * by_hydra(name)) for name in CHOICES],
+)
 def test_every_choice_has_real_arguments(choice: str) -> None:
     group, name = choice.split("/", 1)
     text = (PARAMS / f"{choice}.yaml").read_text("utf-8")
-    if choice in OPEN or re.search(r"(?m)^(defaults:|# @package)", text):  # for Hydra to compose
+    if by_hydra(choice):
         found = config.compose([f"{group}={name}", *OPEN.get(choice, [])], PARAMS)
     else:
         found = composed().copy()
