@@ -206,12 +206,6 @@ function theme() {
   };
 }
 
-const element = (tag, from = {}, ...children) => {
-  const made = Object.assign(document.createElement(tag), from);
-  made.append(...children);
-  return made;
-};
-
 /* Buttons that show and hide the runs of a chart, and point one out. */
 function legend(chart, groups) {
   const state = chart.state;
@@ -271,10 +265,9 @@ function zooms(chart) {
     chart.view.runAsync();
   };
   for (const [text, label, act] of [["+", "Zoom in", by(0.6)], ["−", "Zoom out", by(1 / 0.6)], ["Reset", "Reset the zoom", reset]]) {
-    const button = element("button", {type: "button", textContent: text, title: `${label} (drag to move, Ctrl + wheel to zoom)`});
-    button.setAttribute("aria-label", label);
-    button.addEventListener("click", act);
-    buttons.push(button);
+    const made = button(text, act, {title: `${label} (drag to move, Ctrl + wheel to zoom)`});
+    made.setAttribute("aria-label", label);
+    buttons.push(made);
   }
   return buttons;
 }

@@ -2,17 +2,6 @@
    the theme changes. Without scripts all of it can be read. */
 "use strict";
 (() => {
-const element = (tag, from = {}, ...children) => {
-  const made = Object.assign(document.createElement(tag), from);
-  made.append(...children);
-  return made;
-};
-const button = (text, act, from = {}) => {
-  const made = element("button", {type: "button", textContent: text, ...from});
-  made.addEventListener("click", act);
-  return made;
-};
-
 /* Contents. */
 const nav = document.querySelector("nav.contents");
 const links = new Map([...nav.querySelectorAll("a")].map(a => [a.hash.slice(1), a]));

@@ -2,12 +2,6 @@
    step at which each position last changed; until then a dot stands in its place. */
 "use strict";
 (() => {
-const element = (tag, from = {}, ...children) => {
-  const made = Object.assign(document.createElement(tag), from);
-  made.append(...children);
-  return made;
-};
-
 function explorer(details) {
   const models = details.map(one => JSON.parse(one.querySelector("script").textContent));
   for (const model of models) model.grids = model.grids.filter(grid => grid.traces.length);
