@@ -13,8 +13,9 @@ from torch import Tensor
 from tcsm.data.batches import evaluation_windows
 from tcsm.errors import InputError
 from tcsm.evaluation.samples import entropy
-from tcsm.huggingface import from_pretrained, model, one_line, places
+from tcsm.huggingface import model, one_line, places
 from tcsm.metrics.base import Evaluated, Measured
+from tcsm.rewards.hub import tokenizer
 from tcsm.runs.drawing import sampler_of
 from tcsm.samplers.base import Sampler
 
@@ -96,11 +97,8 @@ class Generative:
             texts = [evaluated.tokenizer.decode(row.numpy()) for row in windows]
         key = "metric.generative"
         loaded = model("AutoModelForCausalLM", key, self.name, self.revision)
-        place = f"{key}.name: {self.name}: no tokenizer can be loaded from here"
-        with one_line(place):
-            from transformers import AutoTokenizer  # noqa: PLC0415  seconds to load
-        inner = from_pretrained(AutoTokenizer, place, self.name, self.revision)
-        scorer = Scorer(loaded.to(evaluated.devices.device), inner)
+        beside = tokenizer(f"{key}.name", self.name, self.revision)
+        scorer = Scorer(loaded.to(evaluated.devices.device), beside)
         return partial(self._measure, evaluated, sampler, scorer, compare, texts)
 
     @torch.no_grad()

@@ -58,10 +58,8 @@ class ZeroShot(Likelihood):
                 fit the model.
         """
         self.bound.check(evaluated.model)
-        normalize, tokenizer = (
-            _normalization(evaluated.run.corpus and evaluated.run.corpus()),
-            evaluated.tokenizer,
-        )
+        normalize = _normalization(evaluated.run.corpus and evaluated.run.corpus())
+        tokenizer = evaluated.tokenizer
         texts: Iterable[str] = map(self.detokenize, self._texts())
         if self.between is not None:
             texts = [self.between.join(texts)]
