@@ -57,7 +57,7 @@ def rearrange(x: Tensor, pattern: str, **sizes: int) -> Tensor:
 def repeat(x: Tensor, pattern: str) -> Tensor:
     """The einops pattern of rotary tables: both halves alike."""
     if pattern != "... d -> ... 1 (2 d)":
-        raise NotImplementedError(pattern)
+        raise KeyError(pattern)  # as `rearrange` does
     doubled = x.new_empty(*x.shape[:-1], 1, 2 * x.shape[-1])
     doubled.unflatten(-1, (2, -1)).copy_(x[..., None, None, :])
     return doubled
