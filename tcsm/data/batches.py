@@ -86,12 +86,14 @@ class WindowBatches:
         length: Tokens in a window, L.
         batch: Windows in a step's global batch.
         seed: Seed of the order.
+        first: Place in the order at which step 0 begins; see `going_on`.
     """
 
     tokens: UInt[np.ndarray, "n"]
     length: int
     batch: int
     seed: int
+    first: int = 0
     _ahead: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -126,8 +128,8 @@ class WindowBatches:
         block, place = divmod(step, steps)
         if block not in self._ahead:
             self._ahead.clear()
-            draws = torch.arange(steps * self.batch) + block * steps * self.batch
-            self._ahead[block] = self.starts(draws).view(steps, self.batch)
+            draws = torch.arange(steps * self.batch) + block * steps * self.batch + self.first
+            self._ahead[block] = self.starts(draws.clamp_min(0)).view(steps, self.batch)
         return self._ahead[block][place]
 
     def starts(self, draw: Int[Tensor, "B"]) -> Int[Tensor, "B"]:

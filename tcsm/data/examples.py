@@ -8,8 +8,9 @@ left out of corruption and loss; the separator is the end of the response and be
 
 import sys
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,19 +134,21 @@ class ExampleBatches:
         length: Tokens of a row.
         batch: Rows of a step's global batch.
         seed: Seed of the order.
+        first: As in `WindowBatches`.
     """
 
     examples: Examples
     length: int
     batch: int
     seed: int
+    first: int = 0
 
     def at(
         self, step: int, rank: int = 0, world: int = 1, micro: int = 0, micros: int = 1
     ) -> Batch:
         """Return the rows of a step for one rank and one micro-batch."""
         ids, count = part(self.batch, rank, world, micro, micros), len(self.examples)
-        draw = step * self.batch + ids
+        draw = self.first + step * self.batch + ids
         key = fold(self.seed, _ORDER, draw // count)
         rows = self.examples.rows(permuted(draw % count, count, key).numpy())
         return Batch(rows.tokens, torch.ones(len(ids)), step, ids, self.batch, rows.real)
@@ -164,6 +167,17 @@ def training_batches(
     examples = Examples(file, length, separator)
     examples.report()
     return ExampleBatches(examples, length, batch, seed)
+
+
+def going_on(batches: Any, step: int, sequences: int | None) -> Any:  # noqa: ANN401 -- any batches
+    """Return batches of which a step reads what comes after so many sequences in the order.
+
+    So a training that continues with another batch reads every sequence of an epoch once. Batches
+    without an order, drawn anew every step, are returned as they are.
+    """
+    if sequences is None or not isinstance(batches, WindowBatches | ExampleBatches):
+        return batches
+    return replace(batches, first=sequences - step * batches.batch)
 
 
 def held_out(file: TokenFile, length: int, count: int, tokenizer: Tokenizer, key: str) -> Rows:

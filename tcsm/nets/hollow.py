@@ -67,6 +67,7 @@ class Hollow(Net):
         heads: Number of attention heads.
         ratio: Hidden width of the MLPs over D.
         stem: Width of the causal convolution of each stream, 0 for none.
+        dropout: As in `Transformer`, of the blocks of both streams.
         chunk: Positions that the head evaluates at once; None for as many as memory suits.
 
     Raises:
@@ -82,6 +83,7 @@ class Hollow(Net):
         heads: int,
         ratio: int = 4,
         stem: int = 0,
+        dropout: float = 0.0,
         chunk: int | None = None,
     ) -> None:
         super().__init__()
@@ -96,6 +98,7 @@ class Hollow(Net):
                 ratio=ratio,
                 causal=True,
                 stem=stem,
+                dropout=dropout,
             )
             net.head = nn.Identity()
             return net

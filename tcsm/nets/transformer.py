@@ -28,10 +28,13 @@ from tcsm.nets.layers import (
 class Block(nn.Module):
     """x + attention(norm x), then x + mlp(norm x)."""
 
-    def __init__(self, dim: int, heads: int, ratio: int, causal: bool) -> None:
+    def __init__(
+        self, dim: int, heads: int, ratio: int, causal: bool, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.attention = Attention(dim, heads, causal)
         self.mlp = Mlp(dim, ratio)
+        self.dropout = dropout
 
     def forward(
         self,
@@ -46,16 +49,23 @@ class Block(nn.Module):
         layer need not compute what no head uses.
         """
         mixed = self.attention.mix(rms_norm(x), turn)
-        x = take(x, rows) + self.attention.out(take(mixed, rows))
-        change: Tensor = self.mlp(rms_norm(x))
-        return x + change
+        x = take(x, rows) + self.dropped(self.attention.out(take(mixed, rows)))
+        return x + self.dropped(self.mlp(rms_norm(x)))
+
+    def dropped(self, branch: Tensor) -> Tensor:
+        """Return the output of a residual branch, in training with dropout if there is any."""
+        if not (self.dropout and self.training):
+            return branch
+        return functional.dropout(branch, self.dropout)
 
 
 class TimedBlock(Block):
     """A block whose norms are shifted, scaled and gated by time (adaLN)."""
 
-    def __init__(self, dim: int, heads: int, ratio: int, causal: bool) -> None:
-        super().__init__(dim, heads, ratio, causal)
+    def __init__(
+        self, dim: int, heads: int, ratio: int, causal: bool, dropout: float = 0.0
+    ) -> None:
+        super().__init__(dim, heads, ratio, causal, dropout)
         self.modulation = linear(dim, 6 * dim, zero=True)
 
     def forward(
@@ -72,9 +82,10 @@ class TimedBlock(Block):
         if rows is not None:
             later = [part.squeeze(1).index_select(0, rows // x.shape[1]) for part in later]
         gate, shift_2, scale_2, gate_2 = later
-        x = take(x, rows) + (1 + gate) * self.attention.out(take(mixed, rows))
-        change: Tensor = self.mlp(rms_norm(x) * (1 + scale_2) + shift_2)
-        return x + (1 + gate_2) * change
+        change = self.attention.out(take(mixed, rows))
+        x = take(x, rows) + (1 + gate) * self.dropped(change)
+        change = self.mlp(rms_norm(x) * (1 + scale_2) + shift_2)
+        return x + (1 + gate_2) * self.dropped(change)
 
 
 class Transformer(Net):
@@ -90,6 +101,7 @@ class Transformer(Net):
         causal: Whether a position sees only earlier positions.
         timed: Whether the network takes t.
         stem: Width of the convolution after the embedding, odd; 0 for none.
+        dropout: Chance with which training sets an output of a residual branch to zero.
         chunk: Positions that the head evaluates at once; None for as many as memory suits.
 
     Raises:
@@ -108,10 +120,11 @@ class Transformer(Net):
         causal: bool = False,
         timed: bool = False,
         stem: int = 0,
+        dropout: float = 0.0,
         chunk: int | None = None,
     ) -> None:
         sizes = {"dim": dim, "depth": depth, "heads": heads, "ratio": ratio, "chunk": chunk}
-        _check(sizes, dim, heads, stem)
+        _check(sizes, dim, heads, stem, dropout)
         super().__init__()
         self.vocabulary, self.states, self.heads = vocabulary, vocabulary + extra, heads
         self.causal, self.timed, self.chunk = causal, timed, chunk
@@ -119,7 +132,9 @@ class Transformer(Net):
         self.stem = Stem(dim, stem, causal) if stem else None
         self.time = TimeEmbedding(dim) if timed else None
         block = TimedBlock if timed else Block
-        self.blocks = nn.ModuleList(block(dim, heads, ratio, causal) for _ in range(depth))
+        self.blocks = nn.ModuleList(
+            block(dim, heads, ratio, causal, dropout) for _ in range(depth)
+        )
         self.head = linear(dim, vocabulary, zero=True)
 
     def flops_per_token(self, length: int) -> float:
@@ -152,7 +167,7 @@ class Transformer(Net):
         return rms_norm(self.blocks[-1](hidden, turn, time, rows))
 
 
-def _check(sizes: dict[str, int | None], dim: int, heads: int, stem: int) -> None:
+def _check(sizes: dict[str, int | None], dim: int, heads: int, stem: int, dropout: float) -> None:
     for key, size in sizes.items():
         if size is not None and size < 1:
             raise InputError(f"net.{key} must be 1 or more, found {size}")
@@ -160,3 +175,5 @@ def _check(sizes: dict[str, int | None], dim: int, heads: int, stem: int) -> Non
         raise InputError(f"net.dim must be a multiple of 2 · net.heads = {2 * heads}, found {dim}")
     if stem < 0 or (stem and stem % 2 == 0):
         raise InputError(f"net.stem must be 0 or an odd width, found {stem}")
+    if not 0 <= dropout < 1:
+        raise InputError(f"net.dropout must lie in [0, 1), found {dropout}")

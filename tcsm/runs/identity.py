@@ -37,10 +37,12 @@ NAMES = (
     "devices.patience",
     "logger",
 )
-# A training can resume with other values of these keys: they decide its length, its records and
-# the rounding of numbers.
+# A training can resume with other values of these keys: they decide its length, its records, the
+# rounding of numbers and, beyond that, the size of a step.
 SOFT = (
     "trainer.steps",
+    "trainer.accumulate",
+    "data.batch",
     "trainer.log_every",
     "validation.every",
     "threads",

@@ -1,4 +1,4 @@
-"""Check that a run can fit in memory by lower bounds, before anything is allocated.
+"""Check by lower bounds that a run fits in memory and on the disk, before any allocation.
 
 A training needs 16 bytes for each parameter in float32: weight, gradient and AdamW's two averages.
 For the backward pass it keeps the input of every linear layer, and the logits unless a head works
@@ -6,10 +6,12 @@ chunk by chunk; half precision halves these.
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,9 +23,11 @@ from tcsm.config import Unbuilt
 from tcsm.errors import InputError
 from tcsm.runs.run import Run
 from tcsm.training.devices import Devices
-from tcsm.training.memory import require_fits
+from tcsm.training.memory import GIB, require_fits
+from tcsm.training.optim import OptimConfig
 
 TRAINED, TOKEN, NUMBER = 16, 8, 2  # bytes of a parameter, a token and an activation
+KEPT, AVERAGE, WEIGHTS = 12, 4, 4  # bytes of a parameter in a state, in its average, in the result
 OURS, HUB = "tcsm.nets.", "tcsm.nets.hub."  # networks of the hub read files
 CPU = torch.device("cpu")
 ATEN = torch.ops.aten
@@ -134,8 +138,10 @@ def _training(run: Run, size: Size, devices: Devices) -> None:
             f"devices.processes: {shares} processes (of {devices.nodes} nodes) must have a "
             f"sequence each; set {batch} or fewer, or a larger data.batch"
         )
-    weights = TRAINED * size.parameters // (shares if devices.sharded else 1)
-    words = f"{size.parameters:,} parameters at {TRAINED} bytes"
+    average = AVERAGE if run.value("trainer.ema") else 0
+    each = TRAINED + average
+    weights = each * size.parameters // (shares if devices.sharded else 1)
+    words = f"{size.parameters:,} parameters at {each} bytes"
     require_fits("net", weights, devices.device, f"{words}; make net.dim or net.depth smaller")
     length = _number(run, "data.length", 1)
     rows = batch // (shares * run.value("trainer.accumulate"))
@@ -145,6 +151,36 @@ def _training(run: Run, size: Size, devices: Devices) -> None:
         devices.device,
         f"found {batch}: make it, data.length or the network smaller, or raise trainer.accumulate",
     )
+    _require_disk(run, size.parameters, average)
+
+
+def _require_disk(run: Run, parameters: int, average: int) -> None:
+    """Refuse a training whose states and weights do not fit on their disks.
+
+    A state stays until the next one is complete. What an earlier try left is written over.
+    """
+    optim: OptimConfig = run.part("trainer")()
+    states = 2 if optim.steps > optim.checkpoint_every else 1
+    needs = {"scratch": states * parameters * (KEPT + average), "out": parameters * WEIGHTS}
+    places = {"scratch": run.scratch, "out": run.folder}
+    disks = {key: free_bytes(place) for key, place in places.items()}
+    if disks["scratch"][0] == disks["out"][0]:
+        needs = {"out": sum(needs.values())}
+    left = sum(path.stat().st_size for path in run.scratch.glob("state*"))
+    for key, need in needs.items():
+        room = disks[key][1]
+        if need > room + left:
+            raise InputError(
+                f"{key}: needs {need / GIB:,.1f} GiB of disk, and {places[key]} has "
+                f"{room / GIB:,.1f}; set {key}= to another disk"
+            )
+
+
+def free_bytes(folder: Path) -> tuple[int, int]:
+    """Return the disk and the free bytes of a folder that need not exist yet."""
+    parents = (folder.absolute(), *folder.absolute().parents)
+    exists = next(path for path in parents if path.exists())
+    return exists.stat().st_dev, shutil.disk_usage(exists).free
 
 
 def _rows(run: Run, device: torch.device) -> list[tuple[str, int, torch.device]]:

@@ -3,13 +3,14 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from tcsm.config import build, defaults, typed
+from tcsm.data.examples import going_on
 from tcsm.errors import InputError
 from tcsm.io.layout import JOURNALS, WEIGHTS
 from tcsm.io.records import Writer
@@ -142,6 +143,7 @@ def _train(job: Job) -> None:
     watch = Stopwatch(state.elapsed)
     if devices.main:
         run.forget()
+    parts = replace(parts, batches=going_on(parts.batches, state.step, state.sequences))
     _descend(job, parts, state, checkpoints)
     weights = state.weights()  # every process must call it
     if devices.main:

@@ -232,11 +232,15 @@ class Devices:
 
     def any(self, flag: bool) -> bool:
         """Return whether the flag is true in any process."""
+        return self.total(int(flag)) > 0
+
+    def total(self, number: int) -> int:
+        """Return the sum of a number over the processes."""
         if self.world == 1:
-            return flag
-        raised = torch.tensor(int(flag))  # on the CPU, so that it does not wait for the GPU
-        dist.all_reduce(raised)
-        return bool(raised)
+            return number
+        summed = torch.tensor(number)  # on the CPU, so that it does not wait for the GPU
+        dist.all_reduce(summed)
+        return int(summed)
 
     def barrier(self) -> None:
         """Wait for all processes."""

@@ -99,6 +99,7 @@ def _step(
     for micro in range(micros):
         _seed(devices.device, state.seed, state.step, micro, devices.rank)
         batch = batches.at(state.step, devices.rank, devices.world, micro, micros)
+        _count(state, batch, devices)
         batch = batch.to(devices.device)
         with devices.gradients(net, last=micro == micros - 1):
             with devices.autocast():
@@ -106,8 +107,16 @@ def _step(
             (terms["loss"] / micros).backward()  # type: ignore[no-untyped-call]
         for name, term in terms.items():
             means[name] = means.get(name, 0) + term.detach() / micros
-        state.tokens += batch.tokens.numel() * devices.world
     return {**devices.mean(means), "grad_norm": state.descend()}
+
+
+def _count(state: TrainState, batch: Batch, devices: Devices) -> None:
+    """Add the sequences of all processes, and their tokens of text (not prompts and padding)."""
+    rows, real = batch.tokens, getattr(batch, "real", None)
+    count = rows.numel() * devices.world if real is None else devices.total(int(real.sum()))
+    state.tokens += count
+    if state.sequences is not None:
+        state.sequences += len(rows) * devices.world
 
 
 def _seed(device: torch.device, *place: int) -> None:

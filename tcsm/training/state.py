@@ -89,7 +89,8 @@ class TrainState:
         optim: Configuration of the optimization.
         seed: Seed of the network's own randomness (dropout).
         step: Optimizer steps taken.
-        tokens: Tokens seen, over all ranks.
+        tokens: Tokens of text seen, over all ranks: without prompts and padding.
+        sequences: Sequences seen, over all ranks; None in a state of an earlier version.
         elapsed: Time spent, summed over restarts.
     """
 
@@ -99,6 +100,7 @@ class TrainState:
         self.seed = seed
         self.step = 0
         self.tokens = 0
+        self.sequences: int | None = 0
         self.elapsed = Elapsed()
         self.optimizer = optim.optimizer(model)
         self.trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
@@ -160,7 +162,9 @@ class TrainState:
             },
             **{f"ema.{name}": tensor for name, tensor in _local_shards(self.averages).items()},
             **moments,
-            "count": torch.tensor([self.step, self.tokens]),
+            "count": torch.tensor(
+                [n for n in (self.step, self.tokens, self.sequences) if n is not None]
+            ),
             "elapsed": torch.tensor(
                 [self.elapsed.seconds, self.elapsed.cpu_seconds], dtype=torch.float64
             ),
@@ -191,5 +195,6 @@ class TrainState:
             self.optimizer.state[value] = {
                 slot: _like(value, tensor) for slot, tensor in slots.items()
             }
-        self.step, self.tokens = map(int, tensors["count"].tolist())
+        self.step, self.tokens, *later = map(int, tensors["count"].tolist())
+        self.sequences = later[0] if later else None
         self.elapsed = Elapsed(*tensors["elapsed"].tolist())

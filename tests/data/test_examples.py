@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tcsm.data.examples import Example, Examples, held_out, training_batches
+from tcsm.data.batches import WindowBatches
+from tcsm.data.examples import Example, Examples, going_on, held_out, training_batches
 from tcsm.data.header import ROLES
 from tcsm.data.shards import Shards
 from tcsm.data.tokenfile import describe, open_tokens, write_tokens
@@ -102,3 +103,17 @@ def test_damaged_roles_are_refused(tmp_path):
 def test_a_chat_needs_a_template():
     with pytest.raises(InputError, match=r"chat: .*'bytes'"):
         Example("a", "b", chat=True).piece(Bytes())
+
+
+def test_another_batch_goes_on_behind_what_was_read(tmp_path):
+    """Every window and every example of an epoch once, whatever the batches."""
+    windows = WindowBatches(np.arange(130, dtype=np.uint16), 10, 2, 0)
+    examples = training_batches(write(tmp_path, EXAMPLES * 3), 8, 2, 0, 10)
+    for batches in (windows, examples):
+        whole = torch.cat([batches.at(step).tokens for step in range(6)])
+        later = going_on(replace(batches, batch=4), 2, 4)
+        read = [batches.at(step).tokens for step in (0, 1)]
+        read += [later.at(step).tokens for step in (2, 3)]
+        assert torch.equal(torch.cat(read), whole)
+        assert going_on(batches, 3, 6) == batches
+        assert going_on(batches, 3, None) is batches

@@ -3,6 +3,7 @@ import torch
 from torch.testing import assert_close
 
 from tcsm.errors import InputError
+from tcsm.nets.hollow import Hollow
 from tcsm.nets.transformer import Transformer
 
 V, B, L = 11, 2, 8
@@ -109,3 +110,25 @@ def test_all_parameters_receive_gradients():
 def test_sizes_that_do_not_fit_are_refused(fields, message):
     with pytest.raises(InputError, match=message):
         Transformer(**(SIZES | fields))
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_dropout_acts_in_training_alone_and_keeps_the_mean(timed):
+    x, t = torch.randint(V, (1, L)), torch.full((1,), 0.3).double() if timed else None
+    torch.manual_seed(0)
+    plain = awake(timed=timed)
+    torch.manual_seed(0)
+    net = awake(timed=timed, dropout=0.5)
+    assert torch.equal(everywhere(net.eval(), x, t), everywhere(plain.train(), x, t))
+    one, two = (everywhere(net.train(), x, t) for _ in range(2))
+    assert not torch.equal(one, two)
+    branch = net.blocks[0].dropped(torch.ones(4000, 16))
+    assert branch.unique().tolist() == [0, 2]
+    assert abs(branch.mean() - 1) < 0.02
+
+
+@pytest.mark.parametrize("kind", [Transformer, Hollow])
+def test_a_chance_of_dropout_lies_below_one(kind):
+    sizes = SIZES if kind is Transformer else {k: v for k, v in SIZES.items() if k != "extra"}
+    with pytest.raises(InputError, match=r"net\.dropout .* 1\.0"):
+        kind(**sizes, dropout=1.0)

@@ -1,6 +1,7 @@
 """What cannot fit in memory is refused by a bound that is never too high."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from tcsm.training import memory as machine
 from tests.stages.house import PARAMS, TINY, command
 
 GIB = 2**30
+EMA = "tcsm.training.optim.Ema"
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +122,23 @@ def test_the_least_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert machine.capacity(torch.device("cpu")) == 2**20
     monkeypatch.undo()
     assert all(group.is_relative_to("/sys/fs/cgroup") for group in machine._groups())
+
+
+def test_what_the_disk_cannot_hold_is_refused(
+    default: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two states and the weights, an average among them; what an earlier try left is reused."""
+    parameters = memory.size_of(config.Unbuilt(default.model.net)).parameters
+    averaged = OmegaConf.merge(default, {"trainer": {"ema": {"_target_": EMA}}})
+    for cfg, each in ((default, 28), (averaged, 36)):
+        run = Run(tmp_path / "new/run", cfg)
+        for free in (each * parameters, each * parameters - 1):
+            monkeypatch.setattr("shutil.disk_usage", lambda _, n=free: SimpleNamespace(free=n))
+            if free == each * parameters:
+                memory.require_memory(run)
+                continue
+            with pytest.raises(InputError, match=r"^out: needs .* GiB of disk.*new/run"):
+                memory.require_memory(run)
+    run.scratch.mkdir(parents=True)
+    (run.scratch / "state.safetensors").write_bytes(b"x")
+    memory.require_memory(run)

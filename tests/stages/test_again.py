@@ -12,7 +12,7 @@ import torch
 
 from tcsm import config
 from tcsm.training.checkpoint import load
-from tests.stages.house import Done, House, command
+from tests.stages.house import LENGTH, Done, House, command
 
 pytestmark = pytest.mark.slow
 
@@ -42,9 +42,12 @@ def stopped(after: int) -> Iterator[None]:
         yield
 
 
-def steps(folder: Path) -> list[int]:
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line)["step"] for line in lines]
+def rows(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def steps(folder: Path) -> list[float]:
+    return [row["step"] for row in rows(folder)]
 
 
 def place(folder: Path) -> Path:
@@ -178,6 +181,27 @@ def test_other_threads_go_on_and_are_said(house: House) -> None:
         torch.set_num_threads(1)
     assert "goes on after step 2" in said[0]
     assert "threads was 1, now 2" in said[0]
+
+
+def test_a_batch_in_other_parts_ends_as_if_it_had_not_stopped(house: House) -> None:
+    with stopped(after=2):
+        train(house)
+    assert "trainer.accumulate was 1, now 2" in train(house, "trainer.accumulate=2").err[0]
+    assert train(house, name="whole").code == 0
+    first, second = (load(house.root / n / "weights.safetensors")[0] for n in ("run", "whole"))
+    for name, tensor in first.items():
+        torch.testing.assert_close(second[name], tensor, rtol=1e-3, atol=2e-4)
+
+
+def test_another_batch_goes_on_with_the_optimizer(house: House) -> None:
+    run = house.root / "run"
+    with stopped(after=2):
+        train(house)
+    before = rows(run / ".scratch")
+    assert "data.batch was 4, now 8" in train(house, "data.batch=8").err[0]
+    assert rows(run)[:2] == before
+    assert [row["tokens"] for row in rows(run)] == [4 * LENGTH * n for n in (1, 2, 4, 6)]
+    assert json.loads((run / "train.json").read_text())["changes"]
 
 
 @pytest.mark.parametrize(

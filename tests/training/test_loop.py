@@ -105,3 +105,16 @@ def test_a_save_that_fails_stops_the_run_in_one_line(tmp_path):
     (tmp_path / "state.safetensors.tmp").mkdir()
     with pytest.raises(InputError, match=r"state\.safetensors: cannot be written"):
         fit(state, toy.loss, toy.Batches(), toy.DEVICES, Hooks(checkpoints=checkpoints))
+
+
+def test_prompts_and_padding_are_not_counted():
+    class Padded(toy.Batches):
+        def at(self, *place):
+            batch = super().at(*place)
+            object.__setattr__(batch, "real", batch.tokens > 2)
+            return batch
+
+    state = TrainState(toy.make_net(), toy.make_optim(steps=3, warmup=0, accumulate=2))
+    fit(state, toy.loss, Padded(), toy.DEVICES, Hooks())
+    assert state.tokens == sum(int((toy.Batches().at(n).tokens > 2).sum()) for n in range(3))
+    assert state.sequences == 3 * 8
