@@ -64,7 +64,7 @@ class Differentiated:
 
     _DEFINITIONS = ("__call__", "at_position", "pair", "slope", "dual")
     _FORMS = (
-        *("closed_form", "normalized_form", "ratio_form", "smoothed_form"),
+        *("closed_form", "top_form", "normalized_form", "ratio_form", "smoothed_form"),
         *("mean_dual", "mean_slope"),
     )
 

@@ -20,11 +20,13 @@ from tcsm.divergences.closed_form import (
     ClosedForm,
     Differentiated,
     Label,
+    add,
     log_sigmoid_,
     through_log_softmax,
     through_softmax,
 )
 from tcsm.divergences.scoring_rules import ScoringRule
+from tcsm.divergences.top import Top
 from tcsm.errors import InputError
 
 Rows = Float[Tensor, "n V"]
@@ -63,6 +65,12 @@ class SoftDivergence(Differentiated, ABC):
         by_log_q = closed_form.by_autograd(lambda values: self(log_p, values), log_q)
         return through_log_softmax(by_log_q, log_q, label)
 
+    def top_form(
+        self, top: Top, log_q: Rows, spare: Rows, label: Label | None = None
+    ) -> ClosedForm:
+        """Return `closed_form` for targets of k tokens, here by way of all tokens."""
+        return self.closed_form(top.dense(), log_q, spare, label)
+
 
 class ForwardKL(SoftDivergence):
     """Σ p (log p − log q)."""
@@ -79,6 +87,23 @@ class ForwardKL(SoftDivergence):
         loss = log_p.clamp_(min=_NOTHING).sub_(log_q).mul_(p).sum(-1)
         return through_log_softmax(ClosedForm(loss, p, _minus(loss)), log_q, label)
 
+    def top_form(
+        self, top: Top, log_q: Rows, spare: Rows, label: Label | None = None
+    ) -> ClosedForm:
+        """Return D and q − p, of which only q is a matrix; a label adds s (δ − q)."""
+        p, other = top.log_p.exp(), top.other()
+        at_top, others = log_q.gather(-1, top.ids), top.vocabulary - top.ids.shape[-1]
+        by_other = other.clamp(min=_NOTHING) - (log_q.sum(-1) - at_top.sum(-1)) / max(1, others)
+        loss = (p[:, :-1] * (top.log_p[:, :-1].clamp(min=_NOTHING) - at_top)).sum(-1)
+        rest = other.exp()
+        slope = p[:, :-1] - rest[:, None]
+        scale = torch.ones_like(loss) if label is None else 1 - label.slope
+        dense = log_q.exp_()
+        dense.scatter_add_(-1, top.ids, -slope / scale[:, None])
+        if label is not None:
+            add(dense, label.x, label.slope / scale)
+        return ClosedForm(loss + p[:, -1] * by_other, dense, scale, -rest)
+
 
 class GeneralizedKL(ForwardKL):
     """Σ p (log p − log q) − p + q: KL's equal while both are normalized."""
@@ -88,6 +113,7 @@ class GeneralizedKL(ForwardKL):
         return super().__call__(log_p, log_q) - log_p.exp().sum(-1) + log_q.exp().sum(-1)
 
     closed_form = ForwardKL.closed_form  # of normalized distributions
+    top_form = ForwardKL.top_form
 
 
 class ItakuraSaito(SoftDivergence):

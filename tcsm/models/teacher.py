@@ -9,6 +9,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from tcsm.divergences.top import Top
+
+CELLS = 2**26  # probabilities of a teacher that are in memory at once before the best are chosen
+
 
 class Teacher(ABC):
     """A model of p₁ that gives targets, which do not depend on the position's own token x^i.
@@ -21,6 +25,14 @@ class Teacher(ABC):
         self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
         """Return normalized log p₁(y | x₁^{≠i}) at the chosen positions, in row-major order."""
+
+    def top(
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"], k: int, vocabulary: int
+    ) -> Top:
+        """Return the k likeliest of V tokens at the chosen positions, few sequences at a time."""
+        size = max(1, CELLS // (x_1.shape[1] * vocabulary))
+        parts = zip(*(torch.split(part, size) for part in (x_1, positions)), strict=True)
+        return Top.joined([Top.of(self.log_conditionals(x, here), k) for x, here in parts])
 
 
 class Tabulated(nn.Module, Teacher):

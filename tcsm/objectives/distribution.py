@@ -15,11 +15,13 @@ from torch import Tensor
 from tcsm.divergences.closed_form import ClosedForm, Label
 from tcsm.divergences.scoring_rules import KL, ScoringRule
 from tcsm.divergences.soft import SoftDivergence
+from tcsm.divergences.top import Top
 from tcsm.errors import InputError
 from tcsm.models.losses import PositionLoss
 from tcsm.models.teacher import Teacher
 from tcsm.objectives.base import DenoisingObjective
 from tcsm.process.corruption import Corrupted, Positions
+from tcsm.process.sources import Mask
 from tcsm.targets.bayes import Bayes
 
 
@@ -74,18 +76,23 @@ class SoftDistributionMatching(DenoisingObjective):
         target: a teacher and the path.
         hard: h, the weight of the data's own labels.
         scoring: ℓ of these labels.
+        top: k, tokens of a target; the others share the rest evenly. None for all tokens.
 
     Raises:
-        InputError: h outside [0, 1).
+        InputError: h outside [0, 1), or k outside [1, V].
     """
 
     divergence: SoftDivergence
     target: Bayes
     hard: float = 0.0
     scoring: ScoringRule = field(default_factory=KL)
+    top: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a weight outside [0, 1)."""
+        """Refuse values outside their intervals."""
+        vocabulary = self.target.path.source.vocabulary
+        if self.top is not None and not (type(self.top) is int and 1 <= self.top <= vocabulary):
+            raise InputError(f"objective.top must lie in [1, {vocabulary}], found {self.top}")
         if not 0 <= self.hard < 1:
             raise InputError(f"objective.hard must lie in [0, 1), found {self.hard}")
 
@@ -98,7 +105,9 @@ class SoftDistributionMatching(DenoisingObjective):
         if not self.divergence.linear:
             name = type(self.divergence).__name__
             warnings.warn(f"{name} moves a factorized model off the marginals (2.5)", stacklevel=2)
-        return SoftTargetLoss(self, self.target.conditionals(batch))
+        if self.top is None:
+            return SoftTargetLoss(self, self.target.conditionals(batch))
+        return SoftTargetLoss(self, self.target.top(batch, self.top))
 
 
 @dataclass(frozen=True)
@@ -107,11 +116,12 @@ class SoftTargetLoss(PositionLoss):
 
     Attributes:
         objective: D, ℓ and h.
-        log_p: the teacher's log-conditionals at all noised positions, in row-major order.
+        log_p: the teacher's log-conditionals at all noised positions, in row-major order, or their
+            k likeliest tokens.
     """
 
     objective: SoftDistributionMatching
-    log_p: Float[Tensor, "n V"]
+    log_p: Float[Tensor, "n V"] | Top
 
     def __call__(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Float[Tensor, "m"]:
         """Return the mixture at some of the noised positions."""
@@ -125,19 +135,28 @@ class SoftTargetLoss(PositionLoss):
         self, log_q: Float[Tensor, "m V"], positions: Positions, spare: Float[Tensor, "m V"]
     ) -> ClosedForm:
         """Return the mixture; by autograd if ℓ depends on more than the label's probability."""
-        divergence, scoring, hard = (
-            self.objective.divergence,
-            self.objective.scoring,
-            self.objective.hard,
-        )
+        scoring, hard = self.objective.scoring, self.objective.hard
         if not hard:
-            return divergence.closed_form(self._targets(log_q, positions), log_q, spare)
+            return self._soft(log_q, positions, spare)
         if not scoring.local:
             return super().closed_form(log_q, positions, spare)
         at_label, rest = scoring(log_q, positions.x_1), torch.full_like(log_q[:, 0], 1 - hard)
-        label = Label(positions.x_1, -hard / rest)
-        soft = divergence.closed_form(self._targets(log_q, positions), log_q, spare, label)
+        soft = self._soft(log_q, positions, spare, Label(positions.x_1, -hard / rest))
         return soft.times(rest)._replace(loss=torch.lerp(soft.loss, at_label, hard))
+
+    def _soft(
+        self,
+        log_q: Float[Tensor, "m V"],
+        positions: Positions,
+        spare: Float[Tensor, "m V"],
+        label: Label | None = None,
+    ) -> ClosedForm:
+        """Return D and its gradient; evidence of a visible state makes k tokens k + 1."""
+        divergence, target = self.objective.divergence, self.objective.target
+        if isinstance(self.log_p, Top) and isinstance(target.path.source, Mask):
+            top = self.log_p.rows(positions.index, log_q.dtype)
+            return divergence.top_form(top, log_q, spare, label)
+        return divergence.closed_form(self._targets(log_q, positions), log_q, spare, label)
 
     def _targets(self, log_q: Float[Tensor, "m V"], positions: Positions) -> Float[Tensor, "m V"]:
         return self.objective.target.at(self.log_p, positions).to(log_q.dtype)

@@ -51,8 +51,8 @@ SOFT = (
     "devices.compiled",
     "devices.recomputed",
 )
-# Keys that are null, or missing from older files, in runs of text.
-OF_OTHERS = ("world", "tilting", "labels", "classifier", "half")
+# Keys that are null, or missing from older files.
+OF_OTHERS = ("world", "tilting", "labels", "classifier", "half", "objective.top")
 PROCESSES = "devices.processes"  # sharded states fit the same number of processes only
 
 

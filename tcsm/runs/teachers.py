@@ -1,10 +1,11 @@
 """The teacher of a student: the model of another run, or a checkpoint of the Hub.
 
 Its log-conditionals are cached on disk, for students with the same batches. A batch has a file of
-its own: log-conditionals (float16), named by a digest of its tokens and of the selected positions,
-in a folder named by a digest of the teacher. Files are written atomically and verified by their
-checksum; a damaged one is reported and made again. A file that is there is mapped into memory, not
-copied: a loss reads the rows of one chunk after another.
+its own, named by a digest of its tokens and of the selected positions, in a folder named by a
+digest of the teacher: log-conditionals (float16) of all tokens, or of the k likeliest with their
+numbers. Files are written atomically and verified by their checksum; a damaged one is reported and
+made again. A file that is there is mapped into memory, not copied: a loss reads the rows of one
+chunk after another.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from torch import Tensor, nn
 
 from tcsm.config import Unbuilt
 from tcsm.data.tokenizers import HuggingFace, Tokenizer
+from tcsm.divergences.top import Top
 from tcsm.errors import InputError
 from tcsm.huggingface import one_line, quiet
 from tcsm.models.teacher import Teacher
@@ -30,6 +33,8 @@ from tcsm.targets.adapters import TeacherAdapter
 from tcsm.training.checkpoint import digest, load, save
 from tcsm.training.devices import Devices
 from tcsm.training.state import named_tensors
+
+Tensors = dict[str, Tensor]
 
 
 class CachedTeacher(Teacher):
@@ -77,38 +82,58 @@ class CachedTeacher(Teacher):
         self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "n V"]:
         """Return the teacher's log-conditionals, new or cached, then of the cache's type."""
-        if self.folder is None:
-            return self._ask(x_1, positions)[0]
-        path = self.folder / f"{_name(x_1, positions)}.safetensors"
-        answer = self._recall(path) if path.exists() else None
-        return (self._make(path, x_1, positions) if answer is None else answer).to(x_1.device)
 
-    def _ask(self, x_1: Tensor, positions: Tensor) -> tuple[Tensor, float]:
+        def ask(teacher: Teacher) -> dict[str, Tensor]:
+            return {"log_p": teacher.log_conditionals(x_1, positions)}
+
+        return self._cached(_name(x_1, positions), ask)["log_p"].to(x_1.device)
+
+    def top(
+        self, x_1: Int[Tensor, "B L"], positions: Bool[Tensor, "B L"], k: int, vocabulary: int
+    ) -> Top:
+        """Return the k likeliest tokens, new or cached; a file holds no others."""
+
+        def ask(teacher: Teacher) -> dict[str, Tensor]:
+            top = teacher.top(x_1, positions, k, vocabulary)
+            return {"ids": top.ids.int(), "log_p": top.log_p}
+
+        kept = self._cached(f"{_name(x_1, positions)}-top{k}", ask)
+        return Top(kept["ids"].to(x_1.device), kept["log_p"].to(x_1.device), vocabulary)
+
+    def _cached(self, name: str, ask: Callable[[Teacher], Tensors]) -> Tensors:
+        """Return tensors by a file, which is made if it is not there."""
+        if self.folder is None:
+            return self._ask(ask)[0]
+        path = self.folder / f"{name}.safetensors"
+        answer = self._recall(path) if path.exists() else None
+        return self._make(path, ask) if answer is None else answer
+
+    def _ask(self, ask: Callable[[Teacher], Tensors]) -> tuple[Tensors, float]:
         assert self.teacher is not None
         began = time.process_time()
-        answer = self.teacher.log_conditionals(x_1, positions)
+        answer = ask(self.teacher)
         spent = time.process_time() - began
         self.made += spent
         return answer, spent
 
-    def _make(self, path: Path, x_1: Tensor, positions: Tensor) -> Tensor:
-        answer, spent = self._ask(x_1, positions)
-        rounded = answer.to(self.precision)
+    def _make(self, path: Path, ask: Callable[[Teacher], Tensors]) -> Tensors:
+        answer, spent = self._ask(ask)
+        rounded = {**answer, "log_p": answer["log_p"].to(self.precision)}
         own = path.with_name(
             f"{os.getpid()}-{path.name}"
         )  # another process may write the same file
-        save(own, {"log_p": rounded}, {"cpu_seconds": spent})
+        save(own, rounded, {"cpu_seconds": spent})
         os.replace(own, path)
         return rounded
 
-    def _recall(self, path: Path) -> Tensor | None:
+    def _recall(self, path: Path) -> Tensors | None:
         try:
             tensors, facts = load(path)
         except InputError:
             print(f"tcsm: {path}: damaged; its targets are made anew", file=sys.stderr)
             return None
         self.spared += float(facts["cpu_seconds"])
-        return tensors["log_p"]
+        return tensors
 
 
 def _name(x_1: Tensor, positions: Tensor) -> str:

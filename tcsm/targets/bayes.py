@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tcsm.divergences.top import Top
 from tcsm.models.teacher import Teacher
 from tcsm.process.corruption import Corrupted, Positions
 from tcsm.process.paths import Path, add_at_
@@ -40,10 +41,19 @@ class Bayes:
         return self.teacher.log_conditionals(batch.x_1, batch.noised)
 
     @torch.no_grad()
-    def at(self, log_p: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "m V"]:
+    def top(self, batch: Corrupted, k: int) -> Top:
+        """Return the teacher's k likeliest tokens at the noised positions."""
+        return self.teacher.top(batch.x_1, batch.noised, k, self.path.source.vocabulary)
+
+    @torch.no_grad()
+    def at(self, log_p: Float[Tensor, "n V"] | Top, positions: Positions) -> Float[Tensor, "m V"]:
         """Return log p^i at some of the noised positions, in its own memory."""
-        rows = positions.of(log_p)
-        exact = torch.promote_types(rows.dtype, torch.float32)
+        if isinstance(log_p, Top):
+            exact = torch.promote_types(log_p.log_p.dtype, torch.float32)
+            rows = log_p.rows(positions.index, exact).dense()
+        else:
+            rows = positions.of(log_p)
+            exact = torch.promote_types(rows.dtype, torch.float32)
         if isinstance(self.path.source, Mask):
             return torch.log_softmax(rows.to(exact), -1)
         rows = rows.to(exact, copy=True)

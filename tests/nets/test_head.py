@@ -19,6 +19,7 @@ from tcsm.divergences.bregman import (
     lsif,
     neyman,
 )
+from tcsm.divergences.top import Top
 from tcsm.models.factorized import Factorized, LeaveOneOut, _LogitLoss
 from tcsm.models.losses import CrossEntropy, PositionLoss, ReferenceRatioLoss
 from tcsm.neighborhoods.hamming import Hamming
@@ -55,11 +56,12 @@ def score(divergence):
     return NeighborhoodLoss(divergence, Hamming(V))
 
 
-def teacher(divergence, hard=0.0):
+def teacher(divergence, hard=0.0, top=None):
     path = Path(Mask(V), Linear())
     fields = CountSampling(path), OpenMean(), divergence, Bayes(Plain(), path), hard
     objective = SoftDistributionMatching(*fields)
-    return SoftTargetLoss(objective, log_distributions(1))
+    log_p = log_distributions(1)
+    return SoftTargetLoss(objective, log_p if top is None else Top.of(log_p, top))
 
 
 def ratio(divergence, **fields):
@@ -105,6 +107,10 @@ LOSSES = {
     "soft tv": (teacher(soft.TotalVariation()), 9),
     "soft and hard": (teacher(soft.ForwardKL(), 0.3), 8),
     "soft brier and hard": (teacher(soft.Brier(), 0.3), 8),
+    "soft kl, top 5": (teacher(soft.ForwardKL(), top=5), 4),
+    "soft gkl and hard, top 5": (teacher(soft.GeneralizedKL(), 0.3, top=5), 4),
+    "soft kl, all in the top": (teacher(soft.ForwardKL(), top=V), None),
+    "soft brier and hard, top 5": (teacher(soft.Brier(), 0.3, top=5), 11),
     "soft score bce": (teacher(soft.ScoreLevel(bce)), None),
     "ratio gkl": (ratio(generalized_kl), 7),
     "ratio bce": (ratio(bce), 9),
@@ -243,6 +249,8 @@ class Passes(TorchDispatchMode):
 
 
 def in_fp32(loss):
+    if isinstance(log_p := getattr(loss, "log_p", None), Top):
+        return replace(loss, log_p=replace(log_p, log_p=log_p.log_p.float()))
     names = [name for name in ("log_p", "log_reference") if hasattr(loss, name)]
     return (
         replace(loss, **{name: getattr(loss, name).float() for name in names}) if names else loss

@@ -13,7 +13,7 @@ from tcsm.errors import InputError
 from tcsm.models.autoregressive import Autoregressive
 from tcsm.models.explicit import Explicit
 from tcsm.models.factorized import Factorized, LeaveOneOut
-from tcsm.models.teacher import Tabulated
+from tcsm.models.teacher import Tabulated, Teacher
 from tcsm.nets.transformer import Transformer
 from tcsm.noise import batch_noise
 from tcsm.objectives.base import OpenMean, SequenceMean
@@ -154,8 +154,8 @@ def test_soft_targets_are_unbiased_and_vary_less(source, x_t):
     assert spread[1] < 0.6 * spread[0]
 
 
-def small(chunk=None):
-    net = Transformer(vocabulary=V, extra=1, dim=8, depth=1, heads=1, chunk=chunk).double()
+def small(chunk=None, extra=1):
+    net = Transformer(vocabulary=V, extra=extra, dim=8, depth=1, heads=1, chunk=chunk).double()
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.add_(0.5 * torch.randn_like(parameter))
@@ -181,6 +181,46 @@ def test_chunks_find_their_own_targets(divergence, hard, parameterization):
         found.append([loss.detach(), *torch.autograd.grad(loss, list(net.parameters()))])
     for one, other in zip(*found, strict=True):
         assert_close(one, other)
+
+
+@pytest.mark.parametrize("hard", [0.0, 0.3])
+@pytest.mark.parametrize("divergence", [soft.ForwardKL(), soft.Brier()], ids=named)
+@pytest.mark.parametrize("source", [Mask(V), Uniform(V)], ids=["mask", "uniform"])
+def test_targets_of_few_tokens_are_those_with_an_even_rest(source, divergence, hard):
+    """Whatever the divergence and the source, and whether a token has no probability at all."""
+    path, law = Path(source, Linear()), torch.from_numpy(LAW).log()
+    law[:, :, 2] = -torch.inf
+    model = Factorized(small(4, source.states - V), path)
+    x_1, noise = torch.randint(2, (7, L)), batch_noise(0, 0, 7)
+
+    def gradients(target, **top):
+        objective = SoftDistributionMatching(
+            TimeSampling(path), OpenMean(), divergence, target, hard, **top
+        )
+        loss = objective(model, x_1, noise)["loss"]
+        return [loss.detach(), *torch.autograd.grad(loss, list(model.parameters()))]
+
+    for k in (1, 2, V):
+        dense = Bayes(Rounded(Tabulated(law), k), path)
+        sparse = gradients(Bayes(Tabulated(law), path), top=k)
+        for one, other in zip(sparse, gradients(dense), strict=True):
+            assert_close(one, other, rtol=1e-10, atol=1e-12)
+    with pytest.raises(InputError, match=r"objective\.top must lie in \[1, 3\], found 4"):
+        gradients(dense, top=4)
+
+
+class Rounded(Teacher):
+    """A teacher whose distributions keep k tokens, the others being equal, plainly."""
+
+    def __init__(self, teacher, k):
+        self.teacher, self.k = teacher, k
+
+    def log_conditionals(self, x_1, positions):
+        p = self.teacher.log_conditionals(x_1, positions).exp()
+        for row in p:
+            others = row.argsort(descending=True, stable=True)[self.k :]
+            row[others] = row[others].mean()
+        return p.log()
 
 
 def test_a_mixture_is_the_sum_of_its_parts():

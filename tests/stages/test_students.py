@@ -79,6 +79,10 @@ def test_students_of_the_same_batches_share_answers(house, teachers):
     house.good("train", *given, "teacher.temperature=2.0", name="third")
     house.good("train", *given, "seed=1", name="third")
     assert len(answers(house)) == 18
+    house.good("train", *given, "objective.top=2", name="third")
+    few = answers(house) - kept
+    assert len(few) == 18
+    assert sum(path.name.endswith("-top2.safetensors") for path in few) == 6
 
 
 def test_answers_need_not_be_kept(house, teachers):
