@@ -18,7 +18,7 @@ from torch import Tensor
 from tcsm.config import Unbuilt, build
 from tcsm.data.batches import evaluation_windows
 from tcsm.evaluation.bound import Bound, Count, Time
-from tcsm.evaluation.uniform_count import UniformCount
+from tcsm.evaluation.uniform_count import UniformControl, UniformCount
 from tcsm.models.factorized import Factorized
 from tcsm.process.sources import Mask
 from tcsm.runs.corpus import Text
@@ -52,6 +52,9 @@ def main() -> None:
         ("count, independent", count, 1),
         (f"count, {args.draws} stratified", count, args.draws),
     ]
+    if by_count is UniformCount:
+        controlled = UniformControl(model.path)
+        kinds.append((f"controlled, {args.draws} stratified", controlled, args.draws))
     unit = math.log(2) * cfg.data.length  # nats of a sequence to bits a token
     print(ROW.format("estimator", "bits", "draws", "ratio"))
     first = 0.0

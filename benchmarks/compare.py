@@ -28,7 +28,7 @@ from benchmarks.sizes import SIZES, Size
 from benchmarks.uses import MdlmSampler, OwnBound, OwnSampler
 from benchmarks.workers import Variant, Worker, race
 from tcsm.evaluation.bound import Count, Time
-from tcsm.evaluation.uniform_count import UniformCount
+from tcsm.evaluation.uniform_count import UniformControl, UniformCount
 from tcsm.process.corruption import CountSampling
 from tcsm.samplers.ancestral import Ancestral
 from tcsm.samplers.first_hitting import FirstHitting
@@ -107,6 +107,8 @@ def bounds() -> list[Variant]:
                 ("by time, 1 draw", {"bound": Time, "draws": 1}),
                 ("by time, 8 draws", {"bound": Time, "draws": 8}),
                 ("by count, 8 draws", {"bound": UniformCount, "draws": 8}),
+                ("by count, controlled, 1 draw", {"bound": UniformControl, "draws": 1}),
+                ("by count, controlled, 8 draws", {"bound": UniformControl, "draws": 8}),
             )
         ),
     ]

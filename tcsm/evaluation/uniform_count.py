@@ -8,6 +8,9 @@ integral over α of the integrand h (11.4) therefore comes after the draw of x_t
 
 n uniform on {0 … L}, α | n ∼ Beta(L − n + 1, n + 1), and its inner mean is a sum over a few nodes.
 By time 1/(1 − α) has no finite variance; its mean over α | n is (L + 1)/n.
+
+Most of what remains of the variance is that of which positions are redrawn, and a model that reads
+no context has it, too: `UniformControl` subtracts it.
 """
 
 import math
@@ -21,6 +24,7 @@ from torch.nn.functional import logsigmoid
 
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import SampledBound
+from tcsm.models.base import Posterior
 from tcsm.models.factorized import LeaveOneOut
 from tcsm.models.losses import PositionLoss
 from tcsm.noise import Noise
@@ -94,43 +98,81 @@ class ByCount(PositionLoss):
 
     def __call__(self, log_q: Float[Tensor, "n V"], positions: Positions) -> Float[Tensor, "n"]:
         """Return the sum over nodes."""
-        x_1, x_t = positions.x_1, positions.x_t
-        alpha, weight = self._nodes(positions)
-        log_pi = self.path.leave_one_out(log_q.double(), x_t, self.path.alpha(positions.t))
-        odds = torch.expm1(log_pi + math.log(log_pi.shape[-1]))
-        total = torch.zeros_like(alpha[:, 0])
-        for node in range(alpha.shape[1]):
-            total += weight[:, node] * integrand(odds, x_1, x_t, alpha[:, node])
-        return total
-
-    def _nodes(self, positions: Positions) -> tuple[Tensor, Tensor]:
-        """Return α and weights for each position, (n, K)."""
         count, length = positions.of(self.count), positions.of(self.length)
-        nodes = torch.zeros(2, len(count), NODES, dtype=torch.float64, device=count.device)
-        for size in torch.unique(length).tolist():
-            here = length == size
-            for node, part in zip(nodes, rule(size), strict=True):
-                node[here] = part.to(count.device)[count[here]]
-        return nodes[0], nodes[1]
+        log_pi = self.path.leave_one_out(
+            log_q.double(), positions.x_t, self.path.alpha(positions.t)
+        )
+        x_1, x_t = positions.x_1[:, None], positions.x_t[:, None]
+        return over_nodes(log_pi, x_1, x_t, count, length).squeeze(-1)
+
+
+@dataclass(frozen=True)
+class UniformControl(UniformCount):
+    """`UniformCount` with a control variate: the same draw for a model that reads no context.
+
+    The reverse process of a fixed distribution π⁰ of a position is exact, so that its bound is
+    −log π⁰(x₁) itself, and for every π⁰ the mean over n and x_t vanishes of
+
+        −Σ_i log π⁰(x₁^i) − Σ_i E_{α | n} h(π⁰, α).
+    """
+
+    def control(self, model: Posterior, batch: Corrupted) -> Float64[Tensor, "B"]:
+        """Return the control variate, π⁰ by one pass over one sequence."""
+        length = batch.lengths()
+        count = length + 1 - self.path.alpha(batch.t) * (length + 2)  # as t was chosen by `draw`
+        log_pi = self.context_free(model, batch.x_1.shape[1], batch.x_1.device)
+        drawn = over_nodes(log_pi[None], batch.x_1, batch.x_t, count.round().long(), length.long())
+        return ((-log_pi[batch.x_1] - drawn) * batch.noised).sum(-1)
+
+    def context_free(
+        self, model: Posterior, length: int, device: torch.device
+    ) -> Float64[Tensor, "V"]:
+        """Return log π⁰, the mean over positions of the model's π at a sequence of pure noise."""
+        noise = Noise(0, 0, torch.zeros(1, dtype=torch.int64, device=device), 1)
+        x = self.path.source.draw(noise.uniform("corrupt", length))
+        t = torch.zeros(1, dtype=torch.float64, device=device)
+        log_q = model.log_conditionals(x, t, torch.ones_like(x, dtype=torch.bool)).double()
+        log_pi = self.path.leave_one_out(log_q, x[0], self.path.alpha(t).expand(length))
+        return log_pi.logsumexp(0).log_softmax(-1)
+
+
+def over_nodes(
+    log_pi: Float64[Tensor, "#n V"],
+    x_1: Int[Tensor, "n m"],
+    x_t: Int[Tensor, "n m"],
+    count: Int[Tensor, "n"],
+    length: Int[Tensor, "n"],
+) -> Float64[Tensor, "n m"]:
+    """Return E over α | n of the integrand, for m positions of each π."""
+    nodes = torch.zeros(2, len(count), NODES, dtype=torch.float64, device=count.device)
+    for size in torch.unique(length).tolist():
+        here = length == size
+        for node, part in zip(nodes, rule(size), strict=True):
+            node[here] = part.to(count.device)[count[here]]
+    odds = torch.expm1(log_pi + math.log(log_pi.shape[-1]))
+    total = torch.zeros(x_1.shape, dtype=torch.float64, device=x_1.device)
+    for alpha, weight in zip(nodes[0].T, nodes[1].T, strict=True):
+        total += weight[:, None] * integrand(odds, x_1, x_t, alpha[:, None])
+    return total
 
 
 def integrand(
-    odds: Float64[Tensor, "n V"],
-    x_1: Int[Tensor, "n"],
-    x_t: Int[Tensor, "n"],
-    alpha: Float64[Tensor, "n"],
-) -> Float64[Tensor, "n"]:
+    odds: Float64[Tensor, "#n V"],
+    x_1: Int[Tensor, "n m"],
+    x_t: Int[Tensor, "n m"],
+    alpha: Float64[Tensor, "n 1"],
+) -> Float64[Tensor, "n m"]:
     """Return `Uniform.nelbo` by one logarithm a token: (αV)⁻¹ Σ_y s_y − r_y + r_y log(r_y/s_y).
 
     r_y = w(y|x₁)/w(x_t|x₁) has two values, Σ s and Σ r are known, and s_y = F_y/F_{x_t} with
     F = 1 + α · odds, odds = Vπ − 1.
     """
     size, rest = odds.shape[-1], 1 - alpha
-    log_f = torch.log1p(alpha[:, None] * odds)
-    f_1, f_t = (log_f.gather(-1, x[:, None]).squeeze(-1) for x in (x_1, x_t))
+    log_f = torch.log1p(alpha * odds)
+    f_1, f_t = (log_f.gather(-1, x) for x in (x_1, x_t))
     w_1 = 1 + alpha * (size - 1)
     w_t = torch.where(x_t == x_1, w_1, rest)
-    others = rest * ((size - 1) * rest.log() - log_f.sum(-1) + f_1)
+    others = rest * ((size - 1) * rest.log() - log_f.sum(-1, keepdim=True) + f_1)
     cross = others + w_1 * (w_1.log() - f_1) + size * (f_t - w_t.log())
     return ((-f_t).exp() + (cross / size - 1) / w_t) / alpha
 

@@ -1,6 +1,7 @@
 """The bound of uniform noise by count: against enumeration, and against the bound by time."""
 
 import itertools
+from functools import partial
 
 import pytest
 import torch
@@ -8,9 +9,15 @@ from torch.testing import assert_close
 
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Time
-from tcsm.evaluation.uniform_count import ByCount, UniformCount, integrand, rule
+from tcsm.evaluation.uniform_count import (
+    ByCount,
+    UniformControl,
+    UniformCount,
+    integrand,
+    rule,
+)
 from tcsm.models.factorized import Factorized, LeaveOneOut
-from tcsm.process.corruption import Positions
+from tcsm.process.corruption import Corrupted, Positions
 from tcsm.process.paths import Path
 from tcsm.process.schedules import Cosine, Linear
 from tcsm.process.sources import Mask, Uniform
@@ -42,7 +49,7 @@ def by_count(model, x_1, n, x_t):
 
 
 @torch.no_grad()
-def enumerated(model, x_1):
+def enumerated(value, x_1):
     """E over n ∈ {0 … L}, subsets and redrawn tokens."""
     means = []
     for n in range(L + 1):
@@ -50,8 +57,23 @@ def enumerated(model, x_1):
         for hidden in subsets(L, n) if n else [torch.zeros(L, dtype=torch.bool)]:
             for tokens in itertools.product(range(V), repeat=n):
                 states.append(x_1.masked_scatter(hidden, torch.tensor(tokens, dtype=torch.int64)))
-        means.append(by_count(model, x_1, n, torch.stack(states)).mean())
+        means.append(value(x_1, n, torch.stack(states)).mean())
     return torch.stack(means).mean()
+
+
+def control(x_1, n, x_t):
+    t = torch.full((len(x_t),), (L - n + 1) / (L + 2), dtype=torch.float64)
+    everywhere = torch.ones_like(x_t, dtype=torch.bool)
+    batch = Corrupted(x_1.expand_as(x_t), x_t, t, everywhere, torch.ones_like(t))
+    return UniformControl(NOISED).control(tabular(), batch)
+
+
+def test_the_control_variate_has_mean_zero():
+    """Exact up to the few nodes over α."""
+    truth = time_bound(tabular(), ALL[[0, 7, 25]], Path.nelbo)
+    for row, nats in zip(ALL[[0, 7, 25]], truth, strict=True):
+        assert abs(enumerated(control, row)) < 1e-4 * nats
+        assert control(row, 1, ALL).abs().max() > 0.1
 
 
 @pytest.mark.parametrize("schedule", [Linear(), Cosine()], ids=str)
@@ -59,7 +81,9 @@ def test_over_all_counts_subsets_and_tokens_it_is_the_bound_by_time(schedule):
     """Exact up to the few nodes over α, at any schedule."""
     x_1 = ALL[[0, 7, 25]]
     truth = time_bound(tabular(), x_1, Path.nelbo)
-    found = torch.stack([enumerated(tabular(Path(Uniform(V), schedule)), row) for row in x_1])
+    found = torch.stack(
+        [enumerated(partial(by_count, tabular(Path(Uniform(V), schedule))), row) for row in x_1]
+    )
     assert_close(found, truth, rtol=1e-4, atol=0)
 
 
@@ -71,7 +95,9 @@ def test_the_integrand_is_that_of_the_path():
     alpha = torch.linspace(-8, 14, 500, dtype=torch.float64).sigmoid()
     log_pi = logits.log_softmax(-1)
     expected = Uniform(27).nelbo(log_pi, x_1, x_t, alpha)
-    assert_close(integrand(27 * log_pi.exp() - 1, x_1, x_t, alpha), expected, rtol=1e-8, atol=0)
+    columns = (part[:, None] for part in (x_1, x_t, alpha))
+    found = integrand(27 * log_pi.exp() - 1, *columns).squeeze(-1)
+    assert_close(found, expected, rtol=1e-8, atol=0)
 
 
 @pytest.mark.parametrize("length", [1, 3, 64, 1024])
@@ -92,8 +118,25 @@ def test_draws_lie_within_their_error_bars_and_much_closer_than_by_time():
     assert by_count.var() < by_time.var() / 4
 
 
-def test_a_draw_belongs_to_a_sequence():
-    bound, model = UniformCount(NOISED), tabular()
+@pytest.mark.parametrize("draws", [1, 4])
+def test_a_control_variate_leaves_the_mean_and_a_fraction_of_the_variance(draws):
+    """A model that is right about single tokens and a little about their context."""
+    x_1, ids = ALL[[7]].expand(2000, -1), torch.arange(2000)
+    generator = torch.Generator().manual_seed(5)
+    logits = torch.randn(V**L, L, V, dtype=torch.float64, generator=generator) / 4
+    model = LeaveOneOut(Table(logits + torch.tensor([2.0, 0.0, -1.0]), V), NOISED)
+    truth = time_bound(model, ALL[[7]], Path.nelbo)
+    plain, controlled = (
+        kind(NOISED)(model, x_1, ids, seed=0, draws=draws).nats.mean(1)
+        for kind in (UniformCount, UniformControl)
+    )
+    assert abs(controlled.mean() - truth) < 4 * controlled.std() / 2000**0.5
+    assert controlled.var() < plain.var() / 5
+
+
+@pytest.mark.parametrize("bound", [UniformCount(NOISED), UniformControl(NOISED)], ids=str)
+def test_a_draw_belongs_to_a_sequence(bound):
+    model = tabular()
     whole = bound(model, ALL, torch.arange(27), seed=9, draws=4)
     part = bound(model, ALL[10:14], torch.arange(10, 14), seed=9, draws=4)
     assert torch.equal(part.nats, whole.nats[10:14])
