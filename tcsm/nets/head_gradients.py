@@ -112,7 +112,7 @@ class LinearGradients(Gradients):
     def _add_uniform(self, uniform: Tensor, rows: Tensor, chunk: slice) -> None:
         """Add what a gradient that is the same for all tokens of a position gives."""
         if self.by_every_row is None:
-            self.by_every_row = torch.zeros_like(rows[0], dtype=self.exact)
+            self.by_every_row = rows.new_zeros(rows.shape[1:], dtype=self.exact)
             self.row_sum = self.weight.sum(0, dtype=self.exact)
         if self.by_hidden is not None:
             self.by_hidden[chunk] += uniform * self.row_sum
