@@ -5,6 +5,7 @@ only what decides it.
 """
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -61,5 +62,5 @@ def _write_journals(out: Path, step: int, loss: float, telemetry: dict[str, obje
     losses: Record = {"loss": loss}
     times: Record = {key: telemetry[key] for key in ("seconds", "cpu_seconds")}
     for name, row in zip(JOURNALS, (losses, times), strict=True):
-        with Writer(out / name) as journal:
+        with closing(Writer(out / name)) as journal:
             journal.append({"step": step, **row})

@@ -39,6 +39,10 @@ class Run:
     folder: Path
     given: DictConfig | None = None
 
+    def __post_init__(self) -> None:
+        """Make the folder a path, which users may give as a string."""
+        object.__setattr__(self, "folder", Path(self.folder))
+
     @cached_property
     def trained(self) -> DictConfig | None:
         """Return the configuration of the training, None if there is none.

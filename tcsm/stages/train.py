@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -181,8 +181,9 @@ def _hooks(
     if not checkpoints.main:  # it takes part in validation and checkpoints
         return Hooks(record=lambda row: validate(state), checkpoints=checkpoints)
     paths = (checkpoints.folder / name for name in JOURNALS)
-    metrics, times = (stack.enter_context(Writer(path, state.step)) for path in paths)
-    progress = stack.enter_context(Progress(f"{training.experiment} seed {training.seed}"))
+    metrics, times = (stack.enter_context(closing(Writer(path, state.step))) for path in paths)
+    label = f"{training.experiment} seed {training.seed}"
+    progress = stack.enter_context(closing(Progress(label)))
     progress.begin(training.trainer.steps, metrics.path)
     log = stack.enter_context(opened(job.logger, job.run.folder, state.step))
 

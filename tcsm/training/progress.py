@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tqdm import tqdm
@@ -54,15 +53,7 @@ class Progress:
         self._bar.unit, self._bar.n = words, step
         self._bar.refresh()
 
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """End the line of the terminal."""
         if self._bar is not None:
             self._bar.close()

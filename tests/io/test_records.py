@@ -1,5 +1,6 @@
 import json
 import math
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53
 
 def test_a_record_is_sorted_and_complete_at_once(tmp_path: Path):
     path = tmp_path / "metrics.jsonl"
-    with Writer(path) as writer:
+    with closing(Writer(path)) as writer:
         writer.append({"step": 1, "loss": 0.1, "tokens": 8})
         assert path.read_text() == '{"loss": 0.1, "step": 1, "tokens": 8}\n'
 
@@ -40,26 +41,26 @@ def test_a_number_that_overflowed_costs_no_other(tmp_path: Path, capsys, value: 
     assert read_json(path, ()) == {"final": {"loss": [1.0, None, None]}, "seed": 0}
     (line,) = capsys.readouterr().err.splitlines()
     assert f"{path}: final.loss[1] is {value} and 1 more" in line
-    with Writer(tmp_path / "m.jsonl") as writer:
+    with closing(Writer(tmp_path / "m.jsonl")) as writer:
         writer.append({"step": 1, "loss": 2.0, "valid": value})
     assert read_lines(tmp_path / "m.jsonl", ()) == [{"step": 1, "loss": 2.0, "valid": None}]
 
 
 def test_a_resumed_writer_forgets_later_and_torn_lines(tmp_path: Path):
     path = tmp_path / "metrics.jsonl"
-    with Writer(path) as writer:
+    with closing(Writer(path)) as writer:
         for step in (1, 2, 3):
             writer.append({"step": step, "loss": 1.0})
     with path.open("a") as file:
         file.write('{"step": 4, "lo')
-    with Writer(path, step=2) as writer:
+    with closing(Writer(path, step=2)) as writer:
         writer.append({"step": 3, "loss": 5.0})
     assert [row["loss"] for row in read_lines(path, ("step", "loss"))] == [1.0, 1.0, 5.0]
 
 
 def test_a_line_ends_at_a_line_feed_only(tmp_path: Path):
     path = tmp_path / "notes.jsonl"
-    with Writer(path) as writer:
+    with closing(Writer(path)) as writer:
         writer.append({"step": 1, "text": "a\u2028b\x85c\nd\re"})
     assert [row["text"] for row in read_lines(path, ("text",))] == ["a\u2028b\x85c\nd\re"]
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import closing
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def make_student(
     draw = np.random.default_rng([round(1000 * level), seed])
     _train(folder, experiment, seed, level, draw)
     _evaluate(folder, experiment, seed, level + 0.01 * seed)
-    with Writer(folder / "telemetry.jsonl") as writer:
+    with closing(Writer(folder / "telemetry.jsonl")) as writer:
         for step in range(20, 1201, 20):
             times = {"seconds": step / 40, "cpu_seconds": step / 60}
             writer.append({"step": step, "tokens_per_second": 9000.0, **times})
@@ -258,7 +259,7 @@ def _folder(root: Path, experiment: str, seed: int, **config) -> Path:
 
 
 def _train(folder: Path, experiment: str, seed: int, level: float, draw) -> None:
-    with Writer(folder / "metrics.jsonl") as writer:
+    with closing(Writer(folder / "metrics.jsonl")) as writer:
         for step in range(20, 1201, 20):
             bits = 4.1 * level / 2 + 3.4 * (step / 20) ** -0.6 + 0.05 * draw.standard_normal()
             record = {"step": step, "tokens": step * 8192, "loss": 1.3 * bits, "lr": 1e-3}

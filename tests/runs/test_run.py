@@ -11,7 +11,7 @@ from tcsm import config
 from tcsm.config.defaults import compose
 from tcsm.errors import InputError
 from tcsm.io.layout import REFERENCE
-from tcsm.io.records import read_json
+from tcsm.io.records import read_json, write_json
 from tcsm.runs.run import Run
 
 CFG = OmegaConf.create({"experiment": "toy", "seed": 4, "out": "x", "scratch": "aside"})
@@ -108,3 +108,8 @@ def test_choices_of_an_earlier_version_that_are_gone_are_left_out(tmp_path):
 def test_a_run_is_read_without_torch():
     code = "import sys, tcsm.runs.run, tcsm.config.defaults; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_folder_of_a_run_may_be_a_string(tmp_path):
+    write_json(tmp_path / "train.json", {"steps": 3})
+    assert Run(str(tmp_path)).record()["steps"] == 3

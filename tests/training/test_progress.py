@@ -1,4 +1,5 @@
 import io
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ class Terminal(io.StringIO):
 
 
 def show(progress):
-    with progress:
+    with closing(progress):
         progress.begin(640, Path("metrics.jsonl"))
         progress.note({"loss": 3.0, "valid_bpc": 3.0104})
         progress.note({"loss": 3.0})
