@@ -114,6 +114,30 @@ def model(kind: str, key: str, name: str, revision: str, dtype: str = "float32")
     return loaded.eval()
 
 
+def tokenizer(key: str, name: str, revision: str) -> Any:  # noqa: ANN401
+    """Return the tokenizer beside a model.
+
+    Args:
+        key: The key that names the model.
+        name: A repository of the Hub, or a folder.
+        revision: The branch, tag or commit on the Hub.
+
+    Raises:
+        InputError: It cannot be loaded, or has no tokens.
+    """
+    place = f"{key}: {name}: its tokenizer cannot be loaded"
+    with one_line(place):
+        from transformers import AutoTokenizer  # noqa: PLC0415  seconds to load
+    loaded = from_pretrained(AutoTokenizer, place, name, revision)
+    with one_line(place):
+        # without its files the library makes a tokenizer of control tokens alone
+        control = {*loaded.all_special_tokens, *loaded.get_added_vocab()}
+        words = loaded.get_vocab().keys() - control
+        if len(words) < 2 or not loaded("a b")["input_ids"]:  # "▁" alone is no word
+            raise InputError(f"{place}: it is empty; are its files all there?")
+    return loaded
+
+
 def places(model: Any) -> int | None:  # noqa: ANN401
     """Return the largest length that a model of ``transformers`` accepts, None if unlimited."""
     config = model.config.get_text_config()

@@ -13,9 +13,8 @@ from torch import Tensor
 from tcsm.data.batches import evaluation_windows
 from tcsm.errors import InputError
 from tcsm.evaluation.samples import entropy
-from tcsm.huggingface import model, one_line, places
+from tcsm.huggingface import model, one_line, places, tokenizer
 from tcsm.metrics.base import Evaluated, Measured
-from tcsm.rewards.hub import tokenizer
 from tcsm.runs.drawing import sampler_of
 from tcsm.samplers.base import Sampler
 

@@ -94,7 +94,7 @@ class HubClassifier(Reward):
         Raises:
             InputError: It cannot be loaded, or has no tokens.
         """
-        return tokenizer("reward.name", self.name, self.revision)
+        return huggingface.tokenizer("reward.name", self.name, self.revision)
 
     @cached_property
     def place(self) -> int:
@@ -183,27 +183,3 @@ class HubClassifier(Reward):
             return wanted
         others = [k for k in range(logits.shape[1]) if k != self.place]
         return wanted - logits[:, others].logsumexp(1)
-
-
-def tokenizer(key: str, name: str, revision: str) -> Any:  # noqa: ANN401
-    """Return the tokenizer beside a model.
-
-    Args:
-        key: The key that names the model.
-        name: A repository of the Hub, or a folder.
-        revision: The branch, tag or commit on the Hub.
-
-    Raises:
-        InputError: It cannot be loaded, or has no tokens.
-    """
-    place = f"{key}: {name}: its tokenizer cannot be loaded"
-    with huggingface.one_line(place):
-        from transformers import AutoTokenizer  # noqa: PLC0415  seconds to load
-    loaded = huggingface.from_pretrained(AutoTokenizer, place, name, revision)
-    with huggingface.one_line(place):
-        # without its files the library makes a tokenizer of control tokens alone
-        control = {*loaded.all_special_tokens, *loaded.get_added_vocab()}
-        words = loaded.get_vocab().keys() - control
-        if len(words) < 2 or not loaded("a b")["input_ids"]:  # "▁" alone is no word
-            raise InputError(f"{place}: it is empty; are its files all there?")
-    return loaded
