@@ -6,8 +6,18 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from tcsm.noise import Antithetic, Noise, batch_noise, categorical, fold, splitmix64, to_uniform
+from tcsm.noise import (
+    BLOCK,
+    Antithetic,
+    Noise,
+    batch_noise,
+    categorical,
+    fold,
+    splitmix64,
+    to_uniform,
+)
 
 GOLDEN = 0x9E3779B97F4A7C15
 COUNT = 4000
@@ -253,3 +263,19 @@ def test_mirrored_strata_have_no_error_in_what_is_linear(total):
     assert torch.equal(draws[:, : (total + 1) // 2], plain[:, : (total + 1) // 2])
     error = (draws.mean(1) - 0.5).abs().max()
     assert error < (1e-12 if total % 2 == 0 else 0.5 / total**2 + 1e-12)
+
+
+def test_a_large_vocabulary_is_never_summed_in_float64():
+    """Float64 holds the sums of blocks and the tokens of one block."""
+    log_p, widest = torch.randn(3, 5000), [0]
+
+    class Widest(TorchDispatchMode):
+        def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+            out = operation(*args, **(kwargs or {}))
+            if isinstance(out, torch.Tensor) and out.dtype == torch.float64:
+                widest[0] = max(widest[0], out.shape[-1])
+            return out
+
+    with Widest():
+        categorical(log_p, torch.rand(3, dtype=torch.float64))
+    assert 3 < widest[0] <= BLOCK

@@ -60,6 +60,24 @@ def test_calls_are_counted_and_no_mask_remains(sampler, steps):
     assert sampled.network_calls <= bound
 
 
+@pytest.mark.parametrize("count", [1, 40])
+@every
+def test_a_batch_of_any_size_takes_the_calls_of_one_sequence_and_logits_where_it_draws(
+    sampler, count
+):
+    """With more steps than positions: each masked position is drawn once, by its own logits."""
+    sampler, read = type(sampler)(path=sampler.path, steps=50), []
+    posterior = Factorized(Table(torch.randn(L, V)), sampler.path)
+    posterior.net.register_forward_hook(lambda _, inputs, logits: read.append(len(logits)))
+    assert sampler(posterior, count, L, seed=0).tokens.shape == (count, L)
+    if isinstance(sampler.path.source, Mask):
+        assert len(read) <= L
+        assert sum(read) <= count * L
+    else:
+        assert len(read) <= 50
+        assert sum(read) < 50 * count * L / 2
+
+
 @every
 def test_a_grid_without_steps_is_refused(sampler):
     with pytest.raises(InputError, match=r"sampler\.steps .*0"):
