@@ -35,7 +35,13 @@ def comparison(result: dict) -> dict:
         flat = {key: row.get(key, MISSING) for key in keys}
         rows.append({"variant": row["name"], **flat, **parts})
     kept = ("file", "size", "threads", "clock", "processor", "commits", "versions")
-    return {**{key: result[key] for key in kept}, "rows": rows}
+    first = result["rows"][0].get("rounds", [])
+    paired = [
+        {"variant": row["name"], "seed": number, "times": one / other}
+        for row in result["rows"]
+        for number, (one, other) in enumerate(zip(first, row.get("rounds", []), strict=False))
+    ]
+    return {**{key: result[key] for key in kept}, "rows": rows, "paired": paired}
 
 
 def curve(row: dict) -> dict:

@@ -151,7 +151,11 @@ def test_the_report_shows_what_was_measured(tmp_path: Path) -> None:
     numbers = ("ms", "ratio", "ratio_low", "ratio_high", "tokens_per_second", "peak_mib")
     row = {"name": "TCSM", "parts_ms": parts, **dict.fromkeys(numbers, 2.5), "peak_ratio": 1.0}
     place = {**measure.machine(), "size": size, "threads": 1, "clock": "wall", "tiny": False}
-    place |= {"commits": {"tcsm": "abc"}, "commit": "abc", "rows": [row | {"parameters": 3}]}
+    place |= {
+        "commits": {"tcsm": "abc"},
+        "commit": "abc",
+        "rows": [row | {"parameters": 3, "rounds": [1.0, 2.0]}],
+    }
     for name in ("train-tiny-threads1", "bound-tiny-threads1", "gpu-gpt2"):
         measure.save(results / f"{name}.json", place)
     curve = curves.Curve("step-v", "Time of a training step", "V", "s", [2, 4], [[1.0], [2.0]])
@@ -161,5 +165,6 @@ def test_the_report_shows_what_was_measured(tmp_path: Path) -> None:
     text = page.read_text()
     assert "Time of a training step grows like V^1.00 [1.00, 1.00]" in text
     assert "2.50 [2.50, 2.50] times the speed of TCSM" in text
-    assert (tmp_path / "out/figures/speed_curves.svg").exists()
+    for figure in ("curves", "train-tiny-threads1"):
+        assert (tmp_path / f"out/figures/speed_{figure}.svg").exists()
     assert (tmp_path / "out/tables/speed_gpu-gpt2.csv").exists()
