@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
+from scipy.special import stdtrit
 from torch import nn
 
 from tcsm.config import Unbuilt, build, typed
@@ -89,7 +90,10 @@ def printed(run: Run) -> Iterator[str]:
 
 def _rate(name: str, rate: Record) -> str:
     """Return the bits per character of a split; of another corpus also the perplexity."""
-    half = f" ± {1.96 * rate['bpc_se']:.3f} (95 % over sequences)" if rate["bpc_se"] else ""
+    half = ""
+    if rate["bpc_se"]:  # the interval of `tcsm compare` and of the report
+        width = stdtrit(rate["sequences"] - 1, 0.975) * rate["bpc_se"]
+        half = f" ± {width:.3f} (95 % over sequences)"
     words = f"{name} {rate['bpc']:.3f}{half} bits per character"
     if name in SPLITS:
         return words
