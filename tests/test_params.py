@@ -14,7 +14,9 @@ from tcsm import config
 from tcsm.config.signatures import check_arguments
 from tcsm.noise import Noise
 from tcsm.objectives.base import ReferenceObjective
+from tcsm.tools import plan
 from tcsm.training.state import TrainState
+from tests.stages.house import RECIPES
 from workflow.ablations import read
 from workflow.compose import Compositions
 
@@ -31,6 +33,7 @@ TRAINED = [
     if "train"
     in yaml.safe_load((PARAMS / f"experiment/{name}.yaml").read_text()).get("stages", ["train"])
     and not name.startswith(("reward/", "judge/"))  # classifiers
+    and not name.startswith(tuple(f"{name}/" for name in RECIPES))  # tests/stages/test_pilots.py
 ]
 SCALES = [name.removeprefix("scale/") for name in FILES if name.startswith("scale/")]
 NO_CHOICES = ("experiment/", "ablation/", "process/")  # process/ sets choices of other groups
@@ -121,6 +124,22 @@ def test_what_an_experiment_says_is_what_is_composed(experiment: str) -> None:
     del said["defaults"]
     found = composed(f"experiment={experiment}")
     assert OmegaConf.merge(found, said) == found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "recipe", [name for name in EXPERIMENTS if name.startswith(tuple(f"{c}/" for c in RECIPES))]
+)
+def test_a_recipe_plans_in_its_protocol(recipe: str) -> None:
+    corpus = recipe.partition("/")[0]
+    cfg = at(corpus, f"experiment={recipe}", "devices.choice=cpu")
+    made = plan.plan_of(cfg)
+    sizes = {"text8": 256, "owt": 1024, "lm1b": 128}
+    assert made.tokens == 10**6 * 512 * sizes[corpus]
+    assert 80e6 < made.parameters < 300e6
+    assert (cfg.trainer.learning_rate, cfg.trainer.ema.decay) == (3e-4, 0.9999)
+    nets = [net for net in (cfg.model.net, cfg.model.net.get("body")) if net and "stem" in net]
+    assert [(net.stem, net.dropout) for net in nets] == [(0, 0.1)] * len(nets) != []
 
 
 def by_hydra(choice: str) -> bool:

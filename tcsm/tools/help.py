@@ -108,13 +108,15 @@ def _defaults(folder: Path) -> dict[str, list[str]]:
 def _keys(reads: Sequence[str], folder: Path, groups: Iterable[str]) -> Iterator[str]:
     """Yield the keys that a stage reads, with their values and comments.
 
-    They are those of config.yaml and of groups of a single file, such as ``trainer``.
+    They are those of config.yaml and of groups with a default.yaml, such as ``trainer``, or with
+    a single file.
     """
     composed = OmegaConf.to_container(config.compose(), resolve=False)
     plain = OmegaConf.create(composed)
     known = comments((folder / "config.yaml").read_text("utf-8"))
     for group in groups:
-        if len(files := list((folder / group).rglob("*.yaml"))) == 1:
+        files = [*(folder / group).glob("default.yaml")] or [*(folder / group).rglob("*.yaml")]
+        if len(files) == 1:
             inner = comments(files[0].read_text("utf-8"))
             known |= {f"{group}.{key}": text for key, text in inner.items()}
     shown = {

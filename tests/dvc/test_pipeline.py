@@ -15,7 +15,7 @@ def test_every_folder_of_runs_belongs_to_one_stage() -> None:
     assert sorted(made) == sorted(folders())
 
 
-@pytest.mark.parametrize("scale", ["smoke", "long", "full"])
+@pytest.mark.parametrize("scale", ["smoke", "long"])
 def test_what_a_larger_scale_makes_besides_is_listed(scale: str) -> None:
     """Folders of the key ``more`` of params.yaml, whose comment names them."""
     asked = yaml.safe_load((TOP / f"params/scale/{scale}.yaml").read_text())

@@ -24,11 +24,12 @@ from tests.held import heed_signals
 
 PARAMS = Path(__file__).parents[2] / "params"
 CLASSIFIERS = ("reward", "judge")  # folders of experiments that train no model
+RECIPES = ("text8", "owt", "lm1b")  # of published protocols: test_pilots.py runs them
 ALL = sorted(
     path.relative_to(PARAMS / "experiment").with_suffix("").as_posix()
     for path in (PARAMS / "experiment").rglob("*.yaml")
     if "train" in yaml.safe_load(path.read_text("utf-8")).get("stages", ["train"])
-    and path.parent.name not in CLASSIFIERS
+    and path.parent.name not in CLASSIFIERS + RECIPES
 )
 TEACHERS = [name for name in ALL if name.startswith("teacher/")]  # not all of them write texts
 # They ask for the folder of another run.

@@ -167,7 +167,9 @@ def test_a_plan_of_text8_has_its_published_size(monkeypatch):
     assert done.code == 0, done.err
     for words in ("89.1 M parameters", "131 G tokens", "1,456.36 epochs", "7.05e+19 FLOPs"):
         assert words in done.out
-    assert "overfits  1,456 epochs" in done.out
+    assert "repeats   1,456 epochs" in done.out
+    assert "known protocol" in done.out
+    assert "net.dropout=0.1" in done.out
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=2**30))
     full = command(*TEXT8, "out=results/large")
     assert full.code == 2
