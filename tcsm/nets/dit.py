@@ -208,9 +208,8 @@ class PretrainedDIT(DIT):
         dropout: float = 0.0,
         schedule: Any = None,  # noqa: ANN401
     ) -> None:
-        if name is None:
-            raise InputError("net.name: found null, wanted a file or a folder with .safetensors")
         weights = {_PREFIX.sub("", key): value for key, value in read(name).items()}
+        name = str(name)
         table, first = "vocab_embed.embedding", "blocks.0.mlp.0.weight"
         for key in (table, first, "sigma_map.mlp.2.weight", "output_layer.linear.weight"):
             if key not in weights or weights[key].dim() != 2:
@@ -240,13 +239,13 @@ class PretrainedDIT(DIT):
         _fill(self, weights, name)
 
 
-def read(name: str) -> dict[str, Tensor]:
+def read(name: str | None) -> dict[str, Tensor]:
     """Return the tensors of a file in safetensors, or of all such files of a folder.
 
     Raises:
         InputError: No such file, or a damaged one.
     """
-    path = os.path.expanduser(name)
+    path = os.path.expanduser(name or "")
     files = (
         [os.path.join(path, file) for file in sorted(os.listdir(path))]
         if os.path.isdir(path)
