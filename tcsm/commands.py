@@ -154,6 +154,7 @@ def run_stage(name: str, arguments: list[str]) -> int:
     try:
         stage = importlib.import_module(f"tcsm.stages.{name}")
     finally:
+        gc.freeze()  # at the exit of the process, too
         gc.enable()
     composed = _runs(arguments, stage)
     with config.keys_as_set(composed[0]):
@@ -161,7 +162,7 @@ def run_stage(name: str, arguments: list[str]) -> int:
 
 
 def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa: ANN401 -- a module
-    runs = [defaults.cut(cfg, stage.READS) for cfg in composed]
+    runs = [config.cut(cfg, stage.READS) for cfg in composed]
     _require_folders(runs, getattr(stage, "WRITES", ("out",)))
     for cfg in runs if "devices" in stage.READS else ():
         memory: Any = importlib.import_module("tcsm.runs.memory")  # imports torch

@@ -132,7 +132,7 @@ def load(folder: Folder, *overrides: str) -> TrainedRun:
     composed = defaults.compose([f"out={folder}", *overrides], reads, sampling.OF, sampling.ANEW)
     if not (path := Path(folder, WEIGHTS)).is_file():
         raise InputError(f"{path} does not exist; expected the folder of a run: train first")
-    return TrainedRun(Path(folder), defaults.cut(composed, reads))
+    return TrainedRun(Path(folder), config.cut(composed, reads))
 
 
 def sample(folder: Folder, *overrides: str) -> Record:

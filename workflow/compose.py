@@ -59,6 +59,7 @@ class Compositions:
         self._sources = Sources({"tcsm": CODE, **homes(packages()[1:])})
         self._code_basis = digest(sorted((CODE / "tcsm").rglob("*.py")))
         self.reads, self._cfg = cache(self._sources.reads), cache(self._compose)
+        self._filled = cache(lambda of, values: OmegaConf.merge(self._cfg(of), json.loads(values)))
         compose = lambda: OmegaConf.to_container(config.compose([self._scale]).scale)  # noqa: E731
         self.scale = OmegaConf.create(self._kept("scale", scale, compose))
 
@@ -66,8 +67,8 @@ class Compositions:
         """Return what a stage reads, with values filled in, and the words that may be paths."""
 
         def cut() -> Text:
-            text = config.cut(OmegaConf.merge(self._cfg(variant), values), self.reads(stage))
-            return text, [*words(OmegaConf.to_container(OmegaConf.create(text)))]
+            cfg = config.cut(self._filled(variant, json.dumps(values)), self.reads(stage))
+            return OmegaConf.to_yaml(cfg), [*words(OmegaConf.to_container(cfg))]
 
         return tuple(self._kept("text", (variant, stage, dict(values)), cut))
 

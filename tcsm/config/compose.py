@@ -28,6 +28,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from tcsm.config.allowed import last_line, packages
 from tcsm.config.choices import check_choices, compose_choices, composed, is_null
+from tcsm.config.fast_yaml import FAST
 from tcsm.config.keys import as_set, expand_home, expand_homes, not_set
 from tcsm.config.overrides import Overrides
 from tcsm.config.signatures import check_arguments
@@ -91,19 +92,20 @@ def override_value(overrides: Sequence[str], key: str) -> Any:  # noqa: ANN401 -
     return expand_home(OverridesParser.create().parse_override(line).value(), key)
 
 
-def resolve(cfg: DictConfig) -> str:
-    """Write a configuration as YAML text in which every interpolation has its value.
+def resolve(cfg: DictConfig) -> DictConfig:
+    """Return a configuration in which every interpolation has its value.
 
     Raises:
         InputError: An interpolation names a key that does not exist, a value is missing (???), or
             one holds a password.
     """
-    text = OmegaConf.to_yaml(OmegaConf.create(_plain(cfg)))
-    require_no_password(text)
-    return text
+    plain = _plain(cfg)
+    if "@" in json.dumps(plain, default=str):
+        require_no_password(OmegaConf.to_yaml(OmegaConf.create(plain)))
+    return OmegaConf.create(plain)
 
 
-def cut(cfg: DictConfig, keys: Iterable[str]) -> str:
+def cut(cfg: DictConfig, keys: Iterable[str]) -> DictConfig:
     """Resolve only the keys that a stage reads; a key may be dotted (``data.root``).
 
     Raises:
@@ -145,11 +147,11 @@ def load(path: str) -> Iterator[DictConfig]:
         raise InputError(f"{name}: found no document; expected a YAML mapping")
     for number, part in enumerate(documents, start=1):
         try:
-            mapping = isinstance(yaml.safe_load(part), dict)
-            cfg = OmegaConf.create(part)
+            content = yaml.load(part, Loader=FAST)
+            cfg = OmegaConf.create(content) if isinstance(content, dict) else None
         except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
             raise InputError(f"{name}: document {number}: {first_line(error)}") from None
-        if not mapping or not isinstance(cfg, DictConfig):
+        if cfg is None:
             raise InputError(f"{name}: document {number}: expected a YAML mapping")
         yield cfg
 

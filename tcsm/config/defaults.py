@@ -122,9 +122,9 @@ class Comparison:
     def _merged(self, asked: DictConfig, reads: Sequence[str]) -> DictConfig:
         keys = [key for key in reads if key in TEXT or (self.whole and key not in PLACES)]
         keys = [key for key in keys if _plain(self.trained, key) is not ABSENT]
-        merged = before = cut(asked, reads)
+        merged = before = config.cut(asked, reads)
         if kept(self.overrides):
-            before = cut(config.compose(_known(self.trained, (), self.whole)), keys)
+            before = config.cut(config.compose(_known(self.trained, (), self.whole)), keys)
         for key in keys:
             own, new, old = (_plain(cfg, key) for cfg in (self.trained, merged, before))
             given = self._given(key, new, old)
@@ -254,13 +254,6 @@ def _touches(line: str, key: str) -> bool:
     """Return whether an override names a key, a node that contains it, or a key inside it."""
     own = _key(line)
     return own == key or own.startswith(f"{key}.") or key.startswith(f"{own}.")
-
-
-def cut(cfg: DictConfig, keys: Sequence[str]) -> DictConfig:
-    """Return the part of a configuration that a stage reads."""
-    node = OmegaConf.create(config.cut(cfg, keys))
-    assert isinstance(node, DictConfig)
-    return node
 
 
 def _referred(cfg: DictConfig, key: str) -> list[str]:

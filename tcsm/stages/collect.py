@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from tcsm.config import Unbuilt, build, cut
 from tcsm.data.batches import WindowBatches
@@ -130,7 +130,9 @@ def _draw(cfg: DictConfig, tokenizer: Tokenizer, devices: Devices) -> Drawn:
     collection = Collection((model, base), sampler, length, count, batch, cfg.seed)
     digests = [of_model(one, devices) for one in (model, base) if one is not None]
     chosen = cut(cfg, ("seed", "data.length", "sampler", "collecting"))
-    return collection.draw(draft(Path(cfg.out), "collect", chosen, *digests), devices)
+    return collection.draw(
+        draft(Path(cfg.out), "collect", OmegaConf.to_yaml(chosen), *digests), devices
+    )
 
 
 def printed(run: Run) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from tcsm.config import build, cut
 from tcsm.data.encoding import check_text
@@ -91,7 +91,13 @@ def main(cfg: DictConfig, out: Path) -> None:
         if cfg.judge is not None:
             judge = as_judge(of_run("judge", cfg.judge, length, tokenizer, devices), cfg.judge)
         chosen = cut(cfg, ("seed", "data.length", "sampler", "sampling"))
-        kept = draft(out, "sample", chosen, of_model(model, devices), tokenizer.fingerprint)
+        kept = draft(
+            out,
+            "sample",
+            OmegaConf.to_yaml(chosen),
+            of_model(model, devices),
+            tokenizer.fingerprint,
+        )
         draws = [
             partial(walk, model, cfg.sampling.count, length, cfg.seed, given) for walk in walks
         ]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from omegaconf import OmegaConf
 
+from tcsm import config
 from tcsm.config import defaults
 from tcsm.errors import InputError
 from tcsm.listing import described
@@ -27,5 +28,5 @@ def main(arguments: Sequence[str]) -> int:
     stage = importlib.import_module(f"tcsm.stages.{arguments[0]}")
     of, anew = (getattr(stage, name, ()) for name in ("OF", "ANEW"))
     cfg = defaults.compose(arguments[1:], stage.READS, of, anew)
-    print(OmegaConf.to_yaml(defaults.cut(cfg, stage.READS)), end="")
+    print(OmegaConf.to_yaml(config.cut(cfg, stage.READS)), end="")
     return 0

@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
         raise InputError(f"plan: found nothing; type {USAGE}")
     named = [word if "=" in word else f"experiment={word}" for word in arguments]
     reads = importlib.import_module("tcsm.stages.train").READS
-    cfg = defaults.cut(defaults.compose(named, reads), reads)
+    cfg = config.cut(defaults.compose(named, reads), reads)
     plan = plan_of(cfg)
     print("\n".join(_lines(cfg, plan)))
     with config.keys_as_set(cfg):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch.testing import assert_close
 
 from tcsm import config
@@ -28,7 +27,7 @@ TINY = ("scale=smoke", "scale.net.dim=8", "scale.net.depth=1", "scale.net.heads=
 
 
 def composed(*overrides):
-    return OmegaConf.create(config.resolve(config.compose(overrides, PARAMS)))
+    return config.resolve(config.compose(overrides, PARAMS))
 
 
 class Run:

@@ -22,7 +22,7 @@ EMA = "tcsm.training.optim.Ema"
 def default() -> DictConfig:
     cfg = config.compose(["devices.choice=cpu", "metric=[likelihood,rewards]"], PARAMS)
     keys = ("devices", "model", "trainer", "data.length", "data.batch", "evaluation", "validation")
-    return OmegaConf.create(config.cut(cfg, (*keys, "sampling", "metric", "collecting")))
+    return config.cut(cfg, (*keys, "sampling", "metric", "collecting"))
 
 
 @pytest.fixture(autouse=True)

@@ -96,7 +96,7 @@ def test_choices_of_an_earlier_version_that_are_gone_are_left_out(tmp_path):
     """The values of the run are in its configuration; a new override of that key is refused."""
     trained = config.compose(["scale=smoke", "experiment=kjv/mdlm", "net.dim=32", "seed=2"])
     OmegaConf.update(trained, "overrides", ["scale=smoke", "net.dim=32", "scale.gone=1", "gone=a"])
-    (tmp_path / "config.yaml").write_text(config.resolve(trained))
+    (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(config.resolve(trained)))
     reads = ("experiment", "seed", "out", "model", "data.length")
     cfg = compose([f"out={tmp_path}"], reads, ("out",))
     assert (cfg.model.net.dim, cfg.seed, cfg.experiment) == (32, 2, "kjv/mdlm")

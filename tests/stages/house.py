@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from tcsm import config
 from tcsm.__main__ import run
@@ -103,7 +103,7 @@ class House:
     def config(self, experiment: str) -> DictConfig:
         """What an experiment is made of in this house, resolved."""
         cfg = config.compose([*self.overrides(), f"experiment={experiment}"])
-        return OmegaConf.create(config.resolve(cfg))
+        return config.resolve(cfg)
 
     def run(self, stage: str, *overrides: str, name: str = "run") -> Done:
         """One command of the console, in this process."""

@@ -21,7 +21,8 @@ def documents(house):
 
     def text(name: str, seed: int) -> str:
         cfg = config.compose([*house.overrides(name), f"seed={seed}"])
-        return config.cut(cfg, {**dict.fromkeys(train.READS), **dict.fromkeys(evaluate.READS)})
+        keys = {**dict.fromkeys(train.READS), **dict.fromkeys(evaluate.READS)}
+        return OmegaConf.to_yaml(config.cut(cfg, keys))
 
     return "---\n".join([text("one", 0), text("two", 1)])
 

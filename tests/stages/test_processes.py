@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from tcsm import config
 from tcsm.stages.train import READS
@@ -83,7 +84,7 @@ def share(house: House, needs: dict[str, Path], cases: tuple[str, ...], *more: s
     ]
     done = subprocess.run(
         [sys.executable, "-m", "tcsm", "train", "--config", "-"],
-        input="---\n".join(texts),
+        input="---\n".join(map(OmegaConf.to_yaml, texts)),
         cwd=TOP,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,

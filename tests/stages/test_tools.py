@@ -12,7 +12,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from tcsm.config import defaults
+from tcsm import config
 from tcsm.data.header import read_header
 from tcsm.listing import described
 from tcsm.runs.run import Run
@@ -119,7 +119,7 @@ def test_a_stage_ends_with_its_numbers_and_where_they_are(two, house):
 
 def test_a_printed_configuration_is_that_of_the_stage(house):
     text = command("config", "evaluate", *house.overrides()).out
-    assert set(OmegaConf.create(text)) == set(defaults.cut(OmegaConf.create(text), evaluate.READS))
+    assert set(OmegaConf.create(text)) == set(config.cut(OmegaConf.create(text), evaluate.READS))
 
 
 def written(folder, stage, record, **config):

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from omegaconf import OmegaConf
 
 from tcsm import config
 from tcsm.training.checkpoint import load
@@ -123,7 +124,7 @@ def test_a_failure_of_a_later_run_leaves_the_state_of_an_earlier_one(house):
             "experiment=kjv/score",
             f"trainer.learning_rate={rate}",
         ]
-        documents.append(config.resolve(config.compose(lines)))
+        documents.append(OmegaConf.to_yaml(config.resolve(config.compose(lines))))
     file = house.root / "runs.yaml"
     house.root.mkdir(parents=True, exist_ok=True)
     file.write_text("---\n".join(documents))

@@ -32,7 +32,7 @@ def test_variants_are_composed_as_by_hydra(made, lines):
     expected.experiment, expected.axes = variant.name, dict(variant.axes)
     expected.overrides = kept(["scale=smoke", *variant.overrides])
     values = {"out": "here", "seed": 1}
-    text = config.cut(OmegaConf.merge(expected, values), made.reads("train"))
+    text = OmegaConf.to_yaml(config.cut(OmegaConf.merge(expected, values), made.reads("train")))
     made_text, paths = made.text(variant, "train", values)
     assert made_text == text
     assert ("corpus", "a=b.txt") in map(tuple, paths) or "corpus=local" not in lines

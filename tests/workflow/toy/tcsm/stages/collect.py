@@ -1,5 +1,7 @@
 """A buffer is filled."""
 
+from omegaconf import OmegaConf
+
 from tcsm import config
 from tcsm.reporting import notes
 
@@ -11,6 +13,6 @@ def main(cfg, out):
     print(f"collecting seed {cfg.seed}")
     out.mkdir(parents=True, exist_ok=True)
     for name in ("config.yaml", "sequences.tok", "rewards.safetensors"):
-        (out / name).write_text(config.resolve(cfg))
+        (out / name).write_text(OmegaConf.to_yaml(config.resolve(cfg)))
     for name in ("collect.json", "collect.telemetry.json"):
         notes.write(out / name, cfg)

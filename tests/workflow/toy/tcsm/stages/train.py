@@ -1,5 +1,7 @@
 """A number is learned."""
 
+from omegaconf import OmegaConf
+
 from tcsm import config
 from tcsm.reporting import notes
 
@@ -22,7 +24,7 @@ def main(cfg, out):
     objective = config.build(cfg.objective)
     print(f"training {cfg.experiment}")
     out.mkdir(parents=True, exist_ok=True)
-    (out / "config.yaml").write_text(config.resolve(cfg))
+    (out / "config.yaml").write_text(OmegaConf.to_yaml(config.resolve(cfg)))
     for name in ("weights.safetensors", "metrics.jsonl", "telemetry.jsonl"):
         (out / name).write_text(f"{objective.value(cfg.trainer.steps)}")
     for name in ("train.json", "train.telemetry.json"):
