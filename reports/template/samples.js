@@ -2,7 +2,7 @@
    step at which each position last changed; until then a dot stands in its place. */
 "use strict";
 (() => {
-function explorer(details) {
+function explorer(details, real) {
   const models = details.map(one => JSON.parse(one.querySelector("script").textContent));
   for (const model of models) model.grids = model.grids.filter(grid => grid.traces.length);
   const counts = [...new Set(models.flatMap(model => model.grids.map(grid => grid.steps)))].sort((a, b) => a - b);
@@ -25,7 +25,12 @@ function explorer(details) {
     return {model, card, note, text};
   });
 
+  const quotes = real ? [...real.querySelectorAll("blockquote")] : [];
+  const quote = element("blockquote");
+  const beside = quotes.length ? [element("article", {}, ...[...real.querySelectorAll("h3, .note")].map(one => one.cloneNode(true)), quote)] : [];
+
   function show() {
+    if (quotes.length) quote.textContent = quotes[chosen.text % quotes.length].textContent;
     slider.max = chosen.steps;
     slider.value = chosen.step;
     const said = `step ${chosen.step} of ${chosen.steps}`;
@@ -64,7 +69,7 @@ function explorer(details) {
   });
   slider.addEventListener("input", () => { stop(); chosen.step = Number(slider.value); show(); });
   const controls = element("div", {className: "controls"}, play, element("label", {className: "steps"}, "Denoising ", slider), output, gridLabel, textLabel);
-  const row = element("div", {className: "row texts", tabIndex: 0}, ...cards.map(({card}) => card));
+  const row = element("div", {className: "row texts", tabIndex: 0}, ...beside, ...cards.map(({card}) => card));
   row.setAttribute("role", "region");
   row.setAttribute("aria-label", "Texts of all models");
   const hint = element("p", {className: "note", textContent: "A dot is a position that still changes; a position lights up at the step that decides it."});
@@ -76,7 +81,7 @@ function explorer(details) {
 for (const section of document.querySelectorAll("main > section")) {
   const traced = [...section.querySelectorAll("details.passages")].filter(one => one.querySelector("script"));
   if (!traced.length) continue;
-  explorer(traced);
+  explorer(traced, section.querySelector("details[data-real]"));
   for (const one of section.querySelectorAll("details.passages")) one.open = false;
 }
 })();

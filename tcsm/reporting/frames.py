@@ -93,12 +93,12 @@ class Frames:
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """One row a sampler run: sampler, steps, network calls, texts, statistics, traces."""
+        """One row a sampler run: sampler, steps, calls, texts, statistics, traces, real text."""
         rows = [
             {**_place(run)}
-            | {key: drawn[key] for key in ("sampler", "steps", "network_calls", "texts")}
-            | {key: number(value) for key, value in drawn["statistics"].items()}
-            | {"traces": drawn.get("traces", [])}
+            | {key: drawn[key] for key in ("sampler", "steps", "network_calls")}
+            | _statistics(drawn)
+            | {"traces": drawn.get("traces", []), "real": _statistics(run.samples.get("held_out"))}
             for run in self.all_runs
             for drawn in run.samples.get("runs", [])
         ]
@@ -165,6 +165,14 @@ def _frame(rows: Sequence[Record], *columns: str) -> pd.DataFrame:
     if rows:
         return pd.DataFrame(rows)
     return pd.DataFrame(columns=["experiment", "seed", *columns]).astype({"seed": int})
+
+
+def _statistics(texts: Record | None) -> Record:
+    """Return texts and their statistics as columns; empty without texts."""
+    if not texts:
+        return {}
+    numbers = {key: number(value) for key, value in texts["statistics"].items()}
+    return {"texts": texts["texts"], **numbers}
 
 
 def _place(run: Outcome) -> dict[str, object]:

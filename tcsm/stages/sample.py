@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from tcsm.config import build, cut
 from tcsm.data.encoding import check_text
+from tcsm.data.examples import held_out
+from tcsm.data.tokenfile import open_tokens
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.io.layout import record_of
@@ -20,7 +22,7 @@ from tcsm.models.autoregressive import Autoregressive
 from tcsm.runs.drafts import Tensors, draft, of_model, remove
 from tcsm.runs.judging import as_judge, judge_rate, variety
 from tcsm.runs.models import load_model
-from tcsm.runs.run import Run
+from tcsm.runs.run import Run, hashes
 from tcsm.runs.teachers import of_run
 from tcsm.runs.watching import watched
 from tcsm.samplers.base import Sampled, Sampler
@@ -114,6 +116,8 @@ def main(cfg: DictConfig, out: Path) -> None:
                     said["responses"] = _responses(sampled, given, tokenizer)
                 runs.append({**said, "steps": walk.steps})
         record = {"length": length, **run.draws(cfg.seed), "runs": runs}
+        if given is None:
+            record |= _held_out(out, cfg.sampling.count, length, tokenizer, judge)
         tokens = sum(drawn[f"tokens.{index}"].numel() for index in range(len(walks)))
         run.write("sample", record, describe(watch, tokens, devices.device))
         remove(out, "sample")
@@ -141,11 +145,31 @@ def _describe(
         "network_calls": drawn.network_calls,
         "texts": texts,
         "traces": _traces(drawn, texts, tokenizer),
-        "statistics": {
-            **variety(tokens),
-            "judge_bpc": judge_rate(judge, tokens, tokenizer).value if judge else None,
-        },
+        "statistics": _statistics(tokens, tokenizer, judge),
     }
+
+
+def _statistics(
+    tokens: torch.Tensor, tokenizer: Tokenizer, judge: Autoregressive | None
+) -> dict[str, float | None]:
+    judged = judge_rate(judge, tokens, tokenizer).value if judge else None
+    return {**variety(tokens), "judge_bpc": judged}
+
+
+def _held_out(
+    folder: Path, count: int, length: int, tokenizer: Tokenizer, judge: Autoregressive | None
+) -> dict[str, Any]:
+    """Return as many test texts of the run's corpus, if they are at hand, and their statistics."""
+    run = Run(folder)
+    root, known = Path(run.value("data.root") or ""), run.record().get("splits_sha256", {})
+    with suppress(InputError):  # too few, or a damaged file, which sampling does not need
+        if "test" in known and hashes(root, ["test"]) == {"test": known["test"]}:
+            file = open_tokens(root / "test.tok", tokenizer)
+            tokens = held_out(file, length, count, tokenizer, "sampling.count").tokens
+            texts = [tokenizer.decode(row.numpy()) for row in tokens]
+            statistics = _statistics(tokens, tokenizer, judge)
+            return {"held_out": {"texts": texts, "statistics": statistics}}
+    return {}
 
 
 def _responses(drawn: Sampled, given: Conditioning, tokenizer: Tokenizer) -> list[str]:

@@ -24,6 +24,7 @@ ARMS = {
 PAIRS = (("kjv/distribution", "kjv/mdlm"), ("kjv/score", "kjv/mdlm"))
 LEVEL = dict(zip(ARMS, (2.10, 2.14, 2.11, 2.45, 2.06, 1.92), strict=True))
 HOSTILE = '<script>alert("x")</script> & the LORD said unto Moses, '
+REAL = "in the beginning <b>was</b> the word "
 VERSE = "and it came to pass in those days, that there went out a decree "
 SEEDS = (0, 1, 2)
 LOSSES = {"kl": 2.2, "generalized_kl": 2.2, "hellinger": 2.15, "raw": 15.0}
@@ -319,6 +320,8 @@ def _sample(folder: Path, experiment: str, seed: int, level: float) -> None:
     ]
     record = {"stage": "sample", "experiment": experiment, "seed": seed, "runs": runs}
     record |= {"weights_sha256": weights(seed), "length": 256}
+    statistics = {"entropy": 4.1, "distinct_4": 0.9, "repetition": 0.01, "judge_bpc": 1.9}
+    record |= {"held_out": {"texts": [REAL, VERSE], "statistics": statistics}}
     write_json(folder / "samples.json", record)
 
 

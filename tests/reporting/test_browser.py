@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from tests.reporting.drafts import drafts  # noqa: F401 -- a fixture
-from tests.reporting.house import ARMS, HOSTILE, report
+from tests.reporting.house import ARMS, HOSTILE, REAL, report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -172,7 +172,8 @@ def test_rows_are_filtered_and_columns_chosen(view):
 
 def test_a_slider_shows_how_texts_come_about(view):
     explorer = view().locator(".explorer")
-    text = explorer.locator("blockquote").first
+    real, text = (explorer.locator("blockquote").nth(at) for at in (0, 1))
+    assert real.inner_text().strip() == REAL.strip()
     assert text.inner_text().strip() == HOSTILE.strip()
     explorer.get_by_label("Steps").select_option("8")
     slider = explorer.get_by_role("slider")
@@ -187,7 +188,7 @@ def test_a_slider_shows_how_texts_come_about(view):
     assert text.locator(".open").count() == len(HOSTILE) - decided
     explorer.get_by_role("button", name="Play").click()
     expect(text.locator(".open")).to_have_count(0)
-    assert explorer.locator("article").count() == len(NAMES)
+    assert explorer.locator("article").count() == len(NAMES) + 1
 
 
 def test_the_contents_follow(view):

@@ -278,6 +278,14 @@ def test_a_judge_s_own_samples_are_no_independent_case(runs, tmp_path):
     assert "Apart from MDLM &lt;b&gt;, the judge itself" in page
 
 
+def test_held_out_text_stands_beside_the_samples(runs, tmp_path):
+    page = report(["samples"], ARMS).build(runs, tmp_path).read_text()
+    assert "judge 1.90 BPC" in page
+    assert page.count(">in the beginning &lt;b&gt;was&lt;/b&gt; the word") == 1
+    first = (tmp_path / "tables/samples.csv").read_text().splitlines()[1]
+    assert first.startswith("Held-out text,1.9,4.1,0.9,")
+
+
 def test_pulled_runs_have_no_times(ablated, tmp_path):
     """DVC keeps no telemetry."""
     runs = [dataclasses.replace(run, stages={}) for run in ablated]

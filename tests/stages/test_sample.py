@@ -22,6 +22,15 @@ def test_a_judge_scores_the_samples(house, trained, finished):
         assert one == other
 
 
+def test_as_many_test_texts_stand_beside_the_samples(house, finished):
+    folder = house.copy(finished("kjv/distribution"))
+    real, drawn = record(folder)["held_out"], record(folder)["runs"][0]
+    assert len(real["texts"]) == len(drawn["texts"]) == 3
+    assert real["statistics"].keys() == drawn["statistics"].keys()
+    house.good("sample", "experiment=kjv/distribution", "sampling.template=a")
+    assert "held_out" not in record(folder)
+
+
 def test_another_sampler_is_one_override(house, finished):
     folder = house.copy(finished("kjv/score"))
     for drawn in record(folder)["runs"]:
