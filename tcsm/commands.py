@@ -30,13 +30,14 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
-from tcsm.config import defaults, unexpected
+from tcsm.config import unexpected
 from tcsm.console import require_characters, steady
 from tcsm.errors import InputError
 from tcsm.io.atomic import require_folder
 from tcsm.io.lock import file_lock
 from tcsm.listing import described
 from tcsm.runs.run import Run
+from tcsm.tools.config import composed
 from tcsm.training import distributed
 
 USAGE = """usage: tcsm STAGE [KEY=VALUE ...]     compose the run from params/ and these overrides
@@ -156,13 +157,13 @@ def run_stage(name: str, arguments: list[str]) -> int:
     finally:
         gc.freeze()  # at the exit of the process, too
         gc.enable()
-    composed = _runs(arguments, stage)
-    with config.keys_as_set(composed[0]):
-        return _work(name, stage, composed)
+    runs = _runs(arguments, stage)
+    with config.keys_as_set(runs[0]):
+        return _work(name, stage, runs)
 
 
-def _work(name: str, stage: Any, composed: Iterable[DictConfig]) -> int:  # noqa: ANN401 -- a module
-    runs = [config.cut(cfg, stage.READS) for cfg in composed]
+def _work(name: str, stage: Any, known: Iterable[DictConfig]) -> int:  # noqa: ANN401 -- a module
+    runs = [config.cut(cfg, stage.READS) for cfg in known]
     _require_folders(runs, getattr(stage, "WRITES", ("out",)))
     for cfg in runs if "devices" in stage.READS else ():
         memory: Any = importlib.import_module("tcsm.runs.memory")  # imports torch
@@ -225,11 +226,10 @@ def _with_folder(arguments: Sequence[str]) -> list[str]:
 
 def _runs(arguments: list[str], stage: Any) -> list[DictConfig]:  # noqa: ANN401 -- a module
     if arguments[:1] != ["--config"]:
-        of, anew = (getattr(stage, name, ()) for name in ("OF", "ANEW"))
         arguments = getattr(stage, "spelled", list)(arguments)
-        if "out" in of:
+        if "out" in getattr(stage, "OF", ()):
             arguments = _with_folder(arguments)
-        return [defaults.compose(arguments, stage.READS, of, anew)]
+        return [composed(stage, arguments)]
     if len(arguments) != 2:
         raise InputError(f"--config: takes one file and nothing else, got {arguments[1:]}")
     documents = list(config.load(arguments[1]))

@@ -1,13 +1,14 @@
 """Outcomes: everything that one run left in its folder, read and checked.
 
 The stage that writes a file is the stage to repeat when the file is damaged; a file that is not
-there yet is no error, the report says which stage would make it.
+there yet is no error, the report says which stage would make it. A run with a record of an earlier
+version counts as one without results, and a line names it: other runs can be reported.
 """
 
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,34 +18,11 @@ from tcsm.config.fast_yaml import FAST
 from tcsm.errors import InputError
 from tcsm.io.layout import CONFIG, FILES, JOURNALS
 from tcsm.io.records import Record, metrics_of, read_lines, require
+from tcsm.runs.checks import KEYS, EarlierVersionError, check
 from tcsm.runs.run import Run
 
 # What the seeds of an experiment share.
 ALIKE = ("data", "world", "corpus", "tokenizer", "model", "objective", "bound", "trainer", "feed")
-KEYS: dict[str, tuple[str, ...]] = {
-    "config": ("experiment", "seed"),
-    "metrics": ("step", "loss"),
-    "speed": ("step", "seconds"),
-    "train": ("experiment", "seed", "parameters", "steps", "tokens"),
-    "evaluate": ("experiment", "seed"),
-    "rewards": ("reward", "rewards", "texts"),
-    "likelihood": ("bound", "splits", "by_noise"),
-    "split": ("bpc", "nats", "chars"),
-    "sample": ("experiment", "seed", "runs"),
-    "sampler run": ("sampler", "steps", "network_calls", "texts", "statistics"),
-    "exact": ("kl", "finite", "diverged"),
-    "targets": ("tv", "tv_se", "sequences", "missing", "entropy"),
-    "collect": ("experiment", "seed", "count"),
-    "tilted": ("tv", "kl", "reward_calls"),
-    "telemetry": ("seconds", "cpu_seconds", "device", "threads", "versions", "commit", "dirty"),
-}
-# Records of stages of earlier versions, which are metrics of an evaluation now.
-FORMER = {
-    "exact.json": "exact",
-    "tilt.json": "tilted",
-    "grade.json": "rewards",
-    "targets.json": "targets",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,25 +68,22 @@ class Outcome:
 
 
 def read_run(folder: Path) -> Outcome:
-    """Reads a run's folder; raises InputError that names file and line of a damaged record."""
-    run = Run(folder)
-    records = {stage: run.record(stage, KEYS[stage]) for stage in FILES}
-    telemetry = {stage: run.telemetry(stage, KEYS["telemetry"]) for stage in FILES}
-    config, digest = _config(folder / CONFIG)
-    for stage, name in FILES.items():
-        _check_owner(records[stage], config, folder / name)
-    _check_weights(records, config, folder)
-    _check_parts(records, folder)
+    """Return the outcome of a run.
+
+    Raises:
+        InputError: A record is damaged; file and line.
+        EarlierVersionError: A record lacks keys.
+    """
+    run, empty = Run(folder), _without_results(folder)
+    records = {stage: run.record(stage) for stage in FILES}
+    telemetry = {stage: run.telemetry(stage) for stage in FILES}
+    check(folder, empty.config, records, telemetry)
     metrics = metrics_of(records["evaluate"])
     losses, times = (folder / name for name in JOURNALS)
-    return Outcome(
-        folder=folder,
-        experiment=str(config["experiment"]),
-        seed=int(config["seed"]),
-        config=config,
-        config_sha256=digest,
-        metrics=_frame(losses, KEYS["metrics"]),
-        telemetry=_frame(times, KEYS["speed"]),
+    return replace(
+        empty,
+        metrics=_frame(read_lines(losses, KEYS["metrics"]), KEYS["metrics"]),
+        telemetry=_frame(read_lines(times, KEYS["speed"]), KEYS["speed"]),
         train=records["train"],
         evaluate=metrics.get("likelihood", {}),
         distances=metrics.get("exact", {}),
@@ -121,9 +96,36 @@ def read_run(folder: Path) -> Outcome:
     )
 
 
+def _without_results(folder: Path) -> Outcome:
+    """Return the outcome of a run of which the configuration alone is read."""
+    config, digest = _config(folder / CONFIG)
+    return Outcome(
+        folder=folder,
+        experiment=str(config["experiment"]),
+        seed=int(config["seed"]),
+        config=config,
+        config_sha256=digest,
+        metrics=_frame([], KEYS["metrics"]),
+        telemetry=_frame([], KEYS["speed"]),
+    )
+
+
+def _read(folder: Path) -> Outcome:
+    """Return the outcome of a run, without results where a record is of an earlier version."""
+    try:
+        return read_run(folder)
+    except EarlierVersionError as error:
+        print(f"tcsm: report: {error}; {folder} is shown as missing", file=sys.stderr)
+        return _without_results(folder)
+
+
 def read_runs(folders: Iterable[Path]) -> list[Outcome]:
-    """Reads several runs; raises InputError if two are the same experiment with the same seed."""
-    runs = [read_run(Path(folder)) for folder in folders]
+    """Return several runs; one with a record of an earlier version has no results.
+
+    Raises:
+        InputError: Two are the same experiment with the same seed; a record is damaged.
+    """
+    runs = [_read(Path(folder)) for folder in folders]
     seen: dict[tuple[str, int], Path] = {}
     for run in runs:
         owner = run.experiment, run.seed
@@ -163,8 +165,7 @@ def _deciding(config: Record, key: str = "") -> Iterator[tuple[str, object]]:
             yield inner, value
 
 
-def _frame(path: Path, keys: tuple[str, ...]) -> pd.DataFrame:
-    rows = read_lines(path, keys)
+def _frame(rows: Sequence[Record], keys: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(keys))
 
 
@@ -182,56 +183,3 @@ def _config(path: Path) -> tuple[Record, str]:
         raise InputError(f"{path}: found {type(config).__name__}, a configuration is a mapping")
     require(config, KEYS["config"], str(path))
     return config, hashlib.sha256(content).hexdigest()
-
-
-def _check_owner(record: Record, config: Record, path: Path) -> None:
-    for key in KEYS["config"] if record else ():
-        if record[key] != config[key]:
-            raise InputError(
-                f"{path}: {key} is {record[key]}, config.yaml beside it says {config[key]}; "
-                "repeat the stage"
-            )
-
-
-def _check_weights(records: Mapping[str, Record], config: Record, folder: Path) -> None:
-    """Refuse a record of other weights than those in the run that it was made of."""
-    sources = {"evaluate": config.get("evaluation", {}).get("run"), "sample": None}
-    sources |= {"collect": config.get("reference")}
-    for stage, source in sources.items():
-        own = records["train"] if source is None else Run(Path(source)).record()
-        known = own.get("weights_sha256") if records[stage] else None
-        weights = records[stage].get("weights_sha256")
-        if known is not None and weights != known:
-            of = (
-                f"of weights {str(weights)[:12]}" if weights else "without the hash of its weights"
-            )
-            raise InputError(
-                f"{folder / FILES[stage]}: {of}, those in {source or folder} are {known[:12]}; "
-                f"repeat the stage (tcsm {stage} out={folder})"
-            )
-
-
-def _check_parts(records: Mapping[str, Record], folder: Path) -> None:
-    place = folder / FILES["evaluate"]
-    metrics = metrics_of(records["evaluate"])
-    for file, name in FORMER.items():
-        if (folder / file).exists() and name not in metrics:
-            raise InputError(
-                f"{folder / file}: is a record of an earlier version; run tcsm evaluate "
-                f"out={folder} metric=[{name}] again"
-            )
-    for name, fields in metrics.items():
-        require(fields, KEYS.get(name, ()), f"{place}: metric {name}")
-    for name, split in metrics.get("likelihood", {}).get("splits", {}).items():
-        where = f"{place}: split {name}"
-        require(split, KEYS["split"], where)
-        _check_lengths(split["nats"], split["chars"], where)
-    for index, run in enumerate(records["sample"].get("runs", [])):
-        require(run, KEYS["sampler run"], f"{folder / FILES['sample']}: run {index}")
-
-
-def _check_lengths(nats: Sequence[float | None], chars: Sequence[int], where: str) -> None:
-    if len(nats) != len(chars) or not nats:
-        raise InputError(
-            f"{where}: {len(nats)} nats for {len(chars)} chars; both list every sequence once"
-        )

@@ -2,8 +2,9 @@
 
 import importlib
 from collections.abc import Sequence
+from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
 from tcsm.config import defaults
@@ -26,7 +27,15 @@ def main(arguments: Sequence[str]) -> int:
             f"config: found {found}; type {USAGE}; STAGE is one of {', '.join(stages)}"
         )
     stage = importlib.import_module(f"tcsm.stages.{arguments[0]}")
-    of, anew = (getattr(stage, name, ()) for name in ("OF", "ANEW"))
-    cfg = defaults.compose(arguments[1:], stage.READS, of, anew)
-    print(OmegaConf.to_yaml(config.cut(cfg, stage.READS)), end="")
+    print(OmegaConf.to_yaml(config.cut(composed(stage, arguments[1:]), stage.READS)), end="")
     return 0
+
+
+def composed(stage: Any, overrides: Sequence[str]) -> DictConfig:  # noqa: ANN401 -- a module
+    """Return the configuration of a stage, from the run that its keys ``OF`` name.
+
+    Raises:
+        InputError: As in ``defaults.compose``.
+    """
+    of, anew = (getattr(stage, name, ()) for name in ("OF", "ANEW"))
+    return defaults.compose(overrides, stage.READS, of, anew)

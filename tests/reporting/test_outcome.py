@@ -156,3 +156,25 @@ def test_a_record_of_an_earlier_version_is_to_be_made_again(folders):
     exact = {"kl": 0.1, "finite": True, "diverged": False}
     change(folders[0] / "evaluate.json", metrics={**record["metrics"], "exact": exact})
     assert read_run(folders[0]).distances == exact
+
+
+@pytest.mark.parametrize("old", ["exact.json", "train.json", "evaluate.json", "samples.json"])
+def test_a_run_with_a_record_of_an_earlier_version_is_named_and_missing(folders, capsys, old):
+    path = folders[0] / old
+    if path.exists():
+        keys = ("experiment", "seed", "stage", "weights_sha256")
+        known = json.loads(path.read_text())
+        bare = {key: known[key] for key in keys if key in known}
+        bare |= {"runs": [{"sampler": "ancestral"}]} if old == "samples.json" else {}
+        bare |= {"metrics": {"likelihood": {"splits": {}}}} if old == "evaluate.json" else {}
+        write_json(path, bare)
+        (folders[0] / old).with_suffix(".telemetry.json").unlink(missing_ok=True)
+    else:
+        path.write_text("{}")
+    one, two = read_runs(folders[:2])
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert str(path) in lines[0]
+    assert not one.results
+    assert one.metrics.empty
+    assert two.results

@@ -17,6 +17,7 @@ from tcsm.data.header import read_header
 from tcsm.listing import described
 from tcsm.runs.run import Run
 from tcsm.stages import evaluate, train
+from tcsm.statistics import over_seeds
 from tcsm.tools.help import comments
 from tests.stages.house import LENGTH, PARAMS, command
 
@@ -140,11 +141,13 @@ def test_a_training_that_continues_weights_says_what_it_cost(tmp_path):
 
 def test_an_evaluation_names_the_run_to_compare_with(tmp_path):
     rewards = {"reward": {"mean": 4.5, "sd": 1.0}, "texts": []}
-    likelihood = {"splits": {"test": {"bpc": 2.6, "bpc_se": 0.01}}}
+    mean = over_seeds([2.0, 2.2, 3.6])  # the interval of `tcsm compare` and of the report
+    split = {"bpc": mean.value, "bpc_se": mean.error, "sequences": mean.count}
+    likelihood = {"splits": {"test": split}}
     record = {"metrics": {"likelihood": likelihood, "rewards": rewards}}
     run = written(tmp_path, "evaluate", record, initial="results/first")
     first, second, *_, last = evaluate.printed(run)
-    assert "test 2.600 ± 0.020" in first
+    assert f"test 2.600 ± {mean.high - mean.value:.3f}" in first
     assert "reward 4.5" in second
     assert f"tcsm compare results/first {tmp_path}" in last
 
