@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from tcsm.config import build, typed
+from tcsm.config import build, cut, typed
 from tcsm.data.examples import going_on
 from tcsm.errors import InputError
 from tcsm.io.layout import JOURNALS, WEIGHTS
@@ -272,5 +272,5 @@ def _fit_classifier(cfg: DictConfig, out: Path) -> None:
     for key, choice in (("labels", "jsonl"), ("classifier", "words"), ("half", 0)):
         if cfg[key] is None:
             raise InputError(f"{key}: found null; a classifier needs it, as {key}={choice}")
-    run = Run(out, config.cut(cfg, OF_CLASSIFIER))
+    run = Run(out, cut(cfg, OF_CLASSIFIER))
     classifier.fit(run, build(cfg.labels), build(cfg.classifier), cfg.half)
