@@ -1,11 +1,14 @@
 """The benchmarks of scale run in a small form, and what they tell is what they were asked."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks import token_files, workflow_scale
+from benchmarks import novels, token_files, workflow_scale
 from benchmarks.workflow_scale import Grid
+from tests.stages.house import make_text
 from workflow.ablations import read
 
 pytestmark = pytest.mark.slow
@@ -28,3 +31,16 @@ def test_a_stopped_preparation_keeps_its_shards(tmp_path: Path) -> None:
     found = token_files.prepared(tmp_path, 4 * token_files.CHARACTERS)
     assert found["equal"]
     assert 1 < found["shards"]["kept"] <= found["shards"]["all"]
+
+
+def test_recipes_meet_at_equal_tokens_and_a_law_is_recovered(tmp_path: Path) -> None:
+    tokens = np.geomspace(1e4, 1e6, 9)
+    law = novels.fitted(tokens.tolist(), (1.2 + 40 * tokens**-0.5).tolist())
+    assert law["a"] == pytest.approx(1.2, abs=0.02)
+    assert law["c"] == pytest.approx(0.5, rel=0.1)
+    (tmp_path / "text.txt").write_text(make_text(0, words=1500))
+    words = ["--tiny", "--out", str(tmp_path), "--work", str(tmp_path / "work")]
+    assert novels.main([str(tmp_path / "text.txt"), *words]) == 0
+    found = json.loads((tmp_path / "novels.json").read_text())["curves"]
+    assert set(found) == set(novels.RECIPES)
+    assert len({tuple(curve["tokens"]) for curve in found.values()}) == 1
