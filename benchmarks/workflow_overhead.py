@@ -84,7 +84,8 @@ def table(folder: Path, scale: str, cores: int) -> dict[str, float]:
     in_silent = sum(job.end - job.start for job in silent)
     in_told = sum(seconds for _, seconds in told.values())
     each = (in_jobs - in_silent - in_told) / (len(ran) - len(silent))
-    starts = each * len(ran)
+    starts = each * (len(ran) - len(silent))
+    starts += sum(min(each, job.end - job.start) for job in silent)
     everything = (end - start) * cores
     return {
         "wall": end - start,

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
+from math import ceil
 from typing import Any
 
 from tcsm.errors import InputError
@@ -23,7 +24,7 @@ EXPERIMENT = rf"[A-Za-z0-9_]+/{NAME}"
 SCRATCH = "results/.scratch"  # where a training keeps its state
 SPLITS = ("train.tok", "valid.tok", "test.tok")
 MANIFEST = "results/manifests/{root}.sha256"  # checksums of the token files of a folder
-TOGETHER = 16  # the most trained runs that one process evaluates or samples from
+TOGETHER = 20  # the most trained runs that one process evaluates or samples from
 ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
 
 
@@ -111,7 +112,8 @@ class Runs:
                 groups.setdefault(key, []).append(name)
         for key, found in groups.items():
             trained = any("train" in self.variants[name].stages for name in found)
-            size = max(TOGETHER // len(self.seeds), 1) if trained else len(found)
+            most = max(TOGETHER // len(self.seeds), 1) if trained else len(found)
+            size = ceil(len(found) / ceil(len(found) / most))
             for at in range(0, len(found), size):
                 yield f"{key}/part-{at // size + 1}" if at else key, found[at : at + size]
 
