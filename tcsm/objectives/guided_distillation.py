@@ -17,6 +17,7 @@ from torch import nn
 from tcsm.errors import InputError
 from tcsm.noise import Noise
 from tcsm.objectives.base import CleanBatch, ReferenceObjective, Terms, as_posterior
+from tcsm.objectives.weighted_likelihood import advantages
 from tcsm.process.corruption import Corruption
 
 
@@ -46,15 +47,14 @@ class GuidedDistillation(ReferenceObjective):
         Raises:
             InputError: the batch has no advantages.
         """
-        if data.weight is None:
-            raise InputError("feed: objective=guided_distillation needs feed=on_policy")
+        advantage = advantages(data.weight, "guided_distillation")
         batch = self.corruption(data.x_1, noise, data.real)
         log_q = as_posterior(model, self).log_conditionals(batch.x_t, batch.t, batch.noised)
         log_r = log_q - self.log_reference(batch)
         row, at_token = batch.places[0], batch.positions().x_1[:, None]
         values = log_r.gather(-1, at_token).squeeze(-1)
         total = values.new_zeros(len(batch.x_1)).index_add(0, row, values)
-        error = (total - data.weight.to(total.dtype) / self.beta) / batch.lengths()
+        error = (total - advantage.to(total.dtype) / self.beta) / batch.lengths()
         return {
             "loss": error.square().mean(),
             "log_ratio": total.detach().mean(),

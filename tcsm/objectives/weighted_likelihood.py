@@ -53,8 +53,17 @@ class WeightedLikelihood(DenoisingObjective):
         Raises:
             InputError: the batch has no advantages.
         """
-        if batch.weight is None:
-            raise InputError("feed: objective=weighted_likelihood needs feed=on_policy")
-        scaled = batch.weight.double() / self.beta
+        scaled = advantages(batch.weight, "weighted_likelihood").double() / self.beta
         sign = scaled.softmax(0) - self.negative * (-scaled).softmax(0)
         return super().position_weights(replace(batch, weight=len(batch.x_1) * sign))
+
+
+def advantages(weight: Tensor | None, name: str) -> Float[Tensor, "B"]:
+    """Return the weights of a batch's rows, if they are advantages.
+
+    Raises:
+        InputError: they are None or all 1, as those of text are.
+    """
+    if weight is None or bool((weight == 1).all()):
+        raise InputError(f"feed: objective={name} needs advantages; set feed=on_policy")
+    return weight

@@ -281,7 +281,8 @@ def test_what_a_batch_lacks_is_named():
         WeightedLikelihood(COUNTED, Likelihood(), 1.0),
         GuidedDistillation(COUNTED, 1.0).attach(model),
     ):
-        with pytest.raises(InputError, match=r"feed=on_policy"):
-            made(model, ALL, noise)
+        for weight in (None, torch.ones(len(ALL))):
+            with pytest.raises(InputError, match=r"feed=on_policy"):
+                made(model, ALL, noise, weight)
     with pytest.raises(InputError, match="reference: found null"):
         GuidedDistillation(COUNTED, 1.0)(model, ALL, noise, R)
