@@ -14,7 +14,6 @@ from tcsm import config
 from tcsm.config.signatures import check_arguments
 from tcsm.noise import Noise
 from tcsm.objectives.base import ReferenceObjective
-from tcsm.tools import plan
 from tcsm.training.state import TrainState
 from tests.stages.house import RECIPES
 from workflow.ablations import read
@@ -27,13 +26,14 @@ FILES = sorted(
 EXPERIMENTS = [
     name.removeprefix("experiment/") for name in FILES if name.startswith("experiment/")
 ]
+PUBLISHED = [name for name in EXPERIMENTS if name.partition("/")[0] in RECIPES]
 TRAINED = [
     name
     for name in EXPERIMENTS
     if "train"
     in yaml.safe_load((PARAMS / f"experiment/{name}.yaml").read_text()).get("stages", ["train"])
     and not name.startswith(("reward/", "judge/"))  # classifiers
-    and not name.startswith(tuple(f"{name}/" for name in RECIPES))  # tests/stages/test_pilots.py
+    and name not in PUBLISHED  # tests/stages/test_pilots.py
 ]
 SCALES = [name.removeprefix("scale/") for name in FILES if name.startswith("scale/")]
 NO_CHOICES = ("experiment/", "ablation/", "process/")  # process/ sets choices of other groups
@@ -86,7 +86,7 @@ def test_a_scale_is_all_that_its_choice_sets(scale: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("experiment", [name for name in EXPERIMENTS if name not in PUBLISHED])
 def test_an_experiment_builds_at_the_least_and_the_largest_scale(experiment: str) -> None:
     assert composed(f"experiment={experiment}").scale == composed().scale
     for scale in ("smoke", "full"):
@@ -118,28 +118,12 @@ def test_an_experiment_takes_one_step(experiment: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("experiment", [name for name in EXPERIMENTS if name not in PUBLISHED])
 def test_what_an_experiment_says_is_what_is_composed(experiment: str) -> None:
     said = yaml.safe_load((PARAMS / f"experiment/{experiment}.yaml").read_text("utf-8"))
     del said["defaults"]
     found = composed(f"experiment={experiment}")
     assert OmegaConf.merge(found, said) == found
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "recipe", [name for name in EXPERIMENTS if name.startswith(tuple(f"{c}/" for c in RECIPES))]
-)
-def test_a_recipe_plans_in_its_protocol(recipe: str) -> None:
-    corpus = recipe.partition("/")[0]
-    cfg = at(corpus, f"experiment={recipe}", "devices.choice=cpu")
-    made = plan.plan_of(cfg)
-    sizes = {"text8": 256, "owt": 1024, "lm1b": 128}
-    assert made.tokens == 10**6 * 512 * sizes[corpus]
-    assert 80e6 < made.parameters < 300e6
-    assert (cfg.trainer.learning_rate, cfg.trainer.ema.decay) == (3e-4, 0.9999)
-    nets = [net for net in (cfg.model.net, cfg.model.net.get("body")) if net and "stem" in net]
-    assert [(net.stem, net.dropout) for net in nets] == [(0, 0.1)] * len(nets) != []
 
 
 def by_hydra(choice: str) -> bool:
