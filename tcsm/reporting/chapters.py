@@ -18,7 +18,6 @@ from jinja2 import BaseLoader, Environment, FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 from markdown_it import MarkdownIt
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from tcsm import statistics
 from tcsm.errors import InputError
@@ -89,13 +88,9 @@ class Chapter:
 
 @dataclass
 class Composer:
-    """Renders chapters, whose tables and figures it writes below ``out``.
+    """Renders the chapters ``folder/NAME.md`` with ``context`` by the blocks of ``template``.
 
-    Attributes:
-        template: the folder of ``page.html.j2`` and ``blocks/KIND.html.j2``.
-        folder: the folder of the chapters, ``NAME.md``.
-        out: where tables and figures are written.
-        context: what all chapters may use.
+    Tables and figures are written below ``out``.
     """
 
     template: Path
@@ -120,26 +115,18 @@ class Composer:
         return {entry[1]: entry[0] for entry in ENTRY.finditer(text)}
 
     @cached_property
-    def _pages(self) -> Environment:
-        return environment(FileSystemLoader(self.folder))
-
-    @cached_property
     def page(self) -> Environment:
         """The templates of the page, whose values are not Markdown."""
         return environment(FileSystemLoader(self.template), literal=False)
 
     def read(self, name: str, file: str, part: str = "") -> Chapter:
-        """Render ``FILE.md`` as the chapter ``name`` of a part of the report.
-
-        Raises:
-            InputError: the chapter cannot be rendered; it names file and line.
-        """
+        """Render ``FILE.md`` as a chapter; an InputError names the line that cannot be."""
         chapter = Chapter(name, part=part)
         self.chapters.append(chapter)
         tools = {name: partial(getattr(self, name), chapter) for name in TOOLS}
         try:
-            page = self._pages.get_template(f"{file}.md")
-            text = page.render(**self.context, **tools, chapter=name)
+            pages = environment(FileSystemLoader(self.folder))
+            text = pages.get_template(f"{file}.md").render(**self.context, **tools, chapter=name)
         except Exception as error:  # whatever a chapter does wrong is a line about the chapter
             raise InputError(_where(self.folder / f"{file}.md", error)) from error
         heading, _, chapter.text = text.lstrip().partition("\n")
@@ -256,7 +243,7 @@ def environment(loader: BaseLoader, literal: bool = True) -> Environment:
     layout: dict[str, Any] = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
     layout |= {"undefined": StrictUndefined, "finalize": escape if literal else None}
     page = SandboxedEnvironment(loader=loader, **layout)
-    page.globals |= {plot.__name__: partial(_draw, plot) for plot in PLOTS}
+    page.globals |= {plot.__name__: partial(figures.draw, plot) for plot in PLOTS}
     page.globals["axis"] = figures.Axis
     page.filters |= {function.__name__: function for function in FORMATS}
     page.filters["markdown"] = markdown
@@ -294,10 +281,6 @@ def _strong(text: str) -> str:
     """Return the text of a cell; in bold what stands between two stars."""
     strong = STRONG.fullmatch(text)
     return latex.Strong(strong[1]) if strong else text
-
-
-def _draw(plot: Callable[..., Figure], rows: Sequence[Row], *args: Any, **options: Any) -> Drawn:  # noqa: ANN401 -- the plot's
-    return figures.draw(plot, tables.frame_of(rows), *args, **options)
 
 
 def _file(name: str) -> str:

@@ -9,7 +9,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis as Ticks
 from matplotlib.figure import Figure
-from matplotlib.ticker import (
-    FuncFormatter,
-    LogFormatter,
-    LogLocator,
-    NullFormatter,
-    NullLocator,
-)
+from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, NullFormatter, NullLocator
 
 from tcsm.io.atomic import write_atomic
 from tcsm.reporting import formatting
+from tcsm.reporting.tables import Row, frame_of
 from tcsm.statistics import over_seeds
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5D4E9D", "#444444")
@@ -67,17 +62,18 @@ class Drawn:
     rows: pd.DataFrame
 
 
-def draw(plot: Callable[..., Figure], frame: pd.DataFrame, *args: Any, **options: Any) -> Drawn:  # noqa: ANN401 -- the plot's
+def draw(plot: Callable[..., Figure], rows: Iterable[Row], *args: Any, **options: Any) -> Drawn:  # noqa: ANN401 -- the plot's
     """Draw a figure, and keep its arguments and the columns that it shows."""
+    frame = frame_of(rows)
     call = inspect.signature(plot).bind(frame, *args, **options)
     call.apply_defaults()
     given = [value for key, value in call.arguments.items() if key != "frame"]
     shown = {value.key if isinstance(value, Axis) else str(value) for value in given}
-    rows = frame[[key for key in frame if key in shown | {"variant", "seed"}]]
+    kept = frame[[key for key in frame if key in shown | {"variant", "seed"}]]
     chart = {k: asdict(v) if isinstance(v, Axis) else v for k, v in call.arguments.items()}
-    table = json.loads(rows.to_json(orient="split", index=False, double_precision=15))
+    table = json.loads(kept.to_json(orient="split", index=False, double_precision=15))
     chart |= {"plot": plot.__name__, "frame": table}
-    return Drawn(plot(*call.args, **call.kwargs), chart, rows)
+    return Drawn(plot(*call.args, **call.kwargs), chart, kept)
 
 
 def lines(
@@ -148,8 +144,8 @@ def save(figure: Figure, folder: Path, name: str) -> Path:
 def inline(svg: str, name: str) -> str:
     """Return an SVG without prologue and size for a page: ids of its own, colors by variables."""
     body = svg[svg.index("<svg") :]
-    body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
-    body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
+    for size in ("width", "height"):
+        body = re.sub(rf'(<svg[^>]*?) {size}="[^"]*"', r"\1", body, count=1)
     for mark in (' id="', 'href="#', "url(#"):
         body = body.replace(mark, f"{mark}{name}-")
     return re.sub(r": #([0-9a-f]{6})(?=[;\"])", r": var(--c-\1, #\1)", body)
@@ -169,12 +165,10 @@ def colors_of(order: Sequence[str]) -> dict[str, str]:
 def label(axes: Axes, x: Axis, y: Axis) -> None:
     """Label both axes and make them logarithmic where they say so."""
     axes.set(xlabel=x.label, ylabel=y.label)
-    if x.log:
-        axes.set_xscale("log")
-        logarithmic(axes.xaxis)
-    if y.log:
-        axes.set_yscale("log")
-        logarithmic(axes.yaxis)
+    for axis, scale, ticks in ((x, axes.set_xscale, axes.xaxis), (y, axes.set_yscale, axes.yaxis)):
+        if axis.log:
+            scale("log")
+            logarithmic(ticks)
 
 
 def _present(frame: pd.DataFrame, order: Sequence[str]) -> tuple[list[str], list[str]]:

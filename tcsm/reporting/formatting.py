@@ -8,14 +8,18 @@ from tcsm.statistics import Estimate
 DASH = "–"
 
 
-def number(value: SupportsFloat, digits: int | None = None) -> str:
+def number(value: SupportsFloat, digits: int | None = None, sign: str = "") -> str:
     """Return a number with three significant digits, or so many decimals; a dash for NaN."""
-    return DASH if math.isnan(value) else _fixed(float(value), digits)
+    if math.isnan(value):
+        return DASH
+    digits = decimals(float(value)) if digits is None else digits
+    rounded = round(float(value), digits) if math.isfinite(value) else float(value)
+    return f"{rounded or 0.0:{sign},.{max(digits, 0)}f}".replace("-", "−")
 
 
 def signed(value: SupportsFloat, digits: int | None = None) -> str:
     """Return a number that always carries its sign."""
-    return DASH if math.isnan(value) else _fixed(float(value), digits, "+")
+    return number(value, digits, "+")
 
 
 def percent(value: SupportsFloat) -> str:
@@ -113,10 +117,3 @@ def _digits(estimate: Estimate) -> int:
     """Return the decimals of an estimate: three significant digits of its largest number."""
     parts = (estimate.value, estimate.low, estimate.high)
     return decimals(max((abs(part) for part in parts if math.isfinite(part)), default=0.0))
-
-
-def _fixed(value: float, digits: int | None, sign: str = "") -> str:
-    """Return a number rounded to decimals, by default to three significant digits."""
-    digits = decimals(value) if digits is None else digits
-    rounded = round(value, digits) if math.isfinite(value) else value
-    return f"{rounded or 0.0:{sign},.{max(digits, 0)}f}".replace("-", "−")

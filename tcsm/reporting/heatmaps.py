@@ -11,7 +11,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.cm import ScalarMappable
-from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
@@ -52,7 +51,11 @@ def heatmap(frame: pd.DataFrame, row: Axis, column: Axis, value: Axis) -> Figure
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.invert_yaxis()
-        _scale(figure.colorbar(ScalarMappable(norm, COLORS), ax=axes, **BAR), value)
+        bar = figure.colorbar(ScalarMappable(norm, COLORS), ax=axes, format=PLAIN, **BAR)
+        bar.set_label(value.label)
+        bar.outline.set_visible(False)
+        if value.log:
+            logarithmic(bar.ax.xaxis)
     return figure
 
 
@@ -75,14 +78,6 @@ def densities(frame: pd.DataFrame, title: str, first: Mapping[str, str]) -> Figu
             axes.imshow(shown, cmap=COLORS, origin="lower", interpolation="nearest")
             axes.set_title(name, size=9)
     return figure
-
-
-def _scale(bar: Colorbar, value: Axis) -> None:
-    bar.set_label(value.label)
-    bar.outline.set_visible(False)
-    bar.ax.xaxis.set_major_formatter(PLAIN)
-    if value.log:
-        logarithmic(bar.ax.xaxis)
 
 
 def _norm(means: Array, log: bool) -> Normalize:

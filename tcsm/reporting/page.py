@@ -33,23 +33,10 @@ REST, GENERIC = "*", "generic"  # in the list of chapters; the chapter of an abl
 
 @dataclass(frozen=True)
 class Report:
-    """What a report shows besides the runs.
+    """What a report shows besides the runs; the comments of ``params/report`` explain its keys.
 
-    Attributes:
-        title: the heading; ``{corpus}`` is the text that the runs were trained on.
-        lead: the line below it.
-        chapters: names of ``NAME.md`` in the order shown, or a part of the report → its chapters;
-            ``*`` stands for the ablations that were run and are not named, by a chapter of their
-            name or by ``generic.md``.
-        experiments: experiment → label of the models in the headline table, in the order shown.
-        pairs: (subject, baseline) experiments that are compared.
-        labels: axis → value → label of the ablations, in the order shown.
-        corpora: title of a corpus → its name in the heading.
-        settings: other values that chapters may use.
-        links: name of a link in the heading → its address; without one it is left out.
-        live: seconds after which a browser reads the page again; 0: never.
-        template: folder with ``page.html.j2``, ``style.css``, scripts and ``blocks/KIND.html.j2``.
-        folder: the folder of the chapters.
+    ``*`` among the chapters stands for the ablations that were run and are not named, by a chapter
+    of their name or by ``generic.md``; ``template`` is the folder of ``page.html.j2``.
     """
 
     title: str
@@ -86,9 +73,9 @@ class Report:
         composer.judge()
         own = [path.read_text(encoding="utf-8") for path in sorted(template.glob("*.js"))]
         script = "\n".join([library(), *own])
-        names = " and ".join(self.corpora.get(corpus, corpus) for corpus in corpora)
+        names = " and ".join(self.corpora.get(corpus, corpus) for corpus in corpora) or NO_TEXT
         text = composer.page.get_template("page.html.j2").render(
-            title=self.title.replace("{corpus}", names or NO_TEXT),
+            title=self.title.replace("{corpus}", names),
             lead=self.lead,
             chapters=[(c, composer.html(c)) for c in composer.chapters if c.shown],
             settings=self.settings,
@@ -101,9 +88,8 @@ class Report:
             digest=b64encode(sha256(script.encode()).digest()).decode(),
         )
         _write_metrics(results, out / "metrics.json")
-        claims = [one.columns() for one in composer.claims]
-        record = {name: _plain(rows) for name, rows in composer.tables.items()}
-        record = {"claims": _plain(claims), "tables": record}
+        tables = {name: _plain(rows) for name, rows in composer.tables.items()}
+        record = {"claims": _plain([one.columns() for one in composer.claims]), "tables": tables}
         write_text(out / "results.json", json.dumps(record, indent=1) + "\n")
         cited = [composer.bibliography[key] for key in composer.cited]
         write_text(out / "references.bib", "\n\n".join(cited))
@@ -127,9 +113,8 @@ class Report:
 
 def _plain(rows: Sequence[Row]) -> Any:  # noqa: ANN401 -- JSON
     """Return rows as JSON has them: null for a number that is not finite."""
-    return json.loads(
-        frame_of(rows).to_json(orient="records", double_precision=15, default_handler=str)
-    )
+    frame = frame_of(rows)
+    return json.loads(frame.to_json(orient="records", double_precision=15, default_handler=str))
 
 
 @cache
@@ -138,10 +123,8 @@ def library() -> str:
     try:
         import vl_convert  # noqa: PLC0415 -- no wheel exists for some platforms
     except ImportError:
-        print(
-            "tcsm: report: figures are pictures only; pip install vl-convert-python",
-            file=sys.stderr,
-        )
+        missing = "figures are pictures only; pip install vl-convert-python"
+        print(f"tcsm: report: {missing}", file=sys.stderr)
         return ""
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 

@@ -22,13 +22,7 @@ VIEWS = (
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What chapters know of the runs.
-
-    Attributes:
-        frames: all runs of the report.
-        experiments: experiment → label of the headline models, in the order shown.
-        labels: axis → value → label of the ablations, in the order shown.
-    """
+    """What chapters know of the runs: experiment → label, axis → value → label, in their order."""
 
     frames: Frames
     experiments: Mapping[str, str]
@@ -91,8 +85,8 @@ class Results:
         return sorted({name for name in (runs if own.empty else own)["corpus"] if name})
 
     def _view(self, view: Callable[..., pd.DataFrame], *args: object, **options: object) -> Rows:
-        runs = self.frames
-        return Rows(view(runs, self.experiments, *args, **options) if runs.all_runs else [])
+        known = self.frames.all_runs
+        return Rows(view(self.frames, self.experiments, *args, **options) if known else [])
 
 
 def _names(runs: pd.DataFrame) -> str:
