@@ -150,6 +150,12 @@ class Composer:
         tables.write_csv(self.out / f"tables/{_file(name)}.csv", rows)
         text = latex.table(name, html.unescape(caption), headers, shown)
         write_text(self.out / f"tables/{name}.tex", text)
+        main = [at for at, header in enumerate(headers) if not header.startswith("+")]
+        printed = [[row[at] for at in main] for row in (headers, *shown)]
+        widths = [
+            1.1 * max(map(latex.width, column)) + 14 for column in zip(*printed, strict=True)
+        ]
+        figures.tabulate(self.out / f"tables/{name}.pdf", printed, widths)
         self.tables[name] = list(rows)
         block: Row = {"name": name, "headers": headers, "rows": shown, "folded": folded}
         return self._add(chapter, "table", caption=caption, **block)
@@ -159,7 +165,8 @@ class Composer:
         path = figures.save(drawn.figure, self.out / "figures", _file(name))
         tables.write_csv(path.with_suffix(".csv"), tables.Rows(drawn.rows))
         svg = figures.inline(path.read_text(encoding="utf-8"), name)
-        return self._add(chapter, "chart", name=name, svg=svg, caption=caption, chart=drawn.chart)
+        block: Row = {"name": name, "caption": caption, "says": figures.spoken(drawn)}
+        return self._add(chapter, "chart", svg=svg, chart=drawn.chart, **block)
 
     def passages(
         self, chapter: Chapter, title: str, rows: Sequence[Row], count: int, length: int = 9999,

@@ -21,6 +21,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis as Ticks
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, NullFormatter, NullLocator
 
 from tcsm.io.atomic import write_atomic
@@ -74,6 +75,24 @@ def draw(plot: Callable[..., Figure], rows: Iterable[Row], *args: Any, **options
     table = json.loads(kept.to_json(orient="split", index=False, double_precision=15))
     chart |= {"plot": plot.__name__, "frame": table}
     return Drawn(plot(*call.args, **call.kwargs), chart, kept)
+
+
+def spoken(drawn: Drawn) -> str:
+    """Return the numbers of a figure in words, least first: means by variant, where lines end."""
+    chart, rows, last = drawn.chart, drawn.rows, ""
+    axis = next((chart[key] for key in ("value", "quality", "y", "x") if key in chart), None)
+    if axis is None:
+        return ""
+    by = [chart[key]["key"] for key in ("row", "column") if key in chart] or ["variant"]
+    if "y" in chart:
+        x = chart["x"]["key"]
+        rows = rows[rows[x] == rows.groupby("variant")[x].transform("max")]
+        last = ", where the lines end"
+    means = rows.groupby(by, sort=False)[axis["key"]].mean().dropna().sort_values()
+    named = ((name if isinstance(name, tuple) else (name,), mean) for name, mean in means.items())
+    texts = [f"{', '.join(map(str, name))} {formatting.number(mean)}" for name, mean in named]
+    texts = texts if len(texts) <= FEW else [*texts[:3], "…", *texts[-3:]]
+    return f"Means, least first{last}: " + "; ".join(texts) if texts else ""
 
 
 def lines(
@@ -139,6 +158,23 @@ def save(figure: Figure, folder: Path, name: str) -> Path:
             figure.savefig(drawn, format=kind, metadata=dict.fromkeys(fields), dpi=200)
             write_atomic(folder / f"{name}.{kind}", drawn.getvalue())
     return folder / f"{name}.svg"
+
+
+def tabulate(path: Path, rows: Sequence[Sequence[str]], widths: Sequence[float]) -> None:
+    """Write a table, its first row the headers, as a PDF; columns are so many points wide."""
+    places, high = np.cumsum([4.0, *widths]), 16.0 * len(rows) + 4
+    with mpl.rc_context({**STYLE, "pdf.fonttype": 3}):  # four times as fast as 42
+        figure = Figure(figsize=(places[-1] / 72, high / 72))
+        for row, cells in enumerate(rows):
+            y = 1 - (16 * row + 14) / high
+            for cell, x in zip(cells, places, strict=False):
+                weight = "bold" if hasattr(cell, "strong") or not row else "normal"
+                figure.text(x / places[-1], y, cell, size=9, weight=weight)
+        y = 1 - 18 / high
+        figure.add_artist(Line2D([0.01, 0.99], [y, y], color="#8a8f98", lw=0.8))
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="pdf", metadata=dict.fromkeys(UNDATED["pdf"]))
+    write_atomic(path, drawn.getvalue())
 
 
 def inline(svg: str, name: str) -> str:

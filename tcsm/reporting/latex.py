@@ -78,17 +78,17 @@ def table(name: str, caption: str, headers: Sequence[str], cells: Sequence[Seque
 def _fit(rows: Sequence[Sequence[str]], kept: int) -> tuple[str, str, int] | None:
     """Return size, first column and number of columns if they fit into the text."""
     columns = list(zip(*(row[:kept] for row in rows), strict=True))
-    widths = [max(map(_width, column)) for column in columns]
+    widths = [max(map(width, column)) for column in columns]
     for size, scale in SIZES.items():
         rest = WIDTH - BETWEEN * (kept - 1) - scale * sum(widths[1:])
         if scale * widths[0] <= rest:
             return size, "l", kept
-    words = max(_width(word) for text in columns[0] for word in [*text.split(), ""])
+    words = max(width(word) for text in columns[0] for word in [*text.split(), ""])
     fits = rest >= max(70.0, scale * words) or kept == 1
     return (size, f"p{{{rest:.0f}pt}}", kept) if fits else None
 
 
-def _width(text: str) -> float:
+def width(text: str) -> float:
     """Return about how many points a text takes in a font of ten."""
     narrow, broad = (len(kind.findall(text)) for kind in (NARROW, BROAD))
     plain = 5.3 * len(text) - 2.0 * narrow + 2.7 * broad

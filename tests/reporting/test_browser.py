@@ -209,7 +209,7 @@ def test_dark_and_light_can_be_chosen(view):
 
 def test_commands_are_copied(view):
     page = view(permissions=["clipboard-read", "clipboard-write"])
-    page.locator("#headline .copy button").click()
+    page.locator("#summary .copy button").click()
     assert page.evaluate("navigator.clipboard.readText()").startswith("snakemake")
 
 

@@ -5,7 +5,19 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from tcsm.reporting.figures import PALETTE, Axis, by_variant, canvas, inline, label, lines, save
+from tcsm.reporting.figures import (
+    PALETTE,
+    Axis,
+    by_variant,
+    canvas,
+    draw,
+    inline,
+    label,
+    lines,
+    save,
+    spoken,
+)
+from tcsm.reporting.heatmaps import heatmap
 
 ORDER = ["First <one>", "$econd$", "Third"]
 FRAME = pd.DataFrame(
@@ -62,6 +74,15 @@ def test_every_seed_is_a_point():
     points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [len(line.get_xdata()) for line in points] == [3, 3, 3]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ORDER
+
+
+def test_a_figure_is_said_in_words():
+    said = spoken(draw(lines, FRAME.to_dict("records"), X, Y, ORDER))
+    assert said.endswith(": First <one> 2.11; $econd$ 3.11; Third 4.11")
+    by = (Axis("variant", "v"), Axis("calls", "calls"), Y)
+    said = spoken(draw(heatmap, FRAME.to_dict("records"), *by))
+    assert said.count(";") == 8
+    assert "First <one>, 128 2.11; First <one>, 32 2.13" in said
 
 
 def test_one_seed_is_a_point_without_interval():

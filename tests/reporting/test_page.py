@@ -172,7 +172,7 @@ def test_equal_records_give_equal_bytes(folders, ablated, tmp_path):
 def test_figures_and_tables_also_stand_on_their_own(out):
     tables = {path.name for path in (out / "tables").iterdir()}
     for name in (*CHAPTERS[1:4], "samples", "stability", "budget", *ABLATIONS, *TUNED, "learning"):
-        assert {f"{name}.csv", f"{name}.tex"} <= tables
+        assert {f"{name}.csv", f"{name}.tex", f"{name}.pdf"} <= tables
     figures = {path.stem for path in (out / "figures").iterdir()}
     for name in ("bpc_by_variant", "learning_curves", "loss_by_noise", "samples_judge_bpc"):
         assert {f"{name}.svg", f"{name}.pdf"} <= {p.name for p in (out / "figures").iterdir()}
