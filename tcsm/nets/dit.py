@@ -58,7 +58,7 @@ class Noise(nn.Module):
         index = torch.arange(FREQUENCIES, device=sigma.device) / FREQUENCIES
         angle = sigma[:, None].float() * 1e4**-index
         waves = torch.cat([angle.cos(), angle.sin()], -1)
-        out: Tensor = functional.silu(self.mlp(waves.to(self.mlp[0].weight.dtype)))
+        out: Tensor = functional.silu(self.mlp(waves.to(next(self.parameters()).dtype)))
         return out
 
 
@@ -86,12 +86,14 @@ class Block(nn.Module):
         )
         qkv = self.attn_qkv(self.norm1(x, shift, scale)).unflatten(-1, (3, self.heads, -1))
         query, key, value = qkv.unbind(2)
-        parts = (rotate(query, turn), rotate(key, turn), value)
-        mixed = functional.scaled_dot_product_attention(
-            *(part.transpose(1, 2) for part in parts), scale=1.0
+        query, key, value = (
+            part.transpose(1, 2) for part in (rotate(query, turn), rotate(key, turn), value)
         )
+        mixed = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
         x = x + gate * self._dropped(self.attn_out(mixed.transpose(1, 2).flatten(2)))
-        return x + gate_2 * self._dropped(self.mlp(self.norm2(x, shift_2, scale_2)))
+        change = self.mlp(self.norm2(x, shift_2, scale_2))
+        out: Tensor = x + gate_2 * self._dropped(change)
+        return out
 
     def _dropped(self, branch: Tensor) -> Tensor:
         return functional.dropout(branch, self.dropout, self.training)
