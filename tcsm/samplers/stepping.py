@@ -159,12 +159,12 @@ class PositionSampler(GridSampler, ABC):
                 rows = rows[~asks & (index[rows] < self.steps)]
             rows, t, *together = (torch.cat(parts) for parts in zip(*waiting, strict=True))
             if len(rows):
-                move(rows, _draw(posterior, x_t[rows], t, Outcomes(*together)))
+                move(rows, draw(posterior, x_t[rows], t, Outcomes(*together)))
         free = int((~known.fixed).sum()) if isinstance(self.path.source, Mask) else self.steps
         return Sampled(x_t, min(self.steps, free), changed)
 
 
-def _draw(
+def draw(
     posterior: Posterior, x_t: Int64[Tensor, "B L"], t: Float64[Tensor, "B"], outcomes: Outcomes
 ) -> Int64[Tensor, "B L"]:
     """Return x_s, with x₁ drawn where it has an effect."""
