@@ -1,11 +1,16 @@
 """How a rule starts a stage."""
 
+import atexit
 import os
 import signal
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
 
+import yaml
+
+LIVE = 20  # seconds between two looks at the runs
 TOP = str(Path(__file__).resolve().parents[1])
 
 
@@ -24,6 +29,21 @@ def set_environment(arguments: list[str]) -> None:
     # trainings stay until the process that sent the group ends.
     if dict(pairwise(arguments)).get("--local-groupid", "local") != "local":
         os.environ["TCSM_KEEP_SCRATCH"] = "1"  # tcsm/stages/train.py
+
+
+def watch(text: str) -> None:
+    """Start a report of what is finished, from the configuration of the last one; it ends with us.
+
+    It is made below ``live`` of the report's folder, again whenever a run has written something.
+    """
+    values = yaml.safe_load(text)
+    values |= {"out": f"{values['out']}/live", "report": {**values["report"], "live": LIVE}}
+    words = [sys.executable, "-m", "tcsm", "report", "--config", "-"]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    with process.stdin:
+        process.stdin.write(yaml.safe_dump(values))
+    atexit.register(process.terminate)
+    print(f"live: {values['out']}/index.html", file=sys.stderr)
 
 
 def command(stage: str) -> str:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from tcsm.config import build
 from tcsm.errors import InputError
 from tcsm.io.layout import CONFIG
-from tcsm.runs.outcome import read_runs
+from tcsm.runs.outcome import Outcome, read_runs
 
 READS = ("out", "runs", "report")
 
@@ -35,7 +35,7 @@ def main(cfg: DictConfig, out: Path) -> None:
     report = build(cfg.report)
     if not cfg.runs:
         raise InputError("runs: names no run folders; name some, as runs=[results/a,results/b]")
-    page = report.build(read_runs(_folders(cfg.runs)), out)
+    page = report.build(_runs(cfg), out)
     print(f"{page}{', made again as runs go on, until Ctrl-C' if report.live else ''}", flush=True)
     seen = _state(cfg.runs)
     try:
@@ -43,9 +43,15 @@ def main(cfg: DictConfig, out: Path) -> None:
             time.sleep(report.live)
             if (now := _state(cfg.runs)) != seen:
                 seen = now
-                _again(lambda: report.build(read_runs(_folders(cfg.runs)), out))
+                _again(lambda: report.build(_runs(cfg), out))
     except KeyboardInterrupt:
         return
+
+
+def _runs(cfg: DictConfig) -> list[Outcome]:
+    """Return the runs; while others go on, those that have begun."""
+    folders = _folders(cfg.runs)
+    return read_runs(one for one in folders if not cfg.report.live or (one / CONFIG).exists())
 
 
 def _again(make: Callable[[], object]) -> None:

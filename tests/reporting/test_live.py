@@ -39,3 +39,18 @@ def test_a_live_report_follows_the_records_until_interrupted(
 def test_many_runs_are_no_name_of_a_file():
     words = [f"runs=[{','.join(['results/one'] * 999)}]"]
     assert report.spelled(words) == words
+
+
+def test_runs_that_have_not_begun_are_waited_for(tmp_path, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report.time, "sleep", interrupt)
+    words = [
+        f"runs=[{tmp_path / 'later'}]",
+        f"out={tmp_path / 'out'}",
+        "report.chapters=[headline]",
+    ]
+    assert run(["report", *words, "--live"]) == 0
+    assert (tmp_path / "out/index.html").exists()
+    assert run(["report", *words]) == 2

@@ -12,7 +12,7 @@ from snakemake.exceptions import WorkflowError
 from tcsm.errors import InputError
 from tcsm.io.layout import CONFIG, written
 from workflow.compose import CACHE
-from workflow.launch import command, set_environment
+from workflow.launch import command, set_environment, watch
 from workflow.runs import EXPERIMENT, MANIFEST, SCRATCH, SPLITS, Runs
 from workflow.scripts.reproduce import note
 
@@ -45,6 +45,10 @@ def end():
     for record in Path("results").glob(f"{RUNS.scale.name}/*/*/seed-*/train.json"):
         shutil.rmtree(Path(SCRATCH, *record.parent.parts[1:]), ignore_errors=True)
     note(RUNS.scale.name)
+
+onstart:
+    if str(config["live"]).lower() == "true":
+        watch(RUNS.report()[0])
 
 onsuccess:
     end()
