@@ -1,4 +1,4 @@
-"""The DiT of MDLM, DUO and SEDD: a network whose published weights load under their own names.
+"""The DiT of MDLM: a network whose published weights load under their own names.
 
 Blocks with adaptive layer norms (adaLN) on an embedding of the noise σ = −log α(t), and rotary
 positions. Names of weights, theirs ↦ ours (prefixes ``backbone.`` and the like are dropped):
@@ -8,6 +8,9 @@ positions. Names of weights, theirs ↦ ours (prefixes ``backbone.`` and the lik
     output_layer.norm_final, .adaLN_modulation    the same
     output_layer.linear (S, D)                head (V, D): the mask gets no logit
     rotary_emb.inv_freq                       dropped; it shows the number of heads
+
+Logits were compared with those of MDLM's own code. SEDD and DUO have the same blocks and use σ;
+their code was not compared.
 """
 
 import os
@@ -188,7 +191,7 @@ class DIT(Net):
 
 
 class PretrainedDIT(DIT):
-    """The weights of MDLM, DUO or SEDD as a network; sizes are those of the weights.
+    """The weights of MDLM's DiT as a network; sizes are those of the weights.
 
     Args:
         name: A file in safetensors, or a folder with some.
