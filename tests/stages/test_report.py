@@ -27,7 +27,7 @@ def test_the_page_is_whole(page, file_house):
 
 
 def test_figures_and_tables_lie_beside_it(page):
-    wanted = {"figures": {".svg", ".pdf", ".png", ".csv"}, "tables": {".csv", ".tex"}}
+    wanted = {"figures": {".svg", ".pdf", ".png", ".csv"}, "tables": {".csv", ".tex", ".pdf"}}
     for folder, kinds in wanted.items():
         found = {path.suffix for path in (page / folder).iterdir()}
         assert found == kinds
