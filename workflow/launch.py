@@ -40,6 +40,7 @@ def watch(text: str) -> None:
     values |= {"out": f"{values['out']}/live", "report": {**values["report"], "live": LIVE}}
     words = [sys.executable, "-m", "tcsm", "report", "--config", "-"]
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert process.stdin
     with process.stdin:
         process.stdin.write(yaml.safe_dump(values))
     atexit.register(process.terminate)

@@ -281,13 +281,8 @@ def _parser() -> MarkdownIt:
 def _cells(text: Markup) -> list[tuple[str, str]]:
     """Return the pairs (header, cell) of the lines of a row."""
     lines = (line.partition(":") for line in text.splitlines() if line.strip())
-    return [(html.unescape(a.strip()), _strong(html.unescape(b.strip()))) for a, _, b in lines]
-
-
-def _strong(text: str) -> str:
-    """Return the text of a cell; in bold what stands between two stars."""
-    strong = STRONG.fullmatch(text)
-    return latex.Strong(strong[1]) if strong else text
+    cells = ((html.unescape(a.strip()), html.unescape(b.strip())) for a, _, b in lines)
+    return [(a, latex.Strong(b[2:-2]) if STRONG.fullmatch(b) else b) for a, b in cells]
 
 
 def _file(name: str) -> str:

@@ -5,20 +5,17 @@ spreadsheet would compute, such as "=1+1", has an apostrophe before it in the CS
 """
 
 import math
-from collections.abc import Callable, Iterable
-from operator import eq, ge, gt, le, lt, ne
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from jinja2.tests import TESTS
 
 from tcsm.io.records import write_text
 from tcsm.statistics import Estimate, holm, p_value, side
 
 Row = dict[str, Any]
-SIGNS: dict[str, Callable[[Any, Any], Any]] = {
-    "<": lt, "<=": le, "==": eq, "!=": ne, ">=": ge, ">": gt,
-}  # fmt: skip
 
 
 class Rows(list[Row]):
@@ -43,7 +40,7 @@ class Rows(list[Row]):
 
     def filter(self, column: str, sign: str, other: str | float | int) -> "Rows":
         """Return the rows in which a column compares so to another column or to a value."""
-        compare = SIGNS[sign]
+        compare: Any = TESTS[sign]
         return Rows(row for row in self if compare(row[column], row.get(str(other), other)))
 
     def groups(self, *keys: str) -> "list[Rows]":
