@@ -15,6 +15,7 @@ from tcsm import commands, config
 from tcsm.config import defaults
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound, Draws
+from tcsm.huggingface import one_line
 from tcsm.io.layout import WEIGHTS
 from tcsm.io.records import Record
 from tcsm.models.base import Posterior
@@ -22,6 +23,7 @@ from tcsm.runs.run import Run
 from tcsm.stages import sample as sampling
 
 Folder = str | PathLike[str]
+HUB = "hub:"
 
 
 @dataclass(frozen=True)
@@ -122,12 +124,18 @@ def load(folder: Folder, *overrides: str) -> TrainedRun:
     """Return a trained run, whose ``model``, ``tokenizer`` and ``config`` can be used.
 
     Args:
-        folder: Folder of the run.
+        folder: Folder of the run, or of ``tcsm export``; "hub:OWNER/NAME" is downloaded first from
+            the Hugging Face Hub.
         overrides: As on the command line, such as "devices.choice=cpu".
 
     Raises:
-        InputError: There is no such run, or an override is invalid.
+        InputError: There is no such run, it cannot be downloaded, or an override is invalid.
     """
+    if str(folder).startswith(HUB):
+        with one_line(f"{folder}: cannot be downloaded"):
+            from huggingface_hub import snapshot_download  # noqa: PLC0415 -- may be absent
+
+            folder = snapshot_download(str(folder).removeprefix(HUB))
     reads = (*sampling.READS, "bound")
     composed = defaults.compose([f"out={folder}", *overrides], reads, sampling.OF, sampling.ANEW)
     if not (path := Path(folder, WEIGHTS)).is_file():
