@@ -16,7 +16,7 @@ A stage is a module of ``tcsm/stages``; a new file there is a new command. Its n
 * ``printed(run)`` (optional): returns lines for standard output: the numbers, and what to type
   next.
 
-A tool is a module of ``tcsm/tools``, which only prints.
+A tool is a module of ``tcsm/tools``, which runs no stage.
 """
 
 import gc

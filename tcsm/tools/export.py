@@ -5,6 +5,7 @@ The folder is a run itself: ``tcsm.load``, ``tcsm evaluate`` and ``tcsm sample``
 """
 
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -17,14 +18,17 @@ from scipy.special import stdtrit
 
 from tcsm.config import leaves
 from tcsm.errors import InputError
-from tcsm.io.layout import WEIGHTS, telemetry_of
+from tcsm.io.atomic import require_folder
+from tcsm.io.layout import CONFIG, WEIGHTS, record_of, telemetry_of, written
 from tcsm.io.records import Record, read_json
 from tcsm.runs.run import Run
 
 USAGE = "tcsm export RUN FOLDER [LICENSE], such as tcsm export results/mine published cc-by-4.0"
+KEYS = ("steps", "tokens", "parameters", "weights_sha256")  # of the record of a training
+FILES = [CONFIG, *(file for stage in ("train", "evaluate", "sample") for file in written(stage))]
 OUTSIDE = ("model", "reference", "tokenizer")  # may name files that others lack
 CARD = """---
-license: {license}
+license: {quoted}
 library_name: tcsm
 tags: [discrete-diffusion, tcsm]
 ---
@@ -52,8 +56,8 @@ print(run.score(["a text"]))  # nats, their standard error, bits per character
 {needs}
 ## Origin
 
-- data: {corpus}, SHA-256 of its tokens `{data_sha256}`; license: {license}
-- weights: SHA-256 `{weights_sha256}`
+- data: {corpus}, SHA-256 of its tokens `{data_sha256}`; its license is that of its source
+- weights: license {license}, SHA-256 `{weights_sha256}`
 - code: commit `{commit}`, {versions}
 
 ## Citation
@@ -79,16 +83,20 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) not in (2, 3):
         raise InputError(f"export: found {len(arguments)} words; type {USAGE}")
     source, target = Path(arguments[0]), Path(arguments[1])
-    if not (source / WEIGHTS).is_file():
-        raise InputError(f"export: {source / WEIGHTS} does not exist; name a trained run")
+    for name in (WEIGHTS, CONFIG, record_of("train")):
+        if not (source / name).is_file():
+            raise InputError(f"export: {source / name} does not exist; name a trained run")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"export: {target} exists; name a new folder, or an empty one")
     run = Run(source)
     card, config = _card(run, *(arguments[2:] or ["unknown"])), _config(run)
+    require_folder("export", target.absolute().parent)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
         whole = Path(folder) / "run"
-        shutil.copytree(source, whole, ignore=shutil.ignore_patterns(".*"))
+        whole.mkdir()
+        for name in filter(lambda name: (source / name).is_file(), FILES):
+            shutil.copyfile(source / name, whole / name)
         (whole / "README.md").write_text(card, "utf-8")
         (whole / "config.json").write_text(json.dumps(config, indent=1) + "\n", "utf-8")
         os.replace(whole, target)
@@ -110,11 +118,12 @@ def _config(run: Run) -> Record:
 
 
 def _card(run: Run, license_: str) -> str:
-    trained, record = run.require_trained("export"), run.record("train")
+    trained, record = run.require_trained("export"), run.record("train", KEYS)
     made = read_json(run.folder / telemetry_of("train"), ())
     versions = ", ".join(f"{name} {of}" for name, of in made.get("versions", {}).items())
     return CARD.format(
         license=license_,
+        quoted=json.dumps(license_),
         name=f"{trained.get('experiment')}, seed {trained.get('seed')}",
         model=str(trained.model._target_).rpartition(".")[2],
         corpus=record.get("corpus") or "toy data",
@@ -125,7 +134,7 @@ def _card(run: Run, license_: str) -> str:
         commit=made.get("commit") or "unknown",
         versions=versions or "versions unknown",
         data_sha256=record.get("data_sha256") or "unknown",
-        **{key: record[key] for key in ("steps", "tokens", "parameters", "weights_sha256")},
+        **{key: record[key] for key in KEYS},
     )  # fmt: skip
 
 
@@ -137,7 +146,7 @@ def _metrics(run: Run) -> Iterator[str]:
     yield f"Bits per character by `{measured['bound']}`; ± is Student's 95 % over sequences.\n"
     yield "| split | BPC | sequences | characters | draws |\n|---|---|---|---|---|"
     for name, rate in measured["splits"].items():
-        half = stdtrit(rate["sequences"] - 1, 0.975) * rate["bpc_se"]
+        half = stdtrit(rate["sequences"] - 1, 0.975) * (rate["bpc_se"] or math.nan)
         counts = " | ".join(f"{rate[key]:,}" for key in ("sequences", "characters", "draws"))
         yield f"| {name} | {rate['bpc']:.3f} ± {half:.3f} | {counts} |"
 
