@@ -39,7 +39,9 @@ def watch(text: str) -> None:
     values = yaml.safe_load(text)
     values |= {"out": f"{values['out']}/live", "report": {**values["report"], "live": LIVE}}
     words = [sys.executable, "-m", "tcsm", "report", "--config", "-"]
-    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8"
+    )
     assert process.stdin
     with process.stdin:
         process.stdin.write(yaml.safe_dump(values))
