@@ -18,6 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
+from tcsm.student import half_width
+
 Array = NDArray[np.float64]
 Values = Sequence[float] | Array | pd.Series
 LEVEL = 0.05
@@ -125,5 +127,5 @@ def side(mean: Estimate, p: float, goal: float = 0.0) -> float:
 def _with_interval(value: float, error: float, count: int) -> Estimate:
     if count == 1:
         return Estimate(value, math.nan, math.nan, math.nan, 1)
-    half = float(stdtrit(count - 1, 0.975)) * error
+    half = half_width(error, count)
     return Estimate(value, error, value - half, value + half, count)

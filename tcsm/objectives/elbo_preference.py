@@ -12,13 +12,14 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise
 from tcsm.objectives.base import CleanBatch, ReferenceObjective, Terms, as_posterior
+from tcsm.objectives.density_ratio import at_sequences
 from tcsm.process.corruption import Corrupted, Corruption
 from tcsm.process.pairs import halves
 from tcsm.process.sources import Mask
@@ -88,11 +89,8 @@ class ElboPaired(ReferenceObjective):
     def _scores(self, model: nn.Module, batch: Corrupted) -> Float[Tensor, "N"]:
         """Return ω Σ_i log q^i(x₁^i | x_t)/q_ref^i(x₁^i | x_t) of each noised sequence."""
         log_q = as_posterior(model, self).log_conditionals(batch.x_t, batch.t, batch.noised)
-        row, tokens = batch.places[0], batch.positions().x_1
-        log_r = _at(log_q, tokens) - _at(self.log_reference(batch), tokens)
-        weighted = log_r * batch.omega.to(log_r.dtype)[row]
-        return weighted.new_zeros(len(batch.x_1)).index_add(0, row, weighted)
-
-
-def _at(values: Float[Tensor, "n V"], tokens: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
-    return values.gather(-1, tokens[:, None]).squeeze(-1)
+        own = batch.x_1[:, None]
+        log_r = at_sequences(log_q, own, batch) - at_sequences(
+            self.log_reference(batch), own, batch
+        )
+        return log_r.squeeze(1) * batch.omega.to(log_r.dtype)

@@ -17,6 +17,7 @@ from torch import nn
 from tcsm.errors import InputError
 from tcsm.noise import Noise
 from tcsm.objectives.base import CleanBatch, ReferenceObjective, Terms, as_posterior
+from tcsm.objectives.density_ratio import at_sequences
 from tcsm.objectives.weighted_likelihood import advantages
 from tcsm.process.corruption import Corruption
 
@@ -51,9 +52,7 @@ class GuidedDistillation(ReferenceObjective):
         batch = self.corruption(data.x_1, noise, data.real)
         log_q = as_posterior(model, self).log_conditionals(batch.x_t, batch.t, batch.noised)
         log_r = log_q - self.log_reference(batch)
-        row, at_token = batch.places[0], batch.positions().x_1[:, None]
-        values = log_r.gather(-1, at_token).squeeze(-1)
-        total = values.new_zeros(len(batch.x_1)).index_add(0, row, values)
+        total = at_sequences(log_r, batch.x_1[:, None], batch).squeeze(1)
         error = (total - advantage.to(total.dtype) / self.beta) / batch.lengths()
         return {
             "loss": error.square().mean(),

@@ -11,6 +11,7 @@ from tcsm.errors import InputError
 from tcsm.models.base import Posterior
 from tcsm.noise import Noise
 from tcsm.process.paths import Path
+from tcsm.process.sources import Mask
 from tcsm.samplers.conditioning import Conditioning, resolve_conditioning
 
 
@@ -69,6 +70,22 @@ class PathSampler(Sampler):
     """
 
     path: Path
+
+    def require_mask(self, name: str, instead: str) -> None:
+        """Check that the source is the mask.
+
+        Args:
+            name: the choice of the sampler.
+            instead: what takes another source.
+
+        Raises:
+            InputError: it is another.
+        """
+        if not isinstance(self.path.source, Mask):
+            found = type(self.path.source).__name__
+            raise InputError(
+                f"sampler {name} needs the Mask source, found {found}; set sampler={instead}"
+            )
 
     def posterior(self, model: nn.Module) -> Posterior:
         """Return the model, which must be a `Posterior`.

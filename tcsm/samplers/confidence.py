@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from tcsm.errors import InputError
 from tcsm.noise import Noise, categorical
-from tcsm.process.sources import Mask
 from tcsm.samplers.base import PathSampler, Sampled
 from tcsm.samplers.conditioning import Conditioning
 
@@ -75,11 +74,7 @@ class Confidence(PathSampler):
     def __post_init__(self) -> None:
         """Refuse other sources than the mask, and empty blocks."""
         super().__post_init__()
-        if not isinstance(self.path.source, Mask):
-            name = type(self.path.source).__name__
-            raise InputError(
-                f"sampler confidence needs the Mask source, found {name}; set sampler=ancestral"
-            )
+        self.require_mask("confidence", "ancestral")
         if self.block is not None and self.block < 1:
             raise InputError(f"sampler.block must be at least 1 or null, found {self.block}")
 

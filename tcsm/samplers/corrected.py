@@ -7,24 +7,21 @@ the other positions.
 """
 
 from dataclasses import dataclass, field
-from functools import partial
 
 import torch
 from jaxtyping import Bool, Float64, Int, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from tcsm.errors import InputError
 from tcsm.models.base import Posterior
 from tcsm.noise import Noise, categorical
 from tcsm.process.sources import Mask
 from tcsm.samplers.ancestral import Ancestral
-from tcsm.samplers.base import Sampled
-from tcsm.samplers.conditioning import Conditioning
-from tcsm.samplers.stepping import GridSampler, SamplerStep, draw
+from tcsm.samplers.stepping import SamplerStep, StateSampler, draw
 
 
 @dataclass(frozen=True)
-class Corrected(GridSampler):
+class Corrected(StateSampler):
     """Ancestral steps with ``redraws`` network calls each for a uniformly drawn position.
 
     The last step, after which nothing is noised, has none. A network call redraws one position of
@@ -45,20 +42,10 @@ class Corrected(GridSampler):
         if self.redraws < 0:
             raise InputError(f"sampler.redraws must be 0 or more, found {self.redraws}")
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        model: nn.Module,
-        count: int,
-        length: int,
-        seed: int,
-        conditioning: Conditioning | None = None,
-    ) -> Sampled:
-        """Draw sequences; a pure function of the seed and the conditioning."""
-        known = self.conditioning(conditioning, length, model)
-        step = partial(self.step, self.posterior(model), ~known.fixed)
-        calls = self.steps + (self.steps - 1) * self.redraws
-        return Sampled(self.walk(step, self.start(count, seed, known), seed, known), calls)
+    @property
+    def calls(self) -> int:
+        """Return the number of network calls."""
+        return self.steps + (self.steps - 1) * self.redraws
 
     def step(
         self, posterior: Posterior, free: Bool[Tensor, "L"], step: SamplerStep

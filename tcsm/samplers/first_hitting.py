@@ -12,9 +12,7 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor, nn
 
-from tcsm.errors import InputError
 from tcsm.noise import Noise
-from tcsm.process.sources import Mask
 from tcsm.samplers.base import PathSampler, Sampled
 from tcsm.samplers.conditioning import Conditioning
 
@@ -53,12 +51,7 @@ class FirstHitting(PathSampler):
     def __post_init__(self) -> None:
         """Refuse other sources than the mask."""
         super().__post_init__()
-        if not isinstance(self.path.source, Mask):
-            name = type(self.path.source).__name__
-            raise InputError(
-                f"sampler first_hitting needs the Mask source, found {name}; "
-                "set sampler=ancestral or leaping"
-            )
+        self.require_mask("first_hitting", "ancestral or leaping")
 
     @torch.no_grad()
     def __call__(

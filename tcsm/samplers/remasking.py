@@ -12,18 +12,14 @@ itself has its exact marginal at all times; σ = 0 is ancestral sampling.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from functools import partial
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from tcsm.errors import InputError
 from tcsm.models.base import Posterior
-from tcsm.process.sources import Mask
-from tcsm.samplers.base import Sampled
-from tcsm.samplers.conditioning import Conditioning
-from tcsm.samplers.stepping import GridSampler, SamplerStep
+from tcsm.samplers.stepping import SamplerStep, StateSampler
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ class Rescaled(RemaskingRate):
 
 
 @dataclass(frozen=True)
-class Remasking(GridSampler):
+class Remasking(StateSampler):
     """Ancestral sampling that also masks visible positions; one network call a step.
 
     Attributes:
@@ -83,25 +79,7 @@ class Remasking(GridSampler):
     def __post_init__(self) -> None:
         """Refuse other sources than the mask."""
         super().__post_init__()
-        if not isinstance(self.path.source, Mask):
-            name = type(self.path.source).__name__
-            raise InputError(
-                f"sampler remasking needs the Mask source, found {name}; set sampler=corrected"
-            )
-
-    @torch.no_grad()
-    def __call__(
-        self,
-        model: nn.Module,
-        count: int,
-        length: int,
-        seed: int,
-        conditioning: Conditioning | None = None,
-    ) -> Sampled:
-        """Draw sequences; a pure function of the seed and the conditioning."""
-        known = self.conditioning(conditioning, length, model)
-        step = partial(self.step, self.posterior(model), ~known.fixed)
-        return Sampled(self.walk(step, self.start(count, seed, known), seed, known), self.steps)
+        self.require_mask("remasking", "corrected")
 
     def step(
         self, posterior: Posterior, free: Bool[Tensor, "L"], step: SamplerStep

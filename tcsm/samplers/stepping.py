@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
@@ -111,6 +111,36 @@ class GridSampler(PathSampler):
         for index in range(self.steps):
             x_t = step(self.at(x_t, ids, torch.full_like(ids, index), seed, conditioning))
         return x_t
+
+
+@dataclass(frozen=True)
+class StateSampler(GridSampler, ABC):
+    """A sampler whose steps may change any free position, also a visible one."""
+
+    @abstractmethod
+    def step(
+        self, posterior: Posterior, free: Bool[Tensor, "L"], step: SamplerStep
+    ) -> Int[Tensor, "B L"]:
+        """Return x_s; known positions are not free."""
+
+    @property
+    def calls(self) -> int:
+        """Return the number of network calls, one a step."""
+        return self.steps
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        model: nn.Module,
+        count: int,
+        length: int,
+        seed: int,
+        conditioning: Conditioning | None = None,
+    ) -> Sampled:
+        """Draw sequences; a pure function of the seed and the conditioning."""
+        known = self.conditioning(conditioning, length, model)
+        step = partial(self.step, self.posterior(model), ~known.fixed)
+        return Sampled(self.walk(step, self.start(count, seed, known), seed, known), self.calls)
 
 
 @dataclass(frozen=True)

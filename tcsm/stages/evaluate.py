@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from scipy.special import stdtrit
 from torch import nn
 
 from tcsm.config import Unbuilt, build, typed
@@ -21,6 +20,7 @@ from tcsm.runs.models import load_model, load_trained
 from tcsm.runs.run import Run
 from tcsm.runs.teachers import of_run, teacher_model
 from tcsm.runs.toy import ToyTraining
+from tcsm.student import half_width
 from tcsm.training.devices import Devices
 from tcsm.training.telemetry import Stopwatch, describe
 
@@ -92,8 +92,7 @@ def _rate(name: str, rate: Record) -> str:
     """Return the bits per character of a split; of another corpus also the perplexity."""
     half = ""
     if rate["bpc_se"]:  # the interval of `tcsm compare` and of the report
-        width = stdtrit(rate["sequences"] - 1, 0.975) * rate["bpc_se"]
-        half = f" ± {width:.3f} (95 % over sequences)"
+        half = f" ± {half_width(rate['bpc_se'], rate['sequences']):.3f} (95 % over sequences)"
     words = f"{name} {rate['bpc']:.3f}{half} bits per character"
     if name in SPLITS:
         return words

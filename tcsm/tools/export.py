@@ -14,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from omegaconf import OmegaConf
-from scipy.special import stdtrit
 
 from tcsm.config import leaves
 from tcsm.errors import InputError
@@ -22,6 +21,7 @@ from tcsm.io.atomic import require_folder
 from tcsm.io.layout import CONFIG, WEIGHTS, record_of, telemetry_of, written
 from tcsm.io.records import Record, read_json
 from tcsm.runs.run import Run
+from tcsm.student import half_width
 
 USAGE = "tcsm export RUN FOLDER [LICENSE], such as tcsm export results/mine published cc-by-4.0"
 KEYS = ("steps", "tokens", "parameters", "weights_sha256")  # of the record of a training
@@ -146,7 +146,7 @@ def _metrics(run: Run) -> Iterator[str]:
     yield f"Bits per character by `{measured['bound']}`; ± is Student's 95 % over sequences.\n"
     yield "| split | BPC | sequences | characters | draws |\n|---|---|---|---|---|"
     for name, rate in measured["splits"].items():
-        half = stdtrit(rate["sequences"] - 1, 0.975) * (rate["bpc_se"] or math.nan)
+        half = half_width(rate["bpc_se"] or math.nan, rate["sequences"])
         counts = " | ".join(f"{rate[key]:,}" for key in ("sequences", "characters", "draws"))
         yield f"| {name} | {rate['bpc']:.3f} ± {half:.3f} | {counts} |"
 
