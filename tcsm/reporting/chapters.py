@@ -115,6 +115,10 @@ class Composer:
         return {entry[1]: entry[0] for entry in ENTRY.finditer(text)}
 
     @cached_property
+    def _pages(self) -> Environment:
+        return environment(FileSystemLoader(self.folder))
+
+    @cached_property
     def page(self) -> Environment:
         """The templates of the page, whose values are not Markdown."""
         return environment(FileSystemLoader(self.template), literal=False)
@@ -125,8 +129,8 @@ class Composer:
         self.chapters.append(chapter)
         tools = {name: partial(getattr(self, name), chapter) for name in TOOLS}
         try:
-            pages = environment(FileSystemLoader(self.folder))
-            text = pages.get_template(f"{file}.md").render(**self.context, **tools, chapter=name)
+            page = self._pages.get_template(f"{file}.md")
+            text = page.render(**self.context, **tools, chapter=name)
         except Exception as error:  # whatever a chapter does wrong is a line about the chapter
             raise InputError(_where(self.folder / f"{file}.md", error)) from error
         heading, _, chapter.text = text.lstrip().partition("\n")
