@@ -24,7 +24,7 @@ EXPERIMENT = rf"[A-Za-z0-9_]+/{NAME}"
 SCRATCH = "results/.scratch"  # where a training keeps its state
 SPLITS = ("train.tok", "valid.tok", "test.tok")
 MANIFEST = "results/manifests/{root}.sha256"  # checksums of the token files of a folder
-TOGETHER = 20  # the most trained runs that one process evaluates or samples from
+TOGETHER = 16  # the most trained runs that one process evaluates or samples from
 ANY_SEED = 2**60 + 1  # stands for the seed where one text is written for all of them
 
 
