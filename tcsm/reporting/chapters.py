@@ -19,10 +19,10 @@ from jinja2.sandbox import SandboxedEnvironment
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from tcsm import statistics
+from tcsm import formatting, statistics
 from tcsm.errors import InputError
 from tcsm.io.records import write_text
-from tcsm.reporting import figures, formatting, heatmaps, latex, pareto, tables
+from tcsm.reporting import figures, heatmaps, latex, pareto, tables
 from tcsm.reporting.figures import Drawn
 from tcsm.reporting.tables import Row
 from tcsm.statistics import NOTHING, Estimate
@@ -34,7 +34,7 @@ FORMATS = (
     tables.estimate, statistics.detectable,
 )  # fmt: skip
 PLOTS = (figures.lines, figures.by_variant, heatmaps.heatmap, heatmaps.densities, pareto.pareto)
-TOOLS = ("table", "figure", "passages", "missing", "findings", "finding", "drawing", "cite")
+TOOLS = ("table", "figure", "passages", "finding", "show", "cite")
 MARK = re.compile(r"<p>\x02(\d+)\x03</p>")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 PUNCTUATION = re.compile(r"[^\w\s]|_")
@@ -188,10 +188,6 @@ class Composer:
             shown.append({"heading": heading, "note": note, "texts": texts, **how})
         return self._add(chapter, "passages", title=title, passages=shown)
 
-    def missing(self, chapter: Chapter, what: str, stage: str) -> Markup:
-        """Show which stage would produce what is not there yet."""
-        return self._add(chapter, "missing", what=what, stage=stage)
-
     def finding(
         self,
         chapter: Chapter,
@@ -208,19 +204,15 @@ class Composer:
         chapter.findings += [own] if summary else []
         return self._add(chapter, "finding", text=text, claim=own, shown=False)
 
-    def findings(self, chapter: Chapter) -> Markup:
-        """Show the findings of all chapters, and the titles of those without results."""
-        return self._add(chapter, "findings")
-
     def judge(self) -> None:
         """Give every claim its verdict, corrected for their number."""
         known = [statistics.p_value(one.mean, one.goal) for one in self.claims]
         for one, p in zip(self.claims, statistics.holm(known), strict=True):
             one.judge(p)
 
-    def drawing(self, chapter: Chapter, name: str) -> Markup:
-        """Show the block ``NAME`` of the template."""
-        return self._add(chapter, name)
+    def show(self, chapter: Chapter, name: str, **values: Any) -> Markup:  # noqa: ANN401
+        """Show the block ``NAME`` of the template, which knows the values as ``block.KEY``."""
+        return self._add(chapter, name, **values)
 
     def cite(self, chapter: Chapter, key: str) -> Markup:
         """Return a link to an entry of ``references.bib``, as ``Lou et al., 2024``."""

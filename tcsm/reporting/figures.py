@@ -24,8 +24,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, NullFormatter, NullLocator
 
+from tcsm import formatting
 from tcsm.io.atomic import write_atomic
-from tcsm.reporting import formatting
 from tcsm.reporting.tables import Row, frame_of
 from tcsm.statistics import over_seeds
 

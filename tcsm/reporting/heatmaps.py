@@ -14,7 +14,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from tcsm.reporting import formatting
+from tcsm import formatting
 from tcsm.reporting.figures import PLAIN, STYLE, Axis, canvas, logarithmic
 from tcsm.statistics import Array
 

@@ -13,6 +13,7 @@ from tcsm import config
 from tcsm.config import defaults
 from tcsm.data.header import read_header
 from tcsm.errors import InputError
+from tcsm.formatting import duration, large
 from tcsm.runs.run import Run
 
 USAGE = "tcsm plan EXPERIMENT [KEY=VALUE ...], such as tcsm plan kjv/score scale=full"
@@ -149,17 +150,17 @@ def _lines(cfg: DictConfig, plan: Plan) -> Iterator[str]:
     """Yield the lines of a plan."""
     net = str(cfg.model.net.get("_target_")).rpartition(".")[2]
     yield f"{cfg.experiment}, {cfg.out}"
-    yield f"network   {_short(plan.parameters)} parameters ({net})"
+    yield f"network   {large(plan.parameters)} parameters ({net})"
     shape = f"{cfg.trainer.steps:,} steps of {cfg.data.batch} × {cfg.data.length or 1}"
-    yield f"training  {_short(plan.tokens)} tokens: {shape}"
+    yield f"training  {large(plan.tokens)} tokens: {shape}"
     if plan.corpus:
         epochs = plan.tokens / plan.corpus
-        yield f"corpus    {_short(plan.corpus)} tokens, so {epochs:,.2f} epochs ({cfg.data.root})"
+        yield f"corpus    {large(plan.corpus)} tokens, so {epochs:,.2f} epochs ({cfg.data.root})"
     elif cfg.data.root:
         yield f"corpus    {cfg.data.root} is not prepared, so its epochs are unknown: tcsm prepare"
     yield f"compute   {plan.flops:.3g} FLOPs"
     for device, speed in SPEEDS.items():
-        yield f"          {_duration(plan.flops / speed)} on one {device}"
+        yield f"          {duration(plan.flops / speed)} on one {device}"
     devices: Any = config.build(cfg.devices)
     memory, disk = map(importlib.import_module, ("tcsm.training.memory", "tcsm.runs.memory"))
     room = f"{memory.capacity(devices.device) / GIB:,.1f} GiB of this {devices.device}"
@@ -185,19 +186,3 @@ def _overfitting(cfg: DictConfig, plan: Plan) -> str:
         f"overfits  {words}: choose weights by validation BPC, or take a larger corpus, fewer "
         "trainer.steps, another net"
     )
-
-
-def _short(value: float) -> str:
-    """Return a number as text, 6.55e9 as ``6.55 G``."""
-    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value:.0f}"
-
-
-def _duration(seconds: float) -> str:
-    """Return a duration as text in its best unit."""
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.1f} {unit}"
-    return f"{seconds:,.0f} seconds"

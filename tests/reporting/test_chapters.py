@@ -29,7 +29,7 @@ def write(tmp_path, runs):
 
 def test_a_number_comes_from_the_runs(write, runs):
     page = write(
-        "# Own\n\n{{ bpc('kjv/score') | mean_ci }}; {{ label('kjv/mdlm') }}{{ findings() }}"
+        "# Own\n\n{{ bpc('kjv/score') | mean_ci }}; {{ label('kjv/mdlm') }}{{ show('findings') }}"
     )
     values = [r.evaluate["splits"]["test"]["bpc"] for r in runs if r.experiment == "kjv/score"]
     assert f"{sum(values) / 3:.2f} ± " in page
@@ -37,7 +37,7 @@ def test_a_number_comes_from_the_runs(write, runs):
 
 
 def test_an_edited_number_is_shown(write):
-    text = "# Own\n\nThe goal is 0.5.{{ findings() }}"
+    text = "# Own\n\nThe goal is 0.5.{{ show('findings') }}"
     assert "The goal is 0.5." in write(text)
     assert "The goal is 0.7." in write(text.replace("0.5", "0.7"))
 
@@ -81,7 +81,7 @@ def test_an_error_in_a_chapter_is_one_line(write, text, word):
 
 
 def test_values_are_text_whatever_they_hold(write):
-    shown = "# Own\n\n{{ label('kjv/score') }}{{ findings() }}"
+    shown = "# Own\n\n{{ label('kjv/score') }}{{ show('findings') }}"
     page = write(shown, experiments={"kjv/score": HOSTILE})
     assert "a *b* [c](http://d) ![e](f) &lt;i&gt; `g` &amp;amp; # | {{ 7 * 7 }}" in page
 
@@ -140,7 +140,9 @@ def test_an_ablation_without_a_chapter_is_shown_by_the_generic_one(ablated, tmp_
 
 def test_a_chapter_of_its_name_needs_no_entry(ablated, tmp_path, write):
     (tmp_path / "chapters").mkdir()
-    (tmp_path / "chapters/divergences.md").write_text("# Mine\n\n{{ missing('It', 'train') }}")
+    (tmp_path / "chapters/divergences.md").write_text(
+        "# Mine\n\n{{ show('missing', what='It', stage='train') }}"
+    )
     (tmp_path / "chapters/generic.md").write_text("# Other\n\n")
     made = report(["*"], folder=tmp_path / "chapters")
     assert "<h2>Mine</h2>" in made.build(ablated, tmp_path / "out").read_text()

@@ -93,7 +93,8 @@ def test_hostile_labels_and_titles_are_text(hostile, runs, tmp_path):
     (tmp_path / "chapters/own.md").write_text(
         "# {{ label('kjv/score') }}\n\n{{ label('kjv/score') }}\n"
         "{% call finding(summary=true) %}{{ label('kjv/score') }}{% endcall %}\n"
-        "{{ findings() }}{{ missing(label('kjv/score'), label('kjv/score')) }}\n"
+        "{{ show('findings') }}"
+        "{{ show('missing', what=label('kjv/score'), stage=label('kjv/score')) }}\n"
         "{% call(row) table('own', stability(), folded=label('kjv/score')) %}\n"
         "{{ label('kjv/score') }}: {{ label('kjv/score') }}\n{% endcall %}\n"
     )

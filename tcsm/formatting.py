@@ -1,4 +1,4 @@
-"""Formatting: numbers, estimates and lists as text, the same in tables, figures and chapters."""
+"""Numbers and estimates as text, the same in the report and on the command line."""
 
 import math
 from typing import SupportsFloat, SupportsInt
@@ -6,6 +6,7 @@ from typing import SupportsFloat, SupportsInt
 from tcsm.statistics import Estimate
 
 DASH = "–"
+UNITS = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
 
 
 def number(value: SupportsFloat, digits: int | None = None, sign: str = "") -> str:
@@ -33,8 +34,8 @@ def share(value: SupportsFloat) -> str:
 
 
 def large(value: SupportsFloat) -> str:
-    """Return a count in thousands (k) or millions (M)."""
-    for unit, name in ((1e6, " M"), (1e3, " k")):
+    """Return a count in thousands (k), millions (M), ``6.55 G`` or T."""
+    for unit, name in UNITS:
         if float(value) >= unit:
             return number(float(value) / unit) + name
     return number(value, 0)
@@ -42,7 +43,7 @@ def large(value: SupportsFloat) -> str:
 
 def brief(value: SupportsFloat) -> str:
     """Return a tick label: no more digits than needed, thousands as k, millions as M."""
-    for unit, name in ((1e6, " M"), (1e3, " k")):
+    for unit, name in UNITS[-2:]:
         if abs(float(value)) >= unit:
             return f"{float(value) / unit:g}{name}"
     return f"{float(value):.6g}"
@@ -58,7 +59,7 @@ def short(value: SupportsFloat) -> str:
 
 
 def duration(seconds: SupportsFloat) -> str:
-    """Return seconds as ``8.4 s``, ``40 s``, ``12 min 30 s`` or ``3 h 05 min``."""
+    """Return seconds as ``8.4 s``, ``40 s``, ``12 min 30 s``, ``3 h 05 min``, ``2.5 days``."""
     if math.isnan(seconds):
         return DASH
     if 0 < float(seconds) < 9.95:
@@ -66,6 +67,8 @@ def duration(seconds: SupportsFloat) -> str:
     minutes, rest = divmod(round(float(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     minute = f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    if hours >= 48:
+        return f"{hours / 24:,.1f} days"
     return f"{hours} h {minutes:02d} min" if hours else minute
 
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from tcsm.reporting import formatting
+from tcsm import formatting
 from tcsm.statistics import NOTHING, Estimate
 
 ONE = Estimate(2.1, math.nan, math.nan, math.nan, 1)
