@@ -41,9 +41,8 @@ class Frames:
     def runs(self) -> pd.DataFrame:
         """One row a run: axes, likelihoods, distances, rewards, cost, health, hashes.
 
-        CPU-seconds are those of training (cpu_seconds), of its targets (targets_seconds), of the
-        runs that it needs (needed_seconds), their sum (total_seconds), and of all its stages
-        (all_seconds); ``spent`` leaves out evaluations during training where they were timed.
+        CPU-seconds: training (cpu_seconds), targets (targets_), needed runs (needed_), all three
+        (total_), all stages (all_), drawing (sampling_), training less timed evaluations (spent).
         """
         folders = {run.folder: run for run in self.all_runs}
         return _frame([_row(run, folders) for run in self.all_runs], *SHOWN)
@@ -182,7 +181,7 @@ def _place(run: Outcome) -> dict[str, object]:
 def _row(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
     norm = run.metrics.get("grad_norm", pd.Series(dtype=float))
     axes = {str(axis): str(value) for axis, value in (run.config.get("axes") or {}).items()}
-    known: Record = {**run.distances, **run.targets, **run.tilted}
+    known: Record = {**run.generative, **run.distances, **run.targets, **run.tilted}
     return {
         **{key: number(v) for key, v in known.items() if v is None or isinstance(v, Real)},
         **_place(run),
@@ -244,6 +243,7 @@ def _cost(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
         "total_seconds": own + targets + shared,
         "all_seconds": _spent(run, run.stages),
         "step_seconds": step,
+        "sampling_seconds": _spent(run, ["evaluate"], "sampling_cpu_seconds"),
         "spent": own if math.isnan(step) else step * number(run.train.get("steps")),
         "needed_bpc": [_bpc(one, "test") for one in others if one],
     }

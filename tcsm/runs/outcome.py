@@ -37,9 +37,10 @@ class Outcome:
         config_sha256: hash of the bytes of ``config.yaml``.
         metrics: one row a logged step: step, loss, tokens of text, diagnostics.
         telemetry: one row a logged step: step, seconds, … (depends on the machine).
-        train … rewards: the record of that stage; ``evaluate``, ``distances``, ``tilted``,
-            ``targets`` and ``rewards`` are metrics of an evaluation: likelihood, distances to a
-            known and to a reward-tilted distribution, errors of targets, and rewards of samples.
+        train … generative: the record of that stage; ``evaluate``, ``distances``, ``tilted``,
+            ``targets``, ``rewards`` and ``generative`` are metrics of an evaluation: likelihood,
+            distances to a known and to a reward-tilted distribution, errors of targets, rewards
+            and quality of samples.
         stages: stage → its telemetry (depends on the machine).
     """
 
@@ -58,13 +59,14 @@ class Outcome:
     collect: Record = field(default_factory=dict)
     tilted: Record = field(default_factory=dict)
     rewards: Record = field(default_factory=dict)
+    generative: Record = field(default_factory=dict)
     stages: dict[str, Record] = field(default_factory=dict)
 
     @property
     def results(self) -> bool:
         """Whether a stage has left a record."""
         records = (self.train, self.evaluate, self.samples, self.distances, self.targets)
-        return any((*records, self.collect, self.tilted, self.rewards))
+        return any((*records, self.collect, self.tilted, self.rewards, self.generative))
 
 
 def read_run(folder: Path) -> Outcome:
@@ -89,6 +91,7 @@ def read_run(folder: Path) -> Outcome:
         distances=metrics.get("exact", {}),
         tilted=metrics.get("tilted", {}),
         rewards=metrics.get("rewards", {}),
+        generative=metrics.get("generative", {}),
         targets=metrics.get("targets", {}),
         samples=records["sample"],
         collect=records["collect"],

@@ -13,6 +13,8 @@ from tcsm.data.tokenfile import Piece, describe, open_tokens, write_tokens
 from tcsm.data.tokenizers import Bytes
 from tcsm.errors import InputError
 from tcsm.metrics.generative import Generative
+from tcsm.models.autoregressive import Autoregressive
+from tcsm.nets.transformer import Transformer
 from tcsm.samplers.base import Sampled, Sampler
 from tests.checkpoints import save
 from tests.metrics.test_zero_shot import evaluated
@@ -52,6 +54,24 @@ def test_perplexity_and_entropy(tmp_path):
     by_hand = [math.log(2), math.log(4), math.log(4), 0]
     assert fields["unigram_entropy"] == pytest.approx(sum(by_hand) / 4)
     assert "mauve" not in fields
+
+
+def test_a_judge_scores_without_a_language_model(tmp_path):
+    """Bits per character of an autoregressive run, by hand."""
+    sizes = {"dim": 8, "depth": 1, "heads": 2, "ratio": 1, "stem": 0}
+    net = Transformer(vocabulary=256, extra=1, causal=True, timed=False, **sizes)
+    torch.nn.init.normal_(net.head.weight)
+    judge = Autoregressive(net)
+    given = replace(evaluated(tmp_path), open_model=lambda key, folder: judge)
+    measured = Generative(Fixed(1), 4, 1, None, "main", False, str(tmp_path))(given)()
+    nats = -judge.log_prob(torch.tensor([list(text.encode()) for text in TEXTS])).sum()
+    assert measured.fields["judge_bpc"] == pytest.approx(float(nats.detach()) / math.log(2) / 16)
+    assert measured.fields["network_calls"] == 1
+    assert measured.fields["distinct_4"] == 1
+    assert "perplexity" not in measured.fields
+    assert measured.costs["sampling_cpu_seconds"] >= 0
+    with pytest.raises(InputError, match=r"metric\.generative\.name.*judge"):
+        Generative(Fixed(1), 4, 1, None, "main", False)(given)
 
 
 def test_mauve_compares_states_of_as_many_windows(tmp_path, monkeypatch):

@@ -57,6 +57,8 @@ PREFERENCES = {
     "winners": (2.1, 0.2),
     "paired": (2.2, 1.0),
 }
+# The judge's BPC and the entropy at 8 steps.
+SAMPLERS = {"ancestral": (3.0, 4.0), "remasking": (2.9, 4.0), "confidence": (1.5, 2.0)}
 TILTS = {
     ("0.4", "tilt"): 0.03,
     ("0.4", "best"): 0.2,
@@ -162,7 +164,21 @@ def make_post_training(root: Path, seeds=SEEDS) -> list[Path]:
         folders += [make_method(root, name, seed, *v) for name, v in METHODS.items()]
         folders += [make_preference(root, name, seed, *v) for name, v in PREFERENCES.items()]
         folders += [make_tilt(root, place, seed, tv) for place, tv in TILTS.items()]
+        folders += [make_drawn(root, name, seed, *v) for name, v in SAMPLERS.items()]
     return folders
+
+
+def make_drawn(root: Path, name: str, seed: int, level: float, entropy: float) -> Path:
+    """Samples of another run, scored by the judge."""
+    axes = {"sampler": name, "passes": "8"}
+    folder = _folder(root, f"samplers/{name}-8", seed, axes=axes)
+    drawn = {"judge_bpc": level + 0.01 * seed, "entropy": entropy, "network_calls": 8, "steps": 8}
+    drawn |= {"distinct_4": 0.9, "repetition": 0.1, "sampler": name}
+    record = {"stage": "evaluate", "experiment": f"samplers/{name}-8", "seed": seed}
+    write_json(folder / "evaluate.json", record | {"metrics": {"generative": drawn}})
+    spent = {**_telemetry(9.0), "sampling_cpu_seconds": 2.0}
+    write_json(folder / "evaluate.telemetry.json", spent)
+    return folder
 
 
 def make_ratio(root: Path, place: tuple[str, str], seed: int, level: float) -> Path:

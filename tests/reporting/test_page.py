@@ -20,7 +20,7 @@ VOID = {"meta", "input"}
 CLAIM = r'(?s)<th scope="row">(.*?)</th><td>(.*?)</td><td>(.*?)</td>'
 OWN = ("summary", "headline", "differences", "learning", "noise", "samples", "stability", "budget")
 ABLATIONS = ("divergences", "acceleration", "targets", "exact")
-TUNED = ("distillation", "density_ratio", "reward", "preference", "tilt")
+TUNED = ("distillation", "density_ratio", "reward", "preference", "tilt", "samplers")
 CHAPTERS = (*OWN, *ABLATIONS, *TUNED, "provenance", "references")
 
 
@@ -139,6 +139,7 @@ def test_findings_hold_the_numbers_of_the_tables(page):
         "density_ratio": ["implicit · bce", "BPC from 2.29", "explicit zero · bce (−0.3"],
         "reward": ["text 2 gains most", "+1.25", "+0.50", "β = 1: +2.00 by the judge, +1.50"],
         "preference": ["paired has the highest win rate: 0.7", "better tenth and paired"],
+        "samplers": ["remasking · 8 has the lowest", "−0.100", "2.0 s", "Less varied: confidence"],
         "tilt": ["0.0300 [0.0275, 0.0325]", "best (+0.170 [", "kl penalty (−0.0200 ["],
     }
     for name, parts in wanted.items():
