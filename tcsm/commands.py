@@ -212,23 +212,8 @@ def _alone(name: str, cfg: DictConfig) -> AbstractContextManager[None]:
     return file_lock(Run(Path(cfg.out), cfg).scratch / f".{name}.lock")
 
 
-def _with_folder(arguments: Sequence[str]) -> list[str]:
-    """Return arguments in which the folder of a run is ``out``.
-
-    Raises:
-        InputError: There are several folders.
-    """
-    folders = [word for word in arguments if Path(word).is_dir()]
-    if len(folders) > 1:
-        raise InputError(f"out: found the folders {' and '.join(folders)}; name one run")
-    return [f"out={word}" if word in folders else word for word in arguments]
-
-
 def _runs(arguments: list[str], stage: Any) -> list[DictConfig]:  # noqa: ANN401 -- a module
     if arguments[:1] != ["--config"]:
-        arguments = getattr(stage, "spelled", list)(arguments)
-        if "out" in getattr(stage, "OF", ()):
-            arguments = _with_folder(arguments)
         return [composed(stage, arguments)]
     if len(arguments) != 2:
         raise InputError(f"--config: takes one file and nothing else, got {arguments[1:]}")

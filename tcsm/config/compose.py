@@ -245,8 +245,9 @@ def _plain(cfg: DictConfig, leave: Container[str] = ()) -> dict[str, Any]:
 def _missing(cfg: DictConfig, key: str) -> str:
     """Return that a key does not exist, after the key to set."""
     parent, known = key.rpartition(".")[0], ", ".join(map(str, cfg))
-    if parent in cfg and cfg[parent] is None:
-        return f"{parent}: found null; it must hold keys, such as {key}"
+    if parent in cfg and isinstance(cfg[parent], str | None):
+        value = "null" if cfg[parent] is None else cfg[parent]
+        return f"{parent}: found {value}; it must hold keys, such as {key}"
     return f"{key}: missing from the configuration; found {known}"
 
 

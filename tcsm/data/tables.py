@@ -57,12 +57,18 @@ def _lines(path: Path, key: str) -> Iterator[tuple[str, str]]:
 def _sheet(
     path: Path, kind: str, columns: Sequence[str], key: str
 ) -> Iterator[tuple[str, Object]]:
-    """Yield the rows of a CSV or TSV file, whose first line names the columns."""
+    """Yield the rows of a CSV or TSV file, whose first line names the columns.
+
+    Columns that are numbers, from 1, are those of a file without such a line.
+    """
     csv.field_size_limit(2**31 - 1)
     texts = (line for _, line in _lines(path, key))
     with one_line(f"{path}: cannot be read ({key})"):
-        reader = csv.DictReader(texts, delimiter="," if kind == ".csv" else "\t")
-        _require(path, reader.fieldnames or [], columns)
+        names = None
+        if all(map(str.isdecimal, columns)):
+            names = [str(number) for number in range(1, 1 + max(map(int, columns)))]
+        reader = csv.DictReader(texts, names, delimiter="," if kind == ".csv" else "\t")
+        _require(path, reader.fieldnames or [], columns, "; numbers count columns without names")
         for row in reader:
             yield f"{path}:{reader.line_num}", row
 
@@ -140,7 +146,8 @@ def _table(
                 yield f"{path}, row {next(number)}", row
 
 
-def _require(path: Path, names: Sequence[str], columns: Sequence[str]) -> None:
+def _require(path: Path, names: Sequence[str], columns: Sequence[str], more: str = "") -> None:
     for column in columns:
         if column not in names:
-            raise InputError(f"{path}: no column {column!r}; its columns are {', '.join(names)}")
+            listed = ", ".join(f"{name:.40}" for name in names)
+            raise InputError(f"{path}: no column {column!r}; its columns are {listed}{more}")

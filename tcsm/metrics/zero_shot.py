@@ -1,7 +1,7 @@
 """The likelihood bound on a corpus that a run was not trained on, in the run's own tokens."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ class ZeroShot(Likelihood):
         config: Its configuration.
         part: The rows, in the hub's own slices.
         revision: The branch, tag or commit on the hub.
-        column: The column of the text.
+        column: The column of the text, or several, whose texts are joined by blanks.
         path: A file or folder to read instead, see `tcsm.data.tables`; None for the hub.
         detokenize: The detokenizer.
         between: Text between two rows; None for the separator of the tokenizer.
@@ -45,7 +45,7 @@ class ZeroShot(Likelihood):
     config: str | None
     part: str
     revision: str
-    column: str
+    column: str | int | Sequence[str | int]
     detokenize: Normalize
     path: str | None = None
     between: str | None = None
@@ -85,9 +85,11 @@ class ZeroShot(Likelihood):
 
     def _texts(self) -> Iterator[str]:
         """Yield the text of each row."""
+        named = [self.column] if isinstance(self.column, str | int) else self.column
+        columns = list(map(str, named))
         if self.path is None:
             try:
-                found = hub.rows(self.name, self.config, self.part, self.revision, [self.column])
+                found = hub.rows(self.name, self.config, self.part, self.revision, columns)
             except InputError as error:
                 raise InputError(
                     f"{error}; or name a file by the key path of this metric"
@@ -95,11 +97,9 @@ class ZeroShot(Likelihood):
             table = ((f"{self._title}, row {n}", row) for n, row in enumerate(found, start=1))
         else:
             files = (file for part in sources(Path(self.path), KEY).values() for file in part)
-            table = (pair for file in files for pair in rows(file, [self.column], KEY))
+            table = (pair for file in files for pair in rows(file, columns, KEY))
         for where, row in table:
-            if not isinstance(text := row.get(self.column), str):
-                raise InputError(f"{where}: {self.column!r} must be a text, found {text!r:.60}")
-            yield text
+            yield " ".join(_text(row, column, where) for column in columns)
 
     def _protocol(self, normalize: Normalize, tokens: int, tokenizer: Any) -> Mapping[str, Any]:  # noqa: ANN401
         """Return the fields of the record about the text."""
@@ -118,6 +118,13 @@ class ZeroShot(Likelihood):
     def _described(measure: Callable[[], Measured], protocol: Mapping[str, Any]) -> Measured:
         measured = measure()
         return replace(measured, fields={**measured.fields, "protocol": protocol})
+
+
+def _text(row: Mapping[str, Any], column: str, where: str) -> str:
+    text = row.get(column)
+    if not isinstance(text, str):
+        raise InputError(f"{where}: {column!r} must be a text, found {text!r:.60}")
+    return text
 
 
 def _normalization(corpus: object) -> Normalize:

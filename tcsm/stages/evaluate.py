@@ -70,6 +70,17 @@ def main(cfg: DictConfig, out: Path) -> None:
         remove(out, "evaluate")
 
 
+def spelled(arguments: list[str]) -> list[str]:
+    """Return overrides for ``data=zero_shot/NAME``, which is the metric of that name."""
+    sets = [word for word in arguments if word.startswith("data=")]
+    if not sets:
+        return arguments
+    chosen = [word for word in arguments if word.startswith("metric=")][-1:]
+    names = ",".join(word.partition("=")[2].strip("[]") for word in (*chosen, *sets))
+    others = [word for word in arguments if not word.startswith(("data=", "metric="))]
+    return [*others, f"metric=[{names}]"]
+
+
 def printed(run: Run) -> Iterator[str]:
     """Yield the numbers of each metric, where they are, and the next command."""
     metrics = run.record("evaluate")["metrics"]

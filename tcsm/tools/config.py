@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -11,7 +12,7 @@ from tcsm.config import defaults
 from tcsm.errors import InputError
 from tcsm.listing import described
 
-USAGE = "tcsm config STAGE [KEY=VALUE ...], such as tcsm config train experiment=kjv/score"
+USAGE = "tcsm config STAGE [RUN] [KEY=VALUE ...], such as tcsm config train experiment=kjv/score"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,11 +32,29 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def composed(stage: Any, overrides: Sequence[str]) -> DictConfig:  # noqa: ANN401 -- a module
-    """Return the configuration of a stage, from the run that its keys ``OF`` name.
+def composed(stage: Any, arguments: Sequence[str]) -> DictConfig:  # noqa: ANN401 -- a module
+    """Return the configuration of a stage by the arguments of its command.
+
+    Its keys ``OF`` name a run whose configuration is the default, as does a folder among the
+    arguments.
 
     Raises:
-        InputError: As in ``defaults.compose``.
+        InputError: As in ``defaults.compose``; or there are several folders.
     """
+    overrides = getattr(stage, "spelled", list)(list(arguments))
     of, anew = (getattr(stage, name, ()) for name in ("OF", "ANEW"))
+    if "out" in of:
+        overrides = _with_folder(overrides)
     return defaults.compose(overrides, stage.READS, of, anew)
+
+
+def _with_folder(arguments: Sequence[str]) -> list[str]:
+    """Return arguments in which the folder of a run is ``out``.
+
+    Raises:
+        InputError: There are several folders.
+    """
+    folders = [word for word in arguments if Path(word).is_dir()]
+    if len(folders) > 1:
+        raise InputError(f"out: found the folders {' and '.join(folders)}; name one run")
+    return [f"out={word}" if word in folders else word for word in arguments]

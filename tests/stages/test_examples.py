@@ -1,10 +1,13 @@
-"""A training on prompts with responses, from a file to samples, as a user types it."""
+"""Prompts with responses from a file to samples, and other corpora, as a user types it."""
 
+import gzip
 import json
 
 import pytest
 
-from tests.stages.house import House, likelihood_of
+from tcsm.data import detokenize
+from tcsm.data.normalize import text8
+from tests.stages.house import LENGTH, House, command, likelihood_of, make_text
 
 SUMS = [{"q": f"{a}+{b}=", "a": str(a + b)} for a in range(10) for b in range(10)]
 
@@ -38,3 +41,44 @@ def test_prompts_are_conditions_from_end_to_end(tmp_path):
     done = house.run("train", *corpus, *sizes, "scale.length=3", name="short")
     assert (done.code, len(done.err)) == (2, 1)
     assert "data.length" in done.err[0]
+
+
+@pytest.mark.slow
+def test_a_run_is_scored_on_four_other_corpora(house, trained, tmp_path):
+    """Files as their publishers have them: AG News without names of columns, and so on."""
+    run = house.copy(trained("kjv/distribution"))
+    sentences = [f"{make_text(n, words=9)} , he said ." for n in range(40)]
+    texts = {
+        "lambada": "".join(json.dumps({"text": text}) + "\n" for text in sentences),
+        "ag_news": "".join(f'"3","A title","{text}"\n' for text in sentences),
+        "lm1b": "".join(text + "\n" for text in sentences),
+        "wikitext2": " = Title = \n" + "".join(f" {text} \n" for text in sentences),
+    }
+    kinds = {"lambada": ".jsonl", "ag_news": ".csv", "lm1b": ".tokens", "wikitext2": ".tokens"}
+    given = ["metric.ag_news.column=[2,3]"]
+    for name, text in texts.items():
+        path = tmp_path / f"{name}{kinds[name]}.gz"
+        path.write_bytes(gzip.compress(text.encode()))
+        given.append(f"metric.{name}.path={path}")
+    done = command("evaluate", str(run), "metric=likelihood", "data=zero_shot/lambada", given[1])
+    assert done.code == 0, done.err
+    sets = ",".join(f"zero_shot/{name}" for name in texts)
+    done = command("evaluate", str(run), f"data=[{sets}]", *given)
+    assert done.code == 0, done.err
+    measured = json.loads((run / "evaluate.json").read_text("utf-8"))["metrics"]
+    assert measured.keys() == {"likelihood", *texts}
+    assert all(f"{name} " in done.out for name in texts)
+    plain = {
+        "lambada": [detokenize.lambada(text) for text in sentences],
+        "ag_news": [f"A title {text}" for text in sentences],
+        "lm1b": [detokenize.news(text) for text in sentences],
+        "wikitext2": [" ".join(["= Title =", *map(detokenize.wikitext, sentences)])],
+    }
+    for name, parts in plain.items():
+        test, said = measured[name]["splits"]["test"], measured[name]["protocol"]
+        assert (test["sequences"], test["tokens"]) == (8, 8 * LENGTH)
+        assert said["text"].endswith(f"{name}{kinds[name]}.gz")
+        assert said["tokens"] == sum(len(text8(text)) + 1 for text in parts) - 1, name
+        assert 3 < test["bpc"] < 6
+    done = command("evaluate", str(run), "data=zero_shot/ag_news", f"metric.ag_news.path={path}")
+    assert (done.code, len(done.err)) == (0, 0)  # lines of text, all one column

@@ -33,6 +33,22 @@ def test_config_prints_what_a_stage_would_read(house):
     assert {key.partition(".")[0] for key in train.READS} == set(printed)
 
 
+def test_config_takes_the_folder_of_a_run_as_its_stage_does(house):
+    """Only its configuration is read."""
+    given = [*house.overrides(), "experiment=kjv/score"]
+    cfg = config.compose(given)
+    (house.root / "run").mkdir(parents=True)
+    cfg = OmegaConf.merge(config.cut(cfg, train.READS), {"overrides": given})
+    (house.root / "run/config.yaml").write_text(OmegaConf.to_yaml(cfg))
+    done = command("config", "evaluate", str(house.root / "run"), "data=zero_shot/ptb")
+    printed = yaml.safe_load(done.out)
+    assert done.code == 0, done.err
+    assert (printed["data"]["length"], printed["evaluation"]["run"]) == (LENGTH, cfg.out)
+    assert printed["metric"].keys() == {"ptb"}
+    done = command("config", "evaluate", str(house.root), str(house.root / "run"))
+    assert (done.code, len(done.err)) == (2, 1)
+
+
 @pytest.mark.parametrize("arguments", [(), ("nope",), ("help",)])
 def test_a_configuration_of_no_stage_is_refused(arguments):
     done = command("config", *arguments)
