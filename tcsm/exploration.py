@@ -7,6 +7,7 @@ p_pre): at c = 1 its optimum is p_pre e^{R/β}/Z (10.1), at c = 0 the best cell.
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float64, Int
@@ -95,6 +96,8 @@ class Explore(BatchSource):
         kl_coef: c, the coefficient of the KL penalty to the base in units of β.
     """
 
+    gives: ClassVar[tuple[str, ...]] = ("advantages", "texts")
+
     kl_coef: int | float = 1.0
 
     def open(self, context: DataContext) -> Batches:
@@ -137,7 +140,8 @@ class Advantages:
         with at_rest(model):
             score = self._score(model, tokens)
         ids = part(size, rank, world, micro, micros)
-        return Batch(tokens[ids], (score - score.mean())[ids].float(), step, ids, size)
+        weight = self.context.weigh(score - score.mean())[ids].float()
+        return Batch(tokens[ids], weight, step, ids, size)
 
     def _score(self, model: Factorized, tokens: Int[Tensor, "B L"]) -> Float64[Tensor, "B"]:
         score = self.context.reward(tokens) / self.context.reward.tilting.beta

@@ -11,6 +11,7 @@ and keeps its direction.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float64, Int
@@ -33,6 +34,8 @@ class OnPolicy(BatchSource):
         reward: The reward.
         normalized: Whether A is in units of the batch's standard deviation, or of the reward.
     """
+
+    gives: ClassVar[tuple[str, ...]] = ("advantages", "texts")
 
     sampler: Sampler
     reward: Reward | None
@@ -71,7 +74,8 @@ class Advantages:
         if self.source.normalized:
             advantage = advantage / reward.std().clamp(min=1e-8)
         ids = part(self.context.size, rank, world, micro, micros)
-        return Batch(tokens[ids], advantage[ids].float(), step, ids, self.context.size)
+        weight = self.context.weigh(advantage)[ids].float()
+        return Batch(tokens[ids], weight, step, ids, self.context.size)
 
 
 @contextmanager

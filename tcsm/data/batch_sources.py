@@ -7,8 +7,9 @@ import math
 import sys
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float64, Int64
@@ -47,6 +48,7 @@ class DataContext:
         model: The model in training.
         tokenizer: Tokenizer of all sequences.
         buffer: Samples of a model, if the run names their folder.
+        weigh: Advantages of a step's global batch ↦ weights of its rows, those of the objective.
     """
 
     corpus: Batches
@@ -56,6 +58,7 @@ class DataContext:
     model: nn.Module
     tokenizer: Tokenizer | None = None
     buffer: Buffer | None = None
+    weigh: Callable[[Tensor], Tensor] = Tensor.clone
 
     def collected(self, texts: int = 1) -> Buffer:
         """Return the buffer, whose rows must hold this many texts.
@@ -74,7 +77,12 @@ class DataContext:
 
 
 class BatchSource(ABC):
-    """A source of batches for a training."""
+    """A source of batches for a training.
+
+    ``gives`` are the kinds of rows that an objective may find in it (`Objective.reads`).
+    """
+
+    gives: ClassVar[tuple[str, ...]] = ("texts",)
 
     @abstractmethod
     def open(self, context: DataContext) -> Batches:

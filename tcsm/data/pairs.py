@@ -10,6 +10,7 @@ Every epoch pairs all sequences anew, none twice, as a function of seed and step
 import math
 import zlib
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float64, Int64
@@ -35,6 +36,8 @@ class Pairs(BatchSource):
     Raises:
         InputError: τ is not a positive number.
     """
+
+    gives: ClassVar[tuple[str, ...]] = ("pairs",)
 
     temperature: float | None = 1.0
 
@@ -77,6 +80,8 @@ class PairFile(BatchSource):
     Prompts and the padding of texts shorter than data.length are neither noised nor in a loss;
     the network sees padding as the separators that it consists of.
     """
+
+    gives: ClassVar[tuple[str, ...]] = ("pairs",)
 
     def open(self, context: DataContext) -> Batches:
         """Return the pairs in a new random order every epoch.

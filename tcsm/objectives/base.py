@@ -9,6 +9,7 @@ has one loss per sequence instead.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -40,7 +41,12 @@ class CleanBatch:
 
 
 class Objective(ABC):
-    """A loss to minimize in training; a pure function, as all randomness comes from ``noise``."""
+    """A loss to minimize in training; a pure function, as all randomness comes from ``noise``.
+
+    ``reads`` is what its rows are: "texts", "pairs" of them, or texts with "advantages".
+    """
+
+    reads: ClassVar[str] = "texts"
 
     def __call__(
         self,
@@ -64,6 +70,10 @@ class Objective(ABC):
     @abstractmethod
     def terms(self, model: nn.Module, data: CleanBatch, noise: Noise) -> Terms:
         """Return the loss and diagnostics."""
+
+    def weigh(self, advantage: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
+        """Return the weights of the rows of a global batch of the model's own draws: A."""
+        return advantage
 
 
 class Weighting(ABC):

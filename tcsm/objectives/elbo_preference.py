@@ -10,6 +10,7 @@ DPO, ref e^{R/(temperature · β)}. For finite K the loss is biased by the varia
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -38,6 +39,8 @@ class ElboPaired(ReferenceObjective):
     Raises:
         InputError: β or K is not positive, or the source is not the mask.
     """
+
+    reads: ClassVar[str] = "pairs"
 
     corruption: Corruption
     length: int

@@ -11,6 +11,7 @@ stands for β log Z_t, is smaller by Jensen, so that a normalized q reaches it u
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
@@ -18,7 +19,6 @@ from tcsm.errors import InputError
 from tcsm.noise import Noise
 from tcsm.objectives.base import CleanBatch, ReferenceObjective, Terms, as_posterior
 from tcsm.objectives.density_ratio import at_sequences
-from tcsm.objectives.weighted_likelihood import advantages
 from tcsm.process.corruption import Corruption
 
 
@@ -34,6 +34,8 @@ class GuidedDistillation(ReferenceObjective):
         InputError: β is not positive.
     """
 
+    reads: ClassVar[str] = "advantages"
+
     corruption: Corruption
     beta: float
 
@@ -48,7 +50,9 @@ class GuidedDistillation(ReferenceObjective):
         Raises:
             InputError: the batch has no advantages.
         """
-        advantage = advantages(data.weight, "guided_distillation")
+        advantage = data.weight
+        if advantage is None:
+            raise InputError("feed: objective=guided_distillation needs advantages, found none")
         batch = self.corruption(data.x_1, noise, data.real)
         log_q = as_posterior(model, self).log_conditionals(batch.x_t, batch.t, batch.noised)
         log_r = log_q - self.log_reference(batch)

@@ -13,6 +13,7 @@ There is one step for each batch of draws, hence no clipped ratio.
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -37,6 +38,8 @@ class PolicyGradient(ReferenceObjective, DenoisingObjective):
     Raises:
         InputError: a negative β.
     """
+
+    reads: ClassVar[str] = "advantages"
 
     beta: float
 

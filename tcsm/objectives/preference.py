@@ -16,6 +16,7 @@ marginal there.
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -54,6 +55,8 @@ class Preference(ReferenceObjective):
     Raises:
         InputError: λ is no such number.
     """
+
+    reads: ClassVar[str] = "pairs"
 
     corruption: SharedCorruption
     length: int
@@ -164,6 +167,8 @@ class Winners(ReferenceObjective, DenoisingObjective):
     Attributes:
         length: tokens of one sequence, L.
     """
+
+    reads: ClassVar[str] = "pairs"
 
     length: int
 

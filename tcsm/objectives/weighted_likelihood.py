@@ -5,12 +5,12 @@
 x₁ are draws of the model itself and A their advantages. The first term is least at the tilted
 distribution ∝ p e^{R/β} of what x₁ is drawn from; the second pushes away from p e^{−R/β}. With
 λ = 1 the gradient is, to first order in 1/β, 2/β times that of the policy gradient, and the loss
-has no minimum: what stops it are small steps. The weights are softmaxes of the rows of one
-process, as those of wd1 are of one group.
+has no minimum: what stops it are small steps.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -33,6 +33,8 @@ class WeightedLikelihood(DenoisingObjective):
         InputError: β is not positive, or λ negative.
     """
 
+    reads: ClassVar[str] = "advantages"
+
     beta: float
     negative: float = 1.0
 
@@ -47,23 +49,7 @@ class WeightedLikelihood(DenoisingObjective):
         """Return the cross-entropy."""
         return CrossEntropy()
 
-    def position_weights(self, batch: Corrupted) -> Float[Tensor, "n"]:
-        """Return (w⁺ − λ w⁻) w_b/B of each noised position.
-
-        Raises:
-            InputError: the batch has no advantages.
-        """
-        scaled = advantages(batch.weight, "weighted_likelihood").double() / self.beta
-        sign = scaled.softmax(0) - self.negative * (-scaled).softmax(0)
-        return super().position_weights(replace(batch, weight=len(batch.x_1) * sign))
-
-
-def advantages(weight: Tensor | None, name: str) -> Float[Tensor, "B"]:
-    """Return the weights of a batch's rows, if they are advantages.
-
-    Raises:
-        InputError: they are None or all 1, as those of text are.
-    """
-    if weight is None or bool((weight == 1).all()):
-        raise InputError(f"feed: objective={name} needs advantages; set feed=on_policy")
-    return weight
+    def weigh(self, advantage: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
+        """Return w⁺ − λ w⁻ of the rows of a global batch, whatever processes share it."""
+        scaled = advantage.double() / self.beta
+        return len(scaled) * (scaled.softmax(0) - self.negative * (-scaled).softmax(0))

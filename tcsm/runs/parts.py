@@ -10,6 +10,7 @@ from torch import nn
 from tcsm.config import Unbuilt
 from tcsm.data.batch_sources import Batches, BatchSource
 from tcsm.data.batches import Batch
+from tcsm.errors import InputError
 from tcsm.io.records import Record
 from tcsm.noise import Noise
 from tcsm.objectives.base import Objective, Terms
@@ -29,6 +30,15 @@ class Validation(Protocol):
 
     def __call__(self, state: TrainState) -> Record:
         """Return the numbers of a step's weights, none at a step without validation."""
+
+
+# What a run sets to give its objective the rows that it reads.
+READABLE = {
+    "texts": "objective=preference_paired, preference_unpaired, preference_winners or "
+    "preference_elbo",
+    "pairs": "feed=pairs or feed=pair_file",
+    "advantages": "feed=on_policy, or feed=explore in a toy world",
+}
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,9 @@ class Training(ABC):
         feed: The batch source.
         trainer: The optimization.
         count_failures: Whether numbers that are not finite end the run as a result.
+
+    Raises:
+        InputError: An objective that reads other rows than the batch source gives.
     """
 
     experiment: str
@@ -88,6 +101,16 @@ class Training(ABC):
     feed: BatchSource
     trainer: OptimConfig
     count_failures: bool
+
+    def __post_init__(self) -> None:
+        """Refuse an objective that reads other rows than the batch source gives."""
+        gives, reads = self.feed.gives, self.objective.reads
+        if reads not in gives:
+            feed, objective = (type(part).__name__ for part in (self.feed, self.objective))
+            raise InputError(
+                f"feed: {feed} gives {gives[0]}, but objective {objective} reads {reads}; "
+                f"set {READABLE[reads]}"
+            )
 
     @abstractmethod
     def parts(self, devices: Devices) -> Parts:

@@ -14,7 +14,6 @@ from tcsm.data.batches import Rows, part
 from tcsm.data.buffer import read_buffer
 from tcsm.data.corpora.base import Corpus
 from tcsm.data.examples import held_out, training_batches
-from tcsm.data.pairs import PairFile, Pairs
 from tcsm.data.tokenfile import TokenFile
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
@@ -237,18 +236,11 @@ class TextTraining(Training):
         """Return the batches.
 
         Raises:
-            InputError: Data that the batch source needs is missing, damaged, or of other sizes;
-                its rows are pairs, which the objective would read as texts.
+            InputError: Data that the batch source needs is missing, damaged, or of other sizes.
         """
         buffer = None
         if self.collected is not None:
             buffer = read_buffer(Path(self.collected), self.tokenizer)
-        if isinstance(self.feed, Pairs | PairFile) and not hasattr(objective, "length"):
-            name = type(objective).__name__
-            raise InputError(
-                f"feed: {type(self.feed).__name__} gives pairs, but objective {name} reads texts; "
-                "set objective=preference_paired, preference_unpaired or preference_winners"
-            )
-        size, length = self.data.batch, self.data.length
-        context = DataContext(corpus, size, length, self.seed, model, self.tokenizer, buffer)
-        return self.feed.open(context)
+        size, length, weigh = self.data.batch, self.data.length, objective.weigh
+        data = (corpus, size, length, self.seed, model, self.tokenizer, buffer, weigh)
+        return self.feed.open(DataContext(*data))

@@ -194,7 +194,9 @@ class ToyTraining(Training):
         """
         model, objective, world = self.initial_model, self.objective, self.world
         fresh = Fresh(world, self.data.batch, self.seed)
-        context = DataContext(fresh, fresh.size, world.length, self.seed, model)
+        context = DataContext(
+            fresh, fresh.size, world.length, self.seed, model, weigh=objective.weigh
+        )
         distances: Callable[[Tensor], Record] = partial(world_distances, world)
         facts: Callable[[], Record] = dict
         if self.tilting is not None:

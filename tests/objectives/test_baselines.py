@@ -159,7 +159,8 @@ def expected(objective, model, x_1_chance, advantage):
     x_1, hidden = ALL.repeat_interleave(many, 0), HIDDEN.repeat(len(ALL), 1)
     omega = torch.outer(x_1_chance, SHARE * L / HIDDEN.sum(-1)).flatten() * len(x_1)
     made = objective(noised(x_1, hidden, omega))
-    return made(model, x_1, batch_noise(0, 0, len(x_1)), advantage.repeat_interleave(many))["loss"]
+    weight = made.weigh(advantage).repeat_interleave(many)
+    return made(model, x_1, batch_noise(0, 0, len(x_1)), weight)["loss"]
 
 
 def likelihood(model, chance):
@@ -277,12 +278,7 @@ def test_what_a_batch_lacks_is_named():
     with pytest.raises(InputError, match=r"process=mask.*Uniform"):
         ElboPaired(uniform, L)
     noise, model = batch_noise(0, 0, len(ALL)), posterior(PRE)
-    for made in (
-        WeightedLikelihood(COUNTED, Likelihood(), 1.0),
-        GuidedDistillation(COUNTED, 1.0).attach(model),
-    ):
-        for weight in (None, torch.ones(len(ALL))):
-            with pytest.raises(InputError, match=r"feed=on_policy"):
-                made(model, ALL, noise, weight)
+    with pytest.raises(InputError, match=r"feed: objective=guided_distillation"):
+        GuidedDistillation(COUNTED, 1.0).attach(model)(model, ALL, noise)
     with pytest.raises(InputError, match="reference: found null"):
         GuidedDistillation(COUNTED, 1.0)(model, ALL, noise, R)

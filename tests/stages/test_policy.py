@@ -12,7 +12,13 @@ from tcsm.data.batch_sources import DataContext
 from tcsm.data.tokenizers import Letters
 from tcsm.errors import InputError
 from tcsm.noise import batch_noise
+from tcsm.objectives.base import OpenMean
+from tcsm.objectives.weighted_likelihood import WeightedLikelihood
 from tcsm.on_policy import OnPolicy, rewards_of
+from tcsm.process.corruption import CountSampling
+from tcsm.process.paths import Path
+from tcsm.process.schedules import Linear
+from tcsm.process.sources import Mask
 from tcsm.rewards.base import Reward
 from tcsm.rewards.classifier import Classifier
 from tcsm.samplers.base import Sampled, Sampler
@@ -79,6 +85,20 @@ def test_ranks_share_one_batch_and_its_mean(model):
     for part in parts:
         assert torch.equal(part.tokens, whole.tokens[part.ids])
         assert torch.equal(part.weight, whole.weight[part.ids])
+
+
+def test_weights_are_of_the_whole_batch_on_each_of_several_ranks(model):
+    """wd1's softmax is over all draws of a step, not over those of a rank or a micro-batch."""
+    wd1 = WeightedLikelihood(CountSampling(Path(Mask(27), Linear())), OpenMean(), 0.5)
+    feed = OnPolicy(Drawer(1), Letter(), normalized=False)
+    data = DataContext(Nothing(), SIZE, LENGTH, 3, model, Letters(), weigh=wd1.weigh)
+    parts = [feed.open(data).at(7, rank, 2) for rank in range(2)]
+    weight = torch.cat([part.weight for part in parts])
+    plain = [source(model, normalized=False).at(7, rank, 2).weight for rank in range(2)]
+    advantage = torch.cat(plain)
+    assert_close(weight, wd1.weigh(advantage).float())
+    assert abs(weight.sum()) < 1e-5
+    assert weight.std() > 0
 
 
 def test_draws_are_those_of_the_model_as_it_is_and_of_the_step(model):

@@ -208,6 +208,28 @@ def test_a_teacher_of_fewer_tokens(house, tmp_path):
     assert not (house.root / "refused").exists()
 
 
+# --- objectives and their rows -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("objective", "feed", "said"),
+    [
+        ("preference_elbo", "corpus", ["Corpus", "ElboPaired", "feed=pairs"]),
+        ("preference_winners", "collected", ["Collected", "Winners", "feed=pairs"]),
+        ("preference_paired", "on_policy", ["OnPolicy", "Paired", "feed=pairs"]),
+        ("guided_distillation", "corpus", ["Corpus", "GuidedDistillation", "feed=on_policy"]),
+        ("weighted_likelihood", "collected", ["WeightedLikelihood", "feed=on_policy"]),
+        ("policy_gradient", "pairs", ["Pairs", "PolicyGradient", "feed=on_policy"]),
+        ("density_ratio", "pair_file", ["PairFile", "DensityRatio", "preference_elbo"]),
+    ],
+)
+def test_an_objective_whose_rows_another_feed_gives(house, objective, feed, said):
+    """Before any file is opened: reference, collection and reward are missing, too."""
+    given = [f"objective={objective}", f"feed={feed}", "reward=vader"]
+    line = refusal(house, "train", *given)
+    assert all(word in line for word in ("feed: ", "objective", *said)), line
+
+
 # --- preferences -------------------------------------------------------------------------------
 
 
