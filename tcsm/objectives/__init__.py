@@ -6,6 +6,8 @@ __all__ = [
     "DenoisingObjective",
     "DensityRatio",
     "DistributionMatching",
+    "ElboPaired",
+    "GuidedDistillation",
     "Likelihood",
     "MatchedSmoothing",
     "Nelbo",
@@ -19,7 +21,9 @@ __all__ = [
     "SequenceMean",
     "SoftDistributionMatching",
     "Unpaired",
+    "WeightedLikelihood",
     "Weighting",
+    "Winners",
 ]
 __getattr__ = importer(
     __name__,
@@ -27,6 +31,8 @@ __getattr__ = importer(
         "DenoisingObjective": "base",
         "DensityRatio": "density_ratio",
         "DistributionMatching": "distribution",
+        "ElboPaired": "elbo_preference",
+        "GuidedDistillation": "guided_distillation",
         "Likelihood": "base",
         "MatchedSmoothing": "score_matching",
         "Nelbo": "likelihood",
@@ -40,6 +46,8 @@ __getattr__ = importer(
         "SequenceMean": "base",
         "SoftDistributionMatching": "distribution",
         "Unpaired": "preference",
+        "WeightedLikelihood": "weighted_likelihood",
         "Weighting": "base",
+        "Winners": "preference",
     },
 )

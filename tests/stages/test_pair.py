@@ -110,4 +110,4 @@ def test_pairs_and_texts_are_not_mistaken(house, trained, tmp_path):
     refused = house.run("train", *given, *both, *texts, name="lost")
     assert "feed: PairFile gives pairs, but objective DistributionMatching" in refused.err[-1]
     refused = house.run("train", *given, *both, "feed=corpus", name="lost")
-    assert "a pair is a row of 32 tokens, twice data.length, found 16" in refused.err[-1]
+    assert "feed: Corpus gives texts, but objective Paired" in refused.err[-1]
