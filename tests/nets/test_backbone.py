@@ -7,7 +7,6 @@ from torch.testing import assert_close
 from tcsm.errors import InputError
 from tcsm.nets.backbone import Backbone
 from tests.checkpoints import FAMILIES, GROUPED, make
-from tests.stages.house import House, finite, likelihood_of, make_text
 
 V, START = 7, 2
 SHAPES = {
@@ -117,19 +116,3 @@ def test_what_cannot_be_a_network_is_refused_in_one_line(saved, family, how, wor
     message = str(raised.value)
     assert all(word in message for word in words)
     assert "\n" not in message
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("family", ["gpt2"])  # others by hand: this takes seconds
-def test_a_checkpoint_is_trained_evaluated_sampled_and_post_trained(saved, tmp_path, family):
-    house = House(tmp_path)
-    house.text.write_text(make_text(0, 4000), "utf-8")
-    house.good("prepare")
-    net = ["net=backbone", f"net.name={saved(family)}", f"net.causal={family != 'bert'}"]
-    base = house.good("train", "experiment=kjv/distribution", *net, name="base")
-    house.good("evaluate", name="base")
-    house.good("sample", name="base")
-    assert finite(likelihood_of(base))
-    given = [f"reference={base}", f"initial={base}"]
-    ratio = house.good("train", "experiment=post/density_ratio", *net, *given, name="ratio")
-    assert (ratio / "train.json").is_file()

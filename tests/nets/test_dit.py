@@ -11,9 +11,8 @@ from torch.testing import assert_close
 from benchmarks.peers.logits import waves
 from tcsm.errors import InputError
 from tcsm.nets.adapter import Adapted, noise_level
-from tcsm.nets.dit import DIT, PretrainedDIT
+from tcsm.nets.dit import PretrainedDIT
 from tcsm.process.schedules import Linear
-from tests.stages.house import House, finite, likelihood_of, make_text
 
 THEIRS = json.loads((Path(__file__).parent / "mdlm_logits.json").read_text("utf-8"))
 V = 5  # and the mask
@@ -117,20 +116,3 @@ def test_wrong_logits_are_named(logits):
     x = torch.zeros(1, 3, dtype=torch.int64)
     with pytest.raises(InputError, match=r"net\.module: Wrong must give .*\(1, 3, 5 or more\)"):
         Adapted(Wrong(), V)(x, None, x == 0)
-
-
-@pytest.mark.slow
-def test_their_weights_are_trained_and_evaluated(tmp_path):
-    house = House(tmp_path)
-    house.text.write_text(make_text(0, 4000), "utf-8")
-    size = 27
-    weights = DIT(vocabulary=size, dim=8, depth=1, heads=2).state_dict()
-    for part in ("weight", "bias"):
-        head = weights.pop(f"head.{part}")
-        weights[f"output_layer.linear.{part}"] = torch.cat([head, head[:1]])
-    save_file(weights, tmp_path / "w.safetensors")
-    house.good("prepare")
-    net = ["net=dit", f"net.name={tmp_path / 'w.safetensors'}", "net.heads=2"]
-    base = house.good("train", "experiment=kjv/mdlm", *net, name="base")
-    house.good("evaluate", "experiment=kjv/mdlm", *net, name="base")
-    assert finite(likelihood_of(base))

@@ -1,0 +1,120 @@
+"""Tiny public checkpoints, post-trained by the command line, exported, and loaded again."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import tcsm
+from tcsm.nets.dit import DIT
+from tests.checkpoints import FAMILIES, GROUPED, make
+from tests.stages.house import House, command, finite, likelihood_of
+
+pytestmark = pytest.mark.slow
+
+POSITIONS = "max_position_embeddings"
+REWARD = "tests.stages.house:vowels"
+DRAWN = ("feed=on_policy", "sampler.steps=2", "reward=function")
+OBJECTIVES = {
+    "ratio": ("objective=density_ratio", "divergence=bce"),
+    "tilted": ("feed=collected", "tilt.beta=5.0", "feed.least_ess=0.0"),
+    "paired": ("objective=preference_paired", "feed=pairs"),
+    "elbo": ("objective=preference_elbo", "objective.draws=2", "feed=pairs"),
+    "distilled": ("objective=soft", "teacher=one_sided"),
+    "wd1": ("objective=weighted_likelihood", *DRAWN),
+    "gdsd": ("objective=guided_distillation", *DRAWN),
+}
+PLAIN = ("distilled", "tilted", "wd1")  # without a reference
+COVER = {
+    "gpt2": ("ratio", "paired", "distilled"),
+    "qwen2": ("tilted", "wd1", "elbo"),
+    "gemma": ("ratio", "gdsd"),
+    "bert": ("paired", "wd1", "distilled"),
+    "mdlm": ("tilted", "gdsd", "elbo"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _allowed(monkeypatch):
+    monkeypatch.setenv("TCSM_TARGETS", "tests.stages.house")
+    shape = ("Qwen2ForCausalLM", {**GROUPED, "head_dim": 4}, POSITIONS)
+    monkeypatch.setitem(FAMILIES, "qwen2", shape)
+
+
+@pytest.fixture(scope="module")
+def collected(file_house) -> Path:
+    """Windows of the text with their rewards; no model draws them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TCSM_TARGETS", "tests.stages.house")
+        given = ["collecting.corpus=true", "reward=function", f"reward.path={REWARD}"]
+        return file_house.good("collect", *given, name="collected")
+
+
+def checkpoint(family: str, folder: Path) -> list[str]:
+    """The overrides for a checkpoint of a family, which is written to a folder."""
+    if family == "mdlm":
+        weights = DIT(vocabulary=27, dim=8, depth=1, heads=2).state_dict()
+        for part in ("weight", "bias"):
+            head = weights.pop(f"head.{part}")
+            weights[f"output_layer.linear.{part}"] = torch.cat([head, head[:1]])
+        folder.mkdir()
+        save_file(weights, folder / "model.safetensors")
+        return ["net=dit", f"net.name={folder}", "net.heads=2"]
+    make(family).save_pretrained(folder)
+    return ["net=backbone", f"net.name={folder}", f"net.causal={family != 'bert'}"]
+
+
+def conditionals(folder: Path) -> torch.Tensor:
+    """What a run says of two states."""
+    x = torch.tensor([[3, 27, 0, 27, 5, 27], [27, 27, 1, 2, 26, 27]])
+    return tcsm.load(folder).log_conditionals(x, torch.ones(2) / 2)
+
+
+def exported(run: Path) -> Path:
+    """The folder that a run is exported to."""
+    target = run.with_name(f"{run.name}-published")
+    assert command("export", str(run), str(target)).code == 0
+    return target
+
+
+@pytest.mark.parametrize("family", COVER)
+def test_a_checkpoint_goes_in_and_comes_out(file_house, collected, trained, tmp_path, family):
+    house, name = file_house, f"{family}-start"
+    net = checkpoint(family, tmp_path / family)
+    fast = ["trainer.steps=2", "validation.every=2", "trainer.learning_rate=0.01"]
+    start = house.good("train", "experiment=kjv/distribution", *net, *fast, name=name)
+    house.good("evaluate", name=name)
+    house.good("sample", name=name)
+    assert finite(likelihood_of(start))
+    before = conditionals(start)
+    for objective in COVER[family]:
+        given = [*OBJECTIVES[objective], f"initial={start}"]
+        given += [f"reference={start}"] * (objective not in PLAIN)
+        given += [f"collected={collected}"] * any("feed=" in word for word in given)
+        given += [f"reward.path={REWARD}"] * ("reward=function" in given)
+        given += [f"teacher_run={trained('kjv/ar')}"] * (objective == "distilled")
+        run = house.good("train", *net, *fast, *given, name=f"{family}-{objective}")
+        after = conditionals(exported(run))
+        assert not torch.equal(after, before), objective
+        assert not after.isnan().any(), objective
+    assert torch.equal(after, conditionals(run))
+
+
+def test_every_objective_meets_two_families_and_every_family_two_objectives():
+    met = [objective for objectives in COVER.values() for objective in objectives]
+    assert all(met.count(objective) >= 2 for objective in OBJECTIVES)
+
+
+def test_lora_is_trained_from_the_command_line(house: House, tmp_path):
+    """Its matrices alone move, and the run is loaded with them."""
+    pytest.importorskip("peft", reason="the extra lora is not installed")
+    net = [*checkpoint("qwen2", tmp_path / "qwen2"), "net.lora=2"]
+    fast = ["trainer.steps=2", "validation.every=2", "trainer.learning_rate=0.01"]
+    start = house.good("train", *net, *fast, "trainer.steps=0", "trainer.warmup=0", name="start")
+    run = house.good("train", *net, *fast, f"initial={start}", name="adapted")
+    one, two = (load_file(folder / "weights.safetensors") for folder in (start, run))
+    moved = {key for key in one if not torch.equal(one[key], two[key])}
+    assert moved
+    assert all("lora_" in key for key in moved)
+    assert torch.equal(conditionals(exported(run)), conditionals(run))
