@@ -25,13 +25,13 @@ from tcsm.errors import InputError
 from tcsm.io.atomic import write_atomic
 from workflow.ablations import Variant
 from workflow.fingerprint import Sources, homes
-from workflow.inputs import digest, read_by, words
+from workflow.inputs import digest, read_by
 
 CACHE = Path(".snakemake/tcsm")
 MONTH = 30 * 86400
 OURS = ("experiment", "axes", "out", "scratch", "overrides")  # set by the workflow, not in params/
 CODE = Path(config.__file__).parents[2]
-Text = tuple[str, list[tuple[str, str]]]  # with the words in it that may be paths
+Text = tuple[str, list[tuple[str, str]]]  # with what in it may be a path
 
 
 def remember(key: str, make: Callable[[], Any]) -> Any:  # noqa: ANN401 -- JSON
@@ -64,11 +64,11 @@ class Compositions:
         self.scale = OmegaConf.create(self._kept("scale", scale, compose))
 
     def text(self, variant: Variant, stage: str, values: Mapping[str, Any]) -> Text:
-        """Return what a stage reads, with values filled in, and the words that may be paths."""
+        """Return what a stage reads, with values filled in, and what may be a path."""
 
         def cut() -> Text:
             cfg = config.cut(self._filled(variant, json.dumps(values)), self.reads(stage))
-            return OmegaConf.to_yaml(cfg), [*words(OmegaConf.to_container(cfg))]
+            return OmegaConf.to_yaml(cfg), [*config.possible_paths(OmegaConf.to_container(cfg))]
 
         return tuple(self._kept("text", (variant, stage, dict(values)), cut))
 

@@ -6,7 +6,7 @@ nothing, and an older one that takes its place is noticed.
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,22 +17,8 @@ from tcsm.config.values import FOLDERS
 from tcsm.errors import InputError
 from tcsm.io.layout import CONFIG, PRODUCTS
 
-# Keys and arguments that may hold a path.
-PATHS = {"path", "paths", "file", "files", "folder", "folders", "name", "preferences", *FOLDERS}
 OF_RUNS = {CONFIG, *(file for files in PRODUCTS.values() for file in files)}
 WEIGHTS = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf"}
-
-
-def words(node: object, top: str = "", key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every text in a configuration that may be a path, after the top key above it."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            yield from words(value, top or name, name)
-    elif isinstance(node, list):
-        for part in node:
-            yield from words(part, top, key)
-    elif isinstance(node, str) and key in PATHS:
-        yield top, node
 
 
 def files(paths: Iterable[tuple[str, str]], made: str) -> list[str]:

@@ -8,9 +8,6 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-import yaml
-
-LIVE = 20  # seconds between two looks at the runs
 TOP = str(Path(__file__).resolve().parents[1])
 
 
@@ -31,22 +28,12 @@ def set_environment(arguments: list[str]) -> None:
         os.environ["TCSM_KEEP_SCRATCH"] = "1"  # tcsm/stages/train.py
 
 
-def watch(text: str) -> None:
-    """Start a report of what is finished, from the configuration of the last one; it ends with us.
-
-    It is made below ``live`` of the report's folder, again whenever a run has written something.
-    """
-    values = yaml.safe_load(text)
-    values |= {"out": f"{values['out']}/live", "report": {**values["report"], "live": LIVE}}
-    words = [sys.executable, "-m", "tcsm", "report", "--config", "-"]
-    process = subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8"
-    )
-    assert process.stdin
-    with process.stdin:
-        process.stdin.write(yaml.safe_dump(values))
+def watch(scale: str, out: str) -> None:
+    """Start a report of the finished runs of a scale, made anew as others end; it ends with us."""
+    report = [sys.executable, "-m", "tcsm", "report", f"runs=[results/{scale}]", f"out={out}"]
+    process = subprocess.Popen([*report, f"scale={scale}", "--live"], stdout=subprocess.DEVNULL)
     atexit.register(process.terminate)
-    print(f"live: {values['out']}/index.html", file=sys.stderr)
+    print(f"live: {out}/index.html", file=sys.stderr)
 
 
 def command(stage: str) -> str:

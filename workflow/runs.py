@@ -73,9 +73,7 @@ class Runs:
 
     def outputs(self, stage: str, names: Iterable[str]) -> list[str]:
         """Return what a stage of some variants writes; their first the configuration too."""
-        files = {
-            name: [*written(stage), *[CONFIG] * (self._first(name) == stage)] for name in names
-        }
+        files = {n: [*written(stage), *[CONFIG] * (self._first(n) == stage)] for n in names}
         return [f"{at}/{f}" for name in files for at in self.folders([name]) for f in files[name]]
 
     def kept(self, folder: str) -> list[str]:

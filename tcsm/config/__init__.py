@@ -11,7 +11,7 @@ from tcsm.config.compose import (
     params_folder,
     resolve,
 )
-from tcsm.config.typed import Unbuilt, leaves, typed
+from tcsm.config.typed import Unbuilt, leaves, possible_paths, typed
 
 __all__ = [
     "Unbuilt",
@@ -24,6 +24,7 @@ __all__ = [
     "load",
     "override_value",
     "params_folder",
+    "possible_paths",
     "resolve",
     "typed",
 ]

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from tcsm.config.compose import build
+from tcsm.config.values import PATHS
 
 T = TypeVar("T")
 
@@ -53,6 +54,18 @@ def leaves(node: object, key: str) -> Iterator[tuple[str, Any]]:
             yield from leaves(child, f"{key}.{name}".lstrip("."))
     else:
         yield key, node
+
+
+def possible_paths(node: object, top: str = "", key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text below a plain node that may be a path, after the top key above it."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield from possible_paths(value, top or name, name)
+    elif isinstance(node, list):
+        for part in node:
+            yield from possible_paths(part, top, key)
+    elif isinstance(node, str) and key in PATHS:
+        yield top, node
 
 
 def typed(kind: type[T], cfg: DictConfig) -> T:

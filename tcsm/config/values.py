@@ -59,6 +59,8 @@ NOT_OF_TOYS = (*OF_TEXT[:2], "bound", "reference", "collected", "teacher_run", "
 INSTEAD = ("world", "labels", "classifier")  # a run that names one of these reads no such text
 # Keys that hold the folder of another run.
 FOLDERS = ("reference", "base", "initial", "collected", "teacher_run", "reward_run", "judge_run")
+# Keys and arguments that may hold a path.
+PATHS = {"path", "paths", "file", "files", "folder", "folders", "name", "preferences", *FOLDERS}
 ABSENT = object()
 KINDS = {
     "count_failures": FLAG,

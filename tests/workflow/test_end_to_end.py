@@ -89,7 +89,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> House:
     """A checkout in which the report was made, after one kill in the middle."""
     house = copy_checkout(tmp_path_factory.mktemp("workflow") / "with space")
     _start_and_kill(house)
-    done = house.snakemake("--config", "scale=tiny", "--rerun-incomplete", "--nolock")
+    done = house.snakemake("--config", "scale=tiny", "live=true", "--rerun-incomplete", "--nolock")
     assert done.returncode == 0, done.stdout + done.stderr
     return house
 
@@ -123,6 +123,11 @@ def test_one_command_makes_the_report(finished: House) -> None:
     assert not re.search(r"<(script|link|img|iframe)\b[^>]*\b(src|href)=.?https?:", page)
     assert list((finished.folder / "reports/tiny/tables").glob("*.tex"))
     assert list((finished.folder / "reports/tiny/figures").glob("*.pdf"))
+
+
+def test_a_live_page_shows_what_was_finished(finished: House) -> None:
+    page = (finished.folder / "reports/tiny/live/index.html").read_text("utf-8")
+    assert 'http-equiv="refresh"' in page
 
 
 def test_nothing_temporary_is_left(finished: House) -> None:

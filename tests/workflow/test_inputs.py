@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tcsm.config import possible_paths
 from tests.workflow.house import TOP
-from workflow.inputs import files, read_by, words
+from workflow.inputs import files, read_by
 from workflow.runs import Runs
 
 pytestmark = pytest.mark.slow
@@ -167,7 +168,9 @@ def test_names_of_others_are_no_files(tmp_path, monkeypatch):
         "revision": "a",
     }
     symbols = {"_target_": "hydra.utils.get_object", "path": "tcsm.data.normalize.text8"}
-    found = [*words({"net": {"inner": [net], "normalize": symbols, "name": "net"}, "seed": 1})]
+    found = [
+        *possible_paths({"net": {"inner": [net], "normalize": symbols, "name": "net"}, "seed": 1})
+    ]
     names = [("net", "net"), ("net", "openai-community/gpt2"), ("net", symbols["path"])]
     assert sorted(found) == names
     assert files([*found, ("net", "x" * 5000), ("net", "a\0b")], "results/tiny") == []

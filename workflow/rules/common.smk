@@ -48,13 +48,11 @@ def end():
 
 onstart:
     if str(config["live"]).lower() == "true":
-        watch(RUNS.report()[0])
+        watch(RUNS.scale.name, f"{RUNS.out}/live")
 
-onsuccess:
-    end()
+onsuccess: end()
 
-onerror:
-    end()
+onerror: end()
 
 def these(names):
     """The wildcard constraint of some experiments."""

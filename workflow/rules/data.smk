@@ -6,9 +6,7 @@ wildcard_constraints: root=these(RUNS.roots())
 
 rule prepare:
     output: multiext("{root}/", *SPLITS)
-    params:
-        config=lambda job: RUNS.corpus(job.root)[0],
-        code=lambda job: RUNS.corpus(job.root)[1],
+    params: config=lambda job: RUNS.corpus(job.root)[0], code=lambda job: RUNS.corpus(job.root)[1]
     log: "results/logs/prepare/{root}.log"
     benchmark: "results/benchmarks/prepare/{root}.tsv"
     resources: mem_mb=4000, runtime=RUNS.scale.runtime

@@ -45,8 +45,7 @@ def note(scale: str) -> dict[str, list[object]]:
     notes = {}
     with suppress(OSError, ValueError):  # without them every file that was moved is refused
         notes = json.loads(NOTES.read_text("utf-8"))
-    fresh = [file for file in _files(scale) if _written(file) == file.lstat().st_mtime]
-    notes |= {str(file): _note(file) for file in fresh}
+    notes |= {str(f): _note(f) for f in _files(scale) if _written(f) == f.lstat().st_mtime}
     write_atomic(NOTES, json.dumps(notes).encode())
     return notes
 
