@@ -3,13 +3,13 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tcsm import commands, config
 from tcsm.config import defaults
@@ -19,6 +19,7 @@ from tcsm.huggingface import one_line
 from tcsm.io.layout import WEIGHTS
 from tcsm.io.records import Record
 from tcsm.models.base import Posterior
+from tcsm.runs.models import load_model
 from tcsm.runs.run import Run
 from tcsm.stages import sample as sampling
 
@@ -49,6 +50,15 @@ class Score:
 
 class TrainedRun(Run):
     """A run with weights, and what they can be asked."""
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """Return the trained model, in evaluation mode.
+
+        Raises:
+            InputError: The weights are damaged, or of another model.
+        """
+        return load_model(self, config.build(self.config.devices))
 
     def sample(
         self, count: int, prompt: str | None = None, steps: int | None = None, seed: int = 0

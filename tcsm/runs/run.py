@@ -6,12 +6,11 @@ that no number of other weights or of another text is taken for one of this run.
 This module imports no torch, since the report reads runs without it.
 """
 
-import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -22,9 +21,6 @@ from tcsm.data.header import read_header
 from tcsm.errors import InputError
 from tcsm.io.layout import CONFIG, FILES, LATER, REFERENCE, WEIGHTS, record_of, telemetry_of
 from tcsm.io.records import Record, read_json, write_json, write_text
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,17 +136,6 @@ class Run:
     def tokenizer(self) -> Any:  # noqa: ANN401 -- a Tokenizer; its module would count as read
         """Return the tokenizer."""
         return config.build(self.config.tokenizer)
-
-    @cached_property
-    def model(self) -> "nn.Module":
-        """Return the trained model, in evaluation mode.
-
-        Raises:
-            InputError: The weights are missing, damaged, or of another model.
-        """
-        models: Any = importlib.import_module("tcsm.runs.models")  # imports torch
-        model: nn.Module = models.load_model(self, config.build(self.config.devices))
-        return model
 
     def record(self, stage: str = "train", keys: Sequence[str] = ()) -> Record:
         """Return the record of a stage, empty if there is none.

@@ -15,11 +15,12 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from tcsm.config import leaves
+from tcsm.config import build, leaves
 from tcsm.errors import InputError
 from tcsm.io.atomic import require_folder
 from tcsm.io.layout import CONFIG, WEIGHTS, record_of, telemetry_of, written
 from tcsm.io.records import Record, read_json
+from tcsm.runs.models import load_model
 from tcsm.runs.run import Run
 from tcsm.student import half_width
 
@@ -112,7 +113,7 @@ def _config(run: Run) -> Record:
         InputError: The weights are not those that the training saved.
     """
     trained = OmegaConf.to_container(run.require_trained("export"), resolve=True)
-    assert run.model is not None  # loading compares the hash of the weights
+    load_model(run, build(run.config.devices))  # compares the hash of the weights
     own = {"model_type": "tcsm", "weights": WEIGHTS, "weights_sha256": run.weights}
     return {**own, "tcsm_version": version("tcsm"), "tcsm": trained}
 
