@@ -38,7 +38,7 @@ test: .venv/.stamp lint
 quick: .venv/.stamp
 	$(BIN)/python -m pytest -n 2 --quiet -m "not slow"
 
-# Build the documentation site, site/index.html; python -m http.server -d site serves it with its search.
+# Build the documentation site, site/index.html, which opens and searches without a server.
 docs: .venv/.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,22 +48,52 @@ def test_the_code_of_a_page_runs(
         os.environ.update(before)
 
 
-@pytest.mark.slow
-def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("mkdocs", reason="the extra docs is not installed")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(
         command, cwd=TOP, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "<math" in (tmp_path / "math/posterior.html").read_text("utf-8")
-    for page in tmp_path.rglob("*.html"):
+    return folder
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_and_loads_nothing(site: Path) -> None:
+    assert "<math" in (site / "math/posterior.html").read_text("utf-8")
+    for page in site.rglob("*.html"):
         loaded = re.findall(
             r'<(?:script|img|link rel="stylesheet")[^>]* (?:src|href)="(http[^"]*)"',
             page.read_text("utf-8"),
         )
         assert not loaded, page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["index.html", "math/posterior.html"])
+def test_the_site_is_searched_without_a_server(site: Path, page: str) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    seen = []
+    with playwright.sync_playwright() as started:
+        chrome = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        view = chrome.new_page()
+        view.on("console", lambda message: seen.append(message.text))
+        view.on("request", lambda request: seen.append(request.url))
+        view.goto((site / page).as_uri())
+        view.locator(".md-search__input").click()
+        view.keyboard.type("infilling")
+        found = view.locator(".md-search-result__link")
+        found.first.wait_for()
+        links = found.evaluate_all("all => all.map(one => one.href)")
+        chrome.close()
+    assert any(link.endswith("how-to/prompt.html") for link in links)
+    assert [text for text in seen if not text.startswith((site.as_uri(), "data:"))] == []
 
 
 @pytest.mark.slow
