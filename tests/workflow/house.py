@@ -56,7 +56,7 @@ def build(folder: Path) -> House:
     """A toy house that has run nothing."""
     shutil.copytree(Path(__file__).parent / "toy", folder)
     for module in Sources({"tcsm": TOP}).closure(
-        ["tcsm.__main__", "tcsm.io.layout", "tcsm.io.atomic"]
+        ["tcsm.__main__", "tcsm.io.layout", "tcsm.io.atomic", "tcsm.time_left"]
     ):
         place = Path(module.replace(".", "/"))
         package = (TOP / place / "__init__.py").exists()

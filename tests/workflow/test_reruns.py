@@ -1,6 +1,7 @@
 """What an edit reruns: that which it can change, and nothing else."""
 
 import os
+import re
 
 import pytest
 
@@ -18,6 +19,8 @@ def test_output_of_the_run(finished: House) -> None:
     assert log.read_text() == "training toy/score\n"
     times = finished.folder / "results/benchmarks/default/train/toy/score/seed-1.tsv"
     assert times.read_text().startswith("s\t")
+    (said,) = (finished.folder / ".snakemake/log").glob("*.log")
+    assert re.search(r"(?m)^11 of 12 jobs done, .* left$", said.read_text("utf-8"))
     page = (finished.folder / "reports/index.html").read_text()
     assert page.count("results/default/toy/") == 4
 

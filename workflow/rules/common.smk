@@ -11,6 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 from tcsm.errors import InputError
 from tcsm.io.layout import CONFIG, written
+from tcsm.time_left import show_time_left
 from workflow.compose import CACHE
 from workflow.launch import command, set_environment, watch
 from workflow.runs import EXPERIMENT, MANIFEST, SCRATCH, SPLITS, Runs
@@ -47,11 +48,11 @@ def end():
     note(RUNS.scale.name)
 
 onstart:
+    show_time_left()
     if str(config["live"]).lower() == "true":
         watch(RUNS.scale.name, f"{RUNS.out}/live")
 
 onsuccess: end()
-
 onerror: end()
 
 def these(names):
