@@ -31,6 +31,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tcsm import config
 from tcsm.config import unexpected
+from tcsm.config.signatures import near
 from tcsm.console import require_characters, steady
 from tcsm.errors import InputError
 from tcsm.io.atomic import require_folder
@@ -150,7 +151,8 @@ def run_stage(name: str, arguments: list[str]) -> int:
         raise InputError(f"{name}: is no stage any more; type {FORMER[name]}")
     stages = described("stages")
     if name not in stages:
-        raise InputError(f"{name}: no such stage; the stages are {', '.join(stages)}")
+        known = near(name, [*stages, *described("tools")])
+        raise InputError(f"{name}: no such stage or tool; {known}")
     gc.disable()  # all that an import makes stays; to look through it takes a sixth of its time
     try:
         stage = importlib.import_module(f"tcsm.stages.{name}")

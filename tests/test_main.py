@@ -70,7 +70,8 @@ def test_nothing_runs_when_a_later_document_is_bad(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["trian"], "trian: no such stage; the stages are collect, evaluate, prep"),
+        (["trian"], "trian: no such stage or tool; did you mean train?"),
+        (["comapre"], "did you mean compare?"),
         (["__init__"], "__init__: no such stage"),
         (["../config"], "../config: no such stage"),
         (["train", "--config"], "--config: takes one file"),
