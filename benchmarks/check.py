@@ -83,16 +83,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    found = {case: ratio_of(case, options.seconds) for case in CASES}
+    ratios = {case: ratio_of(case, options.seconds) for case in CASES}
     torch.set_num_threads(threads)
     if options.update:
-        rows = [{"name": case.name, **asdict(ratio)} for case, ratio in found.items()]
+        rows = [{"name": case.name, **asdict(ratio)} for case, ratio in ratios.items()]
         here = {**measure.machine(), "commit": measure.commit(Path())}
         measure.save(options.baseline, {"benchmark": "check", **here, "rows": rows})
     known = {row["name"]: row["value"] for row in json.loads(options.baseline.read_text())["rows"]}
-    for case, ratio in found.items():
+    for case, ratio in ratios.items():
         print(verdict(case, ratio, known[case.name]))
-    return sum(slower(ratio, known[case.name]) for case, ratio in found.items())
+    return sum(slower(ratio, known[case.name]) for case, ratio in ratios.items())
 
 
 if __name__ == "__main__":

@@ -56,18 +56,18 @@ EXTRA = {
 
 def training(checkouts: Checkouts) -> list[Variant]:
     """Peers as they come and helped, our dense path, and TCSM."""
-    found = []
+    peer_variants = []
     for peer, name in (("mdlm", "MDLM"), ("flow-matching", "flow_matching")):
         if peer in checkouts:
             make, options = peers.trainer(peer), {"checkout": checkouts[peer]}
-            found.append(Variant(name, make, options))
+            peer_variants.append(Variant(name, make, options))
             helped = {**options, "dropout": 0.0, "bf16": BF16}
-            found.append(Variant(f"{name}, dropout 0{', bf16' * BF16}", make, helped))
+            peer_variants.append(Variant(f"{name}, dropout 0{', bf16' * BF16}", make, helped))
     if "dllm" in checkouts:
         options = {"checkout": checkouts["dllm"], "bf16": BF16}
-        found.append(Variant("dLLM's loss, our network", peers.trainer("dllm"), options))
+        peer_variants.append(Variant("dLLM's loss, our network", peers.trainer("dllm"), options))
     return [
-        *found,
+        *peer_variants,
         Variant("TCSM, dense path", Own, {"head": "dense"}),
         Variant("TCSM", Own),
         Variant("TCSM, by count", Own, {"corruption": CountSampling}),
@@ -80,18 +80,18 @@ def training(checkouts: Checkouts) -> list[Variant]:
 
 def sampling(checkouts: Checkouts, steps: int, train: int) -> list[Variant]:
     """MDLM's cached sampler, and TCSM's at as many steps."""
-    found = []
+    variants = []
     if "mdlm" in checkouts:
         options = {"checkout": checkouts["mdlm"], "steps": steps, "train": train}
-        found.append(Variant("MDLM, cached", MdlmSampler, options))
+        variants.append(Variant("MDLM, cached", MdlmSampler, options))
         if BF16:
-            found.append(Variant("MDLM, cached, bf16", MdlmSampler, {**options, "bf16": True}))
+            variants.append(Variant("MDLM, cached, bf16", MdlmSampler, {**options, "bf16": True}))
     kinds = {"ancestral": Ancestral, "first-hitting": FirstHitting}
     for suffix, precision in (("", "auto"), *((", fp32", "fp32"),) * BF16):
         own = {"steps": steps, "train": train, "precision": precision}
         for name, kind in kinds.items():
-            found.append(Variant(f"TCSM, {name}{suffix}", OwnSampler, {**own, "kind": kind}))
-    return found
+            variants.append(Variant(f"TCSM, {name}{suffix}", OwnSampler, {**own, "kind": kind}))
+    return variants
 
 
 def bounds() -> list[Variant]:
@@ -117,21 +117,21 @@ def bounds() -> list[Variant]:
 def row(worker: Worker, first: Worker) -> dict:
     """What is reported of a variant; a ratio above 1 means faster than the first."""
     ratio = paired_ratio(first.seconds, worker.seconds)
-    seconds, found = median(worker.seconds), worker.found
+    seconds, last = median(worker.seconds), worker.found
     return {
         "name": worker.variant.name,
-        "parameters": found["parameters"],
+        "parameters": last["parameters"],
         "ms": 1000 * seconds,
         "ms_best": 1000 * min(worker.seconds),
         "tokens_per_second": worker.size.tokens / seconds,
         "ratio": ratio.value,
         "ratio_low": ratio.low,
         "ratio_high": ratio.high,
-        "peak_mib": found["peak_mib"],
-        "peak_ratio": found["peak_mib"] / first.found["peak_mib"],
-        "parts_ms": found["parts_ms"],
-        "loss": found["losses"][-1],
-        **_to_error(seconds, found["more"]),
+        "peak_mib": last["peak_mib"],
+        "peak_ratio": last["peak_mib"] / first.found["peak_mib"],
+        "parts_ms": last["parts_ms"],
+        "loss": last["losses"][-1],
+        **_to_error(seconds, last["more"]),
         "rounds": worker.seconds,
     }
 
@@ -187,8 +187,8 @@ def main(arguments: list[str] | None = None) -> None:
     for peer in peers.PEERS:
         parser.add_argument(f"--{peer}", type=Path, help="a checkout; without it, left out")
     options = parser.parse_args(arguments)
-    asked = {peer: getattr(options, peer.replace("-", "_")) for peer in peers.PEERS}
-    checkouts = {peer: path.resolve() for peer, path in asked.items() if path}
+    given = {peer: getattr(options, peer.replace("-", "_")) for peer in peers.PEERS}
+    checkouts = {peer: path.resolve() for peer, path in given.items() if path}
     skipped = [] if options.kind == "bound" else peers.absent(checkouts)
     print("\n".join(skipped))
     size = SIZES[options.size or {"bound": "small-128"}.get(options.kind, "char")]

@@ -91,13 +91,13 @@ def timed(points: list[Point], rounds: int) -> list[list[float]]:
         point.call()
         spent = _spent(point.call, 1)
         counts.append(max(1, round(TURN / max(spent, 1e-4))))
-    found: list[list[float]] = [[] for _ in points]
+    seconds: list[list[float]] = [[] for _ in points]
     order = list(range(len(points)))
     for _ in range(rounds):
         for index in order:
-            found[index].append(_spent(points[index].call, counts[index]))
+            seconds[index].append(_spent(points[index].call, counts[index]))
         order.reverse()
-    return found
+    return seconds
 
 
 def _spent(call: Call, times: int) -> float:
@@ -199,13 +199,13 @@ def error(large: bool, rounds: int) -> Curve:
 def memory(large: bool, rounds: int) -> Curve:
     """Largest memory of a training process against V, beyond what the imports take."""
     x = [8192, 32768, 131072] if large else [64, 4096]
-    found = []
+    peaks = []
     for v in x:
         worker = Worker(Variant("TCSM", Own), replace(BASE, vocabulary=v), 1, TURN)
         worker.turn()
         worker.close()
-        found.append([worker.found["peak_mib"]])
-    return Curve("memory-v", "Memory of training", "V", "MiB", x, found)
+        peaks.append([worker.found["peak_mib"]])
+    return Curve("memory-v", "Memory of training", "V", "MiB", x, peaks)
 
 
 CURVES = {

@@ -79,8 +79,8 @@ def _ranks(model, known, examples: Examples) -> tuple[float, float]:
         ).to(model.device)
         logits = model(inputs["input_ids"], inputs["attention_mask"]).logits
         odds.append((logits[:, 1] - logits[:, 0]).double().cpu())
-    found, goal = torch.cat(odds), torch.tensor(examples.labels, dtype=torch.bool)
-    rank = found.argsort().argsort().double() + 1
+    scores, goal = torch.cat(odds), torch.tensor(examples.labels, dtype=torch.bool)
+    rank = scores.argsort().argsort().double() + 1
     good, bad = int(goal.sum()), int((~goal).sum())
     area = (float(rank[goal].sum()) - good * (good + 1) / 2) / (good * bad)
-    return float(((found > 0) == goal).double().mean()), area
+    return float(((scores > 0) == goal).double().mean()), area

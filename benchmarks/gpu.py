@@ -79,13 +79,13 @@ class Session:
         """The numbers of a row, or why there are none."""
         start = time.monotonic()
         try:
-            found = row.run()
+            result = row.run()
         except Exception as error:  # one row's failure must not cost the others
-            found = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
+            result = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
         if self.settings.device.type == "cuda":
             gc.collect()
             torch.cuda.empty_cache()
-        return {"name": row.name, **found, "wall_seconds": time.monotonic() - start}
+        return {"name": row.name, **result, "wall_seconds": time.monotonic() - start}
 
 
 def _made(path: Path, result: dict) -> list[dict]:

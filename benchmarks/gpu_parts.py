@@ -121,11 +121,11 @@ def gradients(objective: str, head: str | int, device: torch.device, precision: 
 def agreement_of(settings: Settings, objective: str, head: str | int, precision: str) -> dict:
     """Relative differences to the dense path in fp32 on the CPU."""
     base = gradients(objective, "dense", torch.device("cpu"), "fp32")
-    found = gradients(objective, head, settings.device, precision)
-    distance = (found["gradient"] - base["gradient"]).norm() / base["gradient"].norm()
+    measured = gradients(objective, head, settings.device, precision)
+    distance = (measured["gradient"] - base["gradient"]).norm() / base["gradient"].norm()
     return {
-        "loss": found["loss"],
-        "loss_relative": abs(found["loss"] - base["loss"]) / abs(base["loss"]),
+        "loss": measured["loss"],
+        "loss_relative": abs(measured["loss"] - base["loss"]) / abs(base["loss"]),
         "gradient_relative": float(distance),
     }
 
@@ -199,9 +199,9 @@ def parts(settings: Settings, size: Size) -> dict:
     x_1 = tokens(size, settings.device)
     for _ in range(settings.of(8)):
         own.advance(x_1)
-    found = {"size": vars(size), "ms": own.laps.milliseconds()}
+    result = {"size": vars(size), "ms": own.laps.milliseconds()}
     own.laps = Laps()
-    return {**found, **waits(lambda: own.advance(x_1), settings.device)}
+    return {**result, **waits(lambda: own.advance(x_1), settings.device)}
 
 
 def waits(step: Callable[[], object], device: torch.device) -> dict:

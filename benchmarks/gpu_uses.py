@@ -55,21 +55,21 @@ def bounding(settings: Settings, size: Size, kind: type, draws: int) -> dict:
         head.copy_(torch.randn(head.shape, generator=made) * size.dim**-0.5)
     bound, x_1 = kind(model.path), tokens(size, settings.device)
     ids = torch.arange(len(x_1), device=settings.device)
-    found = []
+    estimates = []
 
     def call() -> None:
         with torch.autocast(settings.device.type, torch.bfloat16):
-            found.append(bound(model, x_1, ids, len(found), draws).nats.mean(1))
+            estimates.append(bound(model, x_1, ids, len(estimates), draws).nats.mean(1))
 
     start_memory(settings.device)
     seconds = per_call(call, settings.device, settings.of(8, 3), warm=1)
-    spread = torch.stack(found).var(0).mean().sqrt() / size.length
+    spread = torch.stack(estimates).var(0).mean().sqrt() / size.length
     return {
         "size": vars(size),
         "draws": draws,
         "seconds": seconds,
         "tokens_per_second": draws * size.tokens / seconds,
-        "nats_per_token": float(torch.stack(found).mean()) / size.length,
+        "nats_per_token": float(torch.stack(estimates).mean()) / size.length,
         "spread_of_a_sequence": float(spread),
         "peak_mib": memory_mib(settings.device),
     }

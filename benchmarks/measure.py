@@ -22,8 +22,8 @@ def commit(folder: Path) -> str:
     if not (folder / ".git").exists():
         return ""
     command = ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip()
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    return process.stdout.strip()
 
 
 def processor() -> str:

@@ -52,12 +52,12 @@ SHORT = (
 def fitted(tokens: Sequence[float], bpc: Sequence[float]) -> dict[str, float]:
     """Return a, b, c of a + b n^(−c) by least squares, c from a grid, and the value at 10 n."""
     n, y = np.asarray(tokens, float) / tokens[-1], np.asarray(bpc, float)
-    found = []
+    fits = []
     for c in np.geomspace(0.02, 2, 100):
         columns = np.stack([np.ones_like(n), n**-c], 1)
         (a, b), *_ = np.linalg.lstsq(columns, y, rcond=None)
-        found.append((float(((columns @ [a, b] - y) ** 2).sum()), float(a), float(b), float(c)))
-    _, a, b, c = min(found)
+        fits.append((float(((columns @ [a, b] - y) ** 2).sum()), float(a), float(b), float(c)))
+    _, a, b, c = min(fits)
     return {"a": a, "b": b * float(tokens[-1]) ** c, "c": c, "at_ten_times": a + b * 10**-c}
 
 

@@ -153,9 +153,9 @@ class Own:
         features = net.features
 
         def marked(*args, **options) -> Tensor:
-            found = features(*args, **options)
+            output = features(*args, **options)
             self.laps.end("forward")
-            return found
+            return output
 
         net.features = marked
         net.register_forward_pre_hook(lambda *_: self.laps.end("corrupt"))

@@ -63,8 +63,8 @@ def run(scale: str) -> None:
     while waiting:
         ready = [n for n in waiting if waiting.keys().isdisjoint(runs.facts(n)["needs"].values())]
         for stage, record in FILES.items():
-            asked = [name for name in ready if stage in waiting[name].stages]
-            missing = [n for n in asked if not Path(runs.folder(n, SEED), record).exists()]
+            candidates = [name for name in ready if stage in waiting[name].stages]
+            missing = [n for n in candidates if not Path(runs.folder(n, SEED), record).exists()]
             if missing:
                 call(stage, runs.text(stage, missing, SEED))
         waiting = {name: variant for name, variant in waiting.items() if name not in ready}
@@ -84,8 +84,8 @@ def table(name: str, scale: str) -> pd.DataFrame:
     if question.start:
         of = {run.experiment: run for run in runs}
         start = rows[rows[question.axis] == question.start].iloc[0]
-        told = [_graded(of[each], of[start["experiment"]]) for each in rows["experiment"]]
-        rows = rows.assign(**pd.DataFrame(told), cost=rows["valid_bpc"] / start["valid_bpc"] - 1)
+        grades = [_graded(of[each], of[start["experiment"]]) for each in rows["experiment"]]
+        rows = rows.assign(**pd.DataFrame(grades), cost=rows["valid_bpc"] / start["valid_bpc"] - 1)
     rows["arm"] = [each.rpartition("-")[0] for each in rows["experiment"]]
     rows.loc[~rows["finite"], question.criterion] = math.inf
     kept = dict.fromkeys(["arm", "rate", question.criterion, "valid_bpc", "cost", "cpu_seconds"])
@@ -94,18 +94,18 @@ def table(name: str, scale: str) -> pd.DataFrame:
 
 def _graded(run: Outcome, start: Outcome) -> dict[str, float]:
     """The mean of −R, and the share of comparisons with the start that are lost by R."""
-    ours, theirs = (np.array(one.rewards["rewards"]) for one in (run, start))
-    return {"loss": -ours.mean(), "lost": 1 - wins(ours, theirs)}
+    ours, before = (np.array(one.rewards["rewards"]) for one in (run, start))
+    return {"loss": -ours.mean(), "lost": 1 - wins(ours, before)}
 
 
 def choose(rows: pd.DataFrame, criterion: str) -> dict[str, str]:
     """Arm → the rate of the best criterion at a cost within the limit, else of the least cost."""
     chosen = {}
-    for arm, found in rows.groupby("arm", sort=False):
-        cheap = found[found["cost"] <= LIMIT]
-        best = found["cost"].idxmin() if cheap.empty else cheap[criterion].idxmin()
-        if len(found) > 1:
-            chosen[str(arm)] = str(found.loc[best, "rate"])
+    for arm, group in rows.groupby("arm", sort=False):
+        cheap = group[group["cost"] <= LIMIT]
+        best = group["cost"].idxmin() if cheap.empty else cheap[criterion].idxmin()
+        if len(group) > 1:
+            chosen[str(arm)] = str(group.loc[best, "rate"])
     return chosen
 
 

@@ -63,13 +63,13 @@ def memory() -> dict[str, float]:
 
 def milliseconds(batches: WindowBatches, first: int) -> dict[str, float]:
     """The time of a batch, over some steps."""
-    found = []
+    times = []
     for step in range(first, first + STEPS):
         start = time.perf_counter()
         batches.at(step)
-        found.append(1e3 * (time.perf_counter() - start))
-    middle = round(statistics.median(found), 2)
-    return {"median": middle, "min": round(min(found), 2), "max": round(max(found), 2)}
+        times.append(1e3 * (time.perf_counter() - start))
+    middle = round(statistics.median(times), 2)
+    return {"median": middle, "min": round(min(times), 2), "max": round(max(times), 2)}
 
 
 def read(path: Path, pipe) -> None:
@@ -100,10 +100,10 @@ def streamed(folder: Path, size: int) -> dict[str, object]:
     pipe, other = context.Pipe()
     process = context.Process(target=read, args=(path, other))
     process.start()
-    found = {"gigabytes": size / 1e9, "write_seconds": round(seconds, 1), **pipe.recv()}
+    result = {"gigabytes": size / 1e9, "write_seconds": round(seconds, 1), **pipe.recv()}
     process.join()
     path.unlink()
-    return found
+    return result
 
 
 def shape(made: Iterable[Piece], path: Path, header: Header) -> dict[str, float]:
@@ -123,17 +123,17 @@ def prepared(folder: Path, size: int) -> dict[str, object]:
     """Tokenize text in parallel; then half of it, as a run that is stopped, and all of it."""
     header = describe(Bytes(), "letters", "train")
     whole, halves = (Shards(folder / name, Bytes(), WORKERS) for name in ("whole", "halves"))
-    found: dict[str, object] = {"gigabytes": size / 1e9, "workers": WORKERS}
-    found["at_once"] = shape(whole.pieces(documents(size), header), folder / "a.tok", header)
+    result: dict[str, object] = {"gigabytes": size / 1e9, "workers": WORKERS}
+    result["at_once"] = shape(whole.pieces(documents(size), header), folder / "a.tok", header)
     half = islice(halves.pieces(documents(size), header), max(1, size // CHARACTERS // 2))
-    found["first_half"] = shape(half, folder / "half.tok", header)
+    result["first_half"] = shape(half, folder / "half.tok", header)
     done = written(halves.folder)
-    found["resumed"] = shape(halves.pieces(documents(size), header), folder / "b.tok", header)
+    result["resumed"] = shape(halves.pieces(documents(size), header), folder / "b.tok", header)
     after = written(halves.folder)
-    found["shards"] = {"all": len(after), "kept": len(after & done)}
+    result["shards"] = {"all": len(after), "kept": len(after & done)}
     first, second = (read_header(folder / name) for name in ("a.tok", "b.tok"))
-    found["equal"] = first == second
-    return found
+    result["equal"] = first == second
+    return result
 
 
 def main() -> None:
@@ -143,16 +143,16 @@ def main() -> None:
     parser.add_argument("--prepared", type=float, default=1)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--result", type=Path, default=RESULT)
-    asked = parser.parse_args()
-    found: dict[str, object] = {"benchmark": "token_files", "processor": processor()}
-    found["versions"] = {"python": platform.python_version(), "torch": torch.__version__}
-    found |= {"commit": commit(Path()), "length": LENGTH, "batch": BATCH, "steps": STEPS}
-    with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
-        found["streamed"] = streamed(Path(folder), int(asked.gigabytes * 1e9))
-        found["prepared"] = prepared(Path(folder), int(asked.prepared * 1e9))
-    found["load"] = round(os.getloadavg()[1], 1)  # of other work, if it is more than 2
-    asked.result.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    print(json.dumps(found, indent=1))
+    options = parser.parse_args()
+    result: dict[str, object] = {"benchmark": "token_files", "processor": processor()}
+    result["versions"] = {"python": platform.python_version(), "torch": torch.__version__}
+    result |= {"commit": commit(Path()), "length": LENGTH, "batch": BATCH, "steps": STEPS}
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        result["streamed"] = streamed(Path(folder), int(options.gigabytes * 1e9))
+        result["prepared"] = prepared(Path(folder), int(options.prepared * 1e9))
+    result["load"] = round(os.getloadavg()[1], 1)  # of other work, if it is more than 2
+    options.result.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -144,9 +144,9 @@ class OwnBound:
     def step(self, _: Tensor) -> float:
         """Call the bound with a new seed; return nats a token."""
         with autocast(CPU, self.precision):
-            found = self.bound(self.model, self.x_1, self.ids, len(self.values), self.draws)
-        self.values.append(found.nats.mean(1))
-        return float(found.nats.mean()) / self.x_1.shape[1]
+            draws = self.bound(self.model, self.x_1, self.ids, len(self.values), self.draws)
+        self.values.append(draws.nats.mean(1))
+        return float(draws.nats.mean()) / self.x_1.shape[1]
 
     def report(self) -> dict:
         """The variance, over seeds, of the mean over sequences, (nats a token)²."""

@@ -58,8 +58,8 @@ def _serve(variant: Variant, size: Size, threads: int, clock: Callable[[], float
         seconds = clock() - start
         peak = max(1.0, resident_mib() - before)
         more = trainer.report() if hasattr(trainer, "report") else {}
-        found = {"losses": values, "peak_mib": peak, "parameters": trainer.parameters}
-        pipe.send((seconds, found | {"parts_ms": trainer.laps.milliseconds(), "more": more}))
+        report = {"losses": values, "peak_mib": peak, "parameters": trainer.parameters}
+        pipe.send((seconds, report | {"parts_ms": trainer.laps.milliseconds(), "more": more}))
 
 
 @dataclass

@@ -33,13 +33,13 @@ def jobs(folder: Path, scale: str) -> list[Job]:
     """The jobs of a scale, and those that make the token files."""
     times = folder / "results/benchmarks"
     files = [file for part in (scale, "prepare", "pin") for file in (times / part).rglob("*.tsv")]
-    found = []
+    jobs = []
     for file in files:
         with file.open(encoding="utf-8") as text:
             seconds = float(next(csv.DictReader(text, delimiter="\t"))["s"])
         end = file.stat().st_mtime
-        found.append(Job(file.relative_to(times).as_posix(), end - seconds, end))
-    return sorted(found, key=lambda job: job.start)
+        jobs.append(Job(file.relative_to(times).as_posix(), end - seconds, end))
+    return sorted(jobs, key=lambda job: job.start)
 
 
 def clock(folder: Path) -> tuple[float, float]:
@@ -54,13 +54,13 @@ def clock(folder: Path) -> tuple[float, float]:
 
 def inside(folder: Path, scale: str) -> dict[str, tuple[int, float]]:
     """Stage → how many runs told of it, and the seconds inside them."""
-    found: dict[str, tuple[int, float]] = {}
+    stages: dict[str, tuple[int, float]] = {}
     for file in (folder / "results" / scale).rglob("*.telemetry.json"):
         stage = file.name.partition(".")[0]
-        count, seconds = found.get(stage, (0, 0.0))
-        told = json.loads(file.read_text("utf-8"))["seconds"]
-        found[stage] = (count + 1, seconds + told)
-    return found
+        count, seconds = stages.get(stage, (0, 0.0))
+        inner = json.loads(file.read_text("utf-8"))["seconds"]
+        stages[stage] = (count + 1, seconds + inner)
+    return stages
 
 
 def idle(ran: list[Job], start: float, end: float, cores: int) -> float:
@@ -77,12 +77,12 @@ def table(folder: Path, scale: str, cores: int) -> dict[str, float]:
     """The parts of wall × cores, in core-seconds."""
     ran = jobs(folder, scale)
     start, end = clock(folder)
-    told = inside(folder, scale)
+    stages = inside(folder, scale)
     whole = ("prepare", "pin", f"{scale}/report")
     silent = [job for job in ran if job.name.startswith(whole)]
     in_jobs = sum(job.end - job.start for job in ran)
     in_silent = sum(job.end - job.start for job in silent)
-    in_told = sum(seconds for _, seconds in told.values())
+    in_told = sum(seconds for _, seconds in stages.values())
     each = (in_jobs - in_silent - in_told) / (len(ran) - len(silent))
     starts = each * (len(ran) - len(silent))
     starts += sum(min(each, job.end - job.start) for job in silent)
@@ -103,11 +103,11 @@ def table(folder: Path, scale: str, cores: int) -> dict[str, float]:
 def told_by(folder: Path, scale: str) -> dict[str, object]:
     """On what the runs were made."""
     files = sorted((folder / "results" / scale).rglob("train.telemetry.json"))
-    told = [json.loads(file.read_text("utf-8")) for file in files]
+    records = [json.loads(file.read_text("utf-8")) for file in files]
     return {
-        "device": told[0]["device"],
-        "versions": told[0]["versions"],
-        "commits": sorted({record["commit"][:7] for record in told}),
+        "device": records[0]["device"],
+        "versions": records[0]["versions"],
+        "commits": sorted({record["commit"][:7] for record in records}),
     }
 
 
@@ -118,18 +118,18 @@ def main() -> None:
     parser.add_argument("--scale", default="default")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--result", type=Path, default=RESULT)
-    asked = parser.parse_args()
-    found = table(asked.folder, asked.scale, asked.cores)
-    print(f"{found['jobs']:.0f} jobs, {found['wall']:.0f} s on the wall, {asked.cores} cores")
+    options = parser.parse_args()
+    shares = table(options.folder, options.scale, options.cores)
+    print(f"{shares['jobs']:.0f} jobs, {shares['wall']:.0f} s on the wall, {options.cores} cores")
     for name in ("everything", "stages", "planning", "starts", "idle"):
-        share = found[name] / found["everything"]
-        print(f"{name:<12}{found[name]:>8.0f} core-seconds {share:>7.1%}")
-    print(f"a start takes {found['start_of_a_job']:.2f} s")
-    print(f"overhead    {found['overhead']:.1%}")
-    found = {name: round(value, 4) for name, value in found.items()}
-    told = {"benchmark": "workflow_overhead", **told_by(asked.folder, asked.scale)}
-    told |= {"scale": asked.scale, "cores": asked.cores, **found}
-    asked.result.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+        share = shares[name] / shares["everything"]
+        print(f"{name:<12}{shares[name]:>8.0f} core-seconds {share:>7.1%}")
+    print(f"a start takes {shares['start_of_a_job']:.2f} s")
+    print(f"overhead    {shares['overhead']:.1%}")
+    shares = {name: round(value, 4) for name, value in shares.items()}
+    result = {"benchmark": "workflow_overhead", **told_by(options.folder, options.scale)}
+    result |= {"scale": options.scale, "cores": options.cores, **shares}
+    options.result.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

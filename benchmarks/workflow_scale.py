@@ -110,11 +110,11 @@ def snakemake(
 def repeated(start: Callable[[], tuple[float, float, str]], repeats: int) -> dict[str, object]:
     """The median, least and most of what some starts took."""
     wall, cpu, words = zip(*(start() for _ in range(repeats)), strict=True)
-    found: dict[str, object] = {}
+    times: dict[str, object] = {}
     for name, values in (("seconds", wall), ("cpu_seconds", cpu)):
         parts = {"median": statistics.median(values), "min": min(values), "max": max(values)}
-        found[name] = {key: round(value, 1) for key, value in parts.items()}
-    return found | {"words": words[-1]}
+        times[name] = {key: round(value, 1) for key, value in parts.items()}
+    return times | {"words": words[-1]}
 
 
 def plan(folder: Path, scale: str, repeats: int) -> dict[str, object]:
@@ -125,9 +125,9 @@ def plan(folder: Path, scale: str, repeats: int) -> dict[str, object]:
             shutil.rmtree(folder / ".snakemake/tcsm", ignore_errors=True)
         return snakemake(folder, scale, "--dry-run", "--cores", "2", "--quiet", "rules")
 
-    found = {name: repeated(partial(start, name == "cold"), repeats) for name in ("cold", "warm")}
-    words = [str(kind.pop("words")) for kind in found.values()]
-    return {"jobs": int(words[-1].rsplit("total", 1)[1].split()[0])} | found
+    times = {name: repeated(partial(start, name == "cold"), repeats) for name in ("cold", "warm")}
+    words = [str(kind.pop("words")) for kind in times.values()]
+    return {"jobs": int(words[-1].rsplit("total", 1)[1].split()[0])} | times
 
 
 def fill(folder: Path) -> None:
@@ -150,10 +150,10 @@ def fill(folder: Path) -> None:
 def nothing_to_do(folder: Path, repeats: int) -> dict[str, object]:
     """Starts of a workflow that is done."""
     fill(folder)
-    found = repeated(partial(snakemake, folder, "many", "--cores", "2"), repeats)
-    words = str(found.pop("words"))
+    times = repeated(partial(snakemake, folder, "many", "--cores", "2"), repeats)
+    words = str(times.pop("words"))
     assert "Nothing to be done" in words, words[-2000:]
-    return found
+    return times
 
 
 def measure(name: str, repeats: int, plan_only: bool) -> dict[str, object]:
@@ -164,10 +164,10 @@ def measure(name: str, repeats: int, plan_only: bool) -> dict[str, object]:
         if name not in GRIDS:
             return plan(folder, name, repeats)
         add_grid(folder, GRIDS[name])
-        found = {"grid": asdict(GRIDS[name])} | plan(folder, "many", repeats)
+        result = {"grid": asdict(GRIDS[name])} | plan(folder, "many", repeats)
         if GRIDS[name].seeds == 1 and not plan_only:
-            found["nothing_to_do"] = nothing_to_do(folder, repeats)
-        return found
+            result["nothing_to_do"] = nothing_to_do(folder, repeats)
+        return result
 
 
 def main() -> None:
@@ -178,17 +178,17 @@ def main() -> None:
     parser.add_argument("--plan-only", action="store_true", help="run no job")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--result", type=Path, default=RESULT)
-    asked = parser.parse_args()
-    names = [name for name in (*GRIDS, "default") if getattr(asked, name)]
-    results = json.loads(asked.result.read_text("utf-8")) if asked.result.exists() else {}
+    options = parser.parse_args()
+    names = [name for name in (*GRIDS, "default") if getattr(options, name)]
+    results = json.loads(options.result.read_text("utf-8")) if options.result.exists() else {}
     for name in names or (*GRIDS, "default"):
-        found = measure(name, asked.repeats, asked.plan_only)
-        print(name, json.dumps(found), flush=True)
+        result = measure(name, options.repeats, options.plan_only)
+        print(name, json.dumps(result), flush=True)
         results |= {"benchmark": "workflow_scale", "cores": os.cpu_count()}
         results |= {"processor": processor(), "versions": versions()}
-        found["load"] = round(os.getloadavg()[1], 1)  # of other work, if it is more than 2
-        results |= {"repeats": asked.repeats, "commit": commit(TOP), name: found}
-        asked.result.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+        result["load"] = round(os.getloadavg()[1], 1)  # of other work, if it is more than 2
+        results |= {"repeats": options.repeats, "commit": commit(TOP), name: result}
+        options.result.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
 
 
 def versions() -> dict[str, str]:

@@ -53,9 +53,9 @@ def read(name: str, scale: str, params: Path) -> list[Variant]:
             own = [line for axis, value in place.items() for line in axes[axis][value]]
             lines = [*common, *own, *part.get("overrides", [])]
             last = {line.partition("=")[0].lstrip("+"): line for line in lines}  # one line a key
-            asked = yaml.safe_load(last.get("stages", "=null").partition("=")[2])
+            listed = yaml.safe_load(last.get("stages", "=null").partition("=")[2])
             label = f"{name}/{'-'.join(values)}"
-            stages = known_stages(plan["stages"] if asked is None else asked, f"{path}: {label}")
+            stages = known_stages(plan["stages"] if listed is None else listed, f"{path}: {label}")
             variants.append(Variant(label, tuple(last.values()), stages, tuple(place.items())))
     return variants
 

@@ -47,8 +47,8 @@ class Sources:
         """Return the keys that a stage reads, ``READS`` of its module, which is not imported."""
         module = f"{self.package}.stages.{stage}"
         for statement in map(ast.unparse, self._tree(module).body):
-            if found := re.fullmatch(r"READS\b.*? = (.+)", statement):
-                return tuple(ast.literal_eval(found[1]))
+            if match := re.fullmatch(r"READS\b.*? = (.+)", statement):
+                return tuple(ast.literal_eval(match[1]))
         raise ValueError(f"{module}: holds no READS")
 
     def fingerprint(self, stage: str, config: str) -> str:
@@ -66,18 +66,18 @@ class Sources:
     def named(self, config: str) -> set[str]:
         """Return the dotted names in a configuration that start with a package's name."""
         starts = "|".join(map(re.escape, self.homes))
-        found = re.findall(rf"\b(?:{starts})(?:[.:]\w+)+", config)
-        return {name.replace(":", ".") for name in found}
+        names = re.findall(rf"\b(?:{starts})(?:[.:]\w+)+", config)
+        return {name.replace(":", ".") for name in names}
 
     def closure(self, names: Iterable[str]) -> set[str]:
         """Return the modules that importing these (or what is in them) runs."""
-        found: set[str] = set()
+        closed: set[str] = set()
         waiting = [module for name in names for module in self._on_the_way(name)]
         while waiting:
-            if (module := waiting.pop()) not in found:
-                found.add(module)
+            if (module := waiting.pop()) not in closed:
+                closed.add(module)
                 waiting += self._imports(module)
-        return found
+        return closed
 
     def _on_the_way(self, name: str) -> list[str]:
         """Return the modules on the way to ``a.b.C``: a, a.b and, if it is one, a.b.C."""
@@ -97,7 +97,7 @@ class Sources:
                 above = parts[: -node.level] if node.level else []
                 base = ".".join([*above, *filter(None, [node.module])])
                 names += [f"{base}.{alias.name}" for alias in node.names]
-        return [found for name in names for found in self._on_the_way(name)]
+        return [imported for name in names for imported in self._on_the_way(name)]
 
     def _file(self, module: str) -> Path | None:
         own = [home for name, home in self.homes.items() if f"{module}.".startswith(f"{name}.")]

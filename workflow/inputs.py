@@ -26,14 +26,14 @@ def files(paths: Iterable[tuple[str, str]], made: str) -> list[str]:
 
     A word may be another name, such as one on the Hub: then there are none.
     """
-    found: set[str] = set()
+    names: set[str] = set()
     for key, word in paths:
         with suppress(OSError, ValueError):  # too long for a name, or not of the locale
             path = Path(os.path.expanduser(word))
             if Path(made).absolute() not in path.absolute().parents:
                 below = (f for f in path.rglob("*") if f.is_file() and _counts(key, f, path))
-                found |= {os.path.normpath(f) for f in ([path] if path.is_file() else below)}
-    return sorted(found)
+                names |= {os.path.normpath(f) for f in ([path] if path.is_file() else below)}
+    return sorted(names)
 
 
 def _counts(key: str, file: Path, path: Path) -> bool:
@@ -56,8 +56,8 @@ def read_by(stage: str, text: str, paths: Collection[tuple[str, str]], made: str
 
 def digest(names: Iterable[str | Path]) -> str:
     """Return a hash of names and contents of files."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for name in names:
         with open(name, "rb") as content:
-            found.update(os.fsencode(name) + hashlib.file_digest(content, "sha256").digest())
-    return found.hexdigest()[:16]
+            sha256.update(os.fsencode(name) + hashlib.file_digest(content, "sha256").digest())
+    return sha256.hexdigest()[:16]

@@ -84,15 +84,15 @@ class Runs:
 
     def large(self, stage: str, names: list[str], *seeds: int) -> list[str]:
         """Return the large files that a job reads; each has a small one that changes with it."""
-        found = {f"{root}/{split}" for root in self._roots(stage, names) for split in SPLITS}
+        files = {f"{root}/{split}" for root in self._roots(stage, names) for split in SPLITS}
         for folder, first in self._earlier(stage, names, seeds):
-            found |= {f"{folder}/{file}" for file in PRODUCTS.get(first, ())}
-        return sorted(found)
+            files |= {f"{folder}/{file}" for file in PRODUCTS.get(first, ())}
+        return sorted(files)
 
     def small(self, stage: str, names: list[str], *seeds: int) -> list[str]:
         """Return the small ones: records of other runs, checksums of token files."""
-        found = {f"{at}/{FILES[first]}" for at, first in self._earlier(stage, names, seeds)}
-        return sorted(found | {MANIFEST.format(root=root) for root in self._roots(stage, names)})
+        records = {f"{at}/{FILES[first]}" for at, first in self._earlier(stage, names, seeds)}
+        return sorted(records | {MANIFEST.format(root=root) for root in self._roots(stage, names)})
 
     def batches(self, stage: str) -> Iterator[tuple[str, list[str]]]:
         """Yield runs that share a process, under what they share: a folder, or an ablation's axis.
@@ -108,12 +108,12 @@ class Runs:
                 key = folder if self.together and not made else name
             if stage in variant.stages and (self.together or made or name in self.alone):
                 groups.setdefault(key, []).append(name)
-        for key, found in groups.items():
-            trained = any("train" in self.variants[name].stages for name in found)
-            most = max(TOGETHER // len(self.seeds), 1) if trained else len(found)
-            size = ceil(len(found) / ceil(len(found) / most))
-            for at in range(0, len(found), size):
-                yield f"{key}/part-{at // size + 1}" if at else key, found[at : at + size]
+        for key, members in groups.items():
+            trained = any("train" in self.variants[name].stages for name in members)
+            most = max(TOGETHER // len(self.seeds), 1) if trained else len(members)
+            size = ceil(len(members) / ceil(len(members) / most))
+            for at in range(0, len(members), size):
+                yield f"{key}/part-{at // size + 1}" if at else key, members[at : at + size]
 
     def text(self, stage: str, names: Iterable[str], *seeds: int) -> str:
         """Return what a stage reads of some runs (of every seed if none is named), as YAML."""
@@ -130,14 +130,14 @@ class Runs:
 
     def roots(self) -> list[str]:
         """Return the folders of all token files that are read."""
-        found = sorted({root for name, stage in self.jobs for root in self._roots(stage, [name])})
-        for root in found:
+        roots = sorted({root for name, stage in self.jobs for root in self._roots(stage, [name])})
+        for root in roots:
             if not re.fullmatch(rf"(?:{NAME}/)*{NAME}", root):
                 raise InputError(
                     f"data.root: {root} must be a folder below the work directory, of letters, "
                     "digits, _, . and -; a symbolic link there may lead elsewhere"
                 )
-        return found
+        return roots
 
     def _corpus(self, root: str) -> tuple[str, str]:
         """Return text and code of ``prepare`` for some token files."""
@@ -181,8 +181,8 @@ class Runs:
     def _roots(self, stage: str, names: Iterable[str]) -> list[str]:
         """Return the folders of the token files that a stage reads."""
         reads = not {"data", "data.root"}.isdisjoint(self._made.reads(stage))
-        found = {self.facts(name)["root"] for name in names} if reads else set()
-        return sorted(found - {None})  # a toy world has none
+        roots = {self.facts(name)["root"] for name in names} if reads else set()
+        return sorted(roots - {None})  # a toy world has none
 
     def _earlier(self, stage: str, names: list[str], seeds: tuple[int, ...]) -> Iterator[Any]:
         """Yield the folders of the runs that a job waits for, and the first stage of each."""
@@ -204,16 +204,16 @@ class Runs:
 
     def _add_needed(self) -> list[str]:
         """Add what the variants need, and what that needs in turn; return the names."""
-        found, waiting = [], [*self.variants]
+        added, waiting = [], [*self.variants]
         while waiting:
             for name in self.facts(waiting.pop())["needs"].values():
                 if name not in self.variants:
                     stages = self._made.facts(experiment(name))["stages"]
                     stages = known_stages(stages, f"params/experiment/{name}.yaml")
                     self.variants[name] = experiment(name, *stages)
-                    found.append(name)
+                    added.append(name)
                     waiting.append(name)
-        return found
+        return added
 
 
 if __name__ == "__main__":  # half of what another process composes, from its other end

@@ -87,11 +87,11 @@ class Comparison:
     def composed(self, reads: Sequence[str], merge: bool) -> DictConfig:
         """Return the configuration of a stage; without a merge, the run's choices alone."""
         known = _known(self.trained, self.overrides, self.whole)
-        asked = _composed([*known, *self.overrides], reads, self.overrides)
+        composed = _composed([*known, *self.overrides], reads, self.overrides)
         if not merge:
-            return asked
-        with config.keys_as_set(asked):
-            return self.merged(asked, reads)
+            return composed
+        with config.keys_as_set(composed):
+            return self.merged(composed, reads)
 
     def forget(self, key: str) -> bool:
         """Drop the choices of the run for a key of an earlier version; return whether it has any.
@@ -105,7 +105,7 @@ class Comparison:
         OmegaConf.update(self.trained, "overrides", left)
         return True
 
-    def merged(self, asked: DictConfig, reads: Sequence[str]) -> DictConfig:
+    def merged(self, composed: DictConfig, reads: Sequence[str]) -> DictConfig:
         """Return the keys that a stage reads, from the run wherever no override sets them.
 
         Metrics contain other keys, by interpolation.
@@ -113,16 +113,16 @@ class Comparison:
         Raises:
             InputError: An override contradicts what the run was trained on.
         """
-        inner = _referred(asked, "metric") if "metric" in reads else []
+        inner = _referred(composed, "metric") if "metric" in reads else []
         inner = [key for key in inner if _plain(self.trained, key) is not ABSENT]
-        for key, value in self._merged(asked, inner).items() if inner else ():
-            OmegaConf.update(asked, str(key), value, merge=False)
-        return self._merged(asked, reads)
+        for key, value in self._merged(composed, inner).items() if inner else ():
+            OmegaConf.update(composed, str(key), value, merge=False)
+        return self._merged(composed, reads)
 
-    def _merged(self, asked: DictConfig, reads: Sequence[str]) -> DictConfig:
+    def _merged(self, composed: DictConfig, reads: Sequence[str]) -> DictConfig:
         keys = [key for key in reads if key in TEXT or (self.whole and key not in PLACES)]
         keys = [key for key in keys if _plain(self.trained, key) is not ABSENT]
-        merged = before = config.cut(asked, reads)
+        merged = before = config.cut(composed, reads)
         if kept(self.overrides):
             before = config.cut(config.compose(_known(self.trained, (), self.whole)), keys)
         for key in keys:
@@ -138,11 +138,11 @@ class Comparison:
 
     def _given(self, key: str, new: object, old: object) -> dict[str, object]:
         """Return the values below a key that overrides name or change."""
-        asked, before = dict(leaves(new, key)), dict(leaves(old, key))
+        after, before = dict(leaves(new, key)), dict(leaves(old, key))
         return {
-            leaf: asked.get(leaf, ABSENT)
-            for leaf in sorted(asked.keys() | before.keys())
-            if asked.get(leaf, ABSENT) != before.get(leaf, ABSENT)
+            leaf: after.get(leaf, ABSENT)
+            for leaf in sorted(after.keys() | before.keys())
+            if after.get(leaf, ABSENT) != before.get(leaf, ABSENT)
             or any(_touches(line, leaf) for line in self.overrides)
         }
 

@@ -28,8 +28,8 @@ def unknown_key(key: str, cfg: DictConfig) -> str:
     assert isinstance(node, DictConfig)
     if name in node:
         return f"{key}: {parent} is an interpolation; set the key {as_set(cfg, key)}"
-    asked = as_set(cfg, key)
-    other = "" if asked == key else f" (the key to set is {asked})"
+    written = as_set(cfg, key)
+    other = "" if written == key else f" (the key to set is {written})"
     return f"{key}: unknown key{other}; {near(name, map(str, node))}"
 
 

@@ -207,7 +207,7 @@ def windows(
     Raises:
         InputError: There are fewer than the value of a key.
     """
-    found = evaluation_windows(tokens, length, count, key)
+    windows = evaluation_windows(tokens, length, count, key)
     if lengths is None:
-        return Rows(found, torch.from_numpy(tokenizer.characters(found.numpy())))
-    return Rows(found, evaluation_windows(lengths, length, count, key).sum(1))
+        return Rows(windows, torch.from_numpy(tokenizer.characters(windows.numpy())))
+    return Rows(windows, evaluation_windows(lengths, length, count, key).sum(1))

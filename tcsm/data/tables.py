@@ -97,15 +97,15 @@ def sources(path: Path, key: str = KEY) -> dict[str, list[Path]]:
 
 def _listed(folder: Path, key: str) -> dict[str, list[Path]]:
     """Return the files of rows below a folder, by the split that their names begin with."""
-    found: dict[str, list[Path]] = {}
+    parts: dict[str, list[Path]] = {}
     for file in sorted(folder.rglob("*")):
         if inner_suffix(file) in KNOWN and file.is_file():
             name = _SPLIT.match(str(file.relative_to(folder))) or _SPLIT.match(file.name)
             split = name[1] if name else "train"
-            found.setdefault(_NAMES.get(split, split), []).append(file)
-    if not found:
+            parts.setdefault(_NAMES.get(split, split), []).append(file)
+    if not parts:
         raise InputError(f"{shown(folder)}: holds no file of {', '.join(KNOWN)} ({key})")
-    return found
+    return parts
 
 
 def _saved(folder: Path) -> list[Path]:

@@ -115,9 +115,9 @@ def by_autograd(
     """Return a loss of values and its gradient by them, which autograd finds."""
     with torch.enable_grad():
         leaf = values.detach().requires_grad_()
-        found = loss(leaf)
-        (slope,) = torch.autograd.grad(found.sum(), leaf)
-    return ClosedForm(found.detach(), slope)
+        value = loss(leaf)
+        (slope,) = torch.autograd.grad(value.sum(), leaf)
+    return ClosedForm(value.detach(), slope)
 
 
 def through_log_softmax(

@@ -58,10 +58,10 @@ class UniformCount(SampledBound):
         super().check(model)
         timed = bool(getattr(getattr(model, "net", None), "timed", False))
         if not isinstance(model, LeaveOneOut) or timed:
-            found = f"{type(model).__name__}, net.timed={str(timed).lower()}"
+            model_kind = f"{type(model).__name__}, net.timed={str(timed).lower()}"
             raise InputError(
                 "bound=uniform_count needs model=leave_one_out and net.timed=false, "
-                f"found {found}; set bound=time"
+                f"found {model_kind}; set bound=time"
             )
 
     def draw(

@@ -41,17 +41,17 @@ def opened(record: dict[str, Any], path: Path, again: Path) -> dict[str, Any]:
     Raises:
         InputError: the record or a file beside it was altered, or is not there.
     """
-    found = dict(record)
-    if found.pop(OWN, None) != _of_values(found):
+    content = dict(record)
+    if content.pop(OWN, None) != _of_values(content):
         raise InputError(f"{path}: altered, its {OWN} is another; delete {again} and {AGAIN}")
-    for name, digest in found.pop(BESIDE, {}).items():
+    for name, digest in content.pop(BESIDE, {}).items():
         file = path.with_name(name)
         if not file.exists() or _digest(file) != digest:
             state = "altered" if file.exists() else "not found"
             raise InputError(
                 f"{file}: {state}, {path.name} has another sha256; delete {again} and {AGAIN}"
             )
-    return found
+    return content
 
 
 def _of_values(record: dict[str, Any]) -> str:

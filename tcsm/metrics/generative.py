@@ -194,9 +194,9 @@ def _mauve() -> Callable[[Tensor, Tensor], float]:
 
     def compare(one: Tensor, other: Tensor) -> float:
         with one_line("metric.generative.mauve"):
-            found = mauve.compute_mauve(
+            result = mauve.compute_mauve(
                 p_features=one.numpy(), q_features=other.numpy(), verbose=False
             )
-        return float(found.mauve)
+        return float(result.mauve)
 
     return compare

@@ -89,12 +89,12 @@ class ZeroShot(Likelihood):
         columns = list(map(str, named))
         if self.path is None:
             try:
-                found = hub.rows(self.name, self.config, self.part, self.revision, columns)
+                loaded = hub.rows(self.name, self.config, self.part, self.revision, columns)
             except InputError as error:
                 raise InputError(
                     f"{error}; or name a file by the key path of this metric"
                 ) from error
-            table = ((f"{self._title}, row {n}", row) for n, row in enumerate(found, start=1))
+            table = ((f"{self._title}, row {n}", row) for n, row in enumerate(loaded, start=1))
         else:
             files = (file for part in sources(Path(self.path), KEY).values() for file in part)
             table = (pair for file in files for pair in rows(file, columns, KEY))
@@ -130,5 +130,5 @@ def _text(row: Mapping[str, Any], column: str, where: str) -> str:
 def _normalization(corpus: object) -> Normalize:
     """Return the normalization of a corpus, or of the corpus that it is made from."""
     inner = getattr(corpus, "corpus", None)
-    found: Normalize = getattr(corpus, "normalize", verbatim)
-    return found if inner is None else _normalization(inner)
+    normalize: Normalize = getattr(corpus, "normalize", verbatim)
+    return normalize if inner is None else _normalization(inner)

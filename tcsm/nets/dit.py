@@ -229,7 +229,7 @@ class PretrainedDIT(DIT):
             vocabulary=vocabulary,
             extra=states - vocabulary,
             dim=dim,
-            depth=1 + max(int(found[1]) for key in weights if (found := _BLOCK.match(key))),
+            depth=1 + max(int(match[1]) for key in weights if (match := _BLOCK.match(key))),
             heads=_heads(name, weights, dim, heads),
             noise=weights["sigma_map.mlp.2.weight"].shape[0],
             ratio=wide // dim,

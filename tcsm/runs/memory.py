@@ -66,8 +66,8 @@ def require_memory(run: Run) -> None:
     for part, key in (("evaluation", "metric.likelihood"), ("validation", "validation")):
         number = "draws" if run.value(f"{key}.target_se") is None else "most_draws"
         draws, sequences = (_number(run, f"{key}.{name}") for name in (number, "sequences"))
-        found = f"found {sequences} sequences of {draws} draws; set fewer"
-        require_fits(f"{part}.{number}", 3 * 8 * draws * sequences, CPU, found)
+        value = f"found {sequences} sequences of {draws} draws; set fewer"
+        require_fits(f"{part}.{number}", 3 * 8 * draws * sequences, CPU, value)
 
 
 def _number(run: Run, key: str, default: int = 0) -> int:

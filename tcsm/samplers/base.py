@@ -82,9 +82,9 @@ class PathSampler(Sampler):
             InputError: it is another.
         """
         if not isinstance(self.path.source, Mask):
-            found = type(self.path.source).__name__
+            source = type(self.path.source).__name__
             raise InputError(
-                f"sampler {name} needs the Mask source, found {found}; set sampler={instead}"
+                f"sampler {name} needs the Mask source, found {source}; set sampler={instead}"
             )
 
     def posterior(self, model: nn.Module) -> Posterior:

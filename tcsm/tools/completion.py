@@ -47,8 +47,8 @@ def main(arguments: Sequence[str]) -> int:
         InputError: Another shell.
     """
     if list(arguments) not in (["bash"], ["zsh"]):
-        found = " ".join(arguments) or "nothing"
-        raise InputError(f"completion: found {found}, must be bash or zsh; {USAGE}")
+        given = " ".join(arguments) or "nothing"
+        raise InputError(f"completion: found {given}, must be bash or zsh; {USAGE}")
     print((ZSH if arguments[0] == "zsh" else "") + _script(config.params_folder()))
     return 0
 

@@ -23,9 +23,9 @@ def main(arguments: Sequence[str]) -> int:
     """
     stages = described("stages")
     if not arguments or arguments[0] not in stages:
-        found = arguments[0] if arguments else "nothing"
+        given = arguments[0] if arguments else "nothing"
         raise InputError(
-            f"config: found {found}; type {USAGE}; STAGE is one of {', '.join(stages)}"
+            f"config: found {given}; type {USAGE}; STAGE is one of {', '.join(stages)}"
         )
     stage = importlib.import_module(f"tcsm.stages.{arguments[0]}")
     print(OmegaConf.to_yaml(config.cut(composed(stage, arguments[1:]), stage.READS)), end="")

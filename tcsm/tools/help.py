@@ -51,8 +51,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     stages = described("stages")
     if len(arguments) != 1 or arguments[0] not in stages:
-        found = " ".join(arguments) or "nothing"
-        raise InputError(f"help: found {found}; type tcsm help STAGE, one of {', '.join(stages)}")
+        given = " ".join(arguments) or "nothing"
+        raise InputError(f"help: found {given}; type tcsm help STAGE, one of {', '.join(stages)}")
     name = arguments[0]
     folder = config.params_folder()
     stage = importlib.import_module(f"tcsm.stages.{name}")
