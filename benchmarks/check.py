@@ -44,17 +44,19 @@ CASES = (
 
 def ratio_of(case: Case, seconds: float) -> Ratio:
     """How many times faster TCSM is than its dense path; turns A B B A for some CPU seconds."""
-    arms = [Own(case.size, objective=case.objective, head=head) for head in ("default", "dense")]
+    variants = [
+        Own(case.size, objective=case.objective, head=head) for head in ("default", "dense")
+    ]
     x_1 = torch.randint(case.size.vocabulary, (case.size.batch, case.size.length))
     spent: tuple[list[float], list[float]] = ([], [])
-    for arm in arms:
+    for variant in variants:
         for _ in range(2):
-            arm.step(x_1)
+            variant.step(x_1)
     end, order = time.process_time() + seconds, [0, 1]
     while time.process_time() < end or len(spent[0]) < 4:
         for index in order:
             start = time.process_time()
-            arms[index].step(x_1)
+            variants[index].step(x_1)
             spent[index].append(time.process_time() - start)
         order.reverse()
     return paired_ratio(spent[1], spent[0])

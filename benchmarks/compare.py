@@ -117,7 +117,7 @@ def bounds() -> list[Variant]:
 def row(worker: Worker, first: Worker) -> dict:
     """What is reported of a variant; a ratio above 1 means faster than the first."""
     ratio = paired_ratio(first.seconds, worker.seconds)
-    seconds, last = median(worker.seconds), worker.found
+    seconds, last = median(worker.seconds), worker.last
     return {
         "name": worker.variant.name,
         "parameters": last["parameters"],
@@ -128,7 +128,7 @@ def row(worker: Worker, first: Worker) -> dict:
         "ratio_low": ratio.low,
         "ratio_high": ratio.high,
         "peak_mib": last["peak_mib"],
-        "peak_ratio": last["peak_mib"] / first.found["peak_mib"],
+        "peak_ratio": last["peak_mib"] / first.last["peak_mib"],
         "parts_ms": last["parts_ms"],
         "loss": last["losses"][-1],
         **_to_error(seconds, last["more"]),

@@ -1,4 +1,4 @@
-"""How costs grow: a power law for each, and a sentence that is read off the fit.
+"""How costs grow: a power fit for each, and a sentence that is read off the fit.
 
     python -m benchmarks.curves [--only NAME …] [--rounds 4] [--tiny] [--out benchmarks/results]
 
@@ -69,19 +69,19 @@ class Curve:
     rounds: list[list[float]]
 
     def row(self) -> dict:
-        """The curve, its power law and its sentence."""
-        law = measure.power(self.x, self.rounds)
+        """The curve, its power fit and its sentence."""
+        fit = measure.power(self.x, self.rounds)
         y = np.median(np.array(self.rounds), 1)
         end = float(np.log(y[-1] / y[-2]) / np.log(self.x[-1] / self.x[-2]))
         sentence = (
-            f"{self.cost} grows like ({self.axis})^{law.exponent:.2f} "
-            f"[{law.low:.2f}, {law.high:.2f}] from {self.axis} = {self.x[0]:.4g} to "
+            f"{self.cost} grows like ({self.axis})^{fit.exponent:.2f} "
+            f"[{fit.low:.2f}, {fit.high:.2f}] from {self.axis} = {self.x[0]:.4g} to "
             f"{self.x[-1]:.4g}, at the end like ({self.axis})^{end:.2f}: twice the {self.axis} "
             f"costs {2**end:.2f} times as much."
         ).replace(f"({self.axis})", self.axis if self.axis.isalpha() else f"({self.axis})")
         medians = [{"x": at, "median": float(of)} for at, of in zip(self.x, y, strict=True)]
         more = {"end": end, "sentence": sentence, "points": medians}
-        return {**asdict(self), **asdict(law), **more}
+        return {**asdict(self), **asdict(fit), **more}
 
 
 def timed(points: list[Point], rounds: int) -> list[list[float]]:
@@ -204,7 +204,7 @@ def memory(large: bool, rounds: int) -> Curve:
         worker = Worker(Variant("TCSM", Own), replace(BASE, vocabulary=v), 1, TURN)
         worker.turn()
         worker.close()
-        peaks.append([worker.found["peak_mib"]])
+        peaks.append([worker.last["peak_mib"]])
     return Curve("memory-v", "Memory of training", "V", "MiB", x, peaks)
 
 

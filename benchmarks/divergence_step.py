@@ -2,9 +2,9 @@
 
     python -m benchmarks.divergence_step [--scale default] [--rounds 24] [--steps 4]
 
-All arms live in one process and take turns, A B C … C B A, a few steps each, on the batches that
-a run of ``params/`` would see (kjv/distribution, kjv/score). A ratio is one of medians over
-rounds; its interval is a bootstrap over rounds, drawn jointly for both arms.
+All variants live in one process and take turns, A B C … C B A, a few steps each, on the batches
+that a run of ``params/`` would see (kjv/distribution, kjv/score). A ratio is one of medians over
+rounds; its interval is a bootstrap over rounds, drawn jointly for both variants.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tcsm.training.state import TrainState
 SCORE = ("experiment=kjv/score",)
 RAW = (*SCORE, "objective.smoothing=0.0")
 LINE, WEIGHED = "objective=score_log_linear", "objective=score_preconditioned"
-ARMS = {
+VARIANTS = {
     "distribution, KL": ("experiment=kjv/distribution",),
     "score, generalized KL, smoothed": SCORE,
     "score, generalized KL, raw": RAW,
@@ -41,7 +41,7 @@ DRAWS = 2000
 
 
 @dataclass
-class Arm:
+class Variant:
     """A training that is advanced a few steps at a time.
 
     Attributes:
@@ -73,34 +73,34 @@ class Arm:
         return 1000 * (time.process_time() - start) / steps
 
 
-def race(arms: list[Arm], rounds: int, steps: int, devices: Devices) -> None:
+def race(variants: list[Variant], rounds: int, steps: int, devices: Devices) -> None:
     """Turns there and back, after a warm-up."""
     for number in range(-2, rounds):
-        for arm in arms if number % 2 == 0 else reversed(arms):
-            spent = arm.advance(steps, devices)
+        for variant in variants if number % 2 == 0 else reversed(variants):
+            spent = variant.advance(steps, devices)
             if number >= 0:
-                arm.milliseconds.append(spent)
+                variant.milliseconds.append(spent)
 
 
-def row(name: str, arm: Arm, first: Arm) -> dict:
-    """Median of a step and its ratio to the first arm's, with a bootstrap interval of 95 %."""
-    own, base = np.array(arm.milliseconds), np.array(first.milliseconds)
+def row(name: str, variant: Variant, first: Variant) -> dict:
+    """Median of a step and its ratio to the first variant's, with a bootstrap interval of 95 %."""
+    own, base = np.array(variant.milliseconds), np.array(first.milliseconds)
     pick = np.random.default_rng(0).integers(len(own), size=(DRAWS, len(own)))
     ratios = np.median(own[pick], 1) / np.median(base[pick], 1)
     return {
         "name": name,
-        "overrides": list(arm.overrides),
+        "overrides": list(variant.overrides),
         "ms": float(np.median(own)),
         "ratio": float(np.median(own) / np.median(base)),
         "ratio_low": float(np.quantile(ratios, 0.025)),
         "ratio_high": float(np.quantile(ratios, 0.975)),
-        "rounds": arm.milliseconds,
+        "rounds": variant.milliseconds,
     }
 
 
 def table(rows: list[dict]) -> str:
     """The result as Markdown."""
-    head = "| arm | CPU ms a step | ratio [95 %] |\n|---|---|---|\n"
+    head = "| variant | CPU ms a step | ratio [95 %] |\n|---|---|---|\n"
     return head + "\n".join(
         f"| {r['name']} | {r['ms']:.1f} "
         f"| **{r['ratio']:.3f}** [{r['ratio_low']:.3f}, {r['ratio_high']:.3f}] |"
@@ -109,24 +109,24 @@ def table(rows: list[dict]) -> str:
 
 
 def main() -> None:
-    """Race the arms, print a table, keep the numbers."""
+    """Race the variants, print a table, keep the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scale", default="default")
     parser.add_argument("--rounds", type=int, default=24)
     parser.add_argument("--steps", type=int, default=4, help="steps of a turn")
-    parser.add_argument("--only", nargs="*", help="names of arms to run besides the first")
+    parser.add_argument("--only", nargs="*", help="names of variants to run besides the first")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
     cfg = config.compose([f"scale={options.scale}"])
     length, size = cfg.data.length, cfg.data.batch
     batch = torch.randint(cfg.vocabulary, (size, length))
     devices = Devices(choice="cpu", threads=1)
-    first, *others = ARMS
+    first, *others = VARIANTS
     names = [first, *(name for name in others if options.only is None or name in options.only)]
     with devices.ready():
-        arms = [Arm((*ARMS[name], f"scale={options.scale}"), batch) for name in names]
-        race(arms, options.rounds, options.steps, devices)
-    rows = [row(name, arm, arms[0]) for name, arm in zip(names, arms, strict=True)]
+        variants = [Variant((*VARIANTS[name], f"scale={options.scale}"), batch) for name in names]
+        race(variants, options.rounds, options.steps, devices)
+    rows = [row(name, variant, variants[0]) for name, variant in zip(names, variants, strict=True)]
     print(table(rows))
     result = {
         "benchmark": "divergence_step",

@@ -1,4 +1,4 @@
-"""Sizes and arms of the experiment on film reviews, as overrides of the configuration."""
+"""Sizes and variants of the experiment on film reviews, as overrides of the configuration."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +7,8 @@ import torch
 
 ROOT = Path("results/imdb")
 RESULT = Path("benchmarks/results/imdb.json")
-POST = ["feed=collected", "feed.least_ess=0.0"]
-ARMS = {
+POST = ["batches=collected", "batches.least_ess=0.0"]
+VARIANTS = {
     "continued": [],
     **{f"tcsm_beta_{b}": [*POST, f"tilt.beta={b}"] for b in (4.0, 2.0, 1.0, 0.5)},
     "density_ratio_beta_2.0": [
@@ -18,12 +18,12 @@ ARMS = {
         "divergence=bce",
     ],
     "filtered": [*POST, "tilt=best"],
-    "preference_paired": ["feed=pairs", "objective=preference_paired"],
-    "preference_unpaired": ["feed=pairs", "objective=preference_unpaired"],
-    "preference_winners": ["feed=pairs", "objective=preference_winners"],
-    "policy_gradient": ["feed=on_policy", "sampler.steps=32"],  # equal calls: few steps
+    "preference_paired": ["batches=pairs", "objective=preference_paired"],
+    "preference_unpaired": ["batches=pairs", "objective=preference_unpaired"],
+    "preference_winners": ["batches=pairs", "objective=preference_winners"],
+    "policy_gradient": ["batches=on_policy", "sampler.steps=32"],  # equal calls: few steps
 }
-SWEPT = ["tcsm_beta_2.0", *(name for name in ARMS if not name.startswith("tcsm"))]
+SWEPT = ["tcsm_beta_2.0", *(name for name in VARIANTS if not name.startswith("tcsm"))]
 RATES = (1e-4, 4e-4)
 
 

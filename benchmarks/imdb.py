@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import film_classifier
-from benchmarks.film_plan import ARMS, RATES, RESULT, ROOT, SMALL, SWEPT, Plan, common
+from benchmarks.film_plan import RATES, RESULT, ROOT, SMALL, SWEPT, VARIANTS, Plan, common
 from tcsm.__main__ import run
 from tcsm.io.records import metrics_of, read_json
 
@@ -65,13 +65,13 @@ def first(plan: Plan, reviews: Path, tokenizer: Path) -> None:
 
 
 def sweep(plan: Plan, tokenizer: Path, seed: int) -> None:
-    """What the base is worth, and every kind of arm at two learning rates."""
+    """What the base is worth, and every kind of variant at two learning rates."""
     base, shared = ROOT / "base", common(plan, tokenizer)
     stage("evaluate", base, *shared, "metric=[rewards]")
     best = ROOT / "best_of_8"
     guide = "+guide={_target_: tcsm.samplers.guidance.BestOfN, count: 8}"
     stage("evaluate", best, *shared, "metric=[rewards]", guide, f"evaluation.run={base}")
-    rows = [told("base", base, 0), told("best_of_8", best, 0)]
+    rows = [described("base", base, 0), described("best_of_8", best, 0)]
     for name in SWEPT:
         for rate in RATES:
             rows.append(tuned(plan, shared, name, seed, rate))
@@ -79,36 +79,36 @@ def sweep(plan: Plan, tokenizer: Path, seed: int) -> None:
 
 
 def tune(plan: Plan, tokenizer: Path, seed: int, rate: float) -> None:
-    """Every arm of one seed at one learning rate."""
+    """Every variant of one seed at one learning rate."""
     rows = json.loads(RESULT.read_text())["rows"]
-    for name in ARMS:
+    for name in VARIANTS:
         rows.append(tuned(plan, common(plan, tokenizer), name, seed, rate))
         write(plan, rows)
 
 
 def tuned(plan: Plan, shared: list[str], name: str, seed: int, rate: float) -> dict:
     """The row of one fine-tuning."""
-    base, folder, own = ROOT / "base", ROOT / f"{name}-{seed}-{rate}", ARMS[name]
+    base, folder, own = ROOT / "base", ROOT / f"{name}-{seed}-{rate}", VARIANTS[name]
     start = [f"initial={base}", f"collected={ROOT / 'buffer'}"]
     start += [f"reference={base}"] if "objective=" in " ".join(own) else []
-    steps = plan.collected // plan.batch if "feed=on_policy" in own else plan.tuned_steps
+    steps = plan.collected // plan.batch if "batches=on_policy" in own else plan.tuned_steps
     recipe = [f"trainer.steps={steps}", f"trainer.warmup={steps // 10}", "trainer.log_every=10"]
     recipe += [f"trainer.learning_rate={rate}", "trainer.checkpoint_every=1000000"]
     stage("train", folder, *shared, *own, *start, *recipe, f"seed={seed}")
     stage("evaluate", folder, *shared, "metric=[likelihood,rewards]", f"seed={seed}")
-    row = {**told(name, folder, seed), "rate": rate}
+    row = {**described(name, folder, seed), "rate": rate}
     print(json.dumps({k: v for k, v in row.items() if k != "texts"}), flush=True)
     return row
 
 
-def told(name: str, folder: Path, seed: int) -> dict:
+def described(name: str, folder: Path, seed: int) -> dict:
     """What the records of a run say."""
     metrics = metrics_of(read_json(folder / "evaluate.json", ()))
     test = metrics.get("likelihood", {}).get("splits", {}).get("test", {})
     kept = ("reward", "judge_reward", "entropy", "distinct_4", "repetition", "reward_calls")
     numbers = {key: metrics["rewards"][key] for key in kept}
     return {
-        "arm": name,
+        "variant": name,
         "seed": seed,
         "test_bpc": test.get("bpc"),
         "test_ppl_token": test.get("ppl_token"),
@@ -129,7 +129,7 @@ def write(plan: Plan, rows: list[dict]) -> None:
         "torch": torch.__version__,
         "commit": commit(),
         "plan": vars(plan),
-        "arms": ARMS,
+        "variants": VARIANTS,
         "parameters": trained["parameters"],
         "pretraining": {key: speed[key] for key in ("seconds", "tokens_per_second", "mfu")},
         "classifiers": json.loads((ROOT / "classifiers.json").read_text()),

@@ -128,7 +128,7 @@ class Power:
 
 
 def power(x: Sequence[float], rounds: Sequence[Sequence[float]]) -> Power:
-    """The law of the medians over rounds of y; ``rounds`` has a row for each x."""
+    """The power law of the medians over rounds of y; ``rounds`` has a row for each x."""
     log_x, y = np.log(np.array(x, float)), np.array(rounds, float)
     slope, start = np.polyfit(log_x, np.log(np.median(y, 1)), 1)
     pick = np.random.default_rng(0).integers(y.shape[1], size=(200, y.shape[1]))

@@ -99,9 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for recipe in RECIPES:
         rows = trained(recipe, steps, common, args.work)
         tokens, bpc = ([row[key] for row in rows] for key in ("tokens", "valid_bpc"))
-        law = fitted(tokens[1:], bpc[1:])
-        curves[recipe] = {"tokens": tokens, "valid_bpc": bpc, "law": law}
-        print(f"{recipe:<14} {bpc[-1]:.3f} BPC, at ten times the tokens {law['at_ten_times']:.3f}")
+        fit = fitted(tokens[1:], bpc[1:])
+        curves[recipe] = {"tokens": tokens, "valid_bpc": bpc, "fit": fit}
+        print(f"{recipe:<14} {bpc[-1]:.3f} BPC, at ten times the tokens {fit['at_ten_times']:.3f}")
     args.out.mkdir(parents=True, exist_ok=True)
     result = {"benchmark": "novels", "steps": steps, "seconds_per_step": speed, "curves": curves}
     (args.out / "novels.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")

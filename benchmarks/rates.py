@@ -1,11 +1,11 @@
-"""Learning rates: every arm of a question at the same few, at a seed that no report shows.
+"""Learning rates: every variant of a question at the same few, at a seed that no report shows.
 
     python -m benchmarks.rates --scale default density_ratio tilt reward preference
 
 A copy of ``params/`` below ``results/rates`` gives each question one axis more, the rate, and the
-scale one seed. Arms are compared by the validation split and by the reward, where the report asks
-the test split and the judge. Prints the rate that each arm does best at. What is there is not made
-again: remove the folder to begin anew.
+scale one seed. Variants are compared by the validation split and by the reward, where the report
+asks the test split and the judge. Prints the rate that each variant does best at. What is there is
+not made again: remove the folder to begin anew.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def call(stage: str, text: str) -> None:
 
 
 def table(name: str, scale: str) -> pd.DataFrame:
-    """A row an arm and rate: what it is chosen by, what it costs the text."""
+    """A row a variant and rate: what it is chosen by, what it costs the text."""
     question = QUESTIONS[name]
     runs = read_runs(sorted(FOLDER.glob(f"results/{scale}/{name}/*/seed-{SEED}")))
     rows = read(Frames(runs), name, {}).table.assign(cost=0.0)
@@ -86,9 +86,11 @@ def table(name: str, scale: str) -> pd.DataFrame:
         start = rows[rows[question.axis] == question.start].iloc[0]
         grades = [_graded(of[each], of[start["experiment"]]) for each in rows["experiment"]]
         rows = rows.assign(**pd.DataFrame(grades), cost=rows["valid_bpc"] / start["valid_bpc"] - 1)
-    rows["arm"] = [each.rpartition("-")[0] for each in rows["experiment"]]
+    rows["variant"] = [each.rpartition("-")[0] for each in rows["experiment"]]
     rows.loc[~rows["finite"], question.criterion] = math.inf
-    kept = dict.fromkeys(["arm", "rate", question.criterion, "valid_bpc", "cost", "cpu_seconds"])
+    kept = dict.fromkeys(
+        ["variant", "rate", question.criterion, "valid_bpc", "cost", "cpu_seconds"]
+    )
     return rows[rows["rate"].isin(question.rates)][[*kept]]
 
 
@@ -99,13 +101,13 @@ def _graded(run: Outcome, start: Outcome) -> dict[str, float]:
 
 
 def choose(rows: pd.DataFrame, criterion: str) -> dict[str, str]:
-    """Arm → the rate of the best criterion at a cost within the limit, else of the least cost."""
+    """Variant → the rate of the best criterion at a cost within the limit, else of least cost."""
     chosen = {}
-    for arm, group in rows.groupby("arm", sort=False):
+    for variant, group in rows.groupby("variant", sort=False):
         cheap = group[group["cost"] <= LIMIT]
         best = group["cost"].idxmin() if cheap.empty else cheap[criterion].idxmin()
         if len(group) > 1:
-            chosen[str(arm)] = str(group.loc[best, "rate"])
+            chosen[str(variant)] = str(group.loc[best, "rate"])
     return chosen
 
 

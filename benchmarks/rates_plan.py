@@ -1,4 +1,4 @@
-"""The learning rates that arms of a question are given, and what these are chosen by."""
+"""The learning rates that variants of a question are given, and what these are chosen by."""
 
 from dataclasses import dataclass, field
 
@@ -7,15 +7,15 @@ UNTRAINED = ("trainer.steps=0", "stages=[evaluate]")
 
 @dataclass(frozen=True)
 class Question:
-    """Rates that its arms are given, and what these are chosen by.
+    """Rates that its variants are given, and what these are chosen by.
 
     Attributes:
-        axis: the one that says what an arm does.
-        rates: the same for all arms.
+        axis: the one that says what a variant does.
+        rates: the same for all variants.
         criterion: the measure that should be small.
-        start: the arm that nothing was done to, if text has a price.
+        start: the variant that nothing was done to, if text has a price.
         keep: values of other axes, if not all.
-        overrides: of every arm.
+        overrides: of every variant.
     """
 
     axis: str

@@ -72,7 +72,7 @@ class Worker:
         threads: its CPU threads; one is timed by CPU time, more by the clock on the wall.
         turn_seconds: about how long a turn takes; a step at least.
         seconds: of a step, for each turn.
-        found: the last turn's losses, memory and parts.
+        last: the last turn's losses, memory and parts.
     """
 
     variant: Variant
@@ -100,7 +100,7 @@ class Worker:
     def _run(self, steps: int) -> float:
         """Seconds a step."""
         self.pipe.send(steps)
-        seconds, self.found = self.pipe.recv()
+        seconds, self.last = self.pipe.recv()
         return seconds / steps
 
     def turn(self) -> None:

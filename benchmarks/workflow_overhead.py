@@ -53,7 +53,7 @@ def clock(folder: Path) -> tuple[float, float]:
 
 
 def inside(folder: Path, scale: str) -> dict[str, tuple[int, float]]:
-    """Stage → how many runs told of it, and the seconds inside them."""
+    """Stage → the number of its runs, and the seconds inside them."""
     stages: dict[str, tuple[int, float]] = {}
     for file in (folder / "results" / scale).rglob("*.telemetry.json"):
         stage = file.name.partition(".")[0]
@@ -82,8 +82,8 @@ def table(folder: Path, scale: str, cores: int) -> dict[str, float]:
     silent = [job for job in ran if job.name.startswith(whole)]
     in_jobs = sum(job.end - job.start for job in ran)
     in_silent = sum(job.end - job.start for job in silent)
-    in_told = sum(seconds for _, seconds in stages.values())
-    each = (in_jobs - in_silent - in_told) / (len(ran) - len(silent))
+    in_stages = sum(seconds for _, seconds in stages.values())
+    each = (in_jobs - in_silent - in_stages) / (len(ran) - len(silent))
     starts = each * (len(ran) - len(silent))
     starts += sum(min(each, job.end - job.start) for job in silent)
     everything = (end - start) * cores
@@ -100,7 +100,7 @@ def table(folder: Path, scale: str, cores: int) -> dict[str, float]:
     }
 
 
-def told_by(folder: Path, scale: str) -> dict[str, object]:
+def provenance(folder: Path, scale: str) -> dict[str, object]:
     """On what the runs were made."""
     files = sorted((folder / "results" / scale).rglob("train.telemetry.json"))
     records = [json.loads(file.read_text("utf-8")) for file in files]
@@ -127,7 +127,7 @@ def main() -> None:
     print(f"a start takes {shares['start_of_a_job']:.2f} s")
     print(f"overhead    {shares['overhead']:.1%}")
     shares = {name: round(value, 4) for name, value in shares.items()}
-    result = {"benchmark": "workflow_overhead", **told_by(options.folder, options.scale)}
+    result = {"benchmark": "workflow_overhead", **provenance(options.folder, options.scale)}
     result |= {"scale": options.scale, "cores": options.cores, **shares}
     options.result.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
 

@@ -1,11 +1,11 @@
 """What Snakemake needs to plan an ablation of 1,000 runs, and to see that they are all there.
 
-usage: python -m benchmarks.workflow_scale [--arms] [--seeds] [--default] [--plan-only]
+usage: python -m benchmarks.workflow_scale [--variants] [--seeds] [--default] [--plan-only]
 
 A copy of the checkout gets an ablation of groups and plain values. It is planned with nothing kept
-(cold) and with the texts of the start before (warm). Then one arm is made for real, from text to
-its records; what it left is copied under the names of all others, the page is an empty file, and
-`snakemake --touch` takes all of it for made. A start then finds nothing to do.
+(cold) and with the texts of the start before (warm). Then one variant is made for real, from text
+to its records; what it left is copied under the names of all others, the page is an empty file,
+and `snakemake --touch` takes all of it for made. A start then finds nothing to do.
 """
 
 import argparse
@@ -48,7 +48,7 @@ class Grid:
     Attributes:
         rates: how many learning rates.
         smoothings: how many constants of smoothing.
-        seeds: of every arm.
+        seeds: of every variant.
     """
 
     rates: int
@@ -70,7 +70,7 @@ class Grid:
         return {"experiment": "kjv/score", "stages": ["train", "evaluate"], "axes": axes}
 
 
-GRIDS = {"arms": Grid(rates=25, smoothings=5, seeds=1), "seeds": Grid(6, 7, seeds=3)}
+GRIDS = {"variants": Grid(rates=25, smoothings=5, seeds=1), "seeds": Grid(6, 7, seeds=3)}
 
 
 def copy_checkout(folder: Path) -> None:
@@ -131,8 +131,8 @@ def plan(folder: Path, scale: str, repeats: int) -> dict[str, object]:
 
 
 def fill(folder: Path) -> None:
-    """One arm made for real, the others copies of it, and all of it taken for made."""
-    first, *others = (arm.name for arm in read("many", "many", folder / "params"))
+    """One variant made for real, the others copies of it, and all of it taken for made."""
+    first, *others = (variant.name for variant in read("many", "many", folder / "params"))
     runs = folder / "results/many"
     real = [runs / first / "seed-0/evaluate.json"]
     real += [runs / "kjv/score/seed-0" / f"{name}.json" for name in ("evaluate", "samples")]

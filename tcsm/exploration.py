@@ -108,8 +108,8 @@ class Explore(BatchSource):
         """
         if not isinstance(context, Explored):
             raise InputError(
-                "feed: Explore needs a toy world and its reward (experiment=exact/tilt); on text "
-                "set feed=on_policy"
+                "batches: Explore needs a toy world and its reward (experiment=exact/tilt); on "
+                "text set batches=on_policy"
             )
         return Advantages(self, context, context.reward.calls)
 

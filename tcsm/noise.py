@@ -1,7 +1,7 @@
 """Counter-based randomness: every random number is a pure function of where it is used.
 
-A draw is SplitMix64 of (seed, stream, step, sample id, site), computed in wrapping int64 tensor
-operations, hence equal bit for bit on CPU and GPU. Nothing has a state: results depend neither on
+A draw is SplitMix64 of (seed, stream, step, sample id, position), computed in wrapping int64
+tensor operations, hence equal bit for bit on CPU and GPU. Nothing has a state: results depend neither on
 the number of devices, nor on accumulation, nor on restarts, and no two ranks share a draw.
 """
 

@@ -48,9 +48,9 @@ class OnPolicy(BatchSource):
             InputError: No reward, or a batch that has no advantages.
         """
         if self.reward is None:
-            raise InputError("reward: found null; feed=on_policy needs one")
+            raise InputError("reward: found null; batches=on_policy needs one")
         if context.size < 2:
-            raise InputError("data.batch must be at least 2 for feed=on_policy, found 1")
+            raise InputError("data.batch must be at least 2 for batches=on_policy, found 1")
         self.reward.open()
         return Advantages(self, context)
 

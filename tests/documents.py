@@ -107,8 +107,8 @@ def _tiny(stage: str, words: list[str]) -> list[str]:
 
 
 def _fewer(word: str) -> str:
-    found = re.fullmatch(r"trainer\.steps=(\d+)", word)
-    return f"trainer.steps={max(2, int(found[1]) // DIVISOR)}" if found else word
+    actual = re.fullmatch(r"trainer\.steps=(\d+)", word)
+    return f"trainer.steps={max(2, int(actual[1]) // DIVISOR)}" if actual else word
 
 
 if __name__ == "__main__":

@@ -108,11 +108,11 @@ def plugged(file: Path) -> Iterator[None]:
 def until(event: Callable[[], T], running: "subprocess.Popen[str] | None" = None) -> T:
     """Waits for something that must come, and before a process ends if one is given; gives it."""
     end = time.monotonic() + PATIENCE
-    while not (found := event()):
+    while not (actual := event()):
         assert time.monotonic() < end, event
         if running is not None and running.poll() is not None:
-            found = event()
-            assert found, running.communicate()
-            return found
+            actual = event()
+            assert actual, running.communicate()
+            return actual
         time.sleep(0.001)
-    return found
+    return actual

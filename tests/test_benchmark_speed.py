@@ -52,7 +52,7 @@ def test_a_session_on_a_gpu_runs_through_in_a_tiny_form(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_dense_path_has_the_same_loss_and_gradients(name: str) -> None:
-    size, found = SIZES["tiny"], []
+    size, actual = SIZES["tiny"], []
     x_1 = torch.randint(size.vocabulary, (size.batch, size.length))
     for head in ("dense", "default", 8):
         model = build(size, head).double()
@@ -60,9 +60,9 @@ def test_the_dense_path_has_the_same_loss_and_gradients(name: str) -> None:
         objective = OBJECTIVES[name](TimeSampling(model.path))
         loss = objective(model, x_1, batch_noise(0, 0, size.batch))["loss"]
         loss.backward()
-        found.append([loss.detach(), *(p.grad for p in model.parameters())])
-    for other in found[1:]:
-        torch.testing.assert_close(other, found[0], rtol=1e-8, atol=1e-10)
+        actual.append([loss.detach(), *(p.grad for p in model.parameters())])
+    for other in actual[1:]:
+        torch.testing.assert_close(other, actual[0], rtol=1e-8, atol=1e-10)
 
 
 def test_a_power_law_is_found_with_its_interval() -> None:

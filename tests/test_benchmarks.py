@@ -21,16 +21,16 @@ def test_a_grid_has_its_runs(tmp_path: Path) -> None:
 
 
 def test_batches_come_from_all_over_a_file_and_memory_does_not_grow(tmp_path: Path) -> None:
-    found = token_files.streamed(tmp_path, 3_000_000)
-    own = [place["own_mib"] for place in found["memory"].values()]
+    actual = token_files.streamed(tmp_path, 3_000_000)
+    own = [place["own_mib"] for place in actual["memory"].values()]
     assert max(own) - min(own) < 50
-    assert list(found["batches"]) == ["start", "middle", "resumed"]
+    assert list(actual["batches"]) == ["start", "middle", "resumed"]
 
 
 def test_a_stopped_preparation_keeps_its_shards(tmp_path: Path) -> None:
-    found = token_files.prepared(tmp_path, 4 * token_files.CHARACTERS)
-    assert found["equal"]
-    assert 1 < found["shards"]["kept"] <= found["shards"]["all"]
+    actual = token_files.prepared(tmp_path, 4 * token_files.CHARACTERS)
+    assert actual["equal"]
+    assert 1 < actual["shards"]["kept"] <= actual["shards"]["all"]
 
 
 def test_recipes_meet_at_equal_tokens_and_a_law_is_recovered(tmp_path: Path) -> None:
@@ -41,6 +41,6 @@ def test_recipes_meet_at_equal_tokens_and_a_law_is_recovered(tmp_path: Path) -> 
     (tmp_path / "text.txt").write_text(make_text(0, words=1500))
     words = ["--tiny", "--out", str(tmp_path), "--work", str(tmp_path / "work")]
     assert novels.main([str(tmp_path / "text.txt"), *words]) == 0
-    found = json.loads((tmp_path / "novels.json").read_text())["curves"]
-    assert set(found) == set(novels.RECIPES)
-    assert len({tuple(curve["tokens"]) for curve in found.values()}) == 1
+    actual = json.loads((tmp_path / "novels.json").read_text())["curves"]
+    assert set(actual) == set(novels.RECIPES)
+    assert len({tuple(curve["tokens"]) for curve in actual.values()}) == 1

@@ -20,10 +20,10 @@ LONGEST = 150
 
 def runs(page: Path) -> bool:
     """Whether a page has code, and tests/test_recipes.py does not follow it."""
-    found = list(blocks(page))
-    files = [block.file for block in found if block.file]
+    actual = list(blocks(page))
+    files = [block.file for block in actual if block.file]
     return not any(file.startswith(("tcsm/", "params/")) for file in files) and any(
-        block.language in ("python", "bash") for block in found
+        block.language in ("python", "bash") for block in actual
     )
 
 

@@ -44,13 +44,13 @@ def _other(call: ast.Call) -> bool:
 
 
 def test_every_text_file_has_its_encoding_named() -> None:
-    found = [
+    actual = [
         f"{path.relative_to(TOP)}:{node.lineno}"
         for path in SOURCES
         for node in ast.walk(ast.parse(path.read_bytes()))
         if isinstance(node, ast.Call) and unnamed(node)
     ]
-    assert found == []
+    assert actual == []
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_locale_of_ascii_prepares_a_text_and_names_what_it_cannot_say(tmp_path
     assert done.returncode == 0, done.stderr
     for key in ("corpus.path=ü.txt", "corpus.pathß=text.txt"):
         done = command(tmp_path, "prepare", *lines, key)
-        said = done.stderr.decode("ascii")
-        assert (done.returncode, len(said.splitlines())) == (2, 1)
-        assert key.encode("ascii", "backslashreplace").decode() in said
-        assert "PYTHONUTF8=1" in said
+        output = done.stderr.decode("ascii")
+        assert (done.returncode, len(output.splitlines())) == (2, 1)
+        assert key.encode("ascii", "backslashreplace").decode() in output
+        assert "PYTHONUTF8=1" in output

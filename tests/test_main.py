@@ -32,10 +32,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object],
 
 def fails(*argv: str, capsys: pytest.CaptureFixture[str]) -> str:
     assert cli.run(argv) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("tcsm: error: ")
-    assert len(said.splitlines()) == 1
-    return said
+    output = capsys.readouterr().err
+    assert output.startswith("tcsm: error: ")
+    assert len(output.splitlines()) == 1
+    return output
 
 
 def test_overrides(calls: list[tuple[str, dict[str, object], Path]]) -> None:

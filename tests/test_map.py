@@ -48,12 +48,12 @@ FILES = sorted([*(TOP / "tcsm").rglob("*.py"), *(TOP / "params").rglob("*.yaml")
 
 def definitions(path: Path) -> set[str]:
     """Names bound by a module, and by its classes as ``Class.name``."""
-    found: set[str] = set()
+    actual: set[str] = set()
     for node in ast.parse(path.read_text("utf-8")).body:
-        found |= bound(node)
+        actual |= bound(node)
         if isinstance(node, ast.ClassDef):
-            found |= {f"{node.name}.{name}" for inner in node.body for name in bound(inner)}
-    return found
+            actual |= {f"{node.name}.{name}" for inner in node.body for name in bound(inner)}
+    return actual
 
 
 def bound(node: ast.stmt) -> set[str]:
@@ -115,8 +115,8 @@ def test_what_the_map_names_exists(row):
 
 
 def test_equations_are_numbered_once():
-    found = re.findall(rf"(?m)^\*\*\(({NUMBER})\)", pages("math"))
-    assert len(found) == len(set(found)) > 60
+    actual = re.findall(rf"(?m)^\*\*\(({NUMBER})\)", pages("math"))
+    assert len(actual) == len(set(actual)) > 60
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(TOP).as_posix())

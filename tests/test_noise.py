@@ -47,8 +47,8 @@ def distance_from_uniform(u):
 
 def test_published_sequence():
     states = [signed((1234567 + i * GOLDEN) % (1 << 64)) for i in range(5)]
-    found = [int(word) % (1 << 64) for word in splitmix64(torch.tensor(states))]
-    assert found == [
+    actual = [int(word) % (1 << 64) for word in splitmix64(torch.tensor(states))]
+    assert actual == [
         6457827717110365317,
         3203168211198807973,
         9817491932198370423,

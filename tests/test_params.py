@@ -42,7 +42,7 @@ CHOICES = [name for name in FILES if "/" in name and not name.startswith(NO_CHOI
 OPEN = {
     "corpus/local": ["corpus.path=text.txt"],
     "corpus/records": ["corpus.path=texts.jsonl"],
-    "feed/on_policy": ["reward=classifier"],
+    "batches/on_policy": ["reward=classifier"],
     "labels/jsonl": ["labels.path=texts.jsonl"],
     "reward/function": ["reward.path=tcsm.data.normalize:text8"],
     "tilt/world": ["world=moons", "tilting=slope"],
@@ -60,9 +60,9 @@ def composed(*overrides: str) -> DictConfig:
 
 def at(scale: str, *overrides: str) -> DictConfig:
     """A composition at a scale, which is a part like another: the rest refers to it."""
-    found = composed(*overrides).copy()
-    found.scale = OmegaConf.load(PARAMS / f"scale/{scale}.yaml")
-    return found
+    actual = composed(*overrides).copy()
+    actual.scale = OmegaConf.load(PARAMS / f"scale/{scale}.yaml")
+    return actual
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def at(scale: str, *overrides: str) -> DictConfig:
     ],
 )
 def test_a_process_sets_all_that_depends_on_it(process: str, experiment: str, other: str) -> None:
-    found = composed(f"experiment={experiment}", f"process={process}").copy()
-    found.experiment = other
-    assert found == composed(f"experiment={other}")
+    actual = composed(f"experiment={experiment}", f"process={process}").copy()
+    actual.experiment = other
+    assert actual == composed(f"experiment={other}")
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -107,7 +107,7 @@ def test_an_experiment_takes_one_step(experiment: str) -> None:
         other = at("smoke", f"experiment={cfg.needs.reference}")
         objective = objective.attach(config.build(other.model))
     state = TrainState(model.net, recipe)
-    sequences = 2 if cfg.feed._target_ == "tcsm.data.pairs.Pairs" else 1
+    sequences = 2 if cfg.batches._target_ == "tcsm.data.pairs.Pairs" else 1
     tokens = torch.randint(cfg.vocabulary, (4, sequences * cfg.data.length))
     loss = objective(model, tokens, Noise(0, 0, torch.arange(4), 4))["loss"]
     loss.backward()
@@ -120,10 +120,10 @@ def test_an_experiment_takes_one_step(experiment: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", [name for name in EXPERIMENTS if name not in PUBLISHED])
 def test_what_an_experiment_says_is_what_is_composed(experiment: str) -> None:
-    said = yaml.safe_load((PARAMS / f"experiment/{experiment}.yaml").read_text("utf-8"))
-    del said["defaults"]
-    found = composed(f"experiment={experiment}")
-    assert OmegaConf.merge(found, said) == found
+    output = yaml.safe_load((PARAMS / f"experiment/{experiment}.yaml").read_text("utf-8"))
+    del output["defaults"]
+    actual = composed(f"experiment={experiment}")
+    assert OmegaConf.merge(actual, output) == actual
 
 
 def by_hydra(choice: str) -> bool:
@@ -140,11 +140,11 @@ def test_every_choice_has_real_arguments(choice: str) -> None:
     group, name = choice.split("/", 1)
     text = (PARAMS / f"{choice}.yaml").read_text("utf-8")
     if by_hydra(choice):
-        found = config.compose([f"{group}={name}", *OPEN.get(choice, [])], PARAMS)
+        actual = config.compose([f"{group}={name}", *OPEN.get(choice, [])], PARAMS)
     else:
-        found = composed().copy()
-        found[group] = OmegaConf.create(text)
-    check_arguments(OmegaConf.create(OmegaConf.to_container(found[group], resolve=True)))
+        actual = composed().copy()
+        actual[group] = OmegaConf.create(text)
+    check_arguments(OmegaConf.create(OmegaConf.to_container(actual[group], resolve=True)))
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -190,11 +190,11 @@ def test_an_ablation_asks_a_question_and_tells_its_cost(ablation: str) -> None:
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_a_scale_names_itself_and_known_experiments(scale: str) -> None:
-    found = at(scale).scale
-    assert found.name == scale
-    assert set(found.pretrain) <= set(EXPERIMENTS)
-    assert found.judge in [None, *found.pretrain]
-    assert len(set(found.seeds)) == len(found.seeds) >= 1
+    actual = at(scale).scale
+    assert actual.name == scale
+    assert set(actual.pretrain) <= set(EXPERIMENTS)
+    assert actual.judge in [None, *actual.pretrain]
+    assert len(set(actual.seeds)) == len(actual.seeds) >= 1
 
 
 def test_all_scales_have_the_same_keys() -> None:
@@ -202,7 +202,7 @@ def test_all_scales_have_the_same_keys() -> None:
         scale: set(yaml.safe_load((PARAMS / f"scale/{scale}.yaml").read_text()))
         for scale in SCALES
     }
-    assert len({frozenset(found) for found in keys.values()}) == 1
+    assert len({frozenset(actual) for actual in keys.values()}) == 1
 
 
 def test_the_default_run_keeps_to_its_budget() -> None:

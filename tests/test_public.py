@@ -41,6 +41,11 @@ def test_a_former_name_leads_to_an_object(former):
     assert pkgutil.resolve_name(present)
 
 
+def test_a_former_key_has_its_present_name():
+    text = "a: 1\nfeed:\n  feed: 2\n"
+    assert renamed.current(text) == "a: 1\nbatches:\n  feed: 2\n"
+
+
 def test_longer_names_are_left_alone():
     text = "tcsm.nets.flat.Flattened and tcsm.data.feeds_of_mine"
     assert renamed.current(text) == text

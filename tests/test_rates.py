@@ -25,15 +25,19 @@ ASKED = Question("method", ("0.1", "0.2", "0.4"), "loss", "none")
 
 def rows(*found: tuple[str, float, float]) -> pd.DataFrame:
     columns = ["rate", "loss", "cost"]
-    return pd.DataFrame(found, columns=columns).assign(arm="ours")
+    return pd.DataFrame(found, columns=columns).assign(variant="ours")
 
 
 def test_all_trained_arms_get_all_rates_and_the_others_one() -> None:
-    asked = ask(ASKED, PLAN, "default")
-    assert asked["axes"]["rate"]["0.2"] == ["trainer.learning_rate=0.2"]
-    one = [{"method": arm, "rate": rate} for arm in ("none", "best_of") for rate in ("0.2", "0.4")]
-    assert asked["without"] == one
-    assert asked["scales"] == {"default": {"overrides": ["scale.steps=9"], "keep": {}}}
+    expected = ask(ASKED, PLAN, "default")
+    assert expected["axes"]["rate"]["0.2"] == ["trainer.learning_rate=0.2"]
+    one = [
+        {"method": variant, "rate": rate}
+        for variant in ("none", "best_of")
+        for rate in ("0.2", "0.4")
+    ]
+    assert expected["without"] == one
+    assert expected["scales"] == {"default": {"overrides": ["scale.steps=9"], "keep": {}}}
 
 
 def test_the_best_below_the_limit_is_chosen_else_the_cheapest() -> None:
@@ -45,10 +49,14 @@ def test_the_best_below_the_limit_is_chosen_else_the_cheapest() -> None:
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_params_hold_the_rates_that_were_chosen(name: str) -> None:
-    told = json.loads((TOP / RESULT).read_text())[name]["chosen"]
-    arms = {arm.name: arm.overrides for arm in read(name, "full", TOP / "params")}
-    common = config.compose(arms[next(iter(told))][:1], TOP / "params").trainer.learning_rate
-    assert {arm: rate(arms[arm], common) for arm in told} == {k: float(v) for k, v in told.items()}
+    message = json.loads((TOP / RESULT).read_text())[name]["chosen"]
+    variants = {variant.name: variant.overrides for variant in read(name, "full", TOP / "params")}
+    common = config.compose(
+        variants[next(iter(message))][:1], TOP / "params"
+    ).trainer.learning_rate
+    assert {variant: rate(variants[variant], common) for variant in message} == {
+        k: float(v) for k, v in message.items()
+    }
 
 
 @pytest.mark.parametrize("scale", ["default", "long", "full", "ratios"])
@@ -57,7 +65,7 @@ def test_no_report_shows_the_seed_of_the_choice(scale: str) -> None:
 
 
 def rate(overrides: tuple[str, ...], common: float) -> float:
-    """What an arm says of its rate, else the rate of its experiment."""
+    """What a variant says of its rate, else the rate of its experiment."""
     lines = [f"trainer.learning_rate={common}", *(line.lstrip("+") for line in overrides)]
-    said = [line for line in lines if line.partition("=")[0] in RATES]
-    return float(OmegaConf.from_dotlist(said).trainer.learning_rate)
+    output = [line for line in lines if line.partition("=")[0] in RATES]
+    return float(OmegaConf.from_dotlist(output).trainer.learning_rate)

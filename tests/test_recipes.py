@@ -69,13 +69,13 @@ def test_their_commands_run(copy: Path) -> None:
 
 
 def test_a_question(copy: Path) -> None:
-    names = [arm.name for arm in read("schedules", "smoke", copy / "params")]
+    names = [variant.name for variant in read("schedules", "smoke", copy / "params")]
     assert names == ["schedules/linear", "schedules/cosine"]
 
 
 def test_no_command_hands_a_target_to_config() -> None:
     """``--config`` takes all words that follow it, up to the next option."""
     documents = [TOP / "README.md", TOP / "CONTRIBUTING.md", *(TOP / "docs").rglob("*.md")]
-    found = [words for path in documents for words in CONFIG.findall(path.read_text("utf-8"))]
-    assert found
-    assert all("=" in word for words in found for word in words.split()), found
+    actual = [words for path in documents for words in CONFIG.findall(path.read_text("utf-8"))]
+    assert actual
+    assert all("=" in word for words in actual for word in words.split()), actual

@@ -35,33 +35,33 @@ TABLE = {  # two-sided 95 %, from any printed table
 @pytest.mark.parametrize("degrees", TABLE)
 def test_intervals_agree_with_the_table(degrees):
     values = np.random.default_rng(degrees).normal(2, 1, degrees + 1)
-    found = over_seeds(values)
-    assert (found.high - found.value) / found.error == pytest.approx(TABLE[degrees], abs=6e-4)
+    actual = over_seeds(values)
+    assert (actual.high - actual.value) / actual.error == pytest.approx(TABLE[degrees], abs=6e-4)
 
 
 @given(count=st.integers(2, 200))
 def test_intervals_agree_with_scipy(count):
     values = np.random.default_rng(count).normal(2, 1, count)
-    found = over_seeds(values)
+    actual = over_seeds(values)
     low, high = stats.t.interval(0.95, count - 1, values.mean(), stats.sem(values))
-    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
+    assert (actual.low, actual.high) == pytest.approx((low, high), abs=1e-9)
 
 
 def test_three_seeds_by_hand():
-    found = over_seeds([2.0, 2.1, 2.3])
+    actual = over_seeds([2.0, 2.1, 2.3])
     error = math.sqrt(((2 - 6.4 / 3) ** 2 + (2.1 - 6.4 / 3) ** 2 + (2.3 - 6.4 / 3) ** 2) / 2 / 3)
-    assert found.value == pytest.approx(6.4 / 3)
-    assert found.error == pytest.approx(error)
-    assert found.high - found.value == pytest.approx(4.30265 * error, rel=1e-5)
-    assert found.value - found.low == pytest.approx(4.30265 * error, rel=1e-5)
-    assert found.count == 3
+    assert actual.value == pytest.approx(6.4 / 3)
+    assert actual.error == pytest.approx(error)
+    assert actual.high - actual.value == pytest.approx(4.30265 * error, rel=1e-5)
+    assert actual.value - actual.low == pytest.approx(4.30265 * error, rel=1e-5)
+    assert actual.count == 3
 
 
 def test_one_seed_has_no_interval():
-    found = over_seeds([2.0])
-    assert (found.value, found.count) == (2.0, 1)
-    assert math.isnan(found.error)
-    assert math.isnan(found.low)
+    actual = over_seeds([2.0])
+    assert (actual.value, actual.count) == (2.0, 1)
+    assert math.isnan(actual.error)
+    assert math.isnan(actual.low)
     assert math.isnan(ratio(np.array([3.0]), np.array([2.0])).low)
 
 
@@ -71,9 +71,9 @@ def test_without_values_there_is_no_estimate():
 
 def test_the_ratio_with_equal_lengths_is_the_mean():
     nats = np.random.default_rng(0).normal(100, 5, size=50)
-    found, mean = ratio(nats, np.full(50, 60.0)), over_seeds(nats / 60 / math.log(2))
+    actual, mean = ratio(nats, np.full(50, 60.0)), over_seeds(nats / 60 / math.log(2))
     for key in ("value", "error", "low", "high"):
-        assert getattr(found, key) == pytest.approx(getattr(mean, key))
+        assert getattr(actual, key) == pytest.approx(getattr(mean, key))
 
 
 def test_the_ratio_covers_the_truth_as_often_as_it_says():
@@ -81,8 +81,8 @@ def test_the_ratio_covers_the_truth_as_often_as_it_says():
     inside = 0
     for _ in range(1000):
         chars = draw.integers(40, 80, size=64).astype(float)
-        found = ratio(1.5 * math.log(2) * chars + draw.normal(0, 8, size=64), chars)
-        inside += found.low <= 1.5 <= found.high
+        actual = ratio(1.5 * math.log(2) * chars + draw.normal(0, 8, size=64), chars)
+        inside += actual.low <= 1.5 <= actual.high
     assert 0.925 < inside / 1000 < 0.97
 
 
@@ -97,14 +97,14 @@ def test_pairing_removes_what_both_share():
 
 def test_paired_by_hand():
     runs = pd.DataFrame({"seed": [0, 1, 2, 3], "bpc": [2.0, 2.4, 2.1, 9.0]})
-    found = paired(runs, pd.DataFrame({"seed": [2, 1, 0, 7], "bpc": [2.0, 2.1, 1.8, 0.0]}), "bpc")
+    actual = paired(runs, pd.DataFrame({"seed": [2, 1, 0, 7], "bpc": [2.0, 2.1, 1.8, 0.0]}), "bpc")
     error = math.sqrt(((0.2 - 0.2) ** 2 + (0.3 - 0.2) ** 2 + (0.1 - 0.2) ** 2) / 2 / 3)
-    assert found.value == pytest.approx(0.2)
-    assert found.error == pytest.approx(error)
-    assert (found.low, found.high) == pytest.approx(
+    assert actual.value == pytest.approx(0.2)
+    assert actual.error == pytest.approx(error)
+    assert (actual.low, actual.high) == pytest.approx(
         (0.2 - 4.302653 * error, 0.2 + 4.302653 * error)
     )
-    assert found.count == 3
+    assert actual.count == 3
 
 
 def test_what_is_no_number_is_left_out_of_a_mean():

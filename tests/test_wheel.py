@@ -45,8 +45,8 @@ def python(site: Path, folder: Path, *arguments: str) -> str:
 def test_every_folder_is_shipped(site: Path) -> None:
     for name in ("params", "reports/template", "reports/chapters", "tcsm"):
         files = [file for file in (TOP / name).rglob("*") if file.suffix not in ("", ".pyc")]
-        found = site / "tcsm" / ("" if name == "tcsm" else name)
-        lost = [file for file in files if not (found / file.relative_to(TOP / name)).exists()]
+        actual = site / "tcsm" / ("" if name == "tcsm" else name)
+        lost = [file for file in files if not (actual / file.relative_to(TOP / name)).exists()]
         assert lost == []
     assert {path.name for path in site.iterdir()} <= {"tcsm", "bin", *map(_info, site.iterdir())}
 

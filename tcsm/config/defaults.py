@@ -209,10 +209,10 @@ def kept(overrides: Sequence[str]) -> list[str]:
 
 
 def _composed(
-    overrides: Sequence[str], reads: Sequence[str], said: Sequence[str] | None = None
+    overrides: Sequence[str], reads: Sequence[str], given: Sequence[str] | None = None
 ) -> DictConfig:
     cfg = config.compose(overrides)
-    require_read(overrides if said is None else said, cfg, reads, config.params_folder())
+    require_read(overrides if given is None else given, cfg, reads, config.params_folder())
     if "overrides" in reads:
         OmegaConf.update(cfg, "overrides", kept(overrides), force_add=True)
     return cfg

@@ -19,18 +19,18 @@ def debugged() -> bool:
 
 def describe(error: BaseException) -> str:
     """Return the line for an unexpected exception, with advice where there is any."""
-    said = words(error)
+    message = words(error)
     if out_of_memory(error):
         return (
-            f"out of memory ({said}); make smaller what is in memory at once: data.batch, net, "
+            f"out of memory ({message}); make smaller what is in memory at once: data.batch, net, "
             "evaluation.batch, sampling.count or collecting.batch; or raise trainer.accumulate"
         )
     if type(error).__module__.startswith(COMPILERS):
-        said += "; devices.compiled=false does without compiling"
+        message += "; devices.compiled=false does without compiling"
     if isinstance(error, UnicodeError):
-        said += "; PYTHONUTF8=1 has Python read and write names as UTF-8"
+        message += "; PYTHONUTF8=1 has Python read and write names as UTF-8"
     place = raised_at(error)
-    return said + (f" ({place})" if place else "") + f"; {DEBUG}=1 shows the traceback"
+    return message + (f" ({place})" if place else "") + f"; {DEBUG}=1 shows the traceback"
 
 
 def words(error: BaseException) -> str:

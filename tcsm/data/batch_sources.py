@@ -23,7 +23,7 @@ from tcsm.errors import InputError
 from tcsm.noise import Noise, fold
 
 NEVER = -1e30  # log of 0 that may be multiplied by 0
-_ORDER = zlib.crc32(b"feed.order")
+_ORDER = zlib.crc32(b"batches.order")
 
 
 @runtime_checkable
@@ -67,11 +67,13 @@ class DataContext:
             InputError: The run names no buffer, or one with other rows.
         """
         if self.buffer is None:
-            raise InputError("collected: found null; this feed needs the folder of a collection")
+            raise InputError(
+                "collected: found null; these batches need the folder of a collection"
+            )
         if self.buffer.texts != texts:
             raise InputError(
-                f"collected: rows of {self.buffer.texts} texts, wanted {texts}; feed=pair_file "
-                "reads folders that pair of this version wrote, other feeds those of collect"
+                f"collected: rows of {self.buffer.texts} texts, wanted {texts}; batches=pair_file "
+                "reads folders that pair of this version wrote, other batches those of collect"
             )
         return self.buffer
 
@@ -127,7 +129,7 @@ class Collected(BatchSource):
         """Refuse numbers outside [0, 1]."""
         for key in ("resample", "share", "least_ess"):
             if not 0 <= getattr(self, key) <= 1:
-                raise InputError(f"feed.{key} must lie in [0, 1], found {getattr(self, key)}")
+                raise InputError(f"batches.{key} must lie in [0, 1], found {getattr(self, key)}")
 
     def open(self, context: DataContext) -> Batches:
         """Weight the buffer; refuse weights with too small an effective sample size."""
@@ -139,7 +141,7 @@ class Collected(BatchSource):
             )
         if self.share and not self.rows(context.size):
             raise InputError(
-                f"feed.share: {self.share} of data.batch = {context.size} is not one sequence"
+                f"batches.share: {self.share} of data.batch = {context.size} is not one sequence"
             )
         log_w = self.tilt.log_weights(buffer)
         if not isinstance(self.tilt, Best):  # Best selects few sequences on purpose
@@ -155,10 +157,10 @@ class Collected(BatchSource):
         advice = "raise tilt.beta, collect more, or refresh from the trained model"
         if not ess >= self.least_ess:  # true for NaN, from rewards that overflow
             raise InputError(
-                f"feed.least_ess: {words}, wanted {self.least_ess} at least; {advice}"
+                f"batches.least_ess: {words}, wanted {self.least_ess} at least; {advice}"
             )
         if ess < LOW:
-            print(f"tcsm: feed: {words}; {advice}", file=sys.stderr)
+            print(f"tcsm: batches: {words}; {advice}", file=sys.stderr)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Pairs(BatchSource):
         """Refuse a temperature that is not positive."""
         if self.temperature is not None and not 0 < self.temperature < math.inf:
             raise InputError(
-                f"feed.temperature must be a positive number or null, found {self.temperature}"
+                f"batches.temperature must be a positive number or null, found {self.temperature}"
             )
 
     def chance(self, gap: Float64[Tensor, "*B"]) -> Float64[Tensor, "*B"]:

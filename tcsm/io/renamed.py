@@ -40,9 +40,10 @@ NAMES = {
     "tcsm.training.optim.Recipe": "tcsm.training.optim.OptimConfig",
     "tcsm.worlds": "tcsm.toy",
 }
+KEY = re.compile(r"^feed:", re.MULTILINE)  # a former key, at the left of a line
 FORMER = re.compile(rf"\b({'|'.join(map(re.escape, NAMES))})\b")
 
 
 def current(text: str) -> str:
-    """Return a text, such as a run's ``config.yaml``, with the present names of classes."""
-    return FORMER.sub(lambda match: NAMES[match[1]], text)
+    """Return a text, such as a run's ``config.yaml``, with present names of classes and keys."""
+    return FORMER.sub(lambda match: NAMES[match[1]], KEY.sub("batches:", text))

@@ -24,7 +24,7 @@ from tcsm.process.corruption import Corruption
 
 @dataclass(frozen=True)
 class GuidedDistillation(ReferenceObjective):
-    """The squared error of l against A/β; needs feed=on_policy.
+    """The squared error of l against A/β; needs batches=on_policy.
 
     Attributes:
         corruption: distribution of (t, x_t) given x₁.
@@ -52,7 +52,7 @@ class GuidedDistillation(ReferenceObjective):
         """
         advantage = data.weight
         if advantage is None:
-            raise InputError("feed: objective=guided_distillation needs advantages, found none")
+            raise InputError("batches: objective=guided_distillation needs advantages, found none")
         batch = self.corruption(data.x_1, noise, data.real)
         log_q = as_posterior(model, self).log_conditionals(batch.x_t, batch.t, batch.noised)
         log_r = log_q - self.log_reference(batch)

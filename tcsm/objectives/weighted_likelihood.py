@@ -23,7 +23,7 @@ from tcsm.process.corruption import Corrupted
 
 @dataclass(frozen=True)
 class WeightedLikelihood(DenoisingObjective):
-    """Cross-entropy of the model's own draws by w⁺ − λ w⁻; needs feed=on_policy.
+    """Cross-entropy of the model's own draws by w⁺ − λ w⁻; needs batches=on_policy.
 
     Attributes:
         beta: β > 0, in the unit of the advantages.

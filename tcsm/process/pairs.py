@@ -72,7 +72,7 @@ def halves(rows: Shaped[Tensor, "B M"], length: int) -> tuple[Tensor, Tensor]:
     """
     if rows.shape[1] != 2 * length:
         raise InputError(
-            f"feed: a pair is a row of {2 * length} tokens, twice data.length, found "
-            f"{rows.shape[1]}; set feed=pairs or feed=pair_file"
+            f"batches: a pair is a row of {2 * length} tokens, twice data.length, found "
+            f"{rows.shape[1]}; set batches=pairs or batches=pair_file"
         )
     return rows[:, :length], rows[:, length:]

@@ -136,10 +136,10 @@ def needed(run: Outcome, folders: Mapping[Path, Outcome]) -> list[Outcome | None
 def reward_calls(run: Outcome, folders: Mapping[Path, Outcome]) -> float:
     """Return the texts that the reward judged for a run: collected, in training, in guidance."""
     guided = float(run.rewards.get("reward_calls", 0))
-    feed = run.config.get("feed") or {}
-    if "reward" in feed:
+    batches = run.config.get("batches") or {}
+    if "reward" in batches:
         return guided + float(run.train.get("steps", 0) * run.config["data"]["batch"])
-    collected = folders.get(Path(str(run.config.get("collected")))) if "tilt" in feed else None
+    collected = folders.get(Path(str(run.config.get("collected")))) if "tilt" in batches else None
     return guided + float(collected.collect.get("reward_calls", 0) if collected else 0)
 
 
@@ -218,7 +218,7 @@ def _judgment(run: Outcome, folders: Mapping[Path, Outcome]) -> Record:
         for name, record in (("judge", "judge_reward"), ("reward", "reward"))
         for key in ("mean", "sd")
     }
-    tilt = (run.config.get("feed") or {}).get("tilt") or {}
+    tilt = (run.config.get("batches") or {}).get("tilt") or {}
     return {
         **moments,
         **{key: run.rewards.get(key) for key in ("judge_rewards", "rewards", "texts")},

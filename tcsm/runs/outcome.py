@@ -22,7 +22,17 @@ from tcsm.runs.checks import KEYS, EarlierVersionError, check
 from tcsm.runs.run import Run
 
 # What the seeds of an experiment share.
-ALIKE = ("data", "world", "corpus", "tokenizer", "model", "objective", "bound", "trainer", "feed")
+ALIKE = (
+    "data",
+    "world",
+    "corpus",
+    "tokenizer",
+    "model",
+    "objective",
+    "bound",
+    "trainer",
+    "batches",
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,8 +36,8 @@ class Validation(Protocol):
 READABLE = {
     "texts": "objective=preference_paired, preference_unpaired, preference_winners or "
     "preference_elbo",
-    "pairs": "feed=pairs or feed=pair_file",
-    "advantages": "feed=on_policy, or feed=explore in a toy world",
+    "pairs": "batches=pairs or batches=pair_file",
+    "advantages": "batches=on_policy, or batches=explore in a toy world",
 }
 
 
@@ -84,7 +84,7 @@ class Training(ABC):
         model: The model, which is built when the seed is set.
         initial: Folder of the run that the training starts from, or None.
         objective: The objective.
-        feed: The batch source.
+        batches: The batch source.
         trainer: The optimization.
         count_failures: Whether numbers that are not finite end the run as a result.
 
@@ -98,17 +98,17 @@ class Training(ABC):
     model: Unbuilt[nn.Module]
     initial: str | None
     objective: Objective
-    feed: BatchSource
+    batches: BatchSource
     trainer: OptimConfig
     count_failures: bool
 
     def __post_init__(self) -> None:
         """Refuse an objective that reads other rows than the batch source gives."""
-        gives, reads = self.feed.gives, self.objective.reads
+        gives, reads = self.batches.gives, self.objective.reads
         if reads not in gives:
-            feed, objective = (type(part).__name__ for part in (self.feed, self.objective))
+            batches, objective = (type(part).__name__ for part in (self.batches, self.objective))
             raise InputError(
-                f"feed: {feed} gives {gives[0]}, but objective {objective} reads {reads}; "
+                f"batches: {batches} gives {gives[0]}, but objective {objective} reads {reads}; "
                 f"set {READABLE[reads]}"
             )
 

@@ -243,4 +243,4 @@ class TextTraining(Training):
             buffer = read_buffer(Path(self.collected), self.tokenizer)
         size, length, weigh = self.data.batch, self.data.length, objective.weigh
         data = (corpus, size, length, self.seed, model, self.tokenizer, buffer, weigh)
-        return self.feed.open(DataContext(*data))
+        return self.batches.open(DataContext(*data))

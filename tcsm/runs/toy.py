@@ -208,7 +208,7 @@ class ToyTraining(Training):
             model=model,
             objective=objective,
             teacher=CachedTeacher(),
-            batches=self.feed.open(context),
+            batches=self.batches.open(context),
             validation=ExactValidation(copy.deepcopy(model), world.length, distances),
             contents=contents(None, devices, {"initial": digest(named_tensors(model))}),
             facts=facts,

@@ -6,7 +6,7 @@ Trained with weights ∝ w e^{R/β}, any objective aims at p_base e^{R/β}/Z. A 
 the trained model is a refresh: with the first model as ``base`` the target stays, without it each
 round tilts the last distribution further, Σ 1/β in all.
 
-A file of preferences becomes rows of [winner | loser] with rewards of zero, for feed=pair_file.
+A file of preferences becomes rows of [winner | loser] with rewards of zero, for batches=pair_file.
 """
 
 import sys

@@ -60,19 +60,19 @@ def spelled(arguments: Sequence[str]) -> list[str]:
     Raises:
         InputError: There is no text.
     """
-    said, words = [], iter(arguments)
+    overrides, words = [], iter(arguments)
     for word in words:
         name, equals, text = word.partition("=")
         if name in SPELLED:
             text = text if equals else next(words, "")
             if not text:
                 raise InputError(f"{name}: found no text; type {name} 'in the beginning'")
-            said.append(f"sampling.template={text.replace('[MASK]', BLANK)}")
+            overrides.append(f"sampling.template={text.replace('[MASK]', BLANK)}")
         elif word == "--watch":
-            said += ["sampling.watch=true", "sampling.count=1"]
+            overrides += ["sampling.watch=true", "sampling.count=1"]
         else:
-            said.append(word)
-    return said
+            overrides.append(word)
+    return overrides
 
 
 def main(cfg: DictConfig, out: Path) -> None:
@@ -111,10 +111,10 @@ def main(cfg: DictConfig, out: Path) -> None:
                 changed = drawn.get(f"changed.{index}")
                 calls = int(drawn[f"calls.{index}"])
                 sampled = Sampled(drawn[f"tokens.{index}"], calls, changed)
-                said = _describe(walk, sampled, tokenizer, judge)
+                described = _describe(walk, sampled, tokenizer, judge)
                 if given is not None and answers:
-                    said["responses"] = _responses(sampled, given, tokenizer)
-                runs.append({**said, "steps": walk.steps})
+                    described["responses"] = _responses(sampled, given, tokenizer)
+                runs.append({**described, "steps": walk.steps})
         record = {"length": length, **run.draws(cfg.seed), "runs": runs}
         if given is None:
             record |= _held_out(out, cfg.sampling.count, length, tokenizer, judge)

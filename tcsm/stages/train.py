@@ -60,7 +60,7 @@ READS = (
     "initial",
     "reference",
     "collected",
-    "feed",
+    "batches",
     "tilting",
     "labels",
     "classifier",

@@ -28,7 +28,7 @@ SHORT = {
     "second": "needs: {collected: tiny/drawn}",
 }
 EXPERIMENTS = LONG if IS_LONG else SHORT
-CHOICES = {"first": [], "drawn": [], "second": ["feed: collected", "tilt: even"]}
+CHOICES = {"first": [], "drawn": [], "second": ["batches: collected", "tilt: even"]}
 SHOWN = ["headline", "learning", "samples", "budget", "provenance"]
 TEMPORARY = ("*.tmp", "*.part", "*.partial", "*.lock", "unfinished", "state.safetensors")
 # What `make report` runs, at the scale of the tests.
@@ -78,8 +78,8 @@ class Pipeline(House):
 
     def temporary(self) -> list[str]:
         """What should not outlive its writer."""
-        found = (path for pattern in TEMPORARY for path in self.folder.rglob(pattern))
-        return [str(path) for path in found if ".snakemake" not in path.parts]
+        actual = (path for pattern in TEMPORARY for path in self.folder.rglob(pattern))
+        return [str(path) for path in actual if ".snakemake" not in path.parts]
 
 
 def build(folder: Path) -> Pipeline:

@@ -64,8 +64,8 @@ def plan(seed: int, count: int, seconds: float) -> list[Strike]:
 
 def stages(running: psutil.Popen) -> dict[psutil.Process, str]:
     """The processes of stages that work now, and the stages' names."""
-    found = {process: _stage(process) for process in running.children(recursive=True)}
-    return {process: stage for process, stage in found.items() if stage}
+    actual = {process: _stage(process) for process in running.children(recursive=True)}
+    return {process: stage for process, stage in actual.items() if stage}
 
 
 def _stage(process: psutil.Process) -> str:

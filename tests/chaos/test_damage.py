@@ -36,19 +36,19 @@ def tokens(path: Path) -> object:
 
 
 def weights(path: Path) -> object:
-    found, facts = checkpoint.load(path)
-    return {name: tensor.tolist() for name, tensor in found.items()}, facts
+    actual, facts = checkpoint.load(path)
+    return {name: tensor.tolist() for name, tensor in actual.items()}, facts
 
 
 def buffer(path: Path) -> object:
-    found = read_buffer(path.parent, Letters())
-    values = (getattr(found, field.name) for field in fields(found))
+    actual = read_buffer(path.parent, Letters())
+    values = (getattr(actual, field.name) for field in fields(actual))
     return [None if value is None else value.tolist() for value in values]
 
 
 def run(path: Path) -> object:
-    found = read_run(path.parent)
-    values = (getattr(found, field.name) for field in fields(found))
+    actual = read_run(path.parent)
+    values = (getattr(actual, field.name) for field in fields(actual))
     return [v.to_csv() if isinstance(v, pd.DataFrame) else v for v in values]
 
 
@@ -105,24 +105,24 @@ def test_a_classifier(tmp_path: Path) -> None:
     Logistic(words, np.linspace(-1, 1, 64), 0.5).save(tmp_path / "weights.safetensors")
 
     def read(path: Path) -> object:
-        found = load_classifier(path)
-        return found.grams, found.weight.tolist(), found.bias
+        actual = load_classifier(path)
+        return actual.grams, actual.weight.tolist(), actual.bias
 
     assert refused(tmp_path / "weights.safetensors", read) > TIMES / 2
 
 
 class Sure(Teacher):
-    """Says the same of every site."""
+    """Says the same of every position."""
 
-    def log_conditionals(self, x_1: torch.Tensor, sites: torch.Tensor) -> torch.Tensor:
-        return torch.arange(4.0).log_softmax(0).expand(int(sites.sum()), 4)
+    def log_conditionals(self, x_1: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        return torch.arange(4.0).log_softmax(0).expand(int(positions.sum()), 4)
 
 
 def test_kept_answers_of_teachers_are_made_again(tmp_path: Path) -> None:
-    x_1, sites = torch.zeros(2, 3, dtype=torch.int64), torch.ones(2, 3, dtype=torch.bool)
+    x_1, positions = torch.zeros(2, 3, dtype=torch.int64), torch.ones(2, 3, dtype=torch.bool)
 
     def ask(path: Path) -> object:
-        return CachedTeacher(Sure(), "sure", tmp_path).log_conditionals(x_1, sites).tolist()
+        return CachedTeacher(Sure(), "sure", tmp_path).log_conditionals(x_1, positions).tolist()
 
     ask(tmp_path)
     (path,) = tmp_path.rglob("*.safetensors")

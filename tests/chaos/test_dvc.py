@@ -40,9 +40,9 @@ class Clone:
 
     def __call__(self, *arguments: str) -> str:
         running = self.start(*arguments)
-        said, _ = running.communicate()
-        assert running.returncode == 0, said
-        return said
+        output, _ = running.communicate()
+        assert running.returncode == 0, output
+        return output
 
     def publish(self) -> None:
         """Put data/ under DVC, push it, and forget it here."""

@@ -40,10 +40,10 @@ def test_an_altered_file(
     alter(pipeline.folder / name)
     (pipeline.folder / missing).unlink()
     done = pipeline.run()
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert f"tcsm: error: {name}" in said
-    assert deleted is None or f"delete {deleted} and run the same command again" in said
+    assert f"tcsm: error: {name}" in output
+    assert deleted is None or f"delete {deleted} and run the same command again" in output
     (pipeline.folder / (deleted or name)).unlink()
     pipeline.good()
     assert pipeline.outcome() == undisturbed.outcome()

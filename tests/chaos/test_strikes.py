@@ -38,14 +38,14 @@ def test_killed_in_each_stage_it_ends_the_same(
     undisturbed: Pipeline, fresh: Fresh, stage: str, tmp_path: Path
 ) -> None:
     """Random moments seldom meet a stage that takes a tenth of a second."""
-    pipeline, said = fresh(), tmp_path / "said.txt"
-    running = pipeline.start(1, said)
+    pipeline, output = fresh(), tmp_path / "said.txt"
+    running = pipeline.start(1, output)
     until(lambda: stage in stages(running).values() or running.poll() is not None)
-    assert running.poll() is None, said.read_text()
+    assert running.poll() is None, output.read_text()
     group(running)
     running.wait(PATIENCE)
     assert pipeline.run("--unlock").returncode == 0
-    assert list(suffer(pipeline, [], 1, said)) == []
+    assert list(suffer(pipeline, [], 1, output)) == []
     assert pipeline.outcome() == undisturbed.outcome()
     assert pipeline.temporary() == []
 

@@ -62,15 +62,15 @@ def mistake(*overrides: str) -> str:
 def test_a_mistake_names_the_key_and_what_is_right(
     overrides: list[str], start: str, allowed: str
 ) -> None:
-    said = mistake(*overrides)
-    assert said.startswith(start)
-    assert allowed in said
+    output = mistake(*overrides)
+    assert output.startswith(start)
+    assert allowed in output
 
 
 def test_constructors_may_refuse_each_other() -> None:
-    said = mistake("sampler=first_hitting", "experiment=kjv/uniform")
-    assert "Mask" in said
-    assert "Uniform" in said
+    output = mistake("sampler=first_hitting", "experiment=kjv/uniform")
+    assert "Mask" in output
+    assert "Uniform" in output
 
 
 def test_build_makes_what_the_node_names() -> None:

@@ -100,9 +100,9 @@ def test_samples_of_a_run_are_scored_in_its_own_tokens(run):
 def test_a_collection_is_in_the_tokens_of_its_reference(run, tmp_path):
     out = tmp_path / "drawn"
     good("collect", f"reference={run}", f"out={out}", "sampler=next_token", "collecting.steps=2")
-    found = record(out, "collect.json")
-    assert (found["count"], found["length"]) == (4, 16)
-    assert found["weights_sha256"] == record(run, "train.json")["weights_sha256"]
+    actual = record(out, "collect.json")
+    assert (actual["count"], actual["length"]) == (4, 16)
+    assert actual["weights_sha256"] == record(run, "train.json")["weights_sha256"]
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_a_run_is_evaluated_where_its_text_lies_by_now(root, run, tmp_path):
 
 def test_what_a_stage_decides_is_its_own_and_recorded(run):
     good("evaluate", f"out={run}", "data.length=8", "evaluation.sequences=3")
-    found = likelihood_of(run)
-    assert found["length"] == 8
-    assert found["splits"]["test"]["sequences"] == 3
+    actual = likelihood_of(run)
+    assert actual["length"] == 8
+    assert actual["splits"]["test"]["sequences"] == 3
     good("sample", f"out={run}", "data.length=8", "sampling.count=1")
     assert record(run, "samples.json")["length"] == 8
 
@@ -191,9 +191,9 @@ def test_a_text_that_was_cut_elsewhere_is_not_scored(root, run, tmp_path, older)
     cut = (*of(root), "corpus.fractions=[0.5,0.25,0.25]", other)
     good("prepare", *cut)
     if older:  # its record has the hash of the training text alone
-        found = record(run, "train.json")
-        del found["splits_sha256"], found["record_sha256"]
-        write_json(run / "train.json", found, ("metrics.jsonl",))
+        actual = record(run, "train.json")
+        del actual["splits_sha256"], actual["record_sha256"]
+        write_json(run / "train.json", actual, ("metrics.jsonl",))
     line = refused("evaluate", f"out={run}", other)
     assert f"{'train' if older else 'test'}.tok" in line  # the same one in every process
     assert str(run) in line

@@ -45,10 +45,10 @@ def ends(
     stage = SimpleNamespace(READS=("out",), main=main)
     monkeypatch.setattr(cli, "importlib", SimpleNamespace(import_module=lambda name: stage))
     code = cli.run(["train"])
-    said = capsys.readouterr().err
-    assert len(said.splitlines()) == 1
-    assert said.startswith("tcsm: error: ")
-    return code, said
+    output = capsys.readouterr().err
+    assert len(output.splitlines()) == 1
+    assert output.startswith("tcsm: error: ")
+    return code, output
 
 
 @pytest.mark.parametrize(

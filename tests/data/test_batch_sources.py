@@ -34,45 +34,45 @@ def context(reward=(0.0,), size=32, seed=0, log_weight=None):
     return DataContext(corpus, size, L, seed, nn.Identity(), None, buffer)
 
 
-def feed(tilt=None, **fields):
+def batches(tilt=None, **fields):
     return Collected(tilt or Boltzmann(1.0), **fields)
 
 
 def share_of(batch, rows):
     """How much each sequence of the buffer weighs in a batch, whole weight over its size."""
-    mine = batch.tokens[:, 0] < TEXT
-    weight = batch.weight[mine].double() / batch.total
-    return torch.zeros(rows).double().index_add(0, batch.tokens[mine, 0], weight)
+    ours = batch.tokens[:, 0] < TEXT
+    weight = batch.weight[ours].double() / batch.total
+    return torch.zeros(rows).double().index_add(0, batch.tokens[ours, 0], weight)
 
 
 @given(st.lists(st.floats(-4, 4), min_size=1, max_size=9), st.floats(0, 1), st.integers(0, 5))
 def test_every_resampling_weighs_a_sequence_by_its_weight(reward, a, seed):
     """Strata count each sequence as often as they should, to within one."""
     given_, rows = context(reward, size=512, seed=seed), len(reward)
-    source = feed(resample=a).open(given_)
+    source = batches(resample=a).open(given_)
     weights = Boltzmann(1.0).log_weights(given_.buffer).exp()
-    found = share_of(source.at(3), rows)
+    actual = share_of(source.at(3), rows)
     one = weights ** (1 - a) * (weights**a).mean() / 512
-    assert ((found - weights / rows).abs() <= one * (1 + 1e-5) + 1e-9).all()
+    assert ((actual - weights / rows).abs() <= one * (1 + 1e-5) + 1e-9).all()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("a", [0.0, 1.0])
 def test_means_over_steps_are_the_weights(a):
     given_ = context([0.0, 1.0, -1.0, 2.0, 0.5], size=4)
-    source = feed(resample=a).open(given_)
+    source = batches(resample=a).open(given_)
     steps = 300
-    found = torch.stack([share_of(source.at(step), 5) for step in range(steps)]).mean(0)
+    actual = torch.stack([share_of(source.at(step), 5) for step in range(steps)]).mean(0)
     weights = Boltzmann(1.0).log_weights(given_.buffer).exp()
     # The count of a sequence in four strata is one of two neighbors: its error is 1/2 at most.
     error = float(weights.max()) / 4 / 2 / steps**0.5
-    assert found.tolist() == pytest.approx((weights / 5).tolist(), abs=5 * error)
+    assert actual.tolist() == pytest.approx((weights / 5).tolist(), abs=5 * error)
 
 
 def test_at_one_all_weigh_alike_and_at_zero_all_come_alike():
     given_ = context([0.0, 1.0, 2.0, -1.0])
-    assert feed(resample=1.0).open(given_).at(0).weight.tolist() == pytest.approx([1] * 32)
-    even = feed(resample=0.0).open(given_).at(0)
+    assert batches(resample=1.0).open(given_).at(0).weight.tolist() == pytest.approx([1] * 32)
+    even = batches(resample=0.0).open(given_).at(0)
     assert even.tokens[:, 0].bincount().tolist() == [8] * 4
     weights = Boltzmann(1.0).log_weights(given_.buffer).exp()
     assert even.weight.tolist() == pytest.approx(weights[even.tokens[:, 0]].tolist())
@@ -83,7 +83,7 @@ def test_padding_comes_with_its_sequence_and_text_has_none(share):
     """Sequence r of the buffer has r tokens."""
     given_ = context([0.0, 0.0, 0.0])
     given_ = replace(given_, buffer=replace(given_.buffer, lengths=torch.tensor([[0], [1], [2]])))
-    batch = feed(Even(), share=share).open(given_).at(1)
+    batch = batches(Even(), share=share).open(given_).at(1)
     expected = torch.where(batch.tokens[:, 0] < TEXT, batch.tokens[:, 0], L)
     assert batch.real.sum(-1).tolist() == expected.tolist()
     assert (expected < L).any()
@@ -92,25 +92,25 @@ def test_padding_comes_with_its_sequence_and_text_has_none(share):
 
 def test_rewards_that_overflow_are_refused():
     with pytest.raises(InputError, match="effective sample size nan"):
-        feed(Boltzmann(1e-300)).open(context([1e10, -1e10]))
+        batches(Boltzmann(1e-300)).open(context([1e10, -1e10]))
 
 
 @pytest.mark.parametrize("a", [0.0, 0.5, 1.0])
 def test_what_weighs_nothing_is_never_trained_on(a):
-    source = feed(Best(0.25), resample=a).open(context([0.0, 3.0, 1.0, 2.0]))
+    source = batches(Best(0.25), resample=a).open(context([0.0, 3.0, 1.0, 2.0]))
     for step in range(20):
-        found = share_of(source.at(step), 4)
-        assert found.tolist() == pytest.approx([0, 1, 0, 0], abs=1e-6)
+        actual = share_of(source.at(step), 4)
+        assert actual.tolist() == pytest.approx([0, 1, 0, 0], abs=1e-6)
 
 
 def test_importance_counts():
-    source = feed(Even(), resample=1.0).open(context([0.0, 9.0], log_weight=[math.log(3), 0.0]))
+    source = batches(Even(), resample=1.0).open(context([0.0, 9.0], log_weight=[math.log(3), 0.0]))
     assert source.at(0).tokens[:, 0].bincount().tolist() == [24, 8]
 
 
 @pytest.mark.parametrize(("share", "rows"), [(0.0, 0), (0.25, 8), (0.5, 16), (1.0, 32)])
 def test_a_share_of_the_rows_is_collected_from_all_of_the_buffer(share, rows):
-    source = feed(Even(), share=share).open(context([0.0] * 8))
+    source = batches(Even(), share=share).open(context([0.0] * 8))
     batch = source.at(5)
     assert int((batch.tokens[:, 0] < TEXT).sum()) == rows
     assert share_of(batch, 8).tolist() == pytest.approx([share / 8] * 8)
@@ -123,7 +123,7 @@ def test_a_share_of_the_rows_is_collected_from_all_of_the_buffer(share, rows):
 def test_a_sequence_meets_every_level_of_noise():
     """Neither the buffer's order nor text or not is tied to the strata of the noise."""
     steps, size = 150, 16
-    source = feed(Even(), share=0.5).open(context([0.0] * 4, size=size))
+    source = batches(Even(), share=0.5).open(context([0.0] * 4, size=size))
     corruption = CountSampling(Path(Mask(TEXT * 2), Linear()))
     counts = {}
     for step in range(steps):
@@ -133,15 +133,15 @@ def test_a_sequence_meets_every_level_of_noise():
         for row, noised in zip(rows, drawn.noised, strict=True):
             counts.setdefault(row, []).append(int(noised.sum()))
     assert set(counts) == {0, 1, 2, 3, TEXT}
-    for found in counts.values():  # 1 or 2 of 2 sites, each half the time
-        error = 0.5 / len(found) ** 0.5
-        assert abs(np.mean(found) - 1.5) < 5 * error
+    for actual in counts.values():  # 1 or 2 of 2 positions, each half the time
+        error = 0.5 / len(actual) ** 0.5
+        assert abs(np.mean(actual) - 1.5) < 5 * error
 
 
 @pytest.mark.parametrize(("world", "micros"), [(1, 4), (2, 1), (2, 4), (8, 2)])
 @pytest.mark.parametrize("share", [1.0, 0.5])
 def test_ranks_and_micro_batches_make_up_the_same_batch(world, micros, share):
-    source = feed(share=share, resample=0.5).open(context([0.0, 1.0, 2.0]))
+    source = batches(share=share, resample=0.5).open(context([0.0, 1.0, 2.0]))
     whole = source.at(7)
     parts = [source.at(7, r, world, m, micros) for r in range(world) for m in range(micros)]
     for name in ("tokens", "weight", "ids"):
@@ -151,10 +151,10 @@ def test_ranks_and_micro_batches_make_up_the_same_batch(world, micros, share):
 
 def test_batches_are_a_function_of_seed_and_step():
     given_ = context([0.0, 1.0, 2.0, 0.3])
-    first, again = (feed().open(given_).at(step).tokens for step in (2, 2))
+    first, again = (batches().open(given_).at(step).tokens for step in (2, 2))
     assert first.equal(again)
-    assert not first.equal(feed().open(given_).at(3).tokens)
-    assert not first.equal(feed().open(context([0.0, 1.0, 2.0, 0.3], seed=1)).at(2).tokens)
+    assert not first.equal(batches().open(given_).at(3).tokens)
+    assert not first.equal(batches().open(context([0.0, 1.0, 2.0, 0.3], seed=1)).at(2).tokens)
 
 
 def test_the_corpus_is_the_corpus():
@@ -170,47 +170,47 @@ PEAKED = [0.0] * 99 + [50.0]  # one of 100 sequences has all the weight
 def test_collapsed_weights_are_refused_with_advice():
     with pytest.raises(
         InputError,
-        match=r"feed\.least_ess: .* 0\.010 of 100 .* wanted 0\.05 .*;"
+        match=r"batches\.least_ess: .* 0\.010 of 100 .* wanted 0\.05 .*;"
         r" raise tilt\.beta, collect more, or refresh",
     ):
-        feed(least_ess=0.05).open(context(PEAKED))
-    feed(Boltzmann(1e3), least_ess=0.05).open(context(PEAKED))
+        batches(least_ess=0.05).open(context(PEAKED))
+    batches(Boltzmann(1e3), least_ess=0.05).open(context(PEAKED))
 
 
 def test_low_sample_sizes_are_warned_of_once(capsys):
-    feed().open(context(PEAKED))
+    batches().open(context(PEAKED))
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("tcsm: feed: relative effective sample size 0.010 of 100 collected")
-    feed(Boltzmann(1e3)).open(context(PEAKED))
-    feed(Best(0.01), least_ess=0.05).open(context(PEAKED))  # few is what it is for
+    assert line.startswith("tcsm: batches: relative effective sample size 0.010 of 100 collected")
+    batches(Boltzmann(1e3)).open(context(PEAKED))
+    batches(Best(0.01), least_ess=0.05).open(context(PEAKED))  # few is what it is for
     assert capsys.readouterr().err == ""
 
 
 def test_importance_can_collapse_too():
-    with pytest.raises(InputError, match=r"feed\.least_ess"):
-        feed(Even(), least_ess=0.05).open(context([0.0] * 100, log_weight=PEAKED))
+    with pytest.raises(InputError, match=r"batches\.least_ess"):
+        batches(Even(), least_ess=0.05).open(context([0.0] * 100, log_weight=PEAKED))
 
 
 @pytest.mark.parametrize("key", ["resample", "share", "least_ess"])
 @pytest.mark.parametrize("value", [-0.1, 1.1, math.nan])
 def test_a_share_outside_its_range_is_refused(key, value):
-    with pytest.raises(InputError, match=rf"feed\.{key} "):
-        feed(**{key: value})
+    with pytest.raises(InputError, match=rf"batches\.{key} "):
+        batches(**{key: value})
 
 
 def test_a_share_of_no_row_is_refused():
-    with pytest.raises(InputError, match=r"feed\.share: 0\.01 of data\.batch = 32 is not one"):
-        feed(share=0.01).open(context())
+    with pytest.raises(InputError, match=r"batches\.share: 0\.01 of data\.batch = 32 is not one"):
+        batches(share=0.01).open(context())
 
 
 def test_sequences_of_another_length_are_refused():
     given_ = context()
     long = DataContext(given_.corpus, 32, 7, 0, nn.Identity(), None, given_.buffer)
     with pytest.raises(InputError, match=r"sequences of 2 tokens, wanted data\.length = 7"):
-        feed().open(long)
+        batches().open(long)
 
 
-def test_a_feed_without_a_buffer_says_what_it_needs():
+def test_batches_without_a_buffer_say_what_they_need():
     bare = DataContext(context().corpus, 32, L, 0, nn.Identity())
     with pytest.raises(InputError, match="collected: found null"):
-        feed().open(bare)
+        batches().open(bare)

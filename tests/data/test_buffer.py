@@ -34,9 +34,9 @@ def folder(tmp_path):
 
 
 def refused(folder, tokenizer=LETTERS):
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as messages:
         read_buffer(folder, tokenizer)
-    message = str(told.value)
+    message = str(messages.value)
     assert "\n" not in message
     assert str(folder) in message
     return message.removeprefix(str(folder))
@@ -46,11 +46,11 @@ def refused(folder, tokenizer=LETTERS):
 def test_what_is_written_is_read(tmp_path_factory, count, length, seed):
     folder, buffer = tmp_path_factory.mktemp("buffer"), random_buffer(count, length, seed)
     write_buffer(folder, buffer, LETTERS, "toy/drawn")
-    found = read_buffer(folder, LETTERS)
-    assert len(found) == count
+    actual = read_buffer(folder, LETTERS)
+    assert len(actual) == count
     for name in ("tokens", "reward", "log_weight"):
-        assert getattr(found, name).equal(getattr(buffer, name))
-        assert getattr(found, name).dtype == getattr(buffer, name).dtype
+        assert getattr(actual, name).equal(getattr(buffer, name))
+        assert getattr(actual, name).dtype == getattr(buffer, name).dtype
 
 
 def test_padding_is_written_and_read_and_minded(tmp_path):
@@ -58,12 +58,12 @@ def test_padding_is_written_and_read_and_minded(tmp_path):
     plain = random_buffer(2, 6)
     lengths = torch.tensor([[3, 1], [2, 3]])
     digest = write_buffer(tmp_path, plain, LETTERS, "toy/drawn")
-    found = read_buffer(tmp_path, LETTERS)
-    assert (found.lengths, found.real(torch.arange(2))) == (None, None)
+    actual = read_buffer(tmp_path, LETTERS)
+    assert (actual.lengths, actual.real(torch.arange(2))) == (None, None)
     assert digest != write_buffer(tmp_path, replace(plain, lengths=lengths), LETTERS, "toy/drawn")
-    found = read_buffer(tmp_path, LETTERS)
-    assert found.lengths.equal(lengths)
-    assert found.real(torch.tensor([1, 0])).int().tolist() == [
+    actual = read_buffer(tmp_path, LETTERS)
+    assert actual.lengths.equal(lengths)
+    assert actual.real(torch.tensor([1, 0])).int().tolist() == [
         [1, 1, 0, 1, 1, 1],
         [1, 1, 1, 1, 0, 0],
     ]
@@ -86,8 +86,8 @@ def test_the_digest_minds_every_part(tmp_path):
 
 
 def test_a_buffer_of_the_base_model_itself_weighs_nothing():
-    found = unweighted(torch.zeros(3, 2, dtype=torch.int64), torch.ones(3, dtype=torch.float64))
-    assert found.log_weight.tolist() == [0, 0, 0]
+    actual = unweighted(torch.zeros(3, 2, dtype=torch.int64), torch.ones(3, dtype=torch.float64))
+    assert actual.log_weight.tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("name", [TOKENS, REWARDS])

@@ -66,11 +66,11 @@ def test_a_cut_changes_no_id(words, normalizer):
     made.normalizer, made.pre_tokenizer = NORMALIZERS[normalizer], CUT[words]
     trainer = trainers.BpeTrainer(vocab_size=150, special_tokens=["<u>"], show_progress=False)
     made.train_from_iterator([TEXT, "x   y ▁▁ ĠĠĠ  z"] * 3, trainer)
-    found = cuts(json.loads(made.to_str()))
-    assert (found is None) == (words.startswith("bytes") and normalizer != "nfkc")
-    if found is None:
+    actual = cuts(json.loads(made.to_str()))
+    assert (actual is None) == (words.startswith("bytes") and normalizer != "nfkc")
+    if actual is None:
         return
-    often = re.compile(found.pattern.replace("4096", "3"), re.DOTALL)
+    often = re.compile(actual.pattern.replace("4096", "3"), re.DOTALL)
     chance, apart = random.Random(0), 0
     for _ in range(300):
         text = "".join(chance.choices(ALPHABET, k=chance.randint(5, 40)))
@@ -107,8 +107,8 @@ def test_what_a_tokenizer_drops_counts_on_the_next_token(known):
 
 
 def test_characters_that_exceed_sixteen_bits_go_on():
-    found = lengths(np.array([70_000, 70_001, 70_002]), 70_002)
-    assert found.tolist() == [65_535, 4_466, 1]
+    actual = lengths(np.array([70_000, 70_001, 70_002]), 70_002)
+    assert actual.tolist() == [65_535, 4_466, 1]
 
 
 def changed(pipeline, part):

@@ -22,20 +22,20 @@ def read(tmp_path, *lines, tokenizer=None, length=4):
 
 
 def test_a_line_is_a_winner_and_a_loser(tmp_path):
-    found = read(tmp_path, GOOD, {"prompt": "xy", **GOOD})
-    assert found.rows.tolist() == [[1, 0, 2, 0, 3, 0, 0, 0], [24, 25, 1, 0, 24, 25, 3, 0]]
-    assert found.lengths.tolist() == [[3, 1], [4, 3]]  # a blank in a text is none of the padding
-    assert found.cut == 1
+    actual = read(tmp_path, GOOD, {"prompt": "xy", **GOOD})
+    assert actual.rows.tolist() == [[1, 0, 2, 0, 3, 0, 0, 0], [24, 25, 1, 0, 24, 25, 3, 0]]
+    assert actual.lengths.tolist() == [[3, 1], [4, 3]]  # a blank in a text is none of the padding
+    assert actual.cut == 1
 
 
 def test_a_prompt_is_a_condition_of_both(tmp_path):
-    found = read(tmp_path, GOOD, {"prompt": "xy", **GOOD})
-    assert found.prompts.tolist() == [[0, 0], [2, 2]]
+    actual = read(tmp_path, GOOD, {"prompt": "xy", **GOOD})
+    assert actual.prompts.tolist() == [[0, 0], [2, 2]]
     assert read(tmp_path, GOOD).prompts is None
     buffer = replace(
-        unweighted(found.rows, torch.zeros(2).double()),
-        lengths=found.lengths,
-        prompts=found.prompts,
+        unweighted(actual.rows, torch.zeros(2).double()),
+        lengths=actual.lengths,
+        prompts=actual.prompts,
     )
     write_buffer(tmp_path / "c", buffer, Letters(), "pairs")
     real = read_buffer(tmp_path / "c", Letters()).real(torch.tensor([1, 0]))
@@ -47,8 +47,8 @@ def test_a_prompt_is_a_condition_of_both(tmp_path):
 def test_only_a_line_feed_ends_a_line(tmp_path):
     line = {"chosen": "a\u2028b\nc", "rejected": "d"}
     content = json.dumps(line, ensure_ascii=False) + "\n"
-    found = read(tmp_path, content, tokenizer=Bytes(), length=7)
-    assert bytes(found.rows[0].tolist()) == "a\u2028b\nc".encode() + b"d\n\n\n\n\n\n"
+    actual = read(tmp_path, content, tokenizer=Bytes(), length=7)
+    assert bytes(actual.rows[0].tolist()) == "a\u2028b\nc".encode() + b"d\n\n\n\n\n\n"
 
 
 @pytest.mark.parametrize(

@@ -92,11 +92,11 @@ def test_every_token_has_its_characters(tmp_path, kind):
 def test_what_a_tokenizer_loses_is_said(tmp_path, capsys):
     tokenizer = HuggingFace(*saved(tmp_path / "tokenizer", KINDS["word piece"]()))
     prepare(Story("The cat, zzz"), Shards(tmp_path / "shards", tokenizer), tmp_path / "data")
-    said = [line for line in capsys.readouterr().err.splitlines() if "loses text" in line]
-    assert len(said) == 3
-    assert "corpus story, split 'valid'" in said[1]
+    output = [line for line in capsys.readouterr().err.splitlines() if "loses text" in line]
+    assert len(output) == 3
+    assert "corpus story, split 'valid'" in output[1]
     for part in ("2 of 4 tokens are unknown", "'the cat [UNK", "for 'The cat, zzz' at char"):
-        assert part in said[1]
+        assert part in output[1]
 
 
 @pytest.mark.parametrize("tail", ["A", "é", "zzz", " "])
@@ -104,9 +104,9 @@ def test_a_loss_far_behind_is_said(tmp_path, capsys, tail):
     tokenizer = HuggingFace(*saved(tmp_path / "tokenizer", KINDS["word piece"]()))
     text = "the cat " * 1000 + f"the {tail} sat"
     prepare(Story(text), Shards(tmp_path / "shards", tokenizer), tmp_path / "data")
-    said = [line for line in capsys.readouterr().err.splitlines() if "decoding" in line]
-    assert len(said) == 3
-    assert "at character 800" in said[1]
+    output = [line for line in capsys.readouterr().err.splitlines() if "decoding" in line]
+    assert len(output) == 3
+    assert "at character 800" in output[1]
 
 
 def test_nothing_is_said_of_a_tokenizer_that_keeps_all(tmp_path, capsys):

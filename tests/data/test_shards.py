@@ -142,7 +142,7 @@ def test_no_room_is_told_and_the_shards_that_are_whole_stay(tmp_path):
 
 def test_shards_of_a_tokenizer_that_differs_in_its_normalizer_are_not_used(tmp_path):
     text = "The cat sat. The end"
-    found = {}
+    actual = {}
     for lowercase in (True, False):
         made = word_piece(lowercase)
         tokenizer = HuggingFace(*saved(tmp_path / "same", made))
@@ -150,6 +150,6 @@ def test_shards_of_a_tokenizer_that_differs_in_its_normalizer_are_not_used(tmp_p
         shards = Shards(tmp_path / "shards", tokenizer)
         ids = [piece.tokens.tolist() for piece in shards.pieces([text], header)]
         assert ids == [made.encode(text, add_special_tokens=False).ids]
-        found[lowercase] = ids
-    assert found[True] != found[False]
+        actual[lowercase] = ids
+    assert actual[True] != actual[False]
     assert len(list((tmp_path / "shards").iterdir())) == 2

@@ -40,15 +40,15 @@ def test_a_file_may_move_and_go_but_not_change(tmp_path, text):
     twin.write_text(text.read_text())
     assert difference(known, source_of(LocalText(twin, text8))) is None
     twin.write_text("the dog sat on the mat")
-    said = difference(known, source_of(LocalText(twin, text8)))
-    assert f"corpus.path={text}, wanted {twin}, of another text" in said
+    output = difference(known, source_of(LocalText(twin, text8)))
+    assert f"corpus.path={text}, wanted {twin}, of another text" in output
     text.write_text("the cat sat on the rat")
-    said = difference(known, source_of(LocalText(text, text8)))
-    assert f"corpus.path={text}, whose content has changed" in said
+    output = difference(known, source_of(LocalText(text, text8)))
+    assert f"corpus.path={text}, whose content has changed" in output
     text.unlink()
     assert difference(known, source_of(LocalText(text, text8))) is None
-    said = difference(known, source_of(LocalText(tmp_path / "c/my.txt", text8)))
-    assert f"wanted {tmp_path}/c/my.txt, which does not exist" in said
+    output = difference(known, source_of(LocalText(tmp_path / "c/my.txt", text8)))
+    assert f"wanted {tmp_path}/c/my.txt, which does not exist" in output
 
 
 def test_a_file_more_or_another_order_is_another_content(text):
@@ -70,9 +70,9 @@ def test_a_file_more_or_another_order_is_another_content(text):
     ],
 )
 def test_what_decides_the_text_is_named(text, make, key, value):
-    said = difference(source_of(LocalText(text, text8)), source_of(make(text)))
-    assert said.startswith(key)
-    assert value in said.partition(", wanted ")[2]
+    output = difference(source_of(LocalText(text, text8)), source_of(make(text)))
+    assert output.startswith(key)
+    assert value in output.partition(", wanted ")[2]
 
 
 def test_a_pin_is_named_and_where_bytes_lie_does_not_count():
@@ -113,9 +113,9 @@ def test_a_seed_and_the_file_within_are_named(tmp_path, text):
 
 
 def test_another_code_of_a_function_is_another_function(tmp_path, text):
-    found = []
+    actual = []
     for line in ("text.lower()", "text.upper()"):
-        file = tmp_path / f"{len(found)}/mine.py"
+        file = tmp_path / f"{len(actual)}/mine.py"
         file.parent.mkdir()
         file.write_text(f"def mine(text):\n    return {line}\n")
         spec = importlib.util.spec_from_file_location("mine", file)
@@ -123,8 +123,8 @@ def test_another_code_of_a_function_is_another_function(tmp_path, text):
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(__import__("sys").modules, "mine", module)
             spec.loader.exec_module(module)
-            found.append(source_of(LocalText(text, module.mine)))
-    assert difference(*found).startswith("corpus.normalize.code=")
+            actual.append(source_of(LocalText(text, module.mine)))
+    assert difference(*actual).startswith("corpus.normalize.code=")
 
 
 def test_a_content_is_read_once(text, monkeypatch):

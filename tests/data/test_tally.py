@@ -17,9 +17,9 @@ def test_nothing_changes_and_everything_is_counted(texts):
     assert [count(text) for text in texts] == [text8(text) for text in texts]
     assert count.characters == sum(map(len, texts))
     kept = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
-    found = "".join(texts)
+    actual = "".join(texts)
     assert count.dropped() == {
-        char: found.count(char) for char in found if char not in kept and not char.isspace()
+        char: actual.count(char) for char in actual if char not in kept and not char.isspace()
     }
 
 

@@ -22,8 +22,8 @@ def vector(*values):
 def buffer(reward, log_weight=None):
     reward = vector(*reward)
     tokens = torch.zeros(len(reward), 1, dtype=torch.int64)
-    found = unweighted(tokens, reward)
-    return found if log_weight is None else Buffer(tokens, reward, vector(*log_weight))
+    actual = unweighted(tokens, reward)
+    return actual if log_weight is None else Buffer(tokens, reward, vector(*log_weight))
 
 
 @pytest.mark.parametrize("tilt", TILTS, ids=lambda tilt: type(tilt).__name__)
@@ -37,9 +37,9 @@ def test_weights_have_mean_one(tilt, reward, data):
 
 
 def test_boltzmann_weights_are_the_tilt_times_the_importance():
-    found = Boltzmann(0.7).log_weights(buffer([0.3, -1.0, 2.0], [0.1, 0.5, -0.2])).exp()
+    actual = Boltzmann(0.7).log_weights(buffer([0.3, -1.0, 2.0], [0.1, 0.5, -0.2])).exp()
     plain = [math.exp(w + r / 0.7) for r, w in ((0.3, 0.1), (-1.0, 0.5), (2.0, -0.2))]
-    assert found.tolist() == pytest.approx([3 * each / sum(plain) for each in plain])
+    assert actual.tolist() == pytest.approx([3 * each / sum(plain) for each in plain])
 
 
 @pytest.mark.parametrize(
@@ -53,18 +53,18 @@ def test_boltzmann_weights_are_the_tilt_times_the_importance():
     ],
 )
 def test_the_best_share_is_kept_and_ties_with_it(share, reward, kept):
-    found = Best(share).log_weights(buffer(reward)).exp()
-    assert found.tolist() == pytest.approx([each * len(kept) / sum(kept) for each in kept])
+    actual = Best(share).log_weights(buffer(reward)).exp()
+    assert actual.tolist() == pytest.approx([each * len(kept) / sum(kept) for each in kept])
 
 
 def test_the_best_count_for_their_importance():
-    found = Best(0.5).log_weights(buffer([1, 2, 3, 0], [0, math.log(3), 0, 5])).exp()
-    assert found.tolist() == pytest.approx([0, 3, 1, 0])
+    actual = Best(0.5).log_weights(buffer([1, 2, 3, 0], [0, math.log(3), 0, 5])).exp()
+    assert actual.tolist() == pytest.approx([0, 3, 1, 0])
 
 
 def test_even_weights_are_the_importance_alone():
-    found = Even().log_weights(buffer([5, -5], [math.log(3), 0])).exp()
-    assert found.tolist() == pytest.approx([1.5, 0.5])
+    actual = Even().log_weights(buffer([5, -5], [math.log(3), 0])).exp()
+    assert actual.tolist() == pytest.approx([1.5, 0.5])
 
 
 @pytest.mark.parametrize("beta", [0.0, -1.0, math.nan, math.inf])
@@ -105,7 +105,7 @@ def test_divergence_is_that_of_the_weighted_distributions():
 
 
 def test_divergence_of_a_weighed_buffer_estimates_that_of_the_tilted_distribution():
-    """All sequences of a space as the buffer, their law as importance."""
+    """All sequences of a space as the buffer, their distribution as importance."""
     p = torch.rand(16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     reward = torch.arange(16).double() / 4
     log_p = (p / p.sum()).log()

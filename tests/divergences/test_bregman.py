@@ -106,13 +106,13 @@ def test_divergence_is_nonnegative_and_zero_only_at_equality(name, a, b):
     a, b = torch.tensor(a).double(), torch.tensor(b).double()
     value, slope = by_autograd(formula, b.exp())
     direct = formula(a.exp()) - value - slope * (a.exp() - b.exp())
-    found = divergence.between(a, b)
+    actual = divergence.between(a, b)
     scale = 1 + formula(a.exp()).abs() + value.abs() + (slope * (a.exp() + b.exp())).abs()
-    assert abs(found - direct) < 1e-12 * scale
-    assert found > -1e-12 * scale
+    assert abs(actual - direct) < 1e-12 * scale
+    assert actual > -1e-12 * scale
     assert abs(divergence.between(b, b)) < 1e-12 * scale
     if abs(a - b) > 0.1:
-        assert found > 0
+        assert actual > 0
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_a_target_ratio_of_zero_is_finite_where_the_generator_is(name):
     limit = formula(torch.tensor(1e-200, dtype=torch.float64))
     log_zero = torch.tensor(-torch.inf, dtype=torch.float64)
     assert_close(divergence.generator(log_zero), limit, atol=1e-9, rtol=0)
-    found = divergence.between(log_zero, torch.zeros((), dtype=torch.float64))
-    assert_close(found, limit + divergence.dual(torch.zeros((), dtype=torch.float64)))
+    actual = divergence.between(log_zero, torch.zeros((), dtype=torch.float64))
+    assert_close(actual, limit + divergence.dual(torch.zeros((), dtype=torch.float64)))
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -146,7 +146,7 @@ def test_sample_form_from_the_definition(name):
 @every
 def test_derivative_of_a_pair_is_positive_and_symmetrized(name):
     divergence, formula, _ = FORMULAS[name]
-    _, found = by_autograd(divergence.pair, GRID)
+    _, actual = by_autograd(divergence.pair, GRID)
     s = GRID.exp().requires_grad_()
 
     def weight(s):
@@ -155,8 +155,8 @@ def test_derivative_of_a_pair_is_positive_and_symmetrized(name):
         (second,) = torch.autograd.grad(first.sum(), s, create_graph=True)
         return s**2 * second
 
-    assert (found > 0).all()
-    assert_close(found, (weight(s) + s * weight(1 / s)).detach())
+    assert (actual > 0).all()
+    assert_close(actual, (weight(s) + s * weight(1 / s)).detach())
 
 
 @pytest.mark.parametrize(
@@ -284,9 +284,9 @@ def test_closed_form_is_autograds(name):
     loss = divergence.at_position(leaf, x)
     (gradient,) = torch.autograd.grad(loss.sum(), leaf)
     closed = divergence.closed_form(values.clone(), x, torch.empty_like(values))
-    found = closed.gradient()
-    assert_close(found, gradient)
-    assert_close(found.sum(-1), torch.zeros(len(x), dtype=torch.float64))
+    actual = closed.gradient()
+    assert_close(actual, gradient)
+    assert_close(actual.sum(-1), torch.zeros(len(x), dtype=torch.float64))
     assert_close(closed.loss, loss.detach())
 
 
@@ -308,8 +308,8 @@ def test_a_new_definition_takes_no_old_form_with_it():
 def test_all_labels_by_cosines_are_all_pairs_of_tokens(scale):
     generator = torch.Generator().manual_seed(0)
     log_q = (scale * torch.randn(2, 300, generator=generator).double()).log_softmax(-1)
-    found, expected = (log_q.clone().requires_grad_() for _ in range(2))
-    values, pairs = bce.at_any_label(found), Bregman.at_any_label(bce, expected)
+    actual, expected = (log_q.clone().requires_grad_() for _ in range(2))
+    values, pairs = bce.at_any_label(actual), Bregman.at_any_label(bce, expected)
     assert_close(values, pairs, atol=1e-10, rtol=1e-10)
     (values + pairs).sum().backward()
-    assert_close(found.grad, expected.grad, atol=1e-10, rtol=0)
+    assert_close(actual.grad, expected.grad, atol=1e-10, rtol=0)

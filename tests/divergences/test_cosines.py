@@ -34,9 +34,9 @@ def listed(v, size):
 @pytest.mark.parametrize(("scale", "tolerance"), [(0, 1e-10), (1, 1e-10), (10, 1e-9), (300, 0.02)])
 def test_value_and_gradient_are_those_of_the_list(scale, tolerance, size):
     """Also of models so sure that the cosines are too few: near, and finite."""
-    found, expected = ((scale * V).requires_grad_() for _ in range(2))
-    values, by_hand = mean_log_cosh(found, Blocks(OPEN, size)), listed(expected, size)
+    actual, expected = ((scale * V).requires_grad_() for _ in range(2))
+    values, by_hand = mean_log_cosh(actual, Blocks(OPEN, size)), listed(expected, size)
     assert_close(values, by_hand, atol=tolerance, rtol=tolerance)
     values.sum().backward()
     by_hand.sum().backward()
-    assert_close(found.grad, expected.grad, atol=tolerance, rtol=0)
+    assert_close(actual.grad, expected.grad, atol=tolerance, rtol=0)

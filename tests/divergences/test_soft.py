@@ -169,12 +169,12 @@ ZEROS = torch.tensor(
 )
 def test_with_zeros_of_the_target_value_and_gradient_are_their_limits(divergence):
     near = ZEROS.clamp(min=1e-60)
-    found, expected = (at_zeros(divergence, p.log()) for p in (ZEROS, near))
-    assert found[0].isfinite().all()
-    for one, other in zip(found, expected, strict=True):
+    actual, expected = (at_zeros(divergence, p.log()) for p in (ZEROS, near))
+    assert actual[0].isfinite().all()
+    for one, other in zip(actual, expected, strict=True):
         assert_close(one, other, atol=1e-12, rtol=1e-12)
     if divergence == soft.Proper(scoring.KL()):
-        assert_close(found[0], soft.ForwardKL()(ZEROS.log(), distributions(14)))
+        assert_close(actual[0], soft.ForwardKL()(ZEROS.log(), distributions(14)))
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ def by_definition(m, degree):
 
 @given(st.lists(st.floats(-3, 3), min_size=1, max_size=9), st.integers(1, 4))
 def test_symmetric_polynomials_by_their_definition(log_m, degree):
-    found = log_symmetric(torch.tensor([log_m], dtype=torch.float64), degree)[0].exp()
+    actual = log_symmetric(torch.tensor([log_m], dtype=torch.float64), degree)[0].exp()
     expected = by_definition([math.exp(value) for value in log_m], degree)
-    assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=1e-10, atol=0)
+    assert_close(actual, torch.tensor(expected, dtype=torch.float64), rtol=1e-10, atol=0)
 
 
 def test_gradient_of_a_coefficient_is_the_coefficient_without_the_factor():
@@ -38,8 +38,8 @@ def test_gradient_of_a_coefficient_is_the_coefficient_without_the_factor():
 
 def test_logs_neither_overflow_nor_vanish():
     for level in (2000.0, -2000.0):
-        found = log_symmetric(torch.full((1, 5), level), 3)[0]
-        assert_close(found[3], torch.tensor(3 * level + math.log(10)))
+        actual = log_symmetric(torch.full((1, 5), level), 3)[0]
+        assert_close(actual[3], torch.tensor(3 * level + math.log(10)))
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5])

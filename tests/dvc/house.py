@@ -45,8 +45,8 @@ def main(cfg, out):
     for name in ("figures", "tables"):
         (out / name).mkdir(parents=True)
     (out / "figures/bpc.svg").write_text("<svg/>")
-    arms = ["tokens", *cfg.report]
-    rows = [arms, *([t, *[numbers["score"] / t] * len(cfg.report)] for t in (1, 2))]
+    variants = ["tokens", *cfg.report]
+    rows = [variants, *([t, *[numbers["score"] / t] * len(cfg.report)] for t in (1, 2))]
     with (out / "tables/learning.csv").open("w") as file:
         csv.writer(file).writerows(rows)
     (out / "metrics.json").write_text(json.dumps({"headline": numbers}))
@@ -123,7 +123,7 @@ def stages() -> dict[str, dict]:
 
 
 def plotted() -> list[str]:
-    """The arms whose curves dvc.yaml draws."""
+    """The variants whose curves dvc.yaml draws."""
     plot = next(iter(yaml.safe_load((TOP / "dvc.yaml").read_text())["plots"][0].values()))
     return plot["y"]["${reports}/tables/learning.csv"]
 
@@ -172,10 +172,10 @@ def _write_params(params: Path) -> None:
             plan |= {"stages": ["train"], "overrides": [NEEDED[name]]}
         axes = {"weight": {"light": ["objective.weight=1.0"]}}
         (params / f"ablation/{name}.yaml").write_text(yaml.safe_dump(plan | {"axes": axes}))
-    arms = {"kjv/ar": "tokens", "kjv/score": "score"}
-    for name in [*arms, *needed]:
+    variants = {"kjv/ar": "tokens", "kjv/score": "score"}
+    for name in [*variants, *needed]:
         path = params / f"experiment/{name}.yaml"
         path.parent.mkdir(exist_ok=True)
-        lines = f"defaults:\n  - override /objective: {arms.get(name, 'score')}\n"
+        lines = f"defaults:\n  - override /objective: {variants.get(name, 'score')}\n"
         own = f"stages: [{needed[name]}]\n" if name in needed else ""
         path.write_text(f"# @package _global_\n{lines}experiment: {name}\n{own}")

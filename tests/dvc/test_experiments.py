@@ -56,8 +56,8 @@ def test_experiments_are_listed_and_one_is_brought_back(tried: Checkout, tmp_pat
     head, *lines = [line.split(",") for line in table.splitlines()]
     number = head.index("headline.score")
     (value,) = (place for place, name in enumerate(head) if name.endswith(KEY))
-    found = {line[0]: (line[number], line[value]) for line in lines}
-    assert found["three"] == ("9.0", "3.0")
+    actual = {line[0]: (line[number], line[value]) for line in lines}
+    assert actual["three"] == ("9.0", "3.0")
     house.dvc("exp", "apply", "three")
     assert house.make("checkout").returncode == 0
     assert (house.folder / KJV_SCORE).read_text() == "9.0"
@@ -67,13 +67,13 @@ def test_experiments_are_listed_and_one_is_brought_back(tried: Checkout, tmp_pat
 def test_the_page_sweeps_a_value_that_dvc_can_set(tmp_path: Path) -> None:
     """DVC resolves the file that it writes into, so none that refers to others will do."""
     page = (TOP / "docs/reproduce.md").read_text("utf-8")
-    found = re.search(r"-S (\S+?):(\S+?)=", page)
-    assert found is not None
+    actual = re.search(r"-S (\S+?):(\S+?)=", page)
+    assert actual is not None
     file = tmp_path / "experiment.yaml"
-    shutil.copy(TOP / found[1], file)
+    shutil.copy(TOP / actual[1], file)
     for value in (0.02, 0.1):
-        apply_overrides(file, [f"{found[2]}={value}"])
-        assert OmegaConf.select(OmegaConf.load(file), found[2].strip("+")) == value
+        apply_overrides(file, [f"{actual[2]}={value}"])
+        assert OmegaConf.select(OmegaConf.load(file), actual[2].strip("+")) == value
     assert file.read_text().startswith("# @package _global_\n")
 
 

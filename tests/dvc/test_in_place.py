@@ -65,9 +65,9 @@ def _report(root: Path, stage: str) -> list[str]:
 def test_a_pulled_run_is_evaluated_where_it_lies(linked: House, stage: str) -> None:
     cache = linked.files(".dvc/cache/files")
     changes = ["evaluation.draws=1", "sampling.steps=[2]", "report.title=Another"]
-    mine = [change for change in changes if change.startswith(stage[:4])]
+    rows = [change for change in changes if change.startswith(stage[:4])]
     before = linked.files("run", "page")
-    linked.good(stage, "experiment=kjv/score", *mine, *_report(linked.root, stage))
+    linked.good(stage, "experiment=kjv/score", *rows, *_report(linked.root, stage))
     after = linked.files("run", "page")
     assert {path for path in after if before.get(path) != after[path]}
     assert linked.files(".dvc/cache/files") == cache
@@ -79,7 +79,7 @@ def test_training_goes_on_from_a_pulled_run_into_its_own_folder(
     """Stopped half-way too: the pulled training stays as it is until this one is done."""
     cache = linked.files(".dvc/cache/files")
     before = linked.files("run")
-    asked = ("train", "experiment=kjv/score", f"initial={linked.root / 'run'}")
+    expected = ("train", "experiment=kjv/score", f"initial={linked.root / 'run'}")
     descend = TrainState.descend
 
     def warned(state: TrainState) -> Tensor:
@@ -90,10 +90,10 @@ def test_training_goes_on_from_a_pulled_run_into_its_own_folder(
     with monkeypatch.context() as patched:
         patched.setattr(TrainState, "descend", warned)
         with pytest.raises(SystemExit, match="75"):
-            linked.run(*asked)
+            linked.run(*expected)
     now = linked.files("run")
     assert all(now[f"run/{name}"] == before[f"run/{name}"] for name in (WEIGHTS, "train.json"))
-    done = linked.run(*asked)
+    done = linked.run(*expected)
     assert done.code == 0
     assert "training goes on after step 4" in done.err[0]
     assert linked.files("run")[f"run/{WEIGHTS}"] != before[f"run/{WEIGHTS}"]

@@ -18,8 +18,8 @@ def test_every_folder_of_runs_belongs_to_one_stage() -> None:
 @pytest.mark.parametrize("scale", ["smoke", "long"])
 def test_what_a_larger_scale_makes_besides_is_listed(scale: str) -> None:
     """Folders of the key ``more`` of params.yaml, whose comment names them."""
-    asked = yaml.safe_load((TOP / f"params/scale/{scale}.yaml").read_text())
-    besides = {*asked["ablations"]} - {*folders()}
+    expected = yaml.safe_load((TOP / f"params/scale/{scale}.yaml").read_text())
+    besides = {*expected["ablations"]} - {*folders()}
     assert besides
     assert all(f"results/long/{name}" in (TOP / "params.yaml").read_text() for name in besides)
 
@@ -27,9 +27,9 @@ def test_what_a_larger_scale_makes_besides_is_listed(scale: str) -> None:
 def test_a_stage_asks_for_the_folders_that_it_keeps() -> None:
     for name in ("pretrain", "ablations", "post_training"):
         stage = stages()[name]
-        asked = stage["cmd"].split("${scale} ")[1].split()
+        expected = stage["cmd"].split("${scale} ")[1].split()
         assert [next(iter(out)) for out in stage["outs"]] == [
-            f"results/${{scale}}/{folder}" for folder in asked
+            f"results/${{scale}}/{folder}" for folder in expected
         ]
         assert all(set(*out.values()) == {"persist"} for out in stage["outs"])
 

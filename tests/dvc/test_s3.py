@@ -27,16 +27,16 @@ def server() -> Iterator[str]:
     command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
-        said = ""
-        while not (found := re.search(r"Running on (http://\S+)", said)):
+        output = ""
+        while not (actual := re.search(r"Running on (http://\S+)", output)):
             line = running.stderr.readline()
-            assert line, said
-            said += line
+            assert line, output
+            output += line
         session = boto3.Session(
             aws_access_key_id="somebody", aws_secret_access_key=SECRET, region_name="us-east-1"
         )
-        session.client("s3", endpoint_url=found[1]).create_bucket(Bucket="tcsm")
-        yield found[1]
+        session.client("s3", endpoint_url=actual[1]).create_bucket(Bucket="tcsm")
+        yield actual[1]
         running.terminate()
         running.stderr.close()
 

@@ -200,15 +200,15 @@ def test_the_clamp_of_uniform_noise_drops_less_than_is_read_of_a_bound(schedule)
     log_p -= log_p.logsumexp(0)
     alpha, weight = (torch.from_numpy(part) for part in logit_quadrature())
     log_pi = log_p.expand(len(alpha), -1)
-    found = torch.zeros(len(alpha), dtype=torch.float64)
+    actual = torch.zeros(len(alpha), dtype=torch.float64)
     for here, data in torch.cartesian_prod(torch.arange(size), torch.arange(size)):
         chance = log_p[data].exp() * (alpha * (here == data) + (1 - alpha) / size)
         x_t, x_1 = here.expand(len(alpha)), data.expand(len(alpha))
-        found += weight * chance * source.nelbo(log_pi, x_1, x_t, alpha)
-    assert found.sum().item() == pytest.approx(-(log_p.exp() * log_p).sum().item(), abs=1e-6)
+        actual += weight * chance * source.nelbo(log_pi, x_1, x_t, alpha)
+    assert actual.sum().item() == pytest.approx(-(log_p.exp() * log_p).sum().item(), abs=1e-6)
     for epsilon, most in ((1e-3, 0.015), (CLAMP, 3e-4)):
         end = schedule.alpha(torch.tensor(1 - epsilon).double())
-        assert most / 10 < found[alpha > end].sum() < most
+        assert most / 10 < actual[alpha > end].sum() < most
 
 
 def test_stratification_lowers_the_variance():

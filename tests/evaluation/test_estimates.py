@@ -24,16 +24,16 @@ def tensors(nats, size):
 
 def test_a_rate_by_hand():
     """Σ b / Σ size = 10/5; residuals −1, 1, 0, so se = √(2/2/3)/(5/3)."""
-    found = rate(*tensors([1.0, 5.0, 4.0], [1, 2, 2]))
-    assert found.value == 2
-    assert found.se == pytest.approx(math.sqrt(1 / 3) / (5 / 3))
+    actual = rate(*tensors([1.0, 5.0, 4.0], [1, 2, 2]))
+    assert actual.value == 2
+    assert actual.se == pytest.approx(math.sqrt(1 / 3) / (5 / 3))
 
 
 def test_equal_sizes_give_the_standard_error_of_a_mean():
     nats = np.random.default_rng(0).gamma(3, size=50)
-    found = rate(*tensors(nats, [7] * 50))
-    assert found.value == pytest.approx(nats.mean() / 7)
-    assert found.se == pytest.approx(nats.std(ddof=1) / math.sqrt(50) / 7)
+    actual = rate(*tensors(nats, [7] * 50))
+    assert actual.value == pytest.approx(nats.mean() / 7)
+    assert actual.se == pytest.approx(nats.std(ddof=1) / math.sqrt(50) / 7)
 
 
 def test_the_error_is_the_bootstraps():
@@ -51,15 +51,15 @@ def test_the_error_covers_the_truth_as_often_as_it_should():
     held = 0
     for _ in range(400):
         size = chance.integers(10, 60, 100)
-        found = rate(*tensors(size * 2.0 + chance.normal(0, np.sqrt(size)), size))
-        held += abs(found.value - 2) < 1.96 * found.se
+        actual = rate(*tensors(size * 2.0 + chance.normal(0, np.sqrt(size)), size))
+        held += abs(actual.value - 2) < 1.96 * actual.se
     assert 0.91 < held / 400 < 0.98
 
 
 def test_one_sequence_has_no_error():
-    found = rate(*tensors([3.0], [2]))
-    assert found.value == 1.5
-    assert math.isnan(found.se)
+    actual = rate(*tensors([3.0], [2]))
+    assert actual.value == 1.5
+    assert math.isnan(actual.se)
 
 
 @given(
@@ -76,9 +76,9 @@ def test_a_rate_scales_with_its_nats(pairs, factor):
 def test_bits_per_character_by_definition():
     """Three characters at one bit, five at two."""
     nats, characters = tensors([3 * math.log(2), 10 * math.log(2)], [3, 5])
-    found = bits_per_character(nats, characters)
-    assert found.value == pytest.approx(13 / 8)
-    assert found.se == pytest.approx(rate(nats, characters).se / math.log(2))
+    actual = bits_per_character(nats, characters)
+    assert actual.value == pytest.approx(13 / 8)
+    assert actual.se == pytest.approx(rate(nats, characters).se / math.log(2))
 
 
 def test_the_error_of_the_draws_leaves_out_the_spread_of_the_text():
@@ -106,13 +106,13 @@ def draws(level, noised_nats):
 
 
 def test_levels_by_hand():
-    found = by_level(draws([0.0, 0.2, 0.6, 1.0, 0.99], [1.0, 3.0, 9.0, 4.0, 6.0]), ranges=2)
-    assert [(level.alpha, level.nats, level.draws) for level in found] == [
+    actual = by_level(draws([0.0, 0.2, 0.6, 1.0, 0.99], [1.0, 3.0, 9.0, 4.0, 6.0]), ranges=2)
+    assert [(level.alpha, level.nats, level.draws) for level in actual] == [
         (0.25, 2.0, 2),
         (0.75, pytest.approx(19 / 3), 3),
     ]
-    assert found[0].se == pytest.approx(math.sqrt(2) / math.sqrt(2))
-    assert found[1].se == pytest.approx(np.std([9, 4, 6], ddof=1) / math.sqrt(3))
+    assert actual[0].se == pytest.approx(math.sqrt(2) / math.sqrt(2))
+    assert actual[1].se == pytest.approx(np.std([9, 4, 6], ddof=1) / math.sqrt(3))
 
 
 def test_a_range_with_less_than_two_draws_is_left_out():

@@ -37,9 +37,9 @@ def along(posterior, order, at_once=1):
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 def test_a_distribution_along_an_order_is_a_product_of_conditionals(order, at_once):
     table = model(0).net.logits.detach().softmax(-1)
-    found = along(model(0), order, at_once).exp()
-    assert float(found.sum()) == pytest.approx(1)
-    for x, chance in zip(ALL, found, strict=True):
+    actual = along(model(0), order, at_once).exp()
+    assert float(actual.sum()) == pytest.approx(1)
+    for x, chance in zip(ALL, actual, strict=True):
         x_t, p = torch.full((L,), V), 1.0
         for first in range(0, L, at_once):
             q = table[number(x_t[None], V + 1)[0]]
@@ -50,8 +50,8 @@ def test_a_distribution_along_an_order_is_a_product_of_conditionals(order, at_on
 
 
 def test_the_mean_over_orders_is_the_distribution_of_the_chain():
-    found = torch.stack([along(model(0), order).exp() for order in ORDERS]).mean(0)
-    torch.testing.assert_close(found, chain_distribution(model(0), L))
+    actual = torch.stack([along(model(0), order).exp() for order in ORDERS]).mean(0)
+    torch.testing.assert_close(actual, chain_distribution(model(0), L))
 
 
 def test_weights_along_the_order_are_unbiased_for_the_other_model():
@@ -72,10 +72,8 @@ def test_draws_are_weighed_back_to_the_base(steps):
     x = sampler(theta, count, L, 5).tokens
     unmasking = sampler.unmasking(count, L, 5, x.device)
     t = PATH.schedule.inverse(unmasking.level)
-    theirs, wanted = (
-        log_along(m, x, unmasking.order, t, unmasking.at_once) for m in (theta, base)
-    )
-    weight = (wanted - theirs).exp()
+    peer, wanted = (log_along(m, x, unmasking.order, t, unmasking.at_once) for m in (theta, base))
+    weight = (wanted - peer).exp()
     distribution = torch.zeros(V**L).double().index_add(0, number(x, V), weight / count)
     mean_square = torch.zeros(V**L).double().index_add(0, number(x, V), weight**2 / count)
     orders = [along(base, order, unmasking.at_once).exp() for order in ORDERS]

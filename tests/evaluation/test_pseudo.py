@@ -15,7 +15,7 @@ V, L = 3, 3
 def test_it_sums_the_conditionals_of_a_table():
     distribution = torch.from_numpy(random_distribution(V, L, 0))
     x = torch.from_numpy(sequences(V, L))
-    found = Pseudo()(Tabulated(distribution.log()), x, torch.arange(len(x)), 0)
+    actual = Pseudo()(Tabulated(distribution.log()), x, torch.arange(len(x)), 0)
     by_hand = sum(
         (distribution.sum(position, keepdim=True) / distribution)
         .log()
@@ -23,10 +23,10 @@ def test_it_sums_the_conditionals_of_a_table():
         .flatten()
         for position in range(L)
     )
-    assert_close(found.nats[:, 0], by_hand)
-    assert_close(found.noised_nats, found.nats / L)
-    assert found.level.isnan().all()
-    total = (distribution.flatten() * found.nats[:, 0]).sum()
+    assert_close(actual.nats[:, 0], by_hand)
+    assert_close(actual.noised_nats, actual.nats / L)
+    assert actual.level.isnan().all()
+    total = (distribution.flatten() * actual.nats[:, 0]).sum()
     assert (
         total < -(distribution * distribution.log()).sum()
     )  # Σ H(x^i | x^{≠i}) is at most the entropy

@@ -81,10 +81,10 @@ def test_over_all_counts_subsets_and_tokens_it_is_the_bound_by_time(schedule):
     """Exact up to the few nodes over α, at any schedule."""
     x_1 = ALL[[0, 7, 25]]
     truth = time_bound(tabular(), x_1, Path.nelbo)
-    found = torch.stack(
+    actual = torch.stack(
         [enumerated(partial(by_count, tabular(Path(Uniform(V), schedule))), row) for row in x_1]
     )
-    assert_close(found, truth, rtol=1e-4, atol=0)
+    assert_close(actual, truth, rtol=1e-4, atol=0)
 
 
 def test_the_integrand_is_that_of_the_path():
@@ -96,8 +96,8 @@ def test_the_integrand_is_that_of_the_path():
     log_pi = logits.log_softmax(-1)
     expected = Uniform(27).nelbo(log_pi, x_1, x_t, alpha)
     columns = (part[:, None] for part in (x_1, x_t, alpha))
-    found = integrand(27 * log_pi.exp() - 1, *columns).squeeze(-1)
-    assert_close(found, expected, rtol=1e-8, atol=0)
+    actual = integrand(27 * log_pi.exp() - 1, *columns).squeeze(-1)
+    assert_close(actual, expected, rtol=1e-8, atol=0)
 
 
 @pytest.mark.parametrize("length", [1, 3, 64, 1024])

@@ -109,11 +109,11 @@ def main(arguments: list[str]) -> int:
         path.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
         return 0
     kept = json.loads(path.read_text("utf-8"))
-    found = sorted(differences(kept, now))
-    print("\n".join(found), end="\n" if found else "")
+    actual = sorted(differences(kept, now))
+    print("\n".join(actual), end="\n" if actual else "")
     total = sum(map(len, kept.values()))
-    print(f"{len(kept)} files, {total} values kept in {path.name}; {len(found)} differences")
-    return int(bool(found))
+    print(f"{len(kept)} files, {total} values kept in {path.name}; {len(actual)} differences")
+    return int(bool(actual))
 
 
 if __name__ == "__main__":

@@ -65,8 +65,8 @@ def posterior(case: Case) -> Iterator[Comparison]:
     joint = joint.exp() / joint.exp().sum()
     yield Comparison("joint", joint, case["joint"])
     axes = range(p_1.dim())
-    found = torch.stack([joint.sum([j for j in axes if j != i]) for i in axes])
-    yield Comparison("marginals", found, case["marginals"])
+    actual = torch.stack([joint.sum([j for j in axes if j != i]) for i in axes])
+    yield Comparison("marginals", actual, case["marginals"])
 
 
 def integrands(case: Case) -> Iterator[Comparison]:

@@ -42,8 +42,8 @@ def tilted(case: Case) -> Iterator[Comparison]:
     posterior = (p_r * chance / p_t).view(p_pre.shape)
     yield Comparison("post_R", posterior, case["post_R"])
     axes = range(p_pre.dim())
-    found = torch.stack([posterior.sum([j for j in axes if j != i]) for i in axes])
-    yield Comparison("marginals_R", found, case["marginals_R"])
+    actual = torch.stack([posterior.sum([j for j in axes if j != i]) for i in axes])
+    yield Comparison("marginals_R", actual, case["marginals_R"])
     plain = p_pre.flatten() * chance
     change = (plain * tilt.log_tilt(rewards.flatten()).exp()).sum() / plain.sum()
     yield Comparison("Z_t", change, case["Z_t"])

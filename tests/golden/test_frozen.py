@@ -26,13 +26,13 @@ def test_equal_results_and_new_fields_are_no_difference(tmp_path):
 
 def test_every_kind_of_number_is_compared(tmp_path):
     kept = _results(tmp_path / "a")
-    found = list(differences(kept, _results(tmp_path / "b", 1.25, (0.75, 0.25), 2.0)))
-    names = {line.split(": ")[1] for line in found}
+    actual = list(differences(kept, _results(tmp_path / "b", 1.25, (0.75, 0.25), 2.0)))
+    names = {line.split(": ")[1] for line in actual}
     assert names == {"bpc", "nats", "loss[:]", "w"}
 
 
 def test_a_file_that_is_gone_or_new_is_said(tmp_path):
     kept = _results(tmp_path / "a")
     (tmp_path / "a" / "kjv" / "seed-0" / "evaluate.json").rename(tmp_path / "a" / "samples.json")
-    found = sorted(differences(kept, results_of(tmp_path / "a")))
-    assert found == ["kjv/seed-0/evaluate.json: missing", "samples.json: new"]
+    actual = sorted(differences(kept, results_of(tmp_path / "a")))
+    assert actual == ["kjv/seed-0/evaluate.json: missing", "samples.json: new"]

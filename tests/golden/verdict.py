@@ -24,16 +24,16 @@ class Comparison:
 
     def error(self) -> str | None:
         """What differs, or None."""
-        found, expected = (np.asarray(x, dtype=np.float64) for x in (self.found, self.expected))
-        if found.shape != expected.shape:
-            return f"{self.name} has shape {found.shape}, expected {expected.shape}"
+        actual, expected = (np.asarray(x, dtype=np.float64) for x in (self.found, self.expected))
+        if actual.shape != expected.shape:
+            return f"{self.name} has shape {actual.shape}, expected {expected.shape}"
         with np.errstate(invalid="ignore"):
-            close = np.abs(found - expected) <= self.tolerance * (1 + np.abs(expected))
-        good = close & np.isfinite(expected) | (found == expected)
+            close = np.abs(actual - expected) <= self.tolerance * (1 + np.abs(expected))
+        good = close & np.isfinite(expected) | (actual == expected)
         if good.all():
             return None
         place = tuple(int(i) for i in np.argwhere(~good)[0])
-        return f"{self.name}{list(place)} is {found[place]}, expected {expected[place]}"
+        return f"{self.name}{list(place)} is {actual[place]}, expected {expected[place]}"
 
 
 @dataclass

@@ -111,9 +111,9 @@ def rounds_of(count=64, **fields):
 def test_rounds_end_at_the_target():
     """An error of 4/√(2 R) nats of 64 sequences of 8 characters: 0.01 bits need 41 rounds."""
     metric, rounds, characters = rounds_of(target_se=0.01)
-    found = metric._error(rounds, characters)
-    assert found["target_reached"]
-    assert found["bpc_draws_se"] == pytest.approx(0.01, rel=0.02)
+    actual = metric._error(rounds, characters)
+    assert actual["target_reached"]
+    assert actual["bpc_draws_se"] == pytest.approx(0.01, rel=0.02)
     assert len(rounds) == pytest.approx((4 / 8 / np.log(2) / 0.01) ** 2 / 64 / 2, rel=0.1)
     assert len({float(parts.nats[0, 0]) for parts in rounds}) == len(rounds)
 

@@ -72,8 +72,8 @@ def test_rows_are_joined_and_cut_without_overlap(tmp_path):
     test = fields["splits"]["test"]
     assert test["ppl_token"] == pytest.approx(2.718281828**2)
     assert (test["sequences"], test["tokens"], test["characters"]) == (2, 8, 8)
-    said = fields["protocol"]
-    assert (said["text"], said["detokenizer"], said["tokens"]) == (str(path), "spaced", 10)
+    output = fields["protocol"]
+    assert (output["text"], output["detokenizer"], output["tokens"]) == (str(path), "spaced", 10)
     joined = metric(path, sequences=1, between="--")
     joined(evaluated(tmp_path))()
     assert joined.bound.seen == [b"ab ,"]

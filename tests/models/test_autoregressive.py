@@ -50,9 +50,9 @@ def test_weighted_cross_entropy_and_its_gradient(chunk):
     assert_close(result.loss, loss.detach())
     assert_close(result.cross_entropy, loss.detach())
     parameters = [p for p in model.parameters() if p.requires_grad]
-    found = torch.autograd.grad(result.total, parameters)
+    actual = torch.autograd.grad(result.total, parameters)
     expected = torch.autograd.grad((weight * loss).sum(), parameters)
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(actual, expected, strict=True):
         assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 

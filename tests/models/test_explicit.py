@@ -42,8 +42,8 @@ def test_it_is_the_reference_times_the_ratio_normalized(clamp):
     log_r = LOG_R if clamp is None else clamp * torch.tanh(LOG_R / clamp)
     assert log_r.abs().max() < (clamp or 10)
     same = Factorized(Table(LOGITS.log_softmax(-1) + log_r), PATH)
-    found, expected = (m.log_marginals(x.x_t, x.t, x.noised) for m in (model, same))
-    assert_close(found, expected)
+    actual, expected = (m.log_marginals(x.x_t, x.t, x.noised) for m in (model, same))
+    assert_close(actual, expected)
     near = Hamming(V).enumerate(x.x_1, x.noised)
     assert_close(model.log_ratio(x, near), same.log_ratio(x, near))
     weight = torch.rand(int(x.noised.sum()))
@@ -97,14 +97,14 @@ def test_chunks_are_the_whole(loss):
     torch.manual_seed(0)
     net, x = network(), drawn()
     model = Explicit(net, Factorized(network(), PATH), clamp=1.5, zero=False)
-    weight, found = torch.rand(int(x.noised.sum())), []
+    weight, actual = torch.rand(int(x.noised.sum())), []
     if isinstance(loss, RatioLoss):
         loss = ReferenceRatioLoss(loss, model.reference.log_conditionals(x.x_t, x.t, x.noised))
     for chunk in (None, 2):
         net.chunk = chunk
         total = model.weighted_loss(x, loss, weight).total
-        found.append((total, *torch.autograd.grad(total, net.parameters())))
-    for one, other in zip(*found, strict=True):
+        actual.append((total, *torch.autograd.grad(total, net.parameters())))
+    for one, other in zip(*actual, strict=True):
         assert_close(one, other, rtol=1e-8, atol=1e-11)
 
 

@@ -76,8 +76,8 @@ def test_conditionals_by_hand(path):
     for position, state in enumerate(x_t[0].tolist()):
         if state < V:
             shifted[position, state] += amount
-    found = LeaveOneOut(Table(LOGITS), path).log_conditionals(x_t, t, everywhere)
-    assert_close(found, shifted.log_softmax(-1))
+    actual = LeaveOneOut(Table(LOGITS), path).log_conditionals(x_t, t, everywhere)
+    assert_close(actual, shifted.log_softmax(-1))
 
 
 @both

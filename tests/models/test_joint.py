@@ -70,8 +70,8 @@ def test_candidates_follow_the_reference_and_carry_over():
     guesses = model.candidates(drawn.x_t, drawn.t, drawn.noised, 2, noise)
     assert (guesses[..., 1] == 2).all()
     for k in range(2):
-        found = frequencies(guesses[:, k])
-        assert (found - conditioned(log_ref)).abs().max() < 0.015
+        actual = frequencies(guesses[:, k])
+        assert (actual - conditioned(log_ref)).abs().max() < 0.015
 
 
 def test_resampling_tends_to_the_joint_distribution():
@@ -81,8 +81,8 @@ def test_resampling_tends_to_the_joint_distribution():
     away = {}
     for count in (1, 64):
         noise = batch_noise(1, 0, RUNS)
-        found = frequencies(model.resample(drawn.x_t, drawn.t, drawn.noised, count, noise))
-        away[count] = (found - conditioned(log_q)).abs().sum() / 2
+        actual = frequencies(model.resample(drawn.x_t, drawn.t, drawn.noised, count, noise))
+        away[count] = (actual - conditioned(log_q)).abs().sum() / 2
     assert away[64] < 0.03
     assert away[1] > 3 * away[64]
     assert abs(away[1] - (conditioned(log_ref) - conditioned(log_q)).abs().sum() / 2) < 0.02
@@ -92,10 +92,10 @@ def test_marginals_from_many_candidates_are_those_of_the_joint_distribution():
     model, _, log_q = world()
     drawn = masked(torch.tensor([[0, 2, 0], [1, 2, 1]]))
     position = torch.tensor([0, 2])
-    found = model.log_marginal(drawn, position, 4000, batch_noise(0, 0, 2))
+    actual = model.log_marginal(drawn, position, 4000, batch_noise(0, 0, 2))
     distribution = conditioned(log_q).view(V, V, V)
     expected = torch.stack([distribution.sum((1, 2)), distribution.sum((0, 1))])
-    assert_close(found.exp(), expected, atol=0.03, rtol=0)
+    assert_close(actual.exp(), expected, atol=0.03, rtol=0)
     few = model.log_marginal(drawn, position, 1, batch_noise(0, 0, 2))
     assert_close(few.exp().sum(-1), torch.ones(2).double())
 

@@ -9,7 +9,7 @@ from tcsm.nets.transformer import Transformer
 
 V, L = 4, 5
 X = torch.tensor([[0, 3, 1, 2, 2], [1, 1, 0, 3, 2]])
-SITES = torch.tensor([[True, False, True, False, False], [False, True, True, True, False]])
+POSITIONS = torch.tensor([[True, False, True, False, False], [False, True, True, True, False]])
 
 
 def awake(net):
@@ -35,30 +35,30 @@ both = pytest.mark.parametrize("name", TEACHERS)
 @torch.no_grad()
 def test_conditionals_are_normalized_and_do_not_see_their_own_token(name):
     teacher = TEACHERS[name]()
-    found = teacher.log_conditionals(X, SITES)
-    assert_close(found.exp().sum(-1), torch.ones(5).double())
-    row, column = SITES.nonzero(as_tuple=True)
+    actual = teacher.log_conditionals(X, POSITIONS)
+    assert_close(actual.exp().sum(-1), torch.ones(5).double())
+    row, column = POSITIONS.nonzero(as_tuple=True)
     for n, (i, j) in enumerate(zip(row, column, strict=True)):
         other = X.clone()
         other[i, j] = (X[i, j] + 1) % V
-        moved = (teacher.log_conditionals(other, SITES) - found).abs().amax(-1)
+        moved = (teacher.log_conditionals(other, POSITIONS) - actual).abs().amax(-1)
         assert moved[n] < 1e-12
         neighbors = (row == i) & (column != j)
         assert (moved[neighbors] > 1e-6).all()
         assert (moved[row != i] == 0).all()
-    assert teacher.log_conditionals(X, torch.zeros_like(SITES)).shape == (0, V)
+    assert teacher.log_conditionals(X, torch.zeros_like(POSITIONS)).shape == (0, V)
 
 
 @torch.no_grad()
 def test_a_masked_model_is_asked_one_position_at_a_time():
     teacher = TEACHERS["masked"]()
-    found = teacher.log_conditionals(X, SITES)
+    actual = teacher.log_conditionals(X, POSITIONS)
     at = torch.zeros(1, L, dtype=torch.bool).index_fill(1, torch.tensor(2), True)
     alone = teacher.net(torch.tensor([[0, 3, V, 2, 2]]), None, at).log_softmax(-1)
-    assert_close(found[1:2], alone)
-    together = teacher.net(X.masked_fill(SITES, V), None, SITES).log_softmax(-1)
-    assert (together - found).abs().max() > 1e-3
-    assert_close(MaskedLM(teacher.net).log_conditionals(X, SITES), found)
+    assert_close(actual[1:2], alone)
+    together = teacher.net(X.masked_fill(POSITIONS, V), None, POSITIONS).log_softmax(-1)
+    assert (together - actual).abs().max() > 1e-3
+    assert_close(MaskedLM(teacher.net).log_conditionals(X, POSITIONS), actual)
 
 
 @torch.no_grad()
@@ -66,7 +66,7 @@ def test_a_hollow_model_gives_all_positions_in_one_pass():
     """Those of one position at a time, each of a text with any token there."""
     teacher, everywhere, calls = TEACHERS["blind"](), torch.ones_like(X, dtype=torch.bool), []
     handle = teacher.net.register_forward_hook(lambda *_: calls.append(1))
-    found = teacher.log_conditionals(X, everywhere)
+    actual = teacher.log_conditionals(X, everywhere)
     assert len(calls) == 1
     handle.remove()
     for n, (i, j) in enumerate(everywhere.nonzero().tolist()):
@@ -74,23 +74,23 @@ def test_a_hollow_model_gives_all_positions_in_one_pass():
         alone[i, j] = True
         other = X.clone()
         other[i, j] = (X[i, j] + 1) % V
-        assert_close(teacher.log_conditionals(other, alone)[0], found[n], rtol=0, atol=1e-12)
+        assert_close(teacher.log_conditionals(other, alone)[0], actual[n], rtol=0, atol=1e-12)
 
 
 @both
 def test_cross_entropy_and_its_gradient(name):
     teacher, weight = TEACHERS[name](), torch.rand(5)
-    result = teacher.cross_entropy(X, SITES, weight)
-    seen = X if name == "blind" else X.masked_fill(SITES, V)
-    log_p = teacher.net(seen, None, SITES).log_softmax(-1)
-    nats = -log_p.gather(-1, X[SITES][:, None])[:, 0]
+    result = teacher.cross_entropy(X, POSITIONS, weight)
+    seen = X if name == "blind" else X.masked_fill(POSITIONS, V)
+    log_p = teacher.net(seen, None, POSITIONS).log_softmax(-1)
+    nats = -log_p.gather(-1, X[POSITIONS][:, None])[:, 0]
     assert_close(result.total.double(), (weight * nats).sum(), rtol=1e-5, atol=0)
     teacher.net.chunk = 2
-    parts = teacher.cross_entropy(X, SITES, weight)
+    parts = teacher.cross_entropy(X, POSITIONS, weight)
     parameters = list(teacher.parameters())
-    found = torch.autograd.grad(parts.total, parameters)
+    actual = torch.autograd.grad(parts.total, parameters)
     expected = torch.autograd.grad((weight * nats).sum(), parameters)
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(actual, expected, strict=True):
         assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 

@@ -20,15 +20,15 @@ spans = pytest.mark.parametrize("span", SPANS, ids=str)
 
 def by_hand(x, span):
     """All results of all operations, with repetitions."""
-    found = Counter()
+    actual = Counter()
     for i in range(L):
         if not span[i]:
             continue
         end = next((j for j in range(i, L) if not span[j]), L)
         for v in range(V):
-            found[(*x[:i], v, *x[i : end - 1], *x[end:])] += 1
-            found[(*x[:i], *x[i + 1 : end], v, *x[end:])] += 1
-    return found
+            actual[(*x[:i], v, *x[i : end - 1], *x[end:])] += 1
+            actual[(*x[:i], *x[i + 1 : end], v, *x[end:])] += 1
+    return actual
 
 
 def listed(near, x, row):
@@ -62,10 +62,10 @@ def test_multiplicities_are_symmetric(span):
 def test_draws_are_operations_drawn_uniformly():
     x, noised = torch.tensor([[0, 2, 1, 1]]), torch.tensor([[True, True, False, True]])
     expected = by_hand((0, 2, 1, 1), noised[0].tolist())
-    found = listed(Edit(V).draw(x, noised, 9000, batch_noise(0, 0, 1)), x, 0)
-    assert set(found) == set(expected)
+    actual = listed(Edit(V).draw(x, noised, 9000, batch_noise(0, 0, 1)), x, 0)
+    assert set(actual) == set(expected)
     for y, count in expected.items():
-        assert abs(found[y] / 9000 - count / 18) < 0.015
+        assert abs(actual[y] / 9000 - count / 18) < 0.015
 
 
 def test_sequence_loss_is_the_weighted_sum_over_operations():
@@ -76,8 +76,8 @@ def test_sequence_loss_is_the_weighted_sum_over_operations():
         count * bce.pair(sum(q[y[i]] - q[x[0, i]] for i, q in distribution.items()))
         for y, count in by_hand((0, 2, 1, 1), noised[0].tolist()).items()
     )
-    found = Edit(V).sequence_loss(bce, log_q, x, noised, batch_noise(0, 0, 1))
-    assert_close(found[0], expected / 18)
+    actual = Edit(V).sequence_loss(bce, log_q, x, noised, batch_noise(0, 0, 1))
+    assert_close(actual[0], expected / 18)
 
 
 def test_nothing_open_and_refusal():

@@ -97,10 +97,10 @@ def test_drawn_neighbors_are_unbiased():
     drawn = Hamming(V).draw(X[:1], OPEN[:1], 6000, batch_noise(0, 0, 1))
     assert_close(drawn.weight.sum(-1), near.weight.sum(-1))
     expected = {y: near.weight.max() for y in listed(near, X, 0)}
-    found = Counter(listed(drawn, X, 0))
-    assert set(found) == set(expected)
-    for y, count in found.items():
-        assert abs(count * drawn.weight[0, 0] / expected[y] - 1) < 5 * (len(found) / 6000) ** 0.5
+    actual = Counter(listed(drawn, X, 0))
+    assert set(actual) == set(expected)
+    for y, count in actual.items():
+        assert abs(count * drawn.weight[0, 0] / expected[y] - 1) < 5 * (len(actual) / 6000) ** 0.5
 
 
 def test_any_label_is_the_mean_over_labels():

@@ -64,15 +64,15 @@ def brute_force(divergence, log_q, size):
 @sizes
 def test_closed_form_is_the_mean_over_all_blocks(name, size):
     """Value and gradient, also where fewer positions are open than a block has, or none."""
-    found, expected = (LOG_Q.clone().requires_grad_() for _ in range(2))
+    actual, expected = (LOG_Q.clone().requires_grad_() for _ in range(2))
     ball = HammingK(V, size)
-    values = ball.sequence_loss(DIVERGENCES[name], found, X, OPEN, NOISE)
+    values = ball.sequence_loss(DIVERGENCES[name], actual, X, OPEN, NOISE)
     by_hand = brute_force(DIVERGENCES[name], expected, size)
     assert_close(values, by_hand)
     weight = torch.tensor([1.0, -2.0, 3.0]).double()
     (weight * values).sum().backward()
     (weight * by_hand).sum().backward()
-    assert_close(found.grad, expected.grad)
+    assert_close(actual.grad, expected.grad)
 
 
 @every
@@ -108,11 +108,11 @@ def test_cost_is_positions_times_tokens_times_size_at_most(name):
 
 @every
 def test_one_position_a_block_is_the_ball(name):
-    found, expected = (
+    actual, expected = (
         ball.sequence_loss(DIVERGENCES[name], LOG_Q, X, OPEN, NOISE)
         for ball in (HammingK(V, 1), Hamming(V))
     )
-    assert_close(found, expected)
+    assert_close(actual, expected)
 
 
 def estimates(ball, divergence, runs, log_q):

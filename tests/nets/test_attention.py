@@ -19,14 +19,14 @@ def test_the_one_function_and_the_plain_layers_agree(causal, like, monkeypatch):
     layer = layer.to(like)
     x = torch.randn(2, 5, 12, dtype=like, requires_grad=True)
     direction = torch.randn(2, 5, 12, dtype=like)
-    found = {}
+    actual = {}
     for short in (True, False):
         monkeypatch.setattr(attention, "LONGEST", 128 if short else 0)
         y = layer.mix(x, turn)
         assert ("Mixed" in type(y.grad_fn).__name__) == short
-        found[short] = (y, *torch.autograd.grad(y, (x, layer.qkv.weight), direction))
+        actual[short] = (y, *torch.autograd.grad(y, (x, layer.qkv.weight), direction))
     close = {"atol": 1e-10, "rtol": 1e-10} if like is torch.float64 else {}
-    assert_close(found[True], found[False], **close)
+    assert_close(actual[True], actual[False], **close)
 
 
 @pytest.mark.parametrize("causal", [False, True])

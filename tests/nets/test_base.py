@@ -77,11 +77,11 @@ def test_logits_only_at_chosen_positions_in_row_major_order():
 def test_chunks_give_the_values_and_all_gradients_of_the_whole(logit_loss, chunk):
     whole, expected = run(CrossEntropy, None)
     net, result = run(logit_loss, chunk)
-    for found, truth in zip(result, expected, strict=True):
-        assert_close(found, truth)
-    for found, truth in zip(net.parameters(), whole.parameters(), strict=True):
+    for actual, truth in zip(result, expected, strict=True):
+        assert_close(actual, truth)
+    for actual, truth in zip(net.parameters(), whole.parameters(), strict=True):
         assert truth.grad.abs().max() > 0.1
-        assert_close(found.grad, truth.grad)
+        assert_close(actual.grad, truth.grad)
     assert max(net.seen) <= max(chunk, 1) or chunk >= int(SITES.sum())
     assert sum(net.seen) == int(SITES.sum())
 
@@ -175,7 +175,7 @@ def spare_parameter(net):
     ],
 )
 def test_any_head_may_be_read_in_chunks(kind, change, logit_loss):
-    found = []
+    actual = []
     for chunk in (None, 2):
         torch.manual_seed(0)
         net = kind(chunk)
@@ -186,8 +186,8 @@ def test_any_head_may_be_read_in_chunks(kind, change, logit_loss):
         weight = torch.linspace(0.1, 1, len(labels), dtype=torch.float64)
         result = net(x, None, SITES, logit_loss(labels), weight)
         result.total.backward()
-        found.append([*result, *(p.grad for p in net.parameters())])
-    for whole, chunked in zip(*found, strict=True):
+        actual.append([*result, *(p.grad for p in net.parameters())])
+    for whole, chunked in zip(*actual, strict=True):
         assert (whole is None) == (chunked is None) or not chunked.any()
         if whole is not None:
             assert_close(chunked, whole)

@@ -182,8 +182,8 @@ def test_bf16(name):
     """Products in bf16, the loss in fp32, as under autocast in the dense path."""
     setting = Setting(LOSSES[name][0], torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
-        expected, found = setting.dense(), setting.fused()
-    agree(found, expected, 0.03)
+        expected, actual = setting.dense(), setting.fused()
+    agree(actual, expected, 0.03)
 
 
 @pytest.mark.parametrize("frozen", ["weight", "bias", "both", "hidden"])
@@ -268,8 +268,8 @@ def test_passes_over_the_vocabulary_in_one_step(name):
     """Per (all positions) × V, half of the positions masked; the dense path of KL takes 5.5."""
     loss, most = LOSSES[name]
     setting = Setting(in_fp32(loss), torch.float32, bias=False, padding=0)
-    found, allocated = passes(setting.fused)
-    assert found <= most
+    actual, allocated = passes(setting.fused)
+    assert actual <= most
     if most <= 4:
         assert allocated == 2 * CHUNK * V
-    assert passes(setting.dense)[0] * ROWS / CHUNK >= found
+    assert passes(setting.dense)[0] * ROWS / CHUNK >= actual

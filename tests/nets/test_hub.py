@@ -99,10 +99,10 @@ def test_a_gpt2_teaches_exactly_and_by_taylor():
 @torch.no_grad()
 def test_a_bert_teaches_without_seeing_the_position():
     teacher = MaskedLM(awake(BERT(vocabulary=V, **SIZE)), batch=3)
-    found = teacher.log_conditionals(X, SITES)
+    actual = teacher.log_conditionals(X, SITES)
     other = torch.where(SITES & (SITES.cumsum(-1) == 1), (X + 1) % V, X)
     first = SITES.nonzero()[:, 1] == SITES.int().argmax(-1)[SITES.nonzero()[:, 0]]
-    assert_close(teacher.log_conditionals(other, SITES)[first], found[first])
+    assert_close(teacher.log_conditionals(other, SITES)[first], actual[first])
 
 
 @pytest.mark.parametrize("causal", [True, False])
@@ -132,12 +132,12 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
 
 def test_a_checkpoint_is_that_of_a_commit(monkeypatch, tmp_path):
     kind = save(tmp_path, causal=True, vocabulary=11, places=9)
-    asked = {}
+    expected = {}
 
     def load(name, **how):
-        asked.update(how, name=name)
+        expected.update(how, name=name)
         return kind.from_pretrained(tmp_path, output_loading_info=True)
 
     monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", load)
     Pretrained(name="some/model", revision="abc", extra=3, vocabulary=V, causal=True)
-    assert (asked["name"], asked["revision"]) == ("some/model", "abc")
+    assert (expected["name"], expected["revision"]) == ("some/model", "abc")

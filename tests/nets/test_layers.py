@@ -54,14 +54,14 @@ def test_rotations_keep_lengths_and_see_relative_positions_only():
 @pytest.mark.parametrize("length", [1, 7, 128, 130])
 def test_attention_by_hand_fused_and_explicit_agree(causal, length):
     q, k, v = (torch.randn(2, 3, length, 8) for _ in range(3))
-    found = attend(q, k, v, causal)
+    actual = attend(q, k, v, causal)
     fused = functional.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=1.0)
-    assert_close(found, fused, atol=1e-5, rtol=1e-5)
+    assert_close(actual, fused, atol=1e-5, rtol=1e-5)
     logits = q.double() @ k.double().transpose(-1, -2)
     if causal:
         ahead = torch.arange(length)[None] > torch.arange(length)[:, None]
         logits[..., ahead] = -math.inf
-    assert_close(found.double(), logits.softmax(-1) @ v.double(), atol=1e-5, rtol=1e-5)
+    assert_close(actual.double(), logits.softmax(-1) @ v.double(), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -70,18 +70,18 @@ def test_explicit_attention_has_the_fused_gradients(causal):
     direction = torch.randn(1, 2, 9, 4)
     explicit = torch.autograd.grad((attend(*inputs, causal) * direction).sum(), inputs)
     fused = functional.scaled_dot_product_attention(*inputs, is_causal=causal, scale=1.0)
-    for found, truth in zip(
+    for actual, truth in zip(
         explicit, torch.autograd.grad((fused * direction).sum(), inputs), strict=True
     ):
-        assert_close(found, truth, atol=1e-5, rtol=1e-4)
+        assert_close(actual, truth, atol=1e-5, rtol=1e-4)
 
 
 def test_half_precision_attention_is_close():
     q, k, v = (torch.randn(1, 2, 32, 16) for _ in range(3))
     q = q / 4
-    found = attend(*(part.bfloat16() for part in (q, k, v)), True)
-    assert found.dtype == torch.bfloat16
-    assert_close(found.float(), attend(q, k, v, True), atol=0.05, rtol=0.05)
+    actual = attend(*(part.bfloat16() for part in (q, k, v)), True)
+    assert actual.dtype == torch.bfloat16
+    assert_close(actual.float(), attend(q, k, v, True), atol=0.05, rtol=0.05)
 
 
 def test_branches_end_in_zero():
@@ -121,7 +121,7 @@ def test_stem_by_tables_and_by_convolution_are_one_function(causal, width):
 
 def test_time_embedding_tells_times_apart():
     embed = TimeEmbedding(32)
-    found = embed(torch.tensor([0.0, 0.5, 0.501, 1.0]).double())
-    assert found.shape == (4, 32)
-    distance = torch.cdist(found, found) + torch.eye(4)
+    actual = embed(torch.tensor([0.0, 0.5, 0.501, 1.0]).double())
+    assert actual.shape == (4, 32)
+    distance = torch.cdist(actual, actual) + torch.eye(4)
     assert (distance > 1e-3).all()

@@ -11,8 +11,8 @@ def test_it_is_a_sum_over_pairs_of_positions():
     torch.nn.init.normal_(net.weight)
     w = net.weight.detach()
     x = torch.tensor([[2, 1]])
-    found = net(x[None], x, torch.zeros(1))
-    assert found.item() == pytest.approx((w[2, 2] + w[2, 4] + w[4, 2] + w[4, 4]).item())
+    actual = net(x[None], x, torch.zeros(1))
+    assert actual.item() == pytest.approx((w[2, 2] + w[2, 4] + w[4, 2] + w[4, 4]).item())
 
 
 def test_it_starts_at_zero_and_looks_at_the_guess_alone():

@@ -203,8 +203,8 @@ def test_a_folder_of_other_weights_says_what_it_has(copied, name):
 def test_weights_are_read_in_float32_unless_asked(tmp_path, dtype):
     make("gpt2").to(dtype).save_pretrained(tmp_path)
     assert {p.dtype for p in opened(tmp_path, "gpt2").parameters()} == {torch.float32}
-    asked = opened(tmp_path, "gpt2", dtype="bfloat16")
-    assert {p.dtype for p in asked.parameters()} == {torch.bfloat16}
+    expected = opened(tmp_path, "gpt2", dtype="bfloat16")
+    assert {p.dtype for p in expected.parameters()} == {torch.bfloat16}
     with pytest.raises(InputError, match=r"net\.dtype .*float16"):
         opened(tmp_path, "gpt2", dtype="float16")
 

@@ -21,8 +21,8 @@ def test_tails_are_read_as_if_the_whole_were_read_again(stem, first):
     for parameter in net.parameters():
         parameter.add_(0.5 * torch.randn_like(parameter))
     rows, tails = torch.tensor([2, 0, 2]), torch.randint(V + 1, (3, 4, L - first))
-    found = net.head(PrefixCache(net, X).features_after(rows, tails))
+    actual = net.head(PrefixCache(net, X).features_after(rows, tails))
     whole = torch.cat([X[rows, None, :first].expand(-1, 4, -1), tails], -1).flatten(0, 1)
     everywhere = torch.ones_like(whole, dtype=torch.bool)
     expected = net(whole, None, everywhere).view(3, 4, L, V)[:, :, first:]
-    assert_close(found, expected)
+    assert_close(actual, expected)

@@ -248,8 +248,8 @@ def test_guided_distillation_is_zero_at_the_tilted_posterior():
 def test_guided_distillation_is_the_enumerated_squared_error():
     model, reference = anything(), posterior(PRE)
     gap = model.net.logits.log_softmax(-1) - reference.net.logits.log_softmax(-1)
-    found = distilled(model, lambda hidden: torch.zeros(len(ALL)).double(), 0.0)
-    for value, hidden in zip(found, HIDDEN, strict=True):
+    actual = distilled(model, lambda hidden: torch.zeros(len(ALL)).double(), 0.0)
+    for value, hidden in zip(actual, HIDDEN, strict=True):
         at = gap[number(ALL.masked_fill(hidden, V), V + 1)].gather(-1, ALL[..., None])[..., 0]
         assert_close(value, (((at * hidden).sum(-1) - R / BETA) / L).square().mean())
     assert torch.exp(PRE.log() + R / BETA).sum().log() > PRE @ R / BETA  # Jensen
@@ -278,7 +278,7 @@ def test_what_a_batch_lacks_is_named():
     with pytest.raises(InputError, match=r"process=mask.*Uniform"):
         ElboPaired(uniform, L)
     noise, model = batch_noise(0, 0, len(ALL)), posterior(PRE)
-    with pytest.raises(InputError, match=r"feed: objective=guided_distillation"):
+    with pytest.raises(InputError, match=r"batches: objective=guided_distillation"):
         GuidedDistillation(COUNTED, 1.0).attach(model)(model, ALL, noise)
     with pytest.raises(InputError, match="reference: found null"):
         GuidedDistillation(COUNTED, 1.0)(model, ALL, noise, R)

@@ -73,8 +73,8 @@ def test_a_hollow_network_learns_the_conditionals():
     everywhere = torch.ones_like(x, dtype=torch.bool)
     exact = Tabulated(distribution.log()).log_conditionals(x, everywhere).exp()
     with torch.no_grad():
-        found = model.log_conditionals(x, everywhere).exp()
-    gap = (found - exact).abs().sum(-1).view(-1, L).mean(-1) / 2
+        actual = model.log_conditionals(x, everywhere).exp()
+    gap = (actual - exact).abs().sum(-1).view(-1, L).mean(-1) / 2
     assert (distribution.flatten() * gap).sum() < 0.02
 
 

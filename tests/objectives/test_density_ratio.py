@@ -162,15 +162,15 @@ def test_implicit_generalized_kl_is_cross_entropy_batch_by_batch(weight):
     model, reference = (Factorized(network(), MASKED) for _ in range(2))
     fields = {"corruption": CountSampling(MASKED), "weighting": SequenceMean()}
     ours = DensityRatio(**fields, divergence=bregman.generalized_kl, reference=reference)
-    theirs = DistributionMatching(**fields, scoring=KL())
+    peer = DistributionMatching(**fields, scoring=KL())
     parameters = list(model.net.parameters())
     for step in range(3):
         x_1, noise = torch.randint(V, (6, 7)), batch_noise(0, step, 6)
-        first, second = (f(model, x_1, noise, weight) for f in (ours, theirs))
+        first, second = (f(model, x_1, noise, weight) for f in (ours, peer))
         assert_close(first["cross_entropy"], second["cross_entropy"])
-        found = torch.autograd.grad(first["loss"], parameters)
+        actual = torch.autograd.grad(first["loss"], parameters)
         expected = torch.autograd.grad(second["loss"], parameters)
-        for one, other in zip(found, expected, strict=True):
+        for one, other in zip(actual, expected, strict=True):
             assert_close(one, other, rtol=1e-8, atol=1e-12)
 
 
@@ -198,12 +198,12 @@ def test_chunks_give_values_and_gradients_of_the_whole(name, kind, stabilized):
         **stabilized,
         reference=reference,
     )
-    found = []
+    actual = []
     for chunk in (None, 4):
         net.chunk = chunk
         terms = objective(model, x_1, batch_noise(0, 4, 5))
-        found.append((terms["loss"], *torch.autograd.grad(terms["loss"], net.parameters())))
-    for one, other in zip(*found, strict=True):
+        actual.append((terms["loss"], *torch.autograd.grad(terms["loss"], net.parameters())))
+    for one, other in zip(*actual, strict=True):
         assert_close(one, other, rtol=1e-7, atol=1e-10)
 
 

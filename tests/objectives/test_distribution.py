@@ -103,12 +103,12 @@ def test_likelihood_weighted_kl_is_mdlm_batch_by_batch(schedule, chunk, timed):
         x_1, noise = torch.randint(V, (size, length)), batch_noise(5, step, size)
         drawn = corruption(x_1, noise)
         ours = objective(model, x_1, noise)["loss"]
-        theirs = mdlm(model, x_1, drawn.x_t, drawn.t, schedule)
-        assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+        peer = mdlm(model, x_1, drawn.x_t, drawn.t, schedule)
+        assert_close(ours, peer, rtol=1e-10, atol=1e-12)
         parameters = list(net.parameters())
-        found = torch.autograd.grad(ours, parameters)
-        expected = torch.autograd.grad(theirs, parameters)
-        for one, other in zip(found, expected, strict=True):
+        actual = torch.autograd.grad(ours, parameters)
+        expected = torch.autograd.grad(peer, parameters)
+        for one, other in zip(actual, expected, strict=True):
             assert_close(one, other, rtol=1e-8, atol=1e-12)
 
 

@@ -63,8 +63,8 @@ def test_uniform_bound_is_udlm_position_by_position(t):
 )
 def test_the_bound_is_refused_where_no_time_is_drawn_from_a_density(corruption, source):
     """On a grid the uniform integrand is no number at t = 0."""
-    found = f"objective=nelbo needs corruption=time, found {corruption.__name__}"
-    with pytest.raises(InputError, match=found):
+    actual = f"objective=nelbo needs corruption=time, found {corruption.__name__}"
+    with pytest.raises(InputError, match=actual):
         Nelbo(corruption=corruption(Path(source, Linear())), weighting=SequenceMean())
 
 

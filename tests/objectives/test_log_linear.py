@@ -64,11 +64,11 @@ def test_it_is_generalized_kl_up_to_the_threshold_and_a_line_beyond():
     logits, positions = rows()
     log_q = logits.log_softmax(-1)
     raw = NeighborhoodLoss(generalized_kl, Hamming(V))
-    found = LogLinearLoss(math.log(20))(log_q, positions)
+    actual = LogLinearLoss(math.log(20))(log_q, positions)
     v = (-log_q[:, 0]).exp() / V
-    assert_close(found[v <= 20], raw(log_q, positions)[v <= 20])
+    assert_close(actual[v <= 20], raw(log_q, positions)[v <= 20])
     beyond = 20 * (1 + v.log() - math.log(20)) - log_q[:, 0] + log_q.mean(-1) - 1
-    assert_close(found[v > 20], beyond[v > 20])
+    assert_close(actual[v > 20], beyond[v > 20])
     assert (v <= 20).any()
     assert (v > 20).any()
 

@@ -158,9 +158,9 @@ def losses(objective, model, batch, real):
 
 
 def check(objective, model, batch=ROWS, real=REAL):
-    (whole, mean), (ours, theirs) = losses(objective, model, batch, real)
+    (whole, mean), (ours, peer) = losses(objective, model, batch, real)
     assert_close(whole, mean, rtol=1e-12, atol=1e-12)
-    for one, other in zip(ours, theirs, strict=True):
+    for one, other in zip(ours, peer, strict=True):
         assert (one is None) == (other is None)
         if one is not None:
             assert_close(one, other, rtol=1e-10, atol=1e-12)
@@ -213,9 +213,9 @@ def test_the_next_token_is_asked_for_where_there_is_text():
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape, generator=GENERATOR))
-    (whole, mean), (ours, theirs) = losses(NextToken(), Autoregressive(net), ROWS, REAL)
+    (whole, mean), (ours, peer) = losses(NextToken(), Autoregressive(net), ROWS, REAL)
     assert_close(whole, mean, rtol=1e-5, atol=1e-6)  # the net sums in fp32
-    for one, other in zip(ours, theirs, strict=True):
+    for one, other in zip(ours, peer, strict=True):
         assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 

@@ -53,8 +53,8 @@ def test_it_descends_the_reward_and_the_kl_penalty():
     model = Factorized(Table(torch.randn(1, V)), PATH)
     q = model.net.logits.softmax(-1)[0]
     wanted = torch.autograd.grad(-(q * REWARD).sum() + BETA * penalty_of(model), model.net.logits)
-    found = torch.autograd.grad(loss(model), model.net.logits)
-    assert_close(found, wanted)
+    actual = torch.autograd.grad(loss(model), model.net.logits)
+    assert_close(actual, wanted)
 
 
 def test_of_one_position_the_optimum_is_the_tilted_distribution():
@@ -108,12 +108,12 @@ class Coins:
         total = torch.zeros(()).double()
         orders = list(itertools.permutations(range(self.length)))
         for order in orders:
-            x_t, found = torch.full_like(self.x, 2), torch.zeros(2, len(self.x)).double()
+            x_t, actual = torch.full_like(self.x, 2), torch.zeros(2, len(self.x)).double()
             for position in order:
                 at = number(x_t, 3), position, self.x[:, position]
-                found = found + torch.stack([log_q[at], log_p[at]])
+                actual = actual + torch.stack([log_q[at], log_p[at]])
                 x_t[:, position] = self.x[:, position]
-            total = total + found[0].exp() @ (self.beta * (found[0] - found[1]) - self.reward)
+            total = total + actual[0].exp() @ (self.beta * (actual[0] - actual[1]) - self.reward)
         return total / len(orders) / self.length
 
     def slope(self, value, model):
@@ -157,8 +157,8 @@ def test_without_a_penalty_only_the_best_is_left():
 def test_the_penalty_does_not_depend_on_the_advantage():
     """A sequence of no advantage is held by the reference all the same."""
     model = Factorized(Table(torch.randn(1, V)), PATH)
-    found = objective()(model, ALL, batch_noise(0, 0, V), torch.zeros(V))["loss"]
-    assert_close(found, (BETA * penalty_of(model)).to(found.dtype))
+    actual = objective()(model, ALL, batch_noise(0, 0, V), torch.zeros(V))["loss"]
+    assert_close(actual, (BETA * penalty_of(model)).to(actual.dtype))
 
 
 def test_its_gradient_is_that_of_its_value():

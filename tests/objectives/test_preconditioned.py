@@ -43,8 +43,8 @@ def gradient(objective, logits, **fields):
 @divergences
 @pytest.mark.parametrize("gamma", [0.0, 0.3, 0.5, 1.0])
 def test_the_marginals_are_stationary_whatever_the_power(divergence, gamma):
-    found = gradient(Preconditioned, AT, divergence=divergence, gamma=gamma)
-    assert_close(found, torch.zeros_like(AT), atol=1e-10, rtol=0)
+    actual = gradient(Preconditioned, AT, divergence=divergence, gamma=gamma)
+    assert_close(actual, torch.zeros_like(AT), atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("divergence", [generalized_kl, bce], ids=str)
@@ -59,15 +59,15 @@ def test_descent_leads_there_from_elsewhere(divergence):
 @divergences
 def test_at_one_it_is_the_gradient_of_cross_entropy(divergence):
     logits = 3 * torch.randn(L, V).double()
-    found = gradient(Preconditioned, logits, divergence=divergence, gamma=1.0)
-    assert_close(found, gradient(DistributionMatching, logits, scoring=KL()))
+    actual = gradient(Preconditioned, logits, divergence=divergence, gamma=1.0)
+    assert_close(actual, gradient(DistributionMatching, logits, scoring=KL()))
 
 
 @divergences
 def test_at_zero_it_is_the_raw_loss(divergence):
     logits, raw = torch.randn(L, V).double(), {"divergence": divergence}
-    found = gradient(Preconditioned, logits, **raw, gamma=0.0)
-    assert_close(found, gradient(ScoreMatching, logits, **raw, neighborhood=Hamming(V)))
+    actual = gradient(Preconditioned, logits, **raw, gamma=0.0)
+    assert_close(actual, gradient(ScoreMatching, logits, **raw, neighborhood=Hamming(V)))
 
 
 def test_growth_is_tempered():
@@ -102,18 +102,18 @@ def test_where_a_score_overflows_single_precision_the_gradient_is_still_right(
     """At γ = 1 that of cross-entropy, else that of double precision if single can hold it."""
     drawn = corrupted(PATH, torch.zeros(1, 2).long(), torch.full((1, 2), V), torch.tensor([0.5]))
     logits = torch.tensor([[-gap, 0.0, -3.0], [gap / 2, -gap / 2, 0.0]])
-    found = []
+    actual = []
     for kind in (torch.float32, torch.float64):
         model = Factorized(Table(logits), PATH).to(kind)
         fields = {"divergence": divergence, "gamma": gamma, "weighting": OpenMean()}
         loss_at(Preconditioned, model, drawn, **fields).backward()
-        found.append(model.net.logits.grad.double())
-    if found[1].abs().max() < torch.finfo(torch.float32).max:
-        assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
+        actual.append(model.net.logits.grad.double())
+    if actual[1].abs().max() < torch.finfo(torch.float32).max:
+        assert_close(actual[0], actual[1], rtol=1e-4, atol=1e-6)
     if gamma == 1:
         q = logits.double().softmax(-1)
         q[:, 0] -= 1
-        assert_close(found[0], q / 2, rtol=1e-4, atol=1e-6)
+        assert_close(actual[0], q / 2, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("gamma", [-0.1, 1.1, math.nan])

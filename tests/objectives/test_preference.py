@@ -128,11 +128,11 @@ def test_gradient_at_the_reference():
             objective = Paired(distribution, L, likelihood, BETA, reference=reference)
             loss = objective(model, row, batch_noise(0, 0, 1))["loss"]
             by_hand = BETA / 2 * (nats[w] - nats[b]) + likelihood * nats[w] / L
-            found, wanted = (
+            actual, wanted = (
                 torch.autograd.grad(each, model.net.logits, retain_graph=True)[0]
                 for each in (loss, by_hand)
             )
-            assert_close(found, wanted)
+            assert_close(actual, wanted)
 
 
 def test_positions_where_both_agree_cancel_between_them():

@@ -175,15 +175,15 @@ def test_smoothed_loss_by_hand(name):
         neighborhood=Hamming(5),
         smoothing=epsilon,
     )
-    found = objective.position_loss(drawn, 0)(log_q, drawn.positions())
+    actual = objective.position_loss(drawn, 0)(log_q, drawn.positions())
     q = (1 - epsilon) * log_q.exp() + epsilon / 5
     label = (1 - epsilon) * torch.eye(5).double()[x] + epsilon / 5
     pairs = divergence.pair(q.log()[:, None] - q.log()[:, :, None]).mean(-1)
-    assert_close(found, (label * pairs).sum(-1))
+    assert_close(actual, (label * pairs).sum(-1))
     if name == "gkl":
         at, every_log = q.log().gather(-1, x[:, None])[:, 0], q.log()
         closed = (1 - epsilon) * (-at + (-at).exp() / 5 + every_log.mean(-1) - 1)
-        assert_close(found, closed + epsilon * ((-every_log).exp().mean(-1) / 5 - 1))
+        assert_close(actual, closed + epsilon * ((-every_log).exp().mean(-1) / 5 - 1))
 
 
 def test_smoothed_generalized_kl_has_bounded_gradients():

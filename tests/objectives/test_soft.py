@@ -150,7 +150,7 @@ def test_soft_targets_are_unbiased_and_vary_less(source, x_t):
     hard, targets = torch.stack(by_data), torch.stack(by_target)
     mean = (weight * hard).sum(0)
     assert_close((weight * targets).sum(0), mean)
-    spread = [(weight * (found - mean) ** 2).sum().item() for found in (hard, targets)]
+    spread = [(weight * (actual - mean) ** 2).sum().item() for actual in (hard, targets)]
     assert spread[1] < 0.6 * spread[0]
 
 
@@ -175,11 +175,11 @@ def test_chunks_find_their_own_targets(divergence, hard, parameterization):
     parts = small(chunk=2)
     parts.load_state_dict(whole.state_dict())
     x_1, noise = torch.randint(V, (7, L)), batch_noise(0, 0, 7)
-    found = []
+    actual = []
     for net in (whole, parts):
         loss = objective(parameterization(net, path), x_1, noise)["loss"]
-        found.append([loss.detach(), *torch.autograd.grad(loss, list(net.parameters()))])
-    for one, other in zip(*found, strict=True):
+        actual.append([loss.detach(), *torch.autograd.grad(loss, list(net.parameters()))])
+    for one, other in zip(*actual, strict=True):
         assert_close(one, other)
 
 

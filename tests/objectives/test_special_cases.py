@@ -51,12 +51,11 @@ class Run:
 
     def agrees(self, per_position):
         """Mean over all tokens, values and all gradients."""
-        theirs = per_position.sum() / (B * L)
-        assert_close(self.loss, theirs, rtol=1e-9, atol=1e-12)
+        peer = per_position.sum() / (B * L)
+        assert_close(self.loss, peer, rtol=1e-9, atol=1e-12)
         parameters = list(self.model.parameters())
         ours, expected = (
-            torch.autograd.grad(loss, parameters, retain_graph=True)
-            for loss in (self.loss, theirs)
+            torch.autograd.grad(loss, parameters, retain_graph=True) for loss in (self.loss, peer)
         )
         for one, other in zip(ours, expected, strict=True):
             assert_close(one, other, rtol=1e-7, atol=1e-10)
@@ -176,10 +175,10 @@ def test_sedd_uniform():
     e = torch.expm1(-torch.log1p(-run.tau))[:, None]
     rho, slope = e / (e + V), (1 / (1 - run.tau))[:, None]
     likelihood = torch.stack([torch.from_numpy(kernel(t.item(), V, False)) for t in run.drawn.t])
-    theirs = likelihood.transpose(1, 2)  # [row, x_t, x₁]
-    mixed = run.log_p[:, :, None] + theirs.log()[:, None]  # [row, position, y, x₁]
+    peer = likelihood.transpose(1, 2)  # [row, x_t, x₁]
+    mixed = run.log_p[:, :, None] + peer.log()[:, None]  # [row, position, y, x₁]
     here = run.x_t[..., None, None].expand(-1, -1, 1, V)
-    at_x = theirs[:, None].expand(-1, L, -1, -1).gather(2, here).log()
+    at_x = peer[:, None].expand(-1, L, -1, -1).gather(2, here).log()
     score = torch.logsumexp(mixed - at_x, -1)  # log s_y
 
     def mean_of_others(values):
@@ -239,15 +238,15 @@ def test_concrete_score_matching():
         fields |= {"weighting": OpenMean(), "row_weight": weight}
         ours = loss_at(ScoreMatching, Factorized(Table(logits), path), drawn, **fields)
         q = logits.softmax(-1)
-        theirs = 0.0
+        peer = 0.0
         for x in x_1.tolist():
             for position in range(length):
                 for token in range(states):
                     y = [*x[:position], token, *x[position + 1 :]]
                     ratio = distribution[tuple(y)] / distribution[tuple(x)]
                     score = q[position, token] / q[position, x[position]]
-                    theirs += distribution[tuple(x)] * (score - ratio) ** 2 / 2
-        return ours - theirs / (length * states)
+                    peer += distribution[tuple(x)] * (score - ratio) ** 2 / 2
+        return ours - peer / (length * states)
 
     first, second = (torch.randn(length, states).double() for _ in range(2))
     assert_close(gap(first), gap(second), rtol=1e-9, atol=0)
@@ -261,15 +260,15 @@ def test_edlm_by_noise_contrast():
         model.net.body.head.weight.normal_()
     x_1, noise = torch.randint(V, (B, L)), batch_noise(3, 1, B)
     drawn = objective.corruption(x_1, noise)
-    found = objective(model, x_1, noise)["loss"]
+    actual = objective(model, x_1, noise)["loss"]
     energies = []
     for guess in (x_1, model.candidates(drawn.x_t, drawn.t, drawn.noised, 1, noise)[:, 0]):
         assert torch.equal(guess[~drawn.noised], drawn.x_t[~drawn.noised])
         energies.append(model.net(guess[:, None], drawn.x_t, drawn.t)[:, 0])
     positive, negative = energies
-    theirs = -torch.log(torch.sigmoid(-positive)) - torch.log(torch.sigmoid(negative))
+    peer = -torch.log(torch.sigmoid(-positive)) - torch.log(torch.sigmoid(negative))
     some = drawn.noised.any(-1)
-    assert_close(found, (theirs * some).sum() / B, rtol=1e-9, atol=1e-12)
+    assert_close(actual, (peer * some).sum() / B, rtol=1e-9, atol=1e-12)
     assert (positive - negative).abs().max() > 1e-3
 
 

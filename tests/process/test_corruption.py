@@ -97,9 +97,9 @@ def test_time_and_count_agree_on_the_bound_they_weigh():
     by_count = CountSampling(MASKED)(x_1, batch_noise(0, 0, count))
     assert_close((by_count.omega * by_count.noised.sum(-1)).mean(), torch.tensor(3.0).double())
     by_time = TimeSampling(Path(Mask(V), Linear()))(x_1, batch_noise(0, 0, count))
-    found = (by_time.omega * by_time.noised.sum(-1)).mean()
+    actual = (by_time.omega * by_time.noised.sum(-1)).mean()
     # The variance is 3 ∫ 1/(1−t) dt + 6 − 9 < 18 with ε = 10⁻³: five standard errors.
-    assert abs(found - 3) < 5 * (18 / count) ** 0.5
+    assert abs(actual - 3) < 5 * (18 / count) ** 0.5
 
 
 def test_positions_are_row_major_and_sliced_together():

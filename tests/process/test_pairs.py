@@ -46,9 +46,9 @@ def test_masks_hide_all_that_differs_and_a_random_part_of_the_rest():
             hidden = {1, 3, *subset}
             x_t = tuple(V if i in hidden else int(WINNER[i]) for i in range(L))
             expected[x_t] += 1 / (L * comb(L, n))
-    found, _ = found_distribution(MASKED, WINNER, LOSER)
-    assert distance(found, expected) < 0.01
-    assert found == found_distribution(MASKED, LOSER, WINNER)[0]
+    actual, _ = found_distribution(MASKED, WINNER, LOSER)
+    assert distance(actual, expected) < 0.01
+    assert actual == found_distribution(MASKED, LOSER, WINNER)[0]
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -80,8 +80,8 @@ def test_uniform_noise_is_on_either_by_a_fair_coin():
             for a, w in zip((node + 1) / 2, weight / 2, strict=True):
                 chance = np.prod(kernel(a, V, masked=False)[x.numpy(), x_t])
                 expected[tuple(x_t.tolist())] += share * w * chance
-    found, (winner, _) = found_distribution(NOISED, WINNER, LOSER)
-    assert distance(found, expected) < 0.02
+    actual, (winner, _) = found_distribution(NOISED, WINNER, LOSER)
+    assert distance(actual, expected) < 0.02
     assert distance(found_distribution(NOISED, LOSER, WINNER)[0], expected) < 0.02
     assert winner.noised.all()
 
@@ -108,5 +108,5 @@ def test_rows_are_two_sequences():
     first, second = halves(torch.arange(12).view(2, 6), 3)
     assert first.tolist() == [[0, 1, 2], [6, 7, 8]]
     assert second.tolist() == [[3, 4, 5], [9, 10, 11]]
-    with pytest.raises(InputError, match=r"a row of 8 tokens, .*, found 6; set feed"):
+    with pytest.raises(InputError, match=r"a row of 8 tokens, .*, found 6; set batches"):
         halves(torch.zeros(2, 6, dtype=torch.int64), 4)

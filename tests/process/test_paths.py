@@ -32,8 +32,8 @@ def position_kernel(source, alpha):
 @levels
 def test_likelihood_of_a_state(source, alpha):
     states = torch.arange(source.states)
-    found = Path(source, Linear()).log_likelihood(states, fixed(alpha, states)).exp()
-    assert_close(found.T, torch.from_numpy(position_kernel(source, alpha)))
+    actual = Path(source, Linear()).log_likelihood(states, fixed(alpha, states)).exp()
+    assert_close(actual.T, torch.from_numpy(position_kernel(source, alpha)))
 
 
 @both
@@ -72,8 +72,8 @@ def test_leave_one_out_is_the_posterior_without_its_own_position(source, alpha):
                 joint = joint * matrix[:, x_t[other]].reshape(shape)
             hidden = torch.from_numpy(marginals(joint / joint.sum())[position])
             here = torch.from_numpy(x_t[position : position + 1])
-            found = path.leave_one_out(q[None, position].log(), here, fixed(alpha, here))
-            assert_close(found[0].exp(), hidden)
+            actual = path.leave_one_out(q[None, position].log(), here, fixed(alpha, here))
+            assert_close(actual[0].exp(), hidden)
             weighed = hidden * path.log_likelihood(here, fixed(alpha, here))[0].exp()
             assert_close(weighed / weighed.sum(), q[position])
 
@@ -171,9 +171,9 @@ def test_bound_integrand_is_that_of_the_reverse_rates(source, t):
         model = forward * p_0 * (log_q[0].exp().numpy() / matrix[:, x]) @ matrix
         away = [y for y in range(source.states) if y != x]
         gap = sum(model[y] - truth[y] + xlogy(truth[y], truth[y] / model[y]) for y in away)
-        found = path.nelbo(log_q, torch.tensor([x_1]), torch.tensor([x]), time)
-        assert_close(found, torch.tensor([gap]).double(), atol=1e-9, rtol=1e-7)
-        assert found >= 0
+        actual = path.nelbo(log_q, torch.tensor([x_1]), torch.tensor([x]), time)
+        assert_close(actual, torch.tensor([gap]).double(), atol=1e-9, rtol=1e-7)
+        assert actual >= 0
 
 
 def xlogy(x, y):
@@ -208,5 +208,5 @@ def test_mixture_draws_its_own_distribution(source):
 
 def test_add_at_leaves_masked_rows_alone():
     values = torch.zeros(2, 3)
-    found = add_at(values, torch.tensor([1, 3]), torch.tensor([2.0, 5.0]))
-    assert found.tolist() == [[0, 2, 0], [0, 0, 0]]
+    actual = add_at(values, torch.tensor([1, 3]), torch.tensor([2.0, 5.0]))
+    assert actual.tolist() == [[0, 2, 0], [0, 0, 0]]

@@ -1,4 +1,4 @@
-"""Runs made once: six arms × three seeds, and with them the grids of ablations."""
+"""Runs made once: six variants × three seeds, and with them the grids of ablations."""
 
 import shutil
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from tcsm.runs.outcome import read_runs
-from tests.reporting.house import ARMS, SEEDS, make_ablations, make_post_training, make_run
+from tests.reporting.house import SEEDS, VARIANTS, make_ablations, make_post_training, make_run
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("made")
-    for experiment in ARMS:
+    for experiment in VARIANTS:
         for seed in SEEDS:
             make_run(root, experiment, seed)
     return root
@@ -43,4 +43,4 @@ def tuned(tmp_path_factory):
 
 
 def _folders(root: Path) -> list[Path]:
-    return [root / experiment / f"seed-{seed}" for experiment in ARMS for seed in SEEDS]
+    return [root / experiment / f"seed-{seed}" for experiment in VARIANTS for seed in SEEDS]

@@ -13,7 +13,7 @@ import yaml
 from tcsm.io.records import Writer, write_json
 from tcsm.reporting.page import Report
 
-ARMS = {
+VARIANTS = {
     "kjv/distribution": "TCSM, distribution",
     "kjv/score": "TCSM, score",
     "kjv/mdlm": "MDLM",
@@ -22,7 +22,7 @@ ARMS = {
     "kjv/causal": "Autoregressive",
 }
 PAIRS = (("kjv/distribution", "kjv/mdlm"), ("kjv/score", "kjv/mdlm"))
-LEVEL = dict(zip(ARMS, (2.10, 2.14, 2.11, 2.45, 2.06, 1.92), strict=True))
+LEVEL = dict(zip(VARIANTS, (2.10, 2.14, 2.11, 2.45, 2.06, 1.92), strict=True))
 HOSTILE = '<script>alert("x")</script> & the LORD said unto Moses, '
 REAL = "in the beginning <b>was</b> the word "
 VERSE = "and it came to pass in those days, that there went out a decree "
@@ -75,7 +75,7 @@ SETTINGS = {
 }
 
 
-def report(chapters, experiments=ARMS, **changes) -> Report:
+def report(chapters, experiments=VARIANTS, **changes) -> Report:
     """A report of some chapters, as the checkout has them."""
     pairs = [pair for pair in PAIRS if set(pair) <= experiments.keys()]
     settings = {"title": "Toy", "lead": "A page.", "chapters": chapters, "pairs": pairs}
@@ -84,7 +84,7 @@ def report(chapters, experiments=ARMS, **changes) -> Report:
 
 
 def make_run(root: Path, experiment: str, seed: int) -> Path:
-    draw = np.random.default_rng([list(ARMS).index(experiment), seed])
+    draw = np.random.default_rng([list(VARIANTS).index(experiment), seed])
     level = LEVEL[experiment] + 0.01 * draw.standard_normal()
     folder = _folder(root, experiment, seed)
     _train(folder, experiment, seed, level, draw)
@@ -158,8 +158,8 @@ def make_post_training(root: Path, seeds=SEEDS) -> list[Path]:
     folders = [root / f"teacher/{name}/seed-0" for name in teachers]
     for seed in seeds:
         for name, level in DISTILLED.items():
-            axes, arm = {"target": name}, f"distillation/{name}"
-            folders.append(make_student(root, arm, seed, level, axes, teachers.get(name)))
+            axes, variant = {"target": name}, f"distillation/{name}"
+            folders.append(make_student(root, variant, seed, level, axes, teachers.get(name)))
         folders += [make_ratio(root, place, seed, level) for place, level in RATIOS.items()]
         folders += [make_method(root, name, seed, *v) for name, v in METHODS.items()]
         folders += [make_preference(root, name, seed, *v) for name, v in PREFERENCES.items()]
@@ -194,15 +194,15 @@ def make_method(root: Path, name: str, seed: int, *values) -> Path:
         for file in [*folder.glob("[em]*.json*"), folder / "train.json"]:
             file.unlink()
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    config |= {"data": {"batch": 4}, "feed": {"tilt": {"beta": beta}} if beta else {}}
-    config["feed"] |= {"reward": {}} if name == "gradient" else {}
+    config |= {"data": {"batch": 4}, "batches": {"tilt": {"beta": beta}} if beta else {}}
+    config["batches"] |= {"reward": {}} if name == "gradient" else {}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    judged, found = judge + np.array([-2.0, 0, 2]), reward + np.array([-4.0, 0, 4])
+    judged, actual = judge + np.array([-2.0, 0, 2]), reward + np.array([-4.0, 0, 4])
     record: dict[str, Any] = {"count": 3, "repetition": 0.01}
-    for key, scores in (("reward", found), ("judge_reward", judged)):
+    for key, scores in (("reward", actual), ("judge_reward", judged)):
         sd = float(scores.std(ddof=1))
         record |= {key: {"mean": float(scores.mean()), "sd": sd, "se": 1.0}}
-    record |= {"rewards": found.tolist(), "judge_rewards": judged.tolist(), "entropy": entropy}
+    record |= {"rewards": actual.tolist(), "judge_rewards": judged.tolist(), "entropy": entropy}
     record |= {"reward_calls": 12 * (name == "best_of")}
     record |= {"texts": [f"reward/{name} {number}" for number in range(8)]}
     _add_rewards(folder, f"reward/{name}", seed, record)
@@ -291,7 +291,7 @@ def _train(folder: Path, experiment: str, seed: int, level: float, draw) -> None
 
 
 def _evaluate(folder: Path, experiment: str, seed: int, level: float) -> None:
-    shared = np.random.default_rng(7)  # texts are harder or easier for every arm alike
+    shared = np.random.default_rng(7)  # texts are harder or easier for every variant alike
     chars = shared.integers(200, 260, size=40)
     hardness = shared.normal(0, 0.1, size=40)
     own = np.random.default_rng([seed, round(1e6 * level)]).normal(0, 0.02, size=40)

@@ -76,8 +76,8 @@ def test_targets_are_part_of_the_cost_whoever_made_them(ablated):
     changed = [*others, dataclasses.replace(run, stages=stages)]
     rows = read(Frames(changed), "acceleration", LABELS).table.set_index(["experiment", "seed"])
     keys = ["cpu_seconds", "targets_seconds", "needed_seconds", "total_seconds"]
-    found = rows.loc[("acceleration/hollow", run.seed), keys].tolist()
-    assert found == [20.0 - 4.0, 4.0 + 6.0, 20.0, 46.0]
+    actual = rows.loc[("acceleration/hollow", run.seed), keys].tolist()
+    assert actual == [20.0 - 4.0, 4.0 + 6.0, 20.0, 46.0]
 
 
 @pytest.mark.parametrize(("steps", "finite"), [(1200, True), (1201, False)])

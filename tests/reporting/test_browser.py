@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from tests.reporting.drafts import drafts  # noqa: F401 -- a fixture
-from tests.reporting.house import ARMS, HOSTILE, REAL, report
+from tests.reporting.house import HOSTILE, REAL, VARIANTS, report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
 CHAPTERS = ("summary", "headline", "learning", "samples", "exact")
-NAMES = ARMS | {"kjv/mdlm": "<script>throw 1</script> <b>MDLM"}
+NAMES = VARIANTS | {"kjv/mdlm": "<script>throw 1</script> <b>MDLM"}
 SORTED = "rows => rows.map(row => row.cells[1].textContent)"
 
 
@@ -161,7 +161,7 @@ def test_rows_are_filtered_and_columns_chosen(view):
     table = view().locator("#table-headline")
     table.get_by_role("searchbox").fill("tcsm SCORE")
     expect(table.locator("tbody tr:visible")).to_have_count(1)
-    assert table.get_by_role("status").inner_text() == f"1 of {len(ARMS)} rows"
+    assert table.get_by_role("status").inner_text() == f"1 of {len(VARIANTS)} rows"
     assert not table.get_by_role("columnheader", name="Parameters").is_visible()
     table.locator(".picker summary").press("Enter")
     table.get_by_role("checkbox", name="Parameters").check()
@@ -218,8 +218,8 @@ def test_axe_finds_no_violation(view, width, scheme):
     page = view(width, color_scheme=scheme)
     page.evaluate("document.querySelectorAll('main details').forEach(one => { one.open = true; })")
     chart(page, "learning_curves")
-    found = axe.Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    actual = axe.Axe().run(page)
+    assert actual.violations_count == 0, actual.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -9,7 +9,7 @@ import pytest
 from tcsm.errors import InputError
 from tcsm.reporting.chapters import escape, markdown
 from tests.reporting.drafts import drafts  # noqa: F401 -- a fixture
-from tests.reporting.house import ARMS, report
+from tests.reporting.house import VARIANTS, report
 
 HOSTILE = "a *b* [c](http://d) ![e](f) <i> `g` &amp; # | {{ 7 * 7 }}"
 
@@ -155,5 +155,5 @@ def test_a_chapter_without_a_file_is_refused(tmp_path):
 
 def test_metrics_are_those_of_the_headline(runs, tmp_path):
     report(["headline"]).build(runs, tmp_path)
-    found = json.loads((tmp_path / "metrics.json").read_text())["headline"]
-    assert list(found) == sorted(ARMS.values())
+    actual = json.loads((tmp_path / "metrics.json").read_text())["headline"]
+    assert list(actual) == sorted(VARIANTS.values())

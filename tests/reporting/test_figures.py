@@ -77,12 +77,12 @@ def test_every_seed_is_a_point():
 
 
 def test_a_figure_is_said_in_words():
-    said = spoken(draw(lines, FRAME.to_dict("records"), X, Y, ORDER))
-    assert said.endswith(": First <one> 2.11; $econd$ 3.11; Third 4.11")
+    output = spoken(draw(lines, FRAME.to_dict("records"), X, Y, ORDER))
+    assert output.endswith(": First <one> 2.11; $econd$ 3.11; Third 4.11")
     by = (Axis("variant", "v"), Axis("calls", "calls"), Y)
-    said = spoken(draw(heatmap, FRAME.to_dict("records"), *by))
-    assert said.count(";") == 8
-    assert "First <one>, 128 2.11; First <one>, 32 2.13" in said
+    output = spoken(draw(heatmap, FRAME.to_dict("records"), *by))
+    assert output.count(";") == 8
+    assert "First <one>, 128 2.11; First <one>, 32 2.13" in output
 
 
 def test_one_seed_is_a_point_without_interval():

@@ -24,9 +24,9 @@ def test_a_run_that_counts_nothing_is_fine(runs):
 def test_a_run_that_ends_before_its_plan_was_stopped(runs, planned, early):
     run = runs[0]
     steps = {**run.train, "steps": 400}
-    found = dataclasses.replace(run, train=steps, config={"trainer": {"steps": planned}})
-    assert frames.stopped(found) is early
-    assert not frames.stopped(dataclasses.replace(found, train={}))
+    actual = dataclasses.replace(run, train=steps, config={"trainer": {"steps": planned}})
+    assert frames.stopped(actual) is early
+    assert not frames.stopped(dataclasses.replace(actual, train={}))
 
 
 def test_a_run_diverged_if_it_ends_well_above_its_best():

@@ -45,8 +45,8 @@ def test_the_scale_of_colors_has_numbers(low, high, named):
     figure.draw_without_rendering()
     axis = figure.axes[1].xaxis
     places = axis.get_minorticklocs()
-    said = zip(axis.get_minor_formatter().format_ticks(places), places, strict=True)
-    assert [word for word, place in said if word and low <= place <= high] == named
+    output = zip(axis.get_minor_formatter().format_ticks(places), places, strict=True)
+    assert [word for word, place in output if word and low <= place <= high] == named
 
 
 def test_words_stand_out_from_their_cell():

@@ -30,9 +30,9 @@ HOSTILE = (
 
 @pytest.mark.parametrize("text", [*HOSTILE, "".join(SIGNS), string.printable])
 def test_what_is_written_is_ascii_or_latin_and_balanced(text: str) -> None:
-    found = escape(text)
-    assert all(ord(c) < 256 and c.isprintable() for c in found)
-    bare = re.sub(r"\\[&%$#_{}]", "", found)
+    actual = escape(text)
+    assert all(ord(c) < 256 and c.isprintable() for c in actual)
+    bare = re.sub(r"\\[&%$#_{}]", "", actual)
     assert bare.count("{") == bare.count("}")
     assert bare.count("$") % 2 == 0
     assert not re.search(r"[&%#~]", bare)

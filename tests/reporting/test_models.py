@@ -56,11 +56,11 @@ def test_numbers_that_overflowed_are_missing(folders):
     test = record["metrics"]["likelihood"]["splits"]["test"]
     test |= {"bpc": None, "bpc_se": None, "nats": [None, *test["nats"][1:]]}
     write_json(path, record)
-    found = read_runs(folders)
-    assert math.isnan(models.headline(Frames(found), LABELS).iloc[0].test_value)
-    assert math.isfinite(models.headline(Frames(found), LABELS).iloc[0].valid_value)
-    assert labeled(Frames(found).splits, LABELS)["bpc"].isna().sum() == 1
-    assert math.isnan(models.differences(Frames(found), LABELS, PAIRS).iloc[0].seed_value)
+    actual = read_runs(folders)
+    assert math.isnan(models.headline(Frames(actual), LABELS).iloc[0].test_value)
+    assert math.isfinite(models.headline(Frames(actual), LABELS).iloc[0].valid_value)
+    assert labeled(Frames(actual).splits, LABELS)["bpc"].isna().sum() == 1
+    assert math.isnan(models.differences(Frames(actual), LABELS, PAIRS).iloc[0].seed_value)
 
 
 def test_only_shared_seeds_are_compared(runs):

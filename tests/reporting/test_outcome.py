@@ -142,10 +142,10 @@ def test_seeds_that_were_not_trained_alike_are_named(folders, capsys):
         trained = {**config, **names, "trainer": {**config.get("trainer", {}), key: value}}
         (own / "config.yaml").write_text(yaml.safe_dump(trained))
         read_runs([folders[0], own])
-        said = capsys.readouterr().err.splitlines()
-        assert len(said) == bool(words)
+        output = capsys.readouterr().err.splitlines()
+        assert len(output) == bool(words)
         for word in (*words, *(map(str, (own, folders[0])) if words else ())):
-            assert word in said[0]
+            assert word in output[0]
 
 
 def test_a_record_of_an_earlier_version_is_to_be_made_again(folders):

@@ -15,7 +15,7 @@ from tests.reporting.drafts import drafts  # noqa: F401 -- a fixture
 from tests.reporting.house import ROOT, report
 from tests.reporting.test_latex import compiled, needed
 
-ARMS = {"kjv/score": "TCSM, score", "kjv/mdlm": "MDLM <b>", "kjv/causal": "AR"}
+VARIANTS = {"kjv/score": "TCSM, score", "kjv/mdlm": "MDLM <b>", "kjv/causal": "AR"}
 VOID = {"meta", "input"}
 CLAIM = r'(?s)<th scope="row">(.*?)</th><td>(.*?)</td><td>(.*?)</td>'
 OWN = ("summary", "headline", "differences", "learning", "noise", "samples", "stability", "budget")
@@ -25,7 +25,7 @@ CHAPTERS = (*OWN, *ABLATIONS, *TUNED, "provenance", "references")
 
 
 def made(runs, out, chapters=CHAPTERS) -> str:
-    return report(chapters, ARMS).build(runs, out).read_text()
+    return report(chapters, VARIANTS).build(runs, out).read_text()
 
 
 def text(page: str) -> str:
@@ -102,8 +102,8 @@ def test_hostile_text_is_escaped(page):
 
 def test_the_summary_has_the_finding_of_every_ablation(page):
     claims = page[page.index('<table class="claims">') : page.index("</table>")]
-    found = dict.fromkeys(re.findall(r'<a href="#(\w+)">', claims))
-    assert list(found) == ["differences", *ABLATIONS, *TUNED]
+    actual = dict.fromkeys(re.findall(r'<a href="#(\w+)">', claims))
+    assert list(actual) == ["differences", *ABLATIONS, *TUNED]
     assert len(re.sub("<.*?>", "", claims)) < 4000
 
 
@@ -183,10 +183,10 @@ def test_figures_and_tables_also_stand_on_their_own(out):
 
 
 def test_the_first_numbers_stand_alone(out):
-    found = json.loads((out / "metrics.json").read_text())["headline"]
-    assert list(found) == sorted(ARMS.values())
-    assert found["AR"]["test_bpc"] == pytest.approx(1.92, abs=0.05)
-    assert set(found["AR"]) == {"test_bpc", "valid_bpc"}
+    actual = json.loads((out / "metrics.json").read_text())["headline"]
+    assert list(actual) == sorted(VARIANTS.values())
+    assert actual["AR"]["test_bpc"] == pytest.approx(1.92, abs=0.05)
+    assert set(actual["AR"]) == {"test_bpc", "valid_bpc"}
     curves = (out / "tables/learning.csv").read_text().splitlines()
     assert curves[0] == 'tokens,"TCSM, score",MDLM <b>,AR'
     assert len(curves) == 1 + 12
@@ -201,14 +201,14 @@ def test_every_table_fits_into_an_article(out, tmp_path):
 
 
 def test_results_hold_every_number(out):
-    found = json.loads((out / "results.json").read_text())
-    rows = {row["variant"]: row for row in found["tables"]["headline"]}
+    actual = json.loads((out / "results.json").read_text())
+    rows = {row["variant"]: row for row in actual["tables"]["headline"]}
     known = json.loads((out / "metrics.json").read_text())["headline"]
     assert {name: row["test_value"] for name, row in rows.items()} == pytest.approx(
         {name: row["test_bpc"] for name, row in known.items()}
     )
-    assert set(found["tables"]) == {path.stem for path in (out / "tables").glob("*.csv")}
-    claims = found["claims"]
+    assert set(actual["tables"]) == {path.stem for path in (out / "tables").glob("*.csv")}
+    claims = actual["claims"]
     known = [{k: math.nan if v is None else v for k, v in claim.items()} for claim in claims]
     assert {claim["verdict"] for claim in claims} >= {"supported", "contradicted"}
     assert [claim["p"] for claim in claims] == pytest.approx(
@@ -275,12 +275,12 @@ def test_no_runs_make_a_page_all_the_same(tmp_path):
 
 def test_a_judge_s_own_samples_are_no_independent_case(runs, tmp_path):
     settings = {"judge": "kjv/mdlm", "scale": "smoke"}
-    page = report(["samples"], ARMS, settings=settings).build(runs, tmp_path).read_text()
+    page = report(["samples"], VARIANTS, settings=settings).build(runs, tmp_path).read_text()
     assert "Apart from MDLM &lt;b&gt;, the judge itself" in page
 
 
 def test_held_out_text_stands_beside_the_samples(runs, tmp_path):
-    page = report(["samples"], ARMS).build(runs, tmp_path).read_text()
+    page = report(["samples"], VARIANTS).build(runs, tmp_path).read_text()
     assert "judge 1.90 BPC" in page
     assert page.count(">in the beginning &lt;b&gt;was&lt;/b&gt; the word") == 1
     first = (tmp_path / "tables/samples.csv").read_text().splitlines()[1]

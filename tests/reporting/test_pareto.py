@@ -28,10 +28,10 @@ def test_the_front_by_its_definition(places):
         for one in places
         if not any(a <= one[0] and b <= one[1] and (a, b) != one for a, b in places)
     ]
-    found = nondominated(points, "cost", "kl")
-    assert sorted(map(tuple, found.to_numpy())) == sorted(kept)
-    assert found["cost"].is_monotonic_increasing
-    assert found["kl"].is_monotonic_decreasing
+    actual = nondominated(points, "cost", "kl")
+    assert sorted(map(tuple, actual.to_numpy())) == sorted(kept)
+    assert actual["cost"].is_monotonic_increasing
+    assert actual["kl"].is_monotonic_decreasing
 
 
 def test_an_arm_that_lost_a_run_is_left_out():

@@ -29,10 +29,10 @@ def test_wins_are_counted_over_all_pairs_and_ties_are_halved():
 
 def test_calls_are_those_of_guidance_training_and_collection():
     folder = Path("results/buffer")
-    collected = run(config={"feed": {"tilt": {}}, "collected": str(folder)})
+    collected = run(config={"batches": {"tilt": {}}, "collected": str(folder)})
     buffer = run(collect={"reward_calls": 500})
     assert reward_calls(collected, {folder: buffer}) == 512
     assert reward_calls(collected, {}) == 12
-    policy = run(config={"feed": {"reward": {}}, "data": {"batch": 32}}, train={"steps": 10})
+    policy = run(config={"batches": {"reward": {}}, "data": {"batch": 32}}, train={"steps": 10})
     assert reward_calls(policy, {}) == 12 + 320
     assert reward_calls(run(), {}) == 12

@@ -37,30 +37,30 @@ BASE = [curve("base", seed, [4.0, 3.0, 2.0 + seed / 10]) for seed in (0, 1)]
     ],
 )
 def test_a_crossing_by_hand(y, level, x):
-    found = relative.crossing(np.array([100.0, 200.0, 300.0]), np.array(y), level)
-    assert found == pytest.approx(x)
+    actual = relative.crossing(np.array([100.0, 200.0, 300.0]), np.array(y), level)
+    assert actual == pytest.approx(x)
 
 
 def test_shares_are_those_of_the_same_seed():
     fast = [curve("fast", 0, [3.0, 1.0, 1.0], 2.0, 60.0), curve("fast", 1, [3.1, 1.1], 2.0, 60.0)]
-    found = relative.shares(pd.concat([*BASE, *fast]), "base").set_index(["variant", "seed"])
+    actual = relative.shares(pd.concat([*BASE, *fast]), "base").set_index(["variant", "seed"])
     for seed in (0, 1):  # crosses halfway from step 100 to 200
-        row = found.loc[("fast", seed)]
+        row = actual.loc[("fast", seed)]
         assert row["steps"] == pytest.approx(150 / 300)
         assert row["own"] == pytest.approx(300 / 300)
         assert row["time"] == pytest.approx(360 / 300)
-        assert found.loc[("base", seed)].tolist() == pytest.approx([1.0, 1.0, 1.0])
+        assert actual.loc[("base", seed)].tolist() == pytest.approx([1.0, 1.0, 1.0])
 
 
 def test_a_run_that_never_arrives_is_counted():
     slow = [curve("slow", 0, [4.0, 3.0, 2.5]), curve("slow", 1, [4.0, 3.0, 1.1])]
     rows = Rows([{"variant": name} for name in ("base", "slow", "other")])
     shown = relative.time_to_target(rows, pd.concat([*BASE, *slow]), "base")
-    found = frame_of(shown)
-    assert found["steps_reached"].tolist() == [2, 1, 0]
-    assert found["steps_of"].tolist() == [2, 2, 0]
+    actual = frame_of(shown)
+    assert actual["steps_reached"].tolist() == [2, 1, 0]
+    assert actual["steps_of"].tolist() == [2, 2, 0]
     share = (200 + 100 * 0.9 / 1.9) / 300
-    assert found["steps_value"].tolist()[:2] == pytest.approx([1.0, share])
+    assert actual["steps_value"].tolist()[:2] == pytest.approx([1.0, share])
 
 
 def test_a_seed_without_a_baseline_is_left_out():

@@ -52,8 +52,8 @@ def test_rows_that_were_chosen_are_a_frame_again():
 def test_columns_make_an_estimate():
     row = {"gap_value": 1.0, "gap_low": 0.5, "gap_high": 1.5, "count": 3, "gain": 2.0}
     row |= {"gain_low": 1.0, "gain_high": 3.0}
-    found = estimate(row, "gap")
-    assert (found.value, found.low, found.high, found.count) == (1.0, 0.5, 1.5, 3)
+    actual = estimate(row, "gap")
+    assert (actual.value, actual.low, actual.high, actual.count) == (1.0, 0.5, 1.5, 3)
     assert estimate(row, "gain").value == 2.0
     with pytest.raises(KeyError):
         estimate(row, "loss")

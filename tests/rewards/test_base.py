@@ -26,9 +26,9 @@ def fragile(text):
 
 
 def test_good_values_pass_as_float64():
-    found = scores(reward(lambda texts: [len(text) for text in texts]), TEXTS)
-    assert found.dtype == np.float64
-    assert found.tolist() == [5, 4, 5]
+    actual = scores(reward(lambda texts: [len(text) for text in texts]), TEXTS)
+    assert actual.dtype == np.float64
+    assert actual.tolist() == [5, 4, 5]
 
 
 def test_no_texts_have_no_rewards():

@@ -21,18 +21,18 @@ def trained():
 
 
 def test_features_are_counts_of_norm_one():
-    found = WORDS(["a b a"]).toarray()[0]  # a twice, b, "a b", "b a"
-    assert sorted(found[found > 0]) == pytest.approx([7**-0.5] * 3 + [2 * 7**-0.5])
+    actual = WORDS(["a b a"]).toarray()[0]  # a twice, b, "a b", "b a"
+    assert sorted(actual[actual > 0]) == pytest.approx([7**-0.5] * 3 + [2 * 7**-0.5])
     assert WORDS(["b a"]).nnz == 3
     assert Grams("char", 3, 5, bits=16)(["abcdef"]).nnz == 4 + 3 + 2
 
 
 def test_log_odds_are_linear():
     weight = np.arange(2.0**12)
-    found = Logistic(WORDS, weight, -3.0).log_odds(["a", "no such", ""])
-    assert found[0] == WORDS(["a"]).indices[0] - 3
-    assert found[1] == pytest.approx(weight[WORDS(["no such"]).indices].sum() / 3**0.5 - 3)
-    assert found[2] == -3
+    actual = Logistic(WORDS, weight, -3.0).log_odds(["a", "no such", ""])
+    assert actual[0] == WORDS(["a"]).indices[0] - 3
+    assert actual[1] == pytest.approx(weight[WORDS(["no such"]).indices].sum() / 3**0.5 - 3)
+    assert actual[2] == -3
 
 
 def test_training_is_at_the_least_of_its_loss(trained):

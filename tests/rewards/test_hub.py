@@ -50,14 +50,14 @@ def test_log_odds_are_those_of_the_softmax(sentiment, label):
     folder, model, tokenizer = sentiment
     log_p = logits(model, tokenizer).log_softmax(-1)[:, 2]
     expected = log_p - torch.log1p(-log_p.exp())
-    found = torch.from_numpy(scores(HubClassifier(folder, label, batch=2), TEXTS))
-    assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    actual = torch.from_numpy(scores(HubClassifier(folder, label, batch=2), TEXTS))
+    assert_close(actual, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_the_logit_itself_if_that_is_asked_for(sentiment):
     folder, model, tokenizer = sentiment
-    found = torch.from_numpy(scores(HubClassifier(folder, "neutral", odds=False), TEXTS))
-    assert_close(found, logits(model, tokenizer)[:, 1], atol=1e-5, rtol=1e-5)
+    actual = torch.from_numpy(scores(HubClassifier(folder, "neutral", odds=False), TEXTS))
+    assert_close(actual, logits(model, tokenizer)[:, 1], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_the_logit_itself_if_that_is_asked_for(sentiment):
 )
 def test_labels_that_do_not_exclude_each_other_have_log_odds_of_their_own(tmp_path, settings):
     model, tokenizer = save(tmp_path, **settings)
-    found = torch.from_numpy(scores(HubClassifier(str(tmp_path), 0), TEXTS))
-    assert_close(found, logits(model, tokenizer)[:, 0], atol=1e-5, rtol=1e-5)
+    actual = torch.from_numpy(scores(HubClassifier(str(tmp_path), 0), TEXTS))
+    assert_close(actual, logits(model, tokenizer)[:, 0], atol=1e-5, rtol=1e-5)
 
 
 def test_a_long_text_is_read_to_its_limit(sentiment):
@@ -96,8 +96,8 @@ def test_a_model_that_writes_is_padded(tmp_path):
     tokenizer.save_pretrained(tmp_path)
     texts = [text for text in TEXTS if text]
     z = logits(model, tokenizer, texts)
-    found = torch.from_numpy(scores(HubClassifier(str(tmp_path), 1), texts))
-    assert_close(found, z[:, 1] - z[:, 0], atol=1e-5, rtol=1e-5)
+    actual = torch.from_numpy(scores(HubClassifier(str(tmp_path), 1), texts))
+    assert_close(actual, z[:, 1] - z[:, 0], atol=1e-5, rtol=1e-5)
 
 
 def test_no_text_no_reward(sentiment):
@@ -214,8 +214,8 @@ def test_it_is_asked_in_float32_unless_another_is_asked_for(tmp_path, dtype):
     assert {p.dtype for p in reward.model.parameters()} == {torch.float32}
     together, alone = scores(reward, MANY), [scores(reward, [text])[0] for text in MANY]
     assert together.tolist() == pytest.approx(alone, abs=1e-5)
-    asked = HubClassifier(str(tmp_path), 1, dtype="bfloat16")
-    assert scores(asked, MANY).tolist() == pytest.approx(together.tolist(), abs=0.5)
+    expected = HubClassifier(str(tmp_path), 1, dtype="bfloat16")
+    assert scores(expected, MANY).tolist() == pytest.approx(together.tolist(), abs=0.5)
     with pytest.raises(InputError, match=r"reward\.dtype .*half"):
         scores(HubClassifier(str(tmp_path), 1, dtype="half"), MANY)
 
@@ -234,8 +234,8 @@ def test_several_values_of_a_regression_have_no_odds(tmp_path):
     model, tokenizer = save(tmp_path, num_labels=3, problem_type="regression")
     with pytest.raises(InputError, match=r"reward\.odds: found true, .*regression of 3"):
         scores(HubClassifier(str(tmp_path), 1), TEXTS)
-    found = scores(HubClassifier(str(tmp_path), 1, odds=False), TEXTS)
-    assert found.tolist() == pytest.approx(logits(model, tokenizer)[:, 1].tolist(), abs=1e-5)
+    actual = scores(HubClassifier(str(tmp_path), 1, odds=False), TEXTS)
+    assert actual.tolist() == pytest.approx(logits(model, tokenizer)[:, 1].tolist(), abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -33,22 +33,22 @@ def test_a_missing_extra_is_told(monkeypatch, reward, module, extra):
 
 
 def test_log_odds_of_a_probability(monkeypatch):
-    said = {"fine": 0.2, "sure": 1.0, "never": 0.0}
-    stand_in = SimpleNamespace(predict_prob=lambda texts: np.array([said[t] for t in texts]))
+    output = {"fine": 0.2, "sure": 1.0, "never": 0.0}
+    stand_in = SimpleNamespace(predict_prob=lambda texts: np.array([output[t] for t in texts]))
     monkeypatch.setitem(sys.modules, "profanity_check", stand_in)
     most = math.log(1 - 1e-6) - math.log(1e-6)
-    assert scores(Profanity(), [*said]) == pytest.approx([math.log(1 / 4), most, -most])
+    assert scores(Profanity(), [*output]) == pytest.approx([math.log(1 / 4), most, -most])
 
 
 @installed("vaderSentiment")
 def test_vader_knows_praise():
-    found = scores(Vader(), ["a great and lovely film", "a horrible film", "a film"])
-    assert found[0] > 0.5
-    assert found[1] < -0.5
-    assert found[2] == 0
+    actual = scores(Vader(), ["a great and lovely film", "a horrible film", "a film"])
+    assert actual[0] > 0.5
+    assert actual[1] < -0.5
+    assert actual[2] == 0
 
 
 @installed("profanity_check")
 def test_less_offense_is_better():
-    found = scores(Sum([Profanity()], [-1.0]), ["good morning to you", "you stupid shit"])
-    assert found[0] > 0 > found[1]
+    actual = scores(Sum([Profanity()], [-1.0]), ["good morning to you", "you stupid shit"])
+    assert actual[0] > 0 > actual[1]

@@ -50,10 +50,10 @@ def mapped(tensor, folder):
 @pytest.mark.skipif(not File("/proc/self/maps").exists(), reason="lists mappings on Linux alone")
 def test_a_cached_answer_is_a_mapped_file(cached, tmp_path):
     made, again = cached
-    found = again.log_conditionals(X, EVERYWHERE)
-    assert found.equal(made)
-    assert found.dtype == torch.float16
-    assert mapped(found, tmp_path)
+    actual = again.log_conditionals(X, EVERYWHERE)
+    assert actual.equal(made)
+    assert actual.dtype == torch.float16
+    assert mapped(actual, tmp_path)
     assert not mapped(made, tmp_path)
 
 
@@ -67,21 +67,21 @@ def test_targets_of_a_chunk_read_its_rows_alone(cached, source):
     for chunk in (slice(0, 16), slice(60, 64), slice(190, 200)):
         some = positions[chunk]
         with Counted() as seen:
-            found = target.at(log_p, some)
-        assert_close(found, expected[chunk], rtol=0, atol=0)
-        assert seen.largest == found.numel()
+            actual = target.at(log_p, some)
+        assert_close(actual, expected[chunk], rtol=0, atol=0)
+        assert seen.largest == actual.numel()
 
 
 def test_the_likeliest_tokens_are_cached_alone(tmp_path):
     first, again = (CachedTeacher(own, "fixed", tmp_path) for own in (Fixed(), None))
-    made, found = (teacher.top(X, EVERYWHERE, 3, V) for teacher in (first, again))
-    assert torch.equal(found.log_p, made.log_p)
-    assert torch.equal(found.ids, made.ids)
+    made, actual = (teacher.top(X, EVERYWHERE, 3, V) for teacher in (first, again))
+    assert torch.equal(actual.log_p, made.log_p)
+    assert torch.equal(actual.ids, made.ids)
     (file,) = tmp_path.rglob("*.safetensors")
     assert file.stat().st_size < 40 * X.numel() < 2 * V * X.numel()
     if File("/proc/self/maps").exists():
-        assert mapped(found.log_p, tmp_path)
-    rows = found.rows(range(60, 64), torch.float32).dense().exp()
+        assert mapped(actual.log_p, tmp_path)
+    rows = actual.rows(range(60, 64), torch.float32).dense().exp()
     exact = Fixed().log_conditionals(X, EVERYWHERE)[60:64].exp()
     assert_close(rows.sum(-1), torch.ones(4))
     assert_close(rows.topk(3).values, exact.topk(3).values, rtol=2e-3, atol=0)

@@ -31,16 +31,14 @@ def test_weights_are_the_bases_distribution_over_that_of_the_model_that_drew(ste
     theta, base = model(0), model(1)
     sampler = FirstHitting(steps=steps, path=PATH)
     x = sampler(theta, COUNT, L, SEED).tokens
-    found = weighed(Drawn(x, torch.zeros(COUNT).double(), steps), (theta, base), sampler, SEED)
+    actual = weighed(Drawn(x, torch.zeros(COUNT).double(), steps), (theta, base), sampler, SEED)
     unmasking = sampler.unmasking(COUNT, L, SEED, x.device)
     t = PATH.schedule.inverse(unmasking.level)
-    wanted, theirs = (
-        log_along(m, x, unmasking.order, t, unmasking.at_once) for m in (base, theta)
-    )
-    assert_close(found.log_weight, wanted - theirs)
-    assert found.log_weight.mean() < -0.1
-    assert found.calls == 3 * steps
-    w = found.log_weight.exp()
+    wanted, peer = (log_along(m, x, unmasking.order, t, unmasking.at_once) for m in (base, theta))
+    assert_close(actual.log_weight, wanted - peer)
+    assert actual.log_weight.mean() < -0.1
+    assert actual.calls == 3 * steps
+    w = actual.log_weight.exp()
     assert abs(w.mean() - 1) < 4 * w.std() / COUNT**0.5
     if steps == L:
         hits = torch.nn.functional.one_hot(number(x, V), V**L) * w[:, None]

@@ -84,11 +84,11 @@ def test_validation_happens_every_so_often_and_at_the_end(model):
     ]
     seldom = [bool(validate(state(model, step, log_every=3))) for step in (3, 6, 9, 10)]
     assert seldom == [False, True, True, True]
-    found = validate(state(model, 4))
+    actual = validate(state(model, 4))
     draws = bound(model, windows, torch.arange(6), VALIDATION_SEED, 3)
     nats = float(draws.nats.mean()) / L
-    assert found["valid_nats_per_token"] == pytest.approx(nats)
-    assert found["valid_bits_per_token"] == pytest.approx(nats / 0.6931471805599453)
+    assert actual["valid_nats_per_token"] == pytest.approx(nats)
+    assert actual["valid_bits_per_token"] == pytest.approx(nats / 0.6931471805599453)
 
 
 def test_weights_of_another_run_are_measured_before_the_first_step(model):

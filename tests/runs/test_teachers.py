@@ -20,6 +20,6 @@ def test_a_checkpoint_of_another_tokenizer_is_named(tmp_path, kind):
     cfg = OmegaConf.create({"net": {"name": str(tmp_path / "ours")}})
     _require_same_numbers(Unbuilt(cfg), ours)
     cfg.net.name = str(folder)
-    with pytest.raises(InputError, match=f"^pretrained.net.name: {folder}.* tokenizer") as said:
+    with pytest.raises(InputError, match=f"^pretrained.net.name: {folder}.* tokenizer") as output:
         _require_same_numbers(Unbuilt(cfg), ours)
-    assert "tokenizer.path" not in str(said.value)
+    assert "tokenizer.path" not in str(output.value)

@@ -107,8 +107,8 @@ def test_for_uniform_noise_that_is_nearer_to_the_conditional_distribution_than_n
     held = [token is not None for token in known]
     others = P_1.sum(tuple(np.flatnonzero(held))).ravel()
     wanted = conditional(P_1, known)
-    found = total_variation(clamped(P_1, known, 64), wanted)
-    assert found < 0.6 * total_variation(others, wanted)
+    actual = total_variation(clamped(P_1, known, 64), wanted)
+    assert actual < 0.6 * total_variation(others, wanted)
 
 
 class OfTheData(nn.Module):

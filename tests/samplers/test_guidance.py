@@ -38,8 +38,8 @@ def test_best_of_n_is_the_distribution_of_the_largest(count):
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_best_of_n_strays_no_farther_than_its_bound(count):
     """KL(distribution ‖ p) ≤ log n − (n − 1)/n."""
-    found = distribution(BestOfN(count))
-    kl = (found * np.log(found / P)).sum()
+    actual = distribution(BestOfN(count))
+    kl = (actual * np.log(actual / P)).sum()
     assert kl <= np.log(count) - (count - 1) / count + 1e-12
 
 

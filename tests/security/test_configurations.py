@@ -117,9 +117,11 @@ def test_no_secret_of_the_environment_is_written(tmp_path, capfd):
     from tests.stages.conftest import build
 
     house = build(tmp_path)
-    said = [house.run(stage, "experiment=kjv/mdlm") for stage in ("prepare", "train", "evaluate")]
-    assert [done.code for done in said] == [0, 0, 0]
+    output = [
+        house.run(stage, "experiment=kjv/mdlm") for stage in ("prepare", "train", "evaluate")
+    ]
+    assert [done.code for done in output] == [0, 0, 0]
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b'"versions"' in written
     assert SECRET.encode() not in written
-    assert SECRET not in json.dumps(said) + "".join(capfd.readouterr())
+    assert SECRET not in json.dumps(output) + "".join(capfd.readouterr())

@@ -23,11 +23,11 @@ URL = "https://example.org/text.zip"
 @pytest.fixture
 def plain():
     """A server of http, and what it was asked for."""
-    asked = []
+    expected = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            asked.append(self.path)
+            expected.append(self.path)
             self.send_response(200)
             self.end_headers()
 
@@ -37,7 +37,7 @@ def plain():
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/text", asked
+    yield f"http://127.0.0.1:{server.server_port}/text", expected
     server.shutdown()
     thread.join()
     server.server_close()
@@ -55,16 +55,16 @@ def redirect(monkeypatch, location: str) -> None:
             return answer
 
     old = urllib.request.HTTPSHandler
-    found = tuple(Redirecting if handler is old else handler for handler in room._HANDLERS)
-    monkeypatch.setattr(room, "_HANDLERS", found)
+    actual = tuple(Redirecting if handler is old else handler for handler in room._HANDLERS)
+    monkeypatch.setattr(room, "_HANDLERS", actual)
 
 
 def test_a_redirection_to_http_is_not_followed(plain, monkeypatch, tmp_path):
-    url, asked = plain
+    url, expected = plain
     redirect(monkeypatch, url)
     with pytest.raises(InputError, match=r"cannot download .* unknown url type: http"):
         fetch(URL, tmp_path / "text", "0" * 64)
-    assert asked == []
+    assert expected == []
     assert [*tmp_path.iterdir()] == []
 
 

@@ -81,8 +81,8 @@ def runs(tmp_path_factory):
         drawn |= {"texts": ["".join(HOSTILE)], "sampler": HOSTILE[1]}
     write_json(folder / "samples.json", samples)
     path = folder / "train.telemetry.json"
-    told = {"device": HOSTILE[0], "commit": HOSTILE[2], "versions": {HOSTILE[1]: HOSTILE[3]}}
-    write_json(path, json.loads(path.read_text()) | told)
+    message = {"device": HOSTILE[0], "commit": HOSTILE[2], "versions": {HOSTILE[1]: HOSTILE[3]}}
+    write_json(path, json.loads(path.read_text()) | message)
     return read_runs([folder])
 
 

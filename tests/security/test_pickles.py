@@ -121,13 +121,13 @@ def test_the_sources_have_no_way_to_run_data():
     files = [path for name in folders for path in (TOP / name).rglob("*")]
     files = [path for path in files if path.suffix in (".py", ".smk")] + [TOP / "Snakefile"]
     assert len(files) > 150
-    found = [
+    actual = [
         f"{path.relative_to(TOP)}:{number}: {line.strip()}"
         for path in files
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
         if DANGEROUS.search(line)
     ]
-    assert found == []
+    assert actual == []
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,9 @@ def test_a_target_of_another_package_is_refused(target):
 @pytest.mark.parametrize("target", THROUGH)
 @pytest.mark.parametrize("more", [{}, DAMAGE, {"_partial_": True}, {"_args_": ["text.txt"]}])
 def test_what_our_modules_import_is_not_ours(target, more):
-    said = refused({"a": {"_target_": target, **more}})
-    assert said.startswith(f"a._target_: {target} is of ")
-    assert said.endswith("not of tcsm itself")
+    output = refused({"a": {"_target_": target, **more}})
+    assert output.startswith(f"a._target_: {target} is of ")
+    assert output.endswith("not of tcsm itself")
 
 
 MODULES = ["tcsm.config", "tcsm.config.compose.hydra", "tcsm.config.compose.UNBUILT"]

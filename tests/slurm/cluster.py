@@ -78,9 +78,9 @@ class Cluster:
         for number in gate.waiting():
             with suppress(psutil.NoSuchProcess):
                 given = psutil.Process(number).environ()
-                found = Training(given["SLURM_JOB_ID"], given["SLURMD_NODENAME"], given[GPU])
-                if found.job != other_than:
-                    return found
+                actual = Training(given["SLURM_JOB_ID"], given["SLURMD_NODENAME"], given[GPU])
+                if actual.job != other_than:
+                    return actual
         return None
 
     def state(self, job: str) -> str:

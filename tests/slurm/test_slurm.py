@@ -196,9 +196,9 @@ def test_a_report_is_made_though_a_group_is_cancelled(slurm: Cluster, tmp_path: 
         cancelled = until(lambda: cancelled_group(slurm, house.folder))
         assert slurm.asked(cancelled) == "1 20:00"  # ten minutes for each of two, in turn
         assert snakemake.wait(3600) == 0
-    said = (house.folder / "snakemake.log").read_text()
-    assert said.count("Trying to restart job") == 1
-    assert said.count("has been submitted") < 8  # small jobs go together
+    output = (house.folder / "snakemake.log").read_text()
+    assert output.count("Trying to restart job") == 1
+    assert output.count("has been submitted") < 8  # small jobs go together
     logs = (house.folder / "results/logs/smoke/train").rglob("*.log")
     assert any(COMPLETE in log.read_text() for log in logs)  # it was not trained again
     assert not list((house.folder / "results/.scratch").rglob("state.safetensors"))

@@ -140,9 +140,11 @@ class House:
 
     def files(self, *names: str) -> dict[str, bytes]:
         """What lies in some folders of the house, by path."""
-        found = (path for name in names for path in (self.root / name).rglob("*"))
+        actual = (path for name in names for path in (self.root / name).rglob("*"))
         return {
-            str(path.relative_to(self.root)): path.read_bytes() for path in found if path.is_file()
+            str(path.relative_to(self.root)): path.read_bytes()
+            for path in actual
+            if path.is_file()
         }
 
     def unfinished(self) -> list[str]:

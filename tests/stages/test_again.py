@@ -52,8 +52,8 @@ def steps(folder: Path) -> list[float]:
 
 def place(folder: Path) -> Path:
     """The only folder of files that were set aside."""
-    (found,) = folder.glob("set-aside-*")
-    return found
+    (actual,) = folder.glob("set-aside-*")
+    return actual
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -82,13 +82,13 @@ def test_a_finished_run_goes_on_to_more_steps(house: House) -> None:
     assert train(house).code == 0
     house.good("evaluate", *SCORE)
     before = content(run)
-    said = train(house, MORE).err
-    assert len(said) == 2
-    assert f"{run}: its training is another one (trainer.steps was 4, now 8)" in said[0]
+    output = train(house, MORE).err
+    assert len(output) == 2
+    assert f"{run}: its training is another one (trainer.steps was 4, now 8)" in output[0]
     assert (
-        "goes on after step 4 with its weights, optimizer and averages: trainer.steps" in said[1]
+        "goes on after step 4 with its weights, optimizer and averages: trainer.steps" in output[1]
     )
-    assert "learning rate" in said[1]
+    assert "learning rate" in output[1]
     assert content(place(run)) == before
     record = json.loads((run / "train.json").read_text())
     assert (record["steps"], record["changes"]) == (
@@ -168,19 +168,19 @@ def test_text_that_has_moved_is_the_same_text(house: House) -> None:
     with stopped(after=2):
         train(house)
     shutil.copytree(house.data, house.root / "moved")
-    said = train(house, f"data.root={house.root}/moved").err
-    assert said[0].endswith("training goes on after step 2")
+    output = train(house, f"data.root={house.root}/moved").err
+    assert output[0].endswith("training goes on after step 2")
 
 
 def test_other_threads_go_on_and_are_said(house: House) -> None:
     with stopped(after=2):
         train(house)
     try:
-        said = train(house, "threads=2").err
+        output = train(house, "threads=2").err
     finally:
         torch.set_num_threads(1)
-    assert "goes on after step 2" in said[0]
-    assert "threads was 1, now 2" in said[0]
+    assert "goes on after step 2" in output[0]
+    assert "threads was 1, now 2" in output[0]
 
 
 def test_a_batch_in_other_parts_ends_as_if_it_had_not_stopped(house: House) -> None:
@@ -240,9 +240,9 @@ def test_other_text_is_another_run(own_house: House) -> None:
     (own_house.root / "text.txt").write_text("other words of another text " * 500)
     shutil.rmtree(own_house.data)
     own_house.good("prepare")
-    said = train(own_house).err
-    assert "(corpus has other contents" in said[0]
-    assert "set aside in" in said[0]
+    output = train(own_house).err
+    assert "(corpus has other contents" in output[0]
+    assert "set aside in" in output[0]
 
 
 @pytest.mark.parametrize("other", ["trainer.steps=2", "trainer.learning_rate=0.001"])

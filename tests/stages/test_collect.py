@@ -45,22 +45,22 @@ def buffer(house, folder):
 def test_a_collection_is_what_its_record_says(house, trained, judge):
     run = trained(MODEL)
     folder = house.good("collect", f"reference={run}", judge, HITTING, name="drawn")
-    found, drawn = record(folder), buffer(house, folder)
-    assert finite(found)
-    assert (found["stage"], found["experiment"], found["seed"]) == ("collect", MODEL, 0)
-    assert (found["count"], found["length"]) == drawn.tokens.shape == (10, LENGTH)
-    assert found["network_calls"] == 3 * 4  # three batches, four steps
-    assert found["reward_calls"] == 10
+    actual, drawn = record(folder), buffer(house, folder)
+    assert finite(actual)
+    assert (actual["stage"], actual["experiment"], actual["seed"]) == ("collect", MODEL, 0)
+    assert (actual["count"], actual["length"]) == drawn.tokens.shape == (10, LENGTH)
+    assert actual["network_calls"] == 3 * 4  # three batches, four steps
+    assert actual["reward_calls"] == 10
     texts = [
         config.build(house.config(MODEL).tokenizer).decode(row.numpy()) for row in drawn.tokens
     ]
-    assert found["texts"] == texts[:8]
+    assert actual["texts"] == texts[:8]
     assert drawn.reward.tolist() == letters(None, texts).tolist()
-    assert found["reward"]["mean"] == pytest.approx(float(drawn.reward.mean()))
-    assert found["reward"]["se"] == pytest.approx(float(drawn.reward.std()) / math.sqrt(10))
+    assert actual["reward"]["mean"] == pytest.approx(float(drawn.reward.mean()))
+    assert actual["reward"]["se"] == pytest.approx(float(drawn.reward.std()) / math.sqrt(10))
     assert drawn.log_weight.eq(0).all()
-    assert found["log_weight"] == {"mean": 0, "sd": 0, "ess": 1}
-    for row, beta in zip(found["ess"], BETAS, strict=True):
+    assert actual["log_weight"] == {"mean": 0, "sd": 0, "ess": 1}
+    for row, beta in zip(actual["ess"], BETAS, strict=True):
         log_w = Boltzmann(beta).log_weights(drawn)
         expected = {"beta": beta, "ess": relative_ess(log_w), "kl": kl_of_weights(log_w)}
         assert row == pytest.approx(expected)
@@ -81,10 +81,10 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_others(house, traine
 
 def test_an_autoregressive_model_writes_from_left_to_right(house, trained):
     given = [f"reference={trained('kjv/ar')}", "sampler=next_token"]
-    found = record(house.good("collect", *given, name="left"))
-    assert found["network_calls"] == 3 * LENGTH
-    assert found["ess"] == []
-    assert found["reward_calls"] == 0
+    actual = record(house.good("collect", *given, name="left"))
+    assert actual["network_calls"] == 3 * LENGTH
+    assert actual["ess"] == []
+    assert actual["reward_calls"] == 0
 
 
 def test_the_training_text_is_collected_window_by_window(house, judge):
@@ -107,17 +107,17 @@ def test_weights_lead_back_to_the_base(house, trained):
     own = house.good("collect", f"reference={run}", f"base={run}", HITTING, name="own")
     assert buffer(house, own).log_weight.abs().max() < 1e-5
     there = house.good("collect", f"reference={other}", f"base={run}", HITTING, name="there")
-    found = record(there)
-    assert found["network_calls"] == 3 * 3 * 4
+    actual = record(there)
+    assert actual["network_calls"] == 3 * 3 * 4
     log_w = buffer(house, there).log_weight
     assert log_w.abs().max() > 1e-3
-    assert found["log_weight"]["ess"] == pytest.approx(relative_ess(log_w))
+    assert actual["log_weight"]["ess"] == pytest.approx(relative_ess(log_w))
 
 
 def test_a_run_is_fed_with_a_collection(house, trained, judge):
     run = trained(MODEL)
     folder = house.good("collect", f"reference={run}", judge, HITTING, name="food")
-    fed = [f"collected={folder}", f"initial={run}", "feed=collected", "tilt.beta=8.0"]
+    fed = [f"collected={folder}", f"initial={run}", "batches=collected", "tilt.beta=8.0"]
     trained_on = house.good("train", f"experiment={MODEL}", *fed, name="fed")
     losses = [json.loads(line) for line in (trained_on / "metrics.jsonl").read_text().splitlines()]
     assert all(math.isfinite(row["loss"]) for row in losses)
@@ -189,7 +189,7 @@ def test_a_killed_collection_starts_again_and_is_never_taken_for_whole(
     )
     assert house.run("collect", *given, judge, "seed=1", name="killed").code == 130
     monkeypatch.undo()
-    done = house.run("train", f"collected={folder}", "feed=collected", name="hungry")
+    done = house.run("train", f"collected={folder}", "batches=collected", name="hungry")
     assert done.code == 2
     assert f"{REWARDS}: cannot be read" in done.err[-1]
     assert not house.unfinished()

@@ -35,7 +35,7 @@ def test_no_number_depends_on_the_batch(house, trained, experiment):
         record(house.good("evaluate", *exact, f"evaluation.batch={size}")) for size in (8, 3)
     )
     for split in one["splits"]:
-        one_nats, other_nats = (found["splits"][split].pop("nats") for found in (one, other))
+        one_nats, other_nats = (actual["splits"][split].pop("nats") for actual in (one, other))
         np.testing.assert_allclose(one_nats, other_nats, rtol=1e-5)
         for key, value in one["splits"][split].items():
             assert other["splits"][split][key] == pytest.approx(value, rel=1e-5)

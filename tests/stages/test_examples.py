@@ -75,10 +75,10 @@ def test_a_run_is_scored_on_four_other_corpora(house, trained, tmp_path):
         "wikitext2": [" ".join(["= Title =", *map(detokenize.wikitext, sentences)])],
     }
     for name, parts in plain.items():
-        test, said = measured[name]["splits"]["test"], measured[name]["protocol"]
+        test, output = measured[name]["splits"]["test"], measured[name]["protocol"]
         assert (test["sequences"], test["tokens"]) == (8, 8 * LENGTH)
-        assert said["text"].endswith(f"{name}{kinds[name]}.gz")
-        assert said["tokens"] == sum(len(text8(text)) + 1 for text in parts) - 1, name
+        assert output["text"].endswith(f"{name}{kinds[name]}.gz")
+        assert output["tokens"] == sum(len(text8(text)) + 1 for text in parts) - 1, name
         assert 3 < test["bpc"] < 6
     done = command("evaluate", str(run), "data=zero_shot/ag_news", f"metric.ag_news.path={path}")
     assert (done.code, len(done.err)) == (0, 0)  # lines of text, all one column

@@ -27,9 +27,9 @@ def test_an_experiment_goes_through_all_stages(shared, finished, experiment):
     require_model(cfg)
     require_files(shared, folder, experiment)
     for name, stage in (("train", "train"), ("evaluate", "evaluate"), ("samples", "sample")):
-        found = _record(folder, f"{name}.json")
-        assert finite(found)
-        assert (found["stage"], found["experiment"], found["seed"]) == (stage, experiment, 0)
+        actual = _record(folder, f"{name}.json")
+        assert finite(actual)
+        assert (actual["stage"], actual["experiment"], actual["seed"]) == (stage, experiment, 0)
     require_training(folder)
     require_evaluation(likelihood_of(folder), cfg)
     require_samples(_record(folder, "samples.json"), cfg)
@@ -62,26 +62,26 @@ def require_files(shared, folder, experiment):
 def require_training(folder):
     record = _record(folder, "train.json")
     assert (record["steps"], record["tokens"]) == (6, 6 * TOKENS)
-    found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert [(row["step"], row["tokens"]) for row in found] == [(n, n * TOKENS) for n in (2, 4, 6)]
-    assert record["final"] == found[-1]
-    assert finite(found)
-    assert all(row["grad_norm"] > 0 for row in found)
-    assert "valid_bits_per_token" in found[-1]
+    actual = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [(row["step"], row["tokens"]) for row in actual] == [(n, n * TOKENS) for n in (2, 4, 6)]
+    assert record["final"] == actual[-1]
+    assert finite(actual)
+    assert all(row["grad_norm"] > 0 for row in actual)
+    assert "valid_bits_per_token" in actual[-1]
 
 
 def require_evaluation(record, cfg):
     assert record["bound"] == cfg.bound._target_.rpartition(".")[2].lower()
     assert (record["epsilon"] is not None) == (record["bound"] == "time")
     assert set(record["splits"]) == {"valid", "test"}
-    for found in record["splits"].values():
-        nats, characters = np.array(found["nats"]), np.array(found["chars"])
-        assert len(nats) == len(characters) == found["sequences"] == 8
-        assert found["tokens"] == found["characters"] == characters.sum() == 8 * LENGTH
-        assert found["bpc"] == pytest.approx(nats.sum() / characters.sum() / math.log(2))
-        assert found["ppl_token"] == pytest.approx(math.exp(nats.sum() / found["tokens"]))
-        assert found["bpc_se"] > 0
-        assert found["draws"] == (1 if record["bound"] == "exact" else 2)
+    for actual in record["splits"].values():
+        nats, characters = np.array(actual["nats"]), np.array(actual["chars"])
+        assert len(nats) == len(characters) == actual["sequences"] == 8
+        assert actual["tokens"] == actual["characters"] == characters.sum() == 8 * LENGTH
+        assert actual["bpc"] == pytest.approx(nats.sum() / characters.sum() / math.log(2))
+        assert actual["ppl_token"] == pytest.approx(math.exp(nats.sum() / actual["tokens"]))
+        assert actual["bpc_se"] > 0
+        assert actual["draws"] == (1 if record["bound"] == "exact" else 2)
 
 
 def require_samples(record, cfg):

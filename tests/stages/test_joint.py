@@ -50,15 +50,15 @@ def test_other_neighborhoods_and_the_contrast_do_too(house, trained, other):
 
 
 def test_before_a_step_it_is_its_reference(house, trained):
-    """The energy starts at 0, so that an arm without steps shows the reference's own bound."""
+    """The energy starts at 0, so that a variant without steps shows the reference's own bound."""
     reference = f"reference={trained('kjv/mdlm')}"
-    none, found = ("trainer.steps=0", "trainer.warmup=0"), []
+    none, actual = ("trainer.steps=0", "trainer.warmup=0"), []
     for candidates in (1, 3):
         for stage in ("train", "evaluate"):
             draw = f"bound.candidates={candidates}"
             folder = house.good(stage, *JOINT, *none, reference, draw, name="untrained")
-        found.append(likelihood_of(folder)["splits"]["test"]["bpc"])
-    assert found[0] == pytest.approx(found[1], rel=1e-6)
+        actual.append(likelihood_of(folder)["splits"]["test"]["bpc"])
+    assert actual[0] == pytest.approx(actual[1], rel=1e-6)
 
 
 def test_a_reference_must_be_there_and_fit(house, trained):

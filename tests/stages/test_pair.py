@@ -32,9 +32,9 @@ def test_a_file_becomes_pairs(house, tmp_path):
     assert all(word in longer for word in ("1 of 6", "data.length", str(LENGTH)))
     assert all(word in shorter for word in ("5 of 6", "data.length", str(LENGTH)))
     folder = house.root / "pairs"
-    found = json.loads((folder / "collect.json").read_text())
-    assert (found["stage"], found["count"], found["length"]) == ("collect", 3, LENGTH)
-    assert (found["cut"], found["padded"]) == (1, 5)
+    actual = json.loads((folder / "collect.json").read_text())
+    assert (actual["stage"], actual["count"], actual["length"]) == ("collect", 3, LENGTH)
+    assert (actual["cut"], actual["padded"]) == (1, 5)
     tokenizer = config.build(house.config(MODEL).tokenizer)
     buffer = read_buffer(folder, tokenizer)
     texts = [[tokenizer.decode(x.numpy()) for x in row.view(2, LENGTH)] for row in buffer.tokens]
@@ -79,7 +79,7 @@ def test_a_training_neither_noises_nor_learns_padding(house, trained, tmp_path, 
         return drawn
 
     monkeypatch.setattr(SharedCorruption, "__call__", noted)
-    given = ["objective=preference_paired", "feed=pair_file", f"collected={pairs}"]
+    given = ["objective=preference_paired", "batches=pair_file", f"collected={pairs}"]
     house.good("train", *given, f"initial={run}", f"reference={run}", name="blanked")
     assert len(seen) == 6
     assert all(part.all() and len(part) for pair in seen for part in pair)
@@ -89,7 +89,7 @@ def test_a_training_neither_noises_nor_learns_padding(house, trained, tmp_path, 
 def test_a_training_from_pairs_moves_away_from_its_reference(house, trained, tmp_path, loss):
     run = trained(MODEL)
     pairs = house.good("collect", write(tmp_path / "p.jsonl", *LINES), name=f"for_{loss}")
-    given = [f"objective=preference_{loss}", "feed=pair_file", f"collected={pairs}"]
+    given = [f"objective=preference_{loss}", "batches=pair_file", f"collected={pairs}"]
     both = [f"initial={run}", f"reference={run}"]
     folder = house.good("train", *given, *both, name=loss)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -104,10 +104,10 @@ def test_a_training_from_pairs_moves_away_from_its_reference(house, trained, tmp
 def test_pairs_and_texts_are_not_mistaken(house, trained, tmp_path):
     run = trained(MODEL)
     pairs = house.good("collect", write(tmp_path / "p.jsonl", *LINES), name="pairs")
-    given = ["objective=preference_paired", "feed=pair_file", f"collected={pairs}"]
+    given = ["objective=preference_paired", "batches=pair_file", f"collected={pairs}"]
     both = [f"initial={run}", f"reference={run}"]
     texts = ("objective=distribution", "reference=null")
     refused = house.run("train", *given, *both, *texts, name="lost")
-    assert "feed: PairFile gives pairs, but objective DistributionMatching" in refused.err[-1]
-    refused = house.run("train", *given, *both, "feed=corpus", name="lost")
-    assert "feed: Corpus gives texts, but objective Paired" in refused.err[-1]
+    assert "batches: PairFile gives pairs, but objective DistributionMatching" in refused.err[-1]
+    refused = house.run("train", *given, *both, "batches=corpus", name="lost")
+    assert "batches: Corpus gives texts, but objective Paired" in refused.err[-1]

@@ -58,8 +58,8 @@ def model():
 
 
 def source(model, **fields):
-    feed = OnPolicy(Drawer(1), Letter(), **fields)
-    return feed.open(DataContext(Nothing(), SIZE, LENGTH, 3, model, Letters()))
+    batches = OnPolicy(Drawer(1), Letter(), **fields)
+    return batches.open(DataContext(Nothing(), SIZE, LENGTH, 3, model, Letters()))
 
 
 def test_weights_are_advantages(model):
@@ -90,9 +90,9 @@ def test_ranks_share_one_batch_and_its_mean(model):
 def test_weights_are_of_the_whole_batch_on_each_of_several_ranks(model):
     """wd1's softmax is over all draws of a step, not over those of a rank or a micro-batch."""
     wd1 = WeightedLikelihood(CountSampling(Path(Mask(27), Linear())), OpenMean(), 0.5)
-    feed = OnPolicy(Drawer(1), Letter(), normalized=False)
+    batches = OnPolicy(Drawer(1), Letter(), normalized=False)
     data = DataContext(Nothing(), SIZE, LENGTH, 3, model, Letters(), weigh=wd1.weigh)
-    parts = [feed.open(data).at(7, rank, 2) for rank in range(2)]
+    parts = [batches.open(data).at(7, rank, 2) for rank in range(2)]
     weight = torch.cat([part.weight for part in parts])
     plain = [source(model, normalized=False).at(7, rank, 2).weight for rank in range(2)]
     advantage = torch.cat(plain)
@@ -110,7 +110,7 @@ def test_draws_are_those_of_the_model_as_it_is_and_of_the_step(model):
 
 
 def test_refusals(model):
-    with pytest.raises(InputError, match="reward: found null; feed=on_policy needs one"):
+    with pytest.raises(InputError, match="reward: found null; batches=on_policy needs one"):
         OnPolicy(Drawer(1), None).open(DataContext(Nothing(), SIZE, LENGTH, 3, model, Letters()))
     with pytest.raises(InputError, match=r"data\.batch "):
         OnPolicy(Drawer(1), Letter()).open(DataContext(Nothing(), 1, LENGTH, 3, model, Letters()))
@@ -123,7 +123,7 @@ def test_it_trains_from_the_command_line(house: House, monkeypatch: pytest.Monke
     monkeypatch.setattr(Classifier, "open", lambda self: None)
     first = house.good("train", "trainer.steps=2", name="first")
     given = [f"initial={first}", f"reference={first}", "reward=classifier"]
-    given += ["objective=policy_gradient", "feed=on_policy"]
+    given += ["objective=policy_gradient", "batches=on_policy"]
     runs = [house.good("train", *given, name=name) for name in ("one", "other")]
     one, other = ((run / "metrics.jsonl").read_bytes() for run in runs)
     assert one == other

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 MODEL = "kjv/distribution"
 RATIO = ("objective=density_ratio", "divergence=bce")
 SOFT = "experiment=kjv/soft_hollow"
-FED = ("feed=collected", "tilt=even")
+FED = ("batches=collected", "tilt=even")
 HERE = "reward.path=tests.stages.test_post_refusals"
 
 
@@ -94,7 +94,7 @@ def drawn(file_house, trained):
 
 @pytest.mark.parametrize("beta", ["0.0", "-1.0", "nan", "inf"])
 def test_a_bad_beta(house, drawn, beta):
-    line = refusal(house, "train", "feed=collected", f"collected={drawn}", f"tilt.beta={beta}")
+    line = refusal(house, "train", "batches=collected", f"collected={drawn}", f"tilt.beta={beta}")
     assert "tilt.beta must be a positive number, found " in line
 
 
@@ -104,8 +104,8 @@ def test_a_bad_beta(house, drawn, beta):
         (["collected=null"], ["collected: ", "found null"]),
         (["collected=nowhere"], ["nowhere/sequences.tok", "No such file", "run collect"]),
         ([f"data.length={LENGTH - 1}"], [f"{LENGTH} tokens, wanted data.length = {LENGTH - 1}"]),
-        (["feed.share=1.5"], ["feed.share", "[0, 1]", "found 1.5"]),
-        (["feed.share=0.01"], ["feed.share", "0.01", "data.batch"]),
+        (["batches.share=1.5"], ["batches.share", "[0, 1]", "found 1.5"]),
+        (["batches.share=0.01"], ["batches.share", "0.01", "data.batch"]),
     ],
 )
 def test_a_collection_that_cannot_be_fed(house, drawn, overrides, said):
@@ -212,22 +212,22 @@ def test_a_teacher_of_fewer_tokens(house, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("objective", "feed", "said"),
+    ("objective", "batches", "said"),
     [
-        ("preference_elbo", "corpus", ["Corpus", "ElboPaired", "feed=pairs"]),
-        ("preference_winners", "collected", ["Collected", "Winners", "feed=pairs"]),
-        ("preference_paired", "on_policy", ["OnPolicy", "Paired", "feed=pairs"]),
-        ("guided_distillation", "corpus", ["Corpus", "GuidedDistillation", "feed=on_policy"]),
-        ("weighted_likelihood", "collected", ["WeightedLikelihood", "feed=on_policy"]),
-        ("policy_gradient", "pairs", ["Pairs", "PolicyGradient", "feed=on_policy"]),
+        ("preference_elbo", "corpus", ["Corpus", "ElboPaired", "batches=pairs"]),
+        ("preference_winners", "collected", ["Collected", "Winners", "batches=pairs"]),
+        ("preference_paired", "on_policy", ["OnPolicy", "Paired", "batches=pairs"]),
+        ("guided_distillation", "corpus", ["Corpus", "GuidedDistillation", "batches=on_policy"]),
+        ("weighted_likelihood", "collected", ["WeightedLikelihood", "batches=on_policy"]),
+        ("policy_gradient", "pairs", ["Pairs", "PolicyGradient", "batches=on_policy"]),
         ("density_ratio", "pair_file", ["PairFile", "DensityRatio", "preference_elbo"]),
     ],
 )
-def test_an_objective_whose_rows_another_feed_gives(house, objective, feed, said):
+def test_an_objective_whose_rows_other_batches_give(house, objective, batches, said):
     """Before any file is opened: reference, collection and reward are missing, too."""
-    given = [f"objective={objective}", f"feed={feed}", "reward=vader"]
+    given = [f"objective={objective}", f"batches={batches}", "reward=vader"]
     line = refusal(house, "train", *given)
-    assert all(word in line for word in ("feed: ", "objective", *said)), line
+    assert all(word in line for word in ("batches: ", "objective", *said)), line
 
 
 # --- preferences -------------------------------------------------------------------------------
@@ -247,6 +247,6 @@ def test_an_objective_whose_rows_another_feed_gives(house, objective, feed, said
 def test_a_bad_line_of_preferences(house, tmp_path, line, said):
     file, good = tmp_path / "pairs.jsonl", json.dumps({"chosen": "well", "rejected": "ill"})
     file.write_text(f"{good}\n{good}\n{line}\n{good}\n")
-    told = refusal(house, "collect", f"preferences={file}")
-    assert told.startswith(f"{file}:3: "), told
-    assert said in told, told
+    message = refusal(house, "collect", f"preferences={file}")
+    assert message.startswith(f"{file}:3: "), message
+    assert said in message, message

@@ -33,8 +33,8 @@ CASES = {
     "ratio": ("experiment=post/density_ratio", "reference={M}", "initial={M}"),
     "pairs": ("experiment=post/preference", "reference={M}", "initial={M}", "collected={B}"),
     "weighed": ("experiment=post/reward", "initial={M}", "collected={B}"),
-    "policy": ("initial={M}", "reference={M}", "objective=policy_gradient", "feed=on_policy"),
-    "ar_policy": ("experiment=kjv/ar", "initial={A}", "feed=on_policy", "trainer.accumulate=2"),
+    "policy": ("initial={M}", "reference={M}", "objective=policy_gradient", "batches=on_policy"),
+    "ar_policy": ("experiment=kjv/ar", "initial={A}", "batches=on_policy", "trainer.accumulate=2"),
     "taught": ("experiment=kjv/soft_hollow", "teacher_run={T}"),
     "bert": ("experiment=teacher/bert",),
 }

@@ -22,15 +22,15 @@ while [[ $1 == --* ]]; do shift; done
 
 def ranks(agent: int) -> dict[int, int]:
     """Rank → process, of the children of an agent."""
-    found = {}
+    actual = {}
     for child in Path(f"/proc/{agent}/task/{agent}/children").read_text().split():
         words = dict(
             word.split("=", 1)
             for word in Path(f"/proc/{child}/environ").read_text().split("\0")
             if "=" in word
         )
-        found[int(words["RANK"])] = int(child)
-    return found
+        actual[int(words["RANK"])] = int(child)
+    return actual
 
 
 def ended(house: House, name: str, *more: str) -> tuple[int, str]:
@@ -72,9 +72,9 @@ def test_they_end_together_and_go_on(house: House, of_nodes: Path, gate: Gate) -
             lines = agent.communicate(timeout=PATIENCE)[1].splitlines()
         assert agent.returncode == code
         usual = ("tok/s", "  journal ", "goes on after")
-        said = [text for text in lines if not any(word in text for word in usual)]
-        assert len(said) == 1
-        assert all(word in said[0] for word in words)
+        output = [text for text in lines if not any(word in text for word in usual)]
+        assert len(output) == 1
+        assert all(word in output[0] for word in words)
         until(lambda alive=alive: not any(path.exists() for path in alive))
         assert not list(scratch.glob("launch-*"))
         gate.open()

@@ -15,12 +15,12 @@ pytestmark = pytest.mark.slow
 
 POSITIONS = "max_position_embeddings"
 REWARD = "tests.stages.house:vowels"
-DRAWN = ("feed=on_policy", "sampler.steps=2", "reward=function")
+DRAWN = ("batches=on_policy", "sampler.steps=2", "reward=function")
 OBJECTIVES = {
     "ratio": ("objective=density_ratio", "divergence=bce"),
-    "tilted": ("feed=collected", "tilt.beta=5.0", "feed.least_ess=0.0"),
-    "paired": ("objective=preference_paired", "feed=pairs"),
-    "elbo": ("objective=preference_elbo", "objective.draws=2", "feed=pairs"),
+    "tilted": ("batches=collected", "tilt.beta=5.0", "batches.least_ess=0.0"),
+    "paired": ("objective=preference_paired", "batches=pairs"),
+    "elbo": ("objective=preference_elbo", "objective.draws=2", "batches=pairs"),
     "distilled": ("objective=soft", "teacher=one_sided"),
     "wd1": ("objective=weighted_likelihood", *DRAWN),
     "gdsd": ("objective=guided_distillation", *DRAWN),
@@ -91,7 +91,7 @@ def test_a_checkpoint_goes_in_and_comes_out(file_house, collected, trained, tmp_
     for objective in COVER[family]:
         given = [*OBJECTIVES[objective], f"initial={start}"]
         given += [f"reference={start}"] * (objective not in PLAIN)
-        given += [f"collected={collected}"] * any("feed=" in word for word in given)
+        given += [f"collected={collected}"] * any("batches=" in word for word in given)
         given += [f"reward.path={REWARD}"] * ("reward=function" in given)
         given += [f"teacher_run={trained('kjv/ar')}"] * (objective == "distilled")
         run = house.good("train", *net, *fast, *given, name=f"{family}-{objective}")

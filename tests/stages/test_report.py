@@ -29,8 +29,8 @@ def test_the_page_is_whole(page, file_house):
 def test_figures_and_tables_lie_beside_it(page):
     wanted = {"figures": {".svg", ".pdf", ".png", ".csv"}, "tables": {".csv", ".tex", ".pdf"}}
     for folder, kinds in wanted.items():
-        found = {path.suffix for path in (page / folder).iterdir()}
-        assert found == kinds
+        actual = {path.suffix for path in (page / folder).iterdir()}
+        assert actual == kinds
 
 
 def test_every_arm_with_a_label_is_in_the_table(page):

@@ -110,12 +110,12 @@ def test_a_training_keeps_its_state_elsewhere_than_its_results(house: House) -> 
 
 def test_weights_of_another_training_are_refused(house: House) -> None:
     """Whole and of the same architecture, but not those that the record beside them tells of."""
-    ours, theirs = (
+    ours, peer = (
         house.good("train", *SLOW, "trainer.steps=4", f"seed={seed}", name=str(seed))
         for seed in (0, 1)
     )
     weights = ours / "weights.safetensors"
-    weights.write_bytes((theirs / weights.name).read_bytes())
+    weights.write_bytes((peer / weights.name).read_bytes())
     done = house.run("evaluate", *SLOW, name="0")
     assert (done.code, len(done.err)) == (2, 1)
     assert all(word in done.err[0] for word in (str(weights), "train.json", "train again"))

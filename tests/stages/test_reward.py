@@ -49,8 +49,8 @@ def test_reward_and_judge_agree_in_part(runs):
     from tcsm.data.normalize import text8
 
     texts = testaments.Testaments(text8, 64).half(1)["test"].texts[::10]
-    found = [scores(Classifier(str(runs / name)), texts) for name in ("reward", "judge")]
-    assert 0.6 < np.corrcoef(found)[0, 1] < 0.99
+    actual = [scores(Classifier(str(runs / name)), texts) for name in ("reward", "judge")]
+    assert 0.6 < np.corrcoef(actual)[0, 1] < 0.99
 
 
 def reviews(path, *more):

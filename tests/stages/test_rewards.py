@@ -40,32 +40,32 @@ def scored(house, *overrides, name="scored"):
 
 def test_rewards_are_those_of_the_texts(house, trained, rewarded):
     run, judge = trained(MODEL), trained("kjv/ar")
-    folder, found = scored(house, f"evaluation.run={run}", f"judge={judge}", *rewarded)
-    assert finite(found)
-    assert (found["stage"], found["experiment"], found["seed"]) == ("evaluate", MODEL, 0)
-    assert (found["count"], found["steps"], found["sampler"]) == (4, 2, "Ancestral")
-    assert (found["network_calls"], found["reward_calls"]) == (2, 0)
-    assert [len(text) for text in found["texts"]] == [LENGTH] * 4
+    folder, actual = scored(house, f"evaluation.run={run}", f"judge={judge}", *rewarded)
+    assert finite(actual)
+    assert (actual["stage"], actual["experiment"], actual["seed"]) == ("evaluate", MODEL, 0)
+    assert (actual["count"], actual["steps"], actual["sampler"]) == (4, 2, "Ancestral")
+    assert (actual["network_calls"], actual["reward_calls"]) == (2, 0)
+    assert [len(text) for text in actual["texts"]] == [LENGTH] * 4
     for key, letter in (("rewards", "e"), ("judge_rewards", "a")):
-        assert found[key] == [text.count(letter) for text in found["texts"]]
-    assert found["reward"]["mean"] == pytest.approx(np.mean(found["rewards"]))
-    assert found["judge_reward"]["sd"] == pytest.approx(np.std(found["judge_rewards"], ddof=1))
-    assert found["reward"]["se"] == pytest.approx(found["reward"]["sd"] / math.sqrt(4))
-    tokens = [config.build(house.config(MODEL).tokenizer).encode(t) for t in found["texts"]]
-    assert found["entropy"] == pytest.approx(entropy(torch.tensor(np.array(tokens)).long()))
-    assert 0 < found["judge_bpc"] < 10
-    assert found["judge_bpc_se"] > 0
+        assert actual[key] == [text.count(letter) for text in actual["texts"]]
+    assert actual["reward"]["mean"] == pytest.approx(np.mean(actual["rewards"]))
+    assert actual["judge_reward"]["sd"] == pytest.approx(np.std(actual["judge_rewards"], ddof=1))
+    assert actual["reward"]["se"] == pytest.approx(actual["reward"]["sd"] / math.sqrt(4))
+    tokens = [config.build(house.config(MODEL).tokenizer).encode(t) for t in actual["texts"]]
+    assert actual["entropy"] == pytest.approx(entropy(torch.tensor(np.array(tokens)).long()))
+    assert 0 < actual["judge_bpc"] < 10
+    assert actual["judge_bpc_se"] > 0
     assert "axes" in (folder / "config.yaml").read_text()
     assert json.loads((folder / "evaluate.telemetry.json").read_text())["cpu_seconds"] > 0
 
 
 def test_without_judges_there_are_no_judgments(house, trained, rewarded):
-    _, found = scored(
+    _, actual = scored(
         house, f"evaluation.run={trained(MODEL)}", rewarded[0], "metric.rewards.count=1"
     )
-    assert found["reward"]["se"] is None
+    assert actual["reward"]["se"] is None
     keys = ("judge_reward", "judge_rewards", "judge_bpc", "judge_bpc_se")
-    assert {found[key] for key in keys} == {None}
+    assert {actual[key] for key in keys} == {None}
 
 
 def test_the_best_of_several_is_kept_and_paid_for(house, trained, rewarded):
@@ -86,8 +86,8 @@ def test_the_best_of_several_is_kept_and_paid_for(house, trained, rewarded):
 def test_a_run_scores_its_own_samples_and_keeps_its_configuration(house, trained, rewarded):
     folder = house.copy(trained(MODEL), "itself")
     before = (folder / "config.yaml").read_bytes()
-    _, found = scored(house, *rewarded, name="itself")
-    assert found["rewards"] == [text.count("e") for text in found["texts"]]
+    _, actual = scored(house, *rewarded, name="itself")
+    assert actual["rewards"] == [text.count("e") for text in actual["texts"]]
     assert (folder / "config.yaml").read_bytes() == before
     again = (folder / "evaluate.json").read_bytes()
     scored(house, *rewarded, name="itself")
@@ -96,8 +96,8 @@ def test_a_run_scores_its_own_samples_and_keeps_its_configuration(house, trained
 
 def test_any_sampler_of_the_run_will_do(house, trained, rewarded):
     run = trained("kjv/ar")
-    _, found = scored(house, f"evaluation.run={run}", rewarded[0], "sampler=next_token")
-    assert found["network_calls"] == LENGTH
+    _, actual = scored(house, f"evaluation.run={run}", rewarded[0], "sampler=next_token")
+    assert actual["network_calls"] == LENGTH
 
 
 @pytest.mark.parametrize(

@@ -74,8 +74,8 @@ def test_students_of_the_same_batches_share_answers(house, teachers):
     assert results(first) == results(second)
     assert costs(first)["cpu"] > 0 == costs(first)["spared_cpu"]
     for name in ("second", "third"):
-        found = costs(house.root / name)
-        assert found == {"cpu": 0, "spared_cpu": pytest.approx(costs(first)["cpu"])}
+        actual = costs(house.root / name)
+        assert actual == {"cpu": 0, "spared_cpu": pytest.approx(costs(first)["cpu"])}
     house.good("train", *given, "teacher.temperature=2.0", name="third")
     house.good("train", *given, "seed=1", name="third")
     assert len(answers(house)) == 18
@@ -198,14 +198,14 @@ def test_a_teacher_that_does_not_fit_is_refused_before_a_step(house, teachers, g
 def test_a_teacher_of_other_tokens_or_other_weights_is_refused(house, trained):
     copy = house.copy(trained("teacher/hollow"), "bent")
     text = (copy / "config.yaml").read_text()
-    for old, new, said in (
+    for old, new, output in (
         ("tokenizers.Letters", "tokenizers.Bytes", "trained on tokens of bytes, wanted letters"),
         ("depth: 1", "depth: 2", "is of architecture"),
     ):
         (copy / "config.yaml").write_text(text.replace(old, new))
         done = house.run("train", STUDENT, f"teacher_run={copy}", name="refused")
         assert done.code == 2
-        assert said in done.err[-1], done.err
+        assert output in done.err[-1], done.err
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5])
@@ -216,7 +216,7 @@ def test_a_checkpoint_teaches_on_collected_texts(house, teachers, tmp_path, shar
     written = teachers("kjv/ar").replace("teacher_run", "reference")
     drawn = house.good("collect", "experiment=buffer/ar", written, name="written")
     given = [f"pretrained.net.name={tmp_path}", "pretrained.net.extra=27", "teacher=taylor"]
-    fed = [f"collected={drawn}", "feed=collected", "tilt=even", f"feed.share={share}"]
+    fed = [f"collected={drawn}", "batches=collected", "tilt=even", f"batches.share={share}"]
     house.good("train", STUDENT, "pretrained=causal", *given, *fed, name="fed")
 
 
@@ -230,7 +230,7 @@ def test_a_checkpoint_teaches(house, tmp_path, causal):
     around = [] if causal else ["pretrained.net.before=[1]", "pretrained.net.after=[2]"]
     way = ["teacher=top_k"] if causal else []
     house.good("train", *given, *around, *way, name="pupil")
-    for wrong, said in (
+    for wrong, output in (
         ("pretrained.net.extra=28", "net.tokens must be 27 or more numbers below 28"),
         (f"pretrained.net.name={tmp_path / 'none'}", "cannot be loaded"),
         ("teacher_run=x", "teacher_run: found pretrained, too"),
@@ -238,4 +238,4 @@ def test_a_checkpoint_teaches(house, tmp_path, causal):
     ):
         done = house.run("train", *given, *around, *way, wrong, name="refused")
         assert done.code == 2
-        assert said in done.err[-1], done.err
+        assert output in done.err[-1], done.err

@@ -34,15 +34,15 @@ def error(file_house, trained):
 
 @pytest.mark.slow
 def test_errors_of_ways_to_ask(error):
-    found = error("teacher=top_k", "teacher.k=2")
-    assert finite(found)
-    assert found["sequences"] == 8
-    assert found["tv"] == pytest.approx(found["missing"], abs=1e-6)
+    actual = error("teacher=top_k", "teacher.k=2")
+    assert finite(actual)
+    assert actual["sequences"] == 8
+    assert actual["tv"] == pytest.approx(actual["missing"], abs=1e-6)
     assert error(*EXACT)["tv"] < 1e-6
     assert error("teacher=exact")["tv"] == 0
-    assert found["tv"] > error("teacher=top_k", "teacher.k=16")["tv"] > 1e-6
+    assert actual["tv"] > error("teacher=top_k", "teacher.k=16")["tv"] > 1e-6
     flat = error("teacher=top_k", "teacher.k=2", "teacher.temperature=2.0")
-    assert flat["entropy"] > found["entropy"]
+    assert flat["entropy"] > actual["entropy"]
 
 
 @pytest.mark.slow
@@ -78,8 +78,8 @@ def test_a_missing_teacher_is_refused(house, trained):
 
 def test_numbers_of_two_sequences_by_hand():
     exact = torch.tensor([[[0.5, 0.5, 0.0]], [[0.25, 0.25, 0.5]]]).log()
-    found = compare(torch.tensor([[[1.0, 0.0, 0.0]], [[0.25, 0.75, 0.0]]]).log(), exact)
-    assert found["tv"] == pytest.approx(0.5)
-    assert found["tv_se"] == pytest.approx(0.0)
-    assert found["missing"] == pytest.approx(0.5)
-    assert found["entropy"] == pytest.approx((0.6931 + 1.0397) / 2, abs=1e-3)
+    actual = compare(torch.tensor([[[1.0, 0.0, 0.0]], [[0.25, 0.75, 0.0]]]).log(), exact)
+    assert actual["tv"] == pytest.approx(0.5)
+    assert actual["tv_se"] == pytest.approx(0.0)
+    assert actual["missing"] == pytest.approx(0.5)
+    assert actual["entropy"] == pytest.approx((0.6931 + 1.0397) / 2, abs=1e-3)

@@ -20,11 +20,11 @@ def test_a_teacher_is_trained_and_evaluated(house, trained, experiment):
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4, 6]
     assert all(math.isfinite(row["loss"]) for row in rows)
-    found = likelihood_of(folder)
+    actual = likelihood_of(folder)
     bound = BOUNDS.get(experiment.partition("_")[0], "pseudo")
-    assert found["bound"] == bound
-    assert bool(found["by_noise"]) == (bound == "count")
-    for split in found["splits"].values():
+    assert actual["bound"] == bound
+    assert bool(actual["by_noise"]) == (bound == "count")
+    for split in actual["splits"].values():
         assert split["draws"] == (2 if bound == "count" else 1)
         assert split["characters"] == 8 * LENGTH
         assert 0 < split["bpc"] < 2 * math.log2(27)

@@ -50,8 +50,8 @@ def test_advice_names_no_key_that_sampling_does_not_read():
 
 
 def test_prompt_infill_and_watch_are_short_for_overrides():
-    said = spelled(["--prompt", "it's = a_", "seed=1", "--infill=a [MASK][MASK] b", "--watch"])
-    assert said == [
+    output = spelled(["--prompt", "it's = a_", "seed=1", "--infill=a [MASK][MASK] b", "--watch"])
+    assert output == [
         "sampling.template=it's = a_",
         "seed=1",
         "sampling.template=a __ b",
@@ -102,7 +102,7 @@ def test_every_text_has_what_the_template_says(house, trained, experiment, templ
     for text in (text for run in runs for text in run["texts"]):
         assert len(text) == LENGTH
         pairs = zip(template, text, strict=False)
-        assert all(wanted in ("_", found) for wanted, found in pairs)
+        assert all(wanted in ("_", actual) for wanted, actual in pairs)
 
 
 @pytest.mark.slow

@@ -20,13 +20,18 @@ TINY += ("trainer.warmup=1", "trainer.steps=4", "trainer.checkpoint_every=2")
 GRID = ("world.vocabulary=5", "world.width=0.4", "data.batch=16", "trainer.log_every=2")
 GRID += ("trainer.warmup=1", "trainer.steps=4", "scale=smoke")
 LONG = ("trainer.steps=60", "trainer.warmup=5", "trainer.log_every=30", "data.batch=256")
-PAIRS = ("feed=pairs", "feed.temperature=1.0", "objective=preference_paired", "objective.beta=1.0")
+PAIRS = (
+    "batches=pairs",
+    "batches.temperature=1.0",
+    "objective=preference_paired",
+    "objective.beta=1.0",
+)
 METHODS = {
     "tilt": ((), 0.06),
-    "weighed": (("feed.resample=0.0",), 0.08),
+    "weighed": (("batches.resample=0.0",), 0.08),
     "targets": (("objective=soft", "teacher=exact"), 0.03),
     "ratio": (("objective=density_ratio", "divergence=bce"), 0.06),
-    "kl_penalty": (("feed=explore", "tilting.beta=0.4"), 0.04),
+    "kl_penalty": (("batches=explore", "tilting.beta=0.4"), 0.04),
     "preference": (PAIRS, 0.08),
 }
 
@@ -68,7 +73,7 @@ def test_a_training_continues_where_it_stopped(tmp_path):
 @pytest.mark.slow
 def test_calls_of_the_reward_are_counted_over_restarts(tmp_path):
     train(tmp_path / "grid", "experiment=exact/grid", *GRID)
-    tilt = ("experiment=exact/tilt", *GRID, f"initial={tmp_path / 'grid'}", "feed=explore")
+    tilt = ("experiment=exact/tilt", *GRID, f"initial={tmp_path / 'grid'}", "batches=explore")
     first = train(tmp_path / "run", *tilt, "trainer.steps=2")
     then = train(tmp_path / "run", *tilt)
     assert (first["reward_calls"], then["reward_calls"]) == (2 * 16, 4 * 16)
@@ -110,20 +115,20 @@ def test_other_stages_read_text(tmp_path):
 def evaluate(out, metric):
     done = command("evaluate", f"out={out}")
     assert done.code == 0, done.err
-    found = json.loads((out / "evaluate.json").read_text())["metrics"]
-    assert list(found) == [metric]
-    assert finite(found)
-    return found[metric]
+    actual = json.loads((out / "evaluate.json").read_text())["metrics"]
+    assert list(actual) == [metric]
+    assert finite(actual)
+    return actual[metric]
 
 
 def test_a_joint_run_is_evaluated_exactly(tmp_path):
     record = train(tmp_path, "experiment=exact/joint", *TINY, "objective.draws=5")
-    found = evaluate(tmp_path, "exact")
-    assert found["kl"] == record["final"]["exact_kl"]
-    assert found["evaluations"] == 4 * 8 * (1 + 5)
-    assert found["condition"] > 1
-    assert found["gradient_variance"] > 0
-    assert (found["finite"], found["diverged"]) == (True, False)
+    actual = evaluate(tmp_path, "exact")
+    assert actual["kl"] == record["final"]["exact_kl"]
+    assert actual["evaluations"] == 4 * 8 * (1 + 5)
+    assert actual["condition"] > 1
+    assert actual["gradient_variance"] > 0
+    assert (actual["finite"], actual["diverged"]) == (True, False)
     telemetry = json.loads((tmp_path / "evaluate.telemetry.json").read_text())
     assert telemetry["cpu_seconds_per_step"] > 0
 
@@ -131,9 +136,9 @@ def test_a_joint_run_is_evaluated_exactly(tmp_path):
 def test_a_factorized_run_costs_one_evaluation_a_sequence(tmp_path):
     ema = "trainer.ema={_target_: tcsm.training.optim.Ema, decay: 0.9}"
     record = train(tmp_path, "experiment=exact/factorized", *TINY, ema)
-    found = evaluate(tmp_path, "exact")
-    assert (found["evaluations"], found["condition"]) == (4 * 8, None)
-    assert found["kl"] == record["final"]["exact_kl"]  # of the averaged weights
+    actual = evaluate(tmp_path, "exact")
+    assert (actual["evaluations"], actual["condition"]) == (4 * 8, None)
+    assert actual["kl"] == record["final"]["exact_kl"]  # of the averaged weights
 
 
 @pytest.mark.slow
@@ -144,8 +149,8 @@ def test_a_run_that_stops_being_finite_ends_at_its_last_record_as_a_result(tmp_p
     record = train(tmp_path, "experiment=exact/joint", *TINY, *failing)
     assert record["steps"] < 40
     assert record["steps"] % 2 == 0
-    found = evaluate(tmp_path, "exact")
-    assert (found["kl"], found["finite"], found["diverged"]) == (None, False, True)
+    actual = evaluate(tmp_path, "exact")
+    assert (actual["kl"], actual["finite"], actual["diverged"]) == (None, False, True)
 
 
 @pytest.fixture(scope="module")
@@ -167,11 +172,11 @@ def tilt(out, grid, *overrides):
 def test_every_method_comes_near_the_tilted_distribution(name, grid, tmp_path):
     overrides, reach = METHODS[name]
     record = tilt(tmp_path, grid, *overrides)
-    found = evaluate(tmp_path, "tilted")
-    assert found["tv"] == record["final"]["exact_tv"] < reach < record["initial"]["exact_tv"]
-    assert found["reward_calls"] == record["reward_calls"] <= 16384
-    assert found["kl_to_pretrained"] > 0
-    assert found["reward"]["pretrained"] < found["reward"]["mean"]
+    actual = evaluate(tmp_path, "tilted")
+    assert actual["tv"] == record["final"]["exact_tv"] < reach < record["initial"]["exact_tv"]
+    assert actual["reward_calls"] == record["reward_calls"] <= 16384
+    assert actual["kl_to_pretrained"] > 0
+    assert actual["reward"]["pretrained"] < actual["reward"]["mean"]
 
 
 @pytest.mark.slow
@@ -180,10 +185,10 @@ def test_other_ways_end_elsewhere(grid, tmp_path):
     best = evaluate(tmp_path / "best", "tilted")
     assert best["tv"] > 0.1
     assert best["reward"]["mean"] > best["reward"]["target"]
-    more = tilt(tmp_path / "more", grid, "feed=corpus")
+    more = tilt(tmp_path / "more", grid, "batches=corpus")
     assert more["reward_calls"] == 0
     assert evaluate(tmp_path / "more", "tilted")["world"]["tv"] > 0.1
-    tilt(tmp_path / "free", grid, "feed=explore", "feed.kl_coef=0.0")
+    tilt(tmp_path / "free", grid, "batches=explore", "batches.kl_coef=0.0")
     free = evaluate(tmp_path / "free", "tilted")
     assert free["reward"]["mean"] > free["reward"]["target"] + 0.2
 
@@ -191,7 +196,7 @@ def test_other_ways_end_elsewhere(grid, tmp_path):
 @pytest.mark.slow
 def test_the_best_of_several_needs_no_training(grid, tmp_path):
     tilt(
-        *(tmp_path, grid, "trainer.steps=0", "trainer.warmup=0", "feed=corpus"),
+        *(tmp_path, grid, "trainer.steps=0", "trainer.warmup=0", "batches=corpus"),
         "tilting.best_of=4",
     )
     four = evaluate(tmp_path, "tilted")

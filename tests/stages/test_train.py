@@ -57,8 +57,8 @@ def test_what_is_only_shown_or_saved_changes_no_weight(house, trained):
     first = load(trained("kjv/score") / "weights.safetensors")[0]
     often = ("trainer.log_every=1", "trainer.checkpoint_every=1", "validation.every=1")
     other = house.good("train", "experiment=kjv/score", *often, name="often")
-    found = load(other / "weights.safetensors")[0]
-    assert all((first[name] == found[name]).all() for name in first)
+    actual = load(other / "weights.safetensors")[0]
+    assert all((first[name] == actual[name]).all() for name in first)
 
 
 @pytest.mark.slow
@@ -72,9 +72,9 @@ def test_the_learning_curve_is_of_the_weights_that_are_delivered(house):
     start = house.good(
         "train", "experiment=kjv/score", *still, f"initial={mean}", name="curve/start"
     )
-    said = [json.loads((folder / "train.json").read_text()) for folder in (plain, mean, start)]
-    bits = [record["final"]["valid_bits_per_token"] for record in said]
-    assert [record["weights"] for record in said] == ["last", "averaged", "last"]
+    output = [json.loads((folder / "train.json").read_text()) for folder in (plain, mean, start)]
+    bits = [record["final"]["valid_bits_per_token"] for record in output]
+    assert [record["weights"] for record in output] == ["last", "averaged", "last"]
     assert [row["loss"] for row in rows(plain)] == [row["loss"] for row in rows(mean)]
     assert bits[1] == pytest.approx(bits[2], rel=1e-5)
     assert bits[1] != pytest.approx(bits[0], rel=1e-3)

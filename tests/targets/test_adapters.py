@@ -49,8 +49,8 @@ def test_a_temperature_divides(method):
 
 
 def test_a_model_with_conditionals_gives_its_own():
-    found = Plain().attach(BLIND).log_conditionals(X, SITES)
-    assert found.equal(BLIND.log_conditionals(X, SITES))
+    actual = Plain().attach(BLIND).log_conditionals(X, SITES)
+    assert actual.equal(BLIND.log_conditionals(X, SITES))
 
 
 @torch.no_grad()
@@ -84,8 +84,8 @@ def test_one_pass_serves_as_ranking_and_as_tail(tails, monkeypatch):
 def test_a_flattened_distribution_is_that_of_the_root_of_the_table():
     """The exact conditionals of p₁^{1/T}: divided, whatever the other positions are."""
     table = torch.from_numpy(random_distribution(V, L, 0)).log()
-    found = Plain(temperature=2.0).attach(Tabulated(table)).log_conditionals(X, SITES)
-    assert_close(found, Tabulated(table / 2).log_conditionals(X, SITES))
+    actual = Plain(temperature=2.0).attach(Tabulated(table)).log_conditionals(X, SITES)
+    assert_close(actual, Tabulated(table / 2).log_conditionals(X, SITES))
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -136,8 +136,8 @@ def test_logits_of_long_suffixes_exist_part_by_part(monkeypatch):
 
 def test_embeddings_give_what_tokens_give():
     model, everywhere = awake(), torch.ones_like(X, dtype=torch.bool)
-    found = model.log_next_of(model.embedding[X])
-    assert_close(found.flatten(0, 1), model.log_next_at(X, everywhere))
+    actual = model.log_next_of(model.embedding[X])
+    assert_close(actual.flatten(0, 1), model.log_next_at(X, everywhere))
 
 
 def test_taylor_is_exact_for_a_bigram_table():
@@ -180,20 +180,20 @@ def test_top_v_is_exact(tail):
 @torch.no_grad()
 def test_a_tail_of_zeros_costs_its_missing_mass(k):
     model = awake()
-    found = conditionals(TopK(k=k), model).exp()
+    actual = conditionals(TopK(k=k), model).exp()
     exact = enumerated(model).exp()
-    missing = exact.masked_fill(found > 0, 0).sum(-1)
-    assert ((found > 0).sum(-1) == k).all()
-    assert (found.gather(-1, LABEL) > 0).all()
-    assert_close((found - exact).abs().sum(-1) / 2, missing)
+    missing = exact.masked_fill(actual > 0, 0).sum(-1)
+    assert ((actual > 0).sum(-1) == k).all()
+    assert (actual.gather(-1, LABEL) > 0).all()
+    assert_close((actual - exact).abs().sum(-1) / 2, missing)
 
 
 @torch.no_grad()
 def test_a_tail_is_calibrated_at_the_label():
     """Candidates have their exact odds to x₁, the others those of the tail's teacher."""
     model, left = awake(), OneSided().attach(awake())
-    found = conditionals(TopK(k=2, tail=OneSided()), model)
-    odds = [part - part.gather(-1, LABEL) for part in (found, enumerated(model))]
+    actual = conditionals(TopK(k=2, tail=OneSided()), model)
+    odds = [part - part.gather(-1, LABEL) for part in (actual, enumerated(model))]
     by_tail = left.log_conditionals(X, SITES)
     by_tail = by_tail - by_tail.gather(-1, LABEL)
     exactly = torch.isclose(odds[0], odds[1], atol=1e-9)

@@ -27,8 +27,8 @@ def test_the_distribution_is_normalized():
 
 def test_samples_follow_the_distribution():
     world = Given(2, 3)
-    found = world.sample(batch_noise(0, 0, 40_000))
-    shares = torch.bincount((found * torch.tensor([4, 2, 1])).sum(-1), minlength=8) / 40_000
+    actual = world.sample(batch_noise(0, 0, 40_000))
+    shares = torch.bincount((actual * torch.tensor([4, 2, 1])).sum(-1), minlength=8) / 40_000
     assert shares.tolist() == pytest.approx(world.log_p.exp().tolist(), abs=0.01)
 
 

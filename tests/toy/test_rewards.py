@@ -7,16 +7,16 @@ from tcsm.toy.rewards import Region, Slope
 
 
 def test_a_region_keeps_its_boxes():
-    found = Region(4, [[-1, 0, -1, 0], [0, 1, 0, 1]])(all_sequences(4, 2)).view(4, 4)
+    actual = Region(4, [[-1, 0, -1, 0], [0, 1, 0, 1]])(all_sequences(4, 2)).view(4, 4)
     low = torch.arange(4) < 2
-    assert torch.equal(found == 0, low[:, None] == low)
-    assert set(found.flatten().tolist()) == {0.0, -1.0}
+    assert torch.equal(actual == 0, low[:, None] == low)
+    assert set(actual.flatten().tolist()) == {0.0, -1.0}
 
 
 def test_a_slope_is_linear():
-    found = Slope(5, [2.0, -1.0])(all_sequences(5, 2)).view(5, 5)
+    actual = Slope(5, [2.0, -1.0])(all_sequences(5, 2)).view(5, 5)
     u = torch.tensor([-0.8, -0.4, 0.0, 0.4, 0.8], dtype=torch.float64)
-    assert torch.allclose(found, 2 * u[:, None] - u)
+    assert torch.allclose(actual, 2 * u[:, None] - u)
 
 
 @pytest.mark.parametrize(

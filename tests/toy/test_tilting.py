@@ -40,9 +40,9 @@ def test_the_best_of_some_draws_by_brute_force(count):
 
 def test_the_best_of_many_has_no_zero_where_the_distribution_has_none():
     p = torch.tensor([1e-30, 0.5, 0.5], dtype=torch.float64)
-    found = best_of(p.log(), torch.tensor([2.0, 0.0, 1.0]).double(), 8)
-    assert found.isfinite().all()
-    assert found[0].exp().item() == pytest.approx(8e-30)
+    actual = best_of(p.log(), torch.tensor([2.0, 0.0, 1.0]).double(), 8)
+    assert actual.isfinite().all()
+    assert actual[0].exp().item() == pytest.approx(8e-30)
 
 
 def test_total_variation_is_half_the_distance():

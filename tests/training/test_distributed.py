@@ -39,16 +39,16 @@ def test_a_rank_tells_its_agent(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("ROLE_NAME", distributed.ROLE)
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
-    told = lambda: json.loads((tmp_path / "error.json").read_text())["message"]  # noqa: E731
+    message = lambda: json.loads((tmp_path / "error.json").read_text())["message"]  # noqa: E731
     distributed.report("together")
-    assert told() == "together"
-    for error, said in (
+    assert message() == "together"
+    for error, output in (
         (RuntimeError("[gloo/pair.cc] Connection closed by peer"), distributed.LOST),
         (ValueError("a bug"), "ValueError: a bug"),
     ):
         distributed._report(type(error), error, None)
-        assert said in told()
-        assert distributed.LOST in told() or "bug" in told()
+        assert output in message()
+        assert distributed.LOST in message() or "bug" in message()
     distributed.print_reports(str(tmp_path))
     assert capsys.readouterr().err == "ValueError: a bug\n"
 

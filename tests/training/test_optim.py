@@ -111,15 +111,15 @@ def test_adamw_is_torchs():
     nets[1].load_state_dict(nets[0].state_dict())
     options = {"lr": 0.1, "betas": (0.9, 0.99), "weight_decay": 0.1, "fused": True}
     ours = AdamW(nets[0].parameters(), **options)
-    theirs = torch.optim.AdamW(nets[1].parameters(), **options)
+    peer = torch.optim.AdamW(nets[1].parameters(), **options)
     for step in range(3):
-        for net, optimizer in zip(nets, (ours, theirs), strict=True):
+        for net, optimizer in zip(nets, (ours, peer), strict=True):
             optimizer.zero_grad()
             (net(torch.full((4, 3), step + 1.0)) ** 2).sum().backward()
             optimizer.step()
     assert all(map(torch.equal, nets[0].parameters(), nets[1].parameters()))
-    theirs.load_state_dict(ours.state_dict())
-    assert ours.state_dict()["param_groups"] == theirs.state_dict()["param_groups"]
+    peer.load_state_dict(ours.state_dict())
+    assert ours.state_dict()["param_groups"] == peer.state_dict()["param_groups"]
 
 
 @pytest.mark.slow

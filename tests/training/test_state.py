@@ -60,9 +60,9 @@ def test_a_restored_state_is_equal_and_goes_on_equally():
     assert (other.step, other.tokens, other.elapsed) == (6, 1234, Elapsed(5.5, 4.25))
     descend(state, 5)
     descend(other, 5)
-    mine, theirs = state.tensors(), other.tensors()
-    assert mine.keys() == theirs.keys()
-    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    rows, peer = state.tensors(), other.tensors()
+    assert rows.keys() == peer.keys()
+    assert all(torch.equal(rows[name], peer[name]) for name in rows)
 
 
 def test_restoring_copies_and_does_not_share():

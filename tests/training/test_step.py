@@ -85,8 +85,8 @@ def test_a_step_waits_to_count_positions_and_compiles_to_one_graph_for_all_count
     waited, compiled = json.loads(done.stdout)
     # The batch counts its positions for the loss, and the network for its head.
     assert waited == [{"nonzero": 2}] * 2
-    for found, plain, breaks, graphs in compiled:
-        assert found == pytest.approx(plain, abs=1e-5)
+    for actual, plain, breaks, graphs in compiled:
+        assert actual == pytest.approx(plain, abs=1e-5)
         assert not breaks
         # All blocks but the last; the last one, for the first number of positions; for any other.
         assert graphs == 3

@@ -39,13 +39,13 @@ def test_utilization_is_a_share_of_a_known_peak():
 
 
 def test_a_stage_is_described_by_the_keys_of_its_file():
-    found = describe(Stopwatch(Elapsed(10.0, 8.0)), 1000, CPU, flops_per_token=1e6)
-    assert found["tokens_per_second"] == pytest.approx(1000 / found["seconds"])
-    assert found["mfu"] is None
-    assert found["versions"]["torch"] == str(torch.__version__)
+    actual = describe(Stopwatch(Elapsed(10.0, 8.0)), 1000, CPU, flops_per_token=1e6)
+    assert actual["tokens_per_second"] == pytest.approx(1000 / actual["seconds"])
+    assert actual["mfu"] is None
+    assert actual["versions"]["torch"] == str(torch.__version__)
     keys = "seconds cpu_seconds tokens_per_second peak_memory_mib mfu device threads versions"
-    assert list(found) == [*keys.split(), "commit", "dirty", "started"]
-    json.dumps(found)
+    assert list(actual) == [*keys.split(), "commit", "dirty", "started"]
+    json.dumps(actual)
 
 
 def test_a_checkout_is_known_by_commit_and_changes(tmp_path):

@@ -1,4 +1,4 @@
-"""From a file of axes to arms, and from arms to runs that share processes."""
+"""From a file of axes to variants, and from variants to runs that share processes."""
 
 from pathlib import Path
 
@@ -30,15 +30,15 @@ def params(tmp_path: Path) -> Path:
 
 
 def test_the_arms_are_the_product(params: Path) -> None:
-    arms = read("losses", "long", params)
-    assert [arm.name for arm in arms] == [
+    variants = read("losses", "long", params)
+    assert [variant.name for variant in variants] == [
         "losses/mask-kl",
         "losses/mask-bce",
         "losses/mask-gkl",
         "losses/uniform-kl",
         "losses/uniform-gkl",
     ]
-    last = arms[-1]
+    last = variants[-1]
     assert last.axes == (("source", "uniform"), ("loss", "gkl"))
     assert last.stages == ("train", "evaluate")
     assert set(last.overrides) == {
@@ -53,10 +53,10 @@ def test_the_arms_are_the_product(params: Path) -> None:
 
 
 def test_a_later_override_wins_and_a_scale_takes_its_part(params: Path) -> None:
-    arms = {arm.name: arm.overrides for arm in read("losses", "long", params)}
-    assert "trainer.steps=3" in arms["losses/mask-bce"]
-    assert "trainer.steps=2" not in arms["losses/mask-bce"]
-    tiny = {arm.name: arm.overrides for arm in read("losses", "tiny", params)}
+    variants = {variant.name: variant.overrides for variant in read("losses", "long", params)}
+    assert "trainer.steps=3" in variants["losses/mask-bce"]
+    assert "trainer.steps=2" not in variants["losses/mask-bce"]
+    tiny = {variant.name: variant.overrides for variant in read("losses", "tiny", params)}
     assert list(tiny) == ["losses/mask-gkl", "losses/mask-bce", "losses/uniform-gkl"]
     assert {"trainer.steps=1", "extra.key=2"} <= set(tiny["losses/mask-bce"])
     assert "+extra.key=1" not in tiny["losses/mask-bce"]
@@ -85,7 +85,7 @@ def test_a_bad_file_is_refused_by_its_key(params: Path, old: str, new: str, mess
 def test_an_arm_may_name_its_own_stages(params: Path) -> None:
     file = params / "ablation/losses.yaml"
     file.write_text(PLAN.replace("kl: [objective=kl]", 'kl: ["stages=[evaluate]", objective=kl]'))
-    stages = {arm.name: arm.stages for arm in read("losses", "long", params)}
+    stages = {variant.name: variant.stages for variant in read("losses", "long", params)}
     assert stages["losses/mask-kl"] == ("evaluate",)
     assert stages["losses/mask-bce"] == ("train", "evaluate")
 
@@ -108,11 +108,11 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> House:
 def test_small_runs_share_a_process(grid: House) -> None:
     logs = grid.folder / "results/logs/grid"
     assert (logs / "train/weights/light-few.log").read_text().count("training") == 2
-    said = (logs / "evaluate/toy.log").read_text().splitlines()
+    output = (logs / "evaluate/toy.log").read_text().splitlines()
     runs = ("toy/tokens seed 0", "toy/tokens seed 1", "toy/first seed 0")
-    assert said == [f"evaluating {run}" for run in runs]
-    said = (logs / "collect/worlds/light.log").read_text().splitlines()
-    assert said == [f"collecting seed {seed}" for _ in ("few", "many") for seed in (0, 1)]
+    assert output == [f"evaluating {run}" for run in runs]
+    output = (logs / "collect/worlds/light.log").read_text().splitlines()
+    assert output == [f"collecting seed {seed}" for _ in ("few", "many") for seed in (0, 1)]
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_long_evaluations_are_cut_into_parts(grid: House, monkeypatch: pytest.Mo
     parts = dict(runs.batches("evaluate"))
     assert parts["steered"] == ["steered/light"]
     assert parts["steered/part-2"] == ["steered/heavy"]
-    names = [[name for found in of.values() for name in found] for of in (whole, parts)]
+    names = [[name for actual in of.values() for name in actual] for of in (whole, parts)]
     assert names[0] == names[1]
     assert dict(runs.batches("collect"))["worlds/light"]  # trains nothing and stays whole
 
@@ -152,9 +152,11 @@ def test_a_run_is_given_those_of_its_own_seed_that_are_there(grid: House) -> Non
         assert f"collected: results/grid/toy/buffer/seed-{seed}" in config
         buffer = (runs / f"toy/buffer/seed-{seed}/config.yaml").read_text()
         assert "reference: results/grid/toy/first/seed-0" in buffer
-    said = (grid.folder / "results/logs/grid/evaluate/steered.log").read_text().splitlines()
-    arms = ("steered/light", "steered/heavy")
-    assert said == [f"evaluating {arm} seed {seed}" for arm in arms for seed in (0, 1)]
+    output = (grid.folder / "results/logs/grid/evaluate/steered.log").read_text().splitlines()
+    variants = ("steered/light", "steered/heavy")
+    assert output == [
+        f"evaluating {variant} seed {seed}" for variant in variants for seed in (0, 1)
+    ]
     assert not (runs / "toy/buffer/seed-0/train.json").exists()
 
 
@@ -199,8 +201,8 @@ def test_every_ablation_of_every_scale_is_well_formed() -> None:
     names = [file.stem for file in (params / "ablation").glob("*.yaml")]
     for name in names:
         for scale in ("smoke", "default", "ratios", "long", "full"):
-            arms = read(name, scale, params)
-            assert len({arm.name for arm in arms}) == len(arms) > 0
+            variants = read(name, scale, params)
+            assert len({variant.name for variant in variants}) == len(variants) > 0
 
 
 @pytest.mark.parametrize(

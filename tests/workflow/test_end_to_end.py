@@ -1,6 +1,6 @@
 """The real workflow on a corpus of its own: text → report, kill, rerun, and what an edit reruns.
 
-A corpus needs one params file, an arm one more: this test adds both to a copy of the checkout.
+A corpus needs one params file, a variant one more: this test adds both to a copy of the checkout.
 """
 
 import os
@@ -59,7 +59,7 @@ AGAIN = {"train": 2, "evaluate": 1, "sample": 1, "report": 1}
 
 
 def copy_checkout(folder: Path) -> House:
-    """What a clone would hold, with a tiny corpus, two arms and a scale added."""
+    """What a clone would hold, with a tiny corpus, two variants and a scale added."""
     for name in ("tcsm", "workflow", "params", "reports"):
         ignored = shutil.ignore_patterns("__pycache__", "smoke", "figures", "tables", "index.html")
         shutil.copytree(TOP / name, folder / name, ignore=ignored)

@@ -51,10 +51,10 @@ def fingerprint(root: Path, stage: str = "train", config: str = CONFIG) -> str:
 
 
 def test_closure_follows_every_kind_of_import(root: Path) -> None:
-    found = Sources({"pkg": root}).closure(["pkg.stages.train", "pkg.rooms.nets.Net"])
+    actual = Sources({"pkg": root}).closure(["pkg.stages.train", "pkg.rooms.nets.Net"])
     plain = "config errors lazy reporting reporting.records rooms rooms.base rooms.nets"
     rest = "shared shared.thing stages stages.train"
-    assert found == {"pkg"} | {f"pkg.{name}" for name in f"{plain} {rest}".split()}
+    assert actual == {"pkg"} | {f"pkg.{name}" for name in f"{plain} {rest}".split()}
 
 
 def test_reads(root: Path) -> None:

@@ -39,9 +39,9 @@ JOBS = {
 
 
 def plan(stages: str, *lines: str) -> str:
-    """A question of one arm."""
-    said = {"experiment": "mine/ar", "stages": [stages], "overrides": list(lines)}
-    return json.dumps({**said, "axes": {"arm": {"a": []}}})
+    """A question of one variant."""
+    output = {"experiment": "mine/ar", "stages": [stages], "overrides": list(lines)}
+    return json.dumps({**output, "axes": {"variant": {"a": []}}})
 
 
 ABLATIONS = {
@@ -59,7 +59,7 @@ ABLATIONS = {
         "evaluate", "metric=[rewards]", "reward=classifier", "reward_run=elsewhere/judge"
     ),
 }
-# What a stage of an arm reads.
+# What a stage of a variant reads.
 READ = {
     ("train", "mine/ar"): (),
     ("train", "mine/teacher"): ("checkpoint/config.json", "checkpoint/model.safetensors"),
@@ -111,8 +111,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def codes(checkout: Path) -> dict[str, str]:
     """The fingerprint of every job, as a new start finds it."""
     runs = Runs("tiny")
-    found = {f"{stage} {name}": runs.code(stage, [name]) for stage, name in READ}
-    return found | {"prepare": runs.corpus("results/data/mine")[1]}
+    actual = {f"{stage} {name}": runs.code(stage, [name]) for stage, name in READ}
+    return actual | {"prepare": runs.corpus("results/data/mine")[1]}
 
 
 def read(stage: str, text: str, paths: list[tuple[str, str]]) -> tuple[str, ...]:
@@ -168,12 +168,12 @@ def test_names_of_others_are_no_files(tmp_path, monkeypatch):
         "revision": "a",
     }
     symbols = {"_target_": "hydra.utils.get_object", "path": "tcsm.data.normalize.text8"}
-    found = [
+    actual = [
         *possible_paths({"net": {"inner": [net], "normalize": symbols, "name": "net"}, "seed": 1})
     ]
     names = [("net", "net"), ("net", "openai-community/gpt2"), ("net", symbols["path"])]
-    assert sorted(found) == names
-    assert files([*found, ("net", "x" * 5000), ("net", "a\0b")], "results/tiny") == []
+    assert sorted(actual) == names
+    assert files([*actual, ("net", "x" * 5000), ("net", "a\0b")], "results/tiny") == []
     Path("results/tiny/ar").mkdir(parents=True)
     Path("results/tiny/ar/config.yaml").write_text("a: 1", "utf-8")
     assert files([("reference", "results/tiny/ar")], "results/tiny") == []
@@ -184,5 +184,5 @@ def test_links_that_lead_in_circles_end(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "up").symlink_to("..")
     (tmp_path / "a" / "x.txt").write_text("x")
-    found = files([("corpus", str(tmp_path))], str(tmp_path / "made"))
-    assert found == [str(tmp_path / "a" / "x.txt")]
+    actual = files([("corpus", str(tmp_path))], str(tmp_path / "made"))
+    assert actual == [str(tmp_path / "a" / "x.txt")]

@@ -23,10 +23,10 @@ ENVIRONMENT = "Specify a conda environment or container for each rule."
 @pytest.mark.slow
 def test_lint_misses_only_the_software_environment(finished: House) -> None:
     done = finished.snakemake("--lint")
-    said = done.stdout + done.stderr
-    assert re.findall(r"^ +\* (.+?):$", said, re.MULTILINE) == [ENVIRONMENT] * len(RULES)
-    assert re.findall(r"^Lints for rule (\w+)", said, re.MULTILINE) == list(RULES)
-    assert "Lints for snakefile" not in said
+    output = done.stdout + done.stderr
+    assert re.findall(r"^ +\* (.+?):$", output, re.MULTILINE) == [ENVIRONMENT] * len(RULES)
+    assert re.findall(r"^Lints for rule (\w+)", output, re.MULTILINE) == list(RULES)
+    assert "Lints for snakefile" not in output
 
 
 def test_snakefile_is_short() -> None:

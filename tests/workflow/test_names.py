@@ -16,10 +16,10 @@ def house(tmp_path: Path) -> House:
 
 
 def test_capitals_and_another_root_are_planned_from_another_folder(house: House, tmp_path: Path):
-    arm = house.folder / "params/experiment/Mine"
-    arm.mkdir()
+    variant = house.folder / "params/experiment/Mine"
+    variant.mkdir()
     for name in ("GPT.2-small", "GPT_2-small"):
-        (arm / f"{name}.yaml").write_text(
+        (variant / f"{name}.yaml").write_text(
             f"# @package _global_\nexperiment: Mine/{name}\nobjective: {{weight: 9.0}}\n"
         )
     house.edit("params/scale/default.yaml", "toy/score]", "Mine/GPT.2-small, Mine/GPT_2-small]")

@@ -73,8 +73,8 @@ def test_two_at_once(pinned: House) -> None:
         )
         for _ in range(2)
     ]
-    said = [job.communicate() for job in jobs]
-    assert [job.returncode for job in jobs] == [0, 0], said
+    output = [job.communicate() for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0], output
     assert "up to date" in dvc(pinned, "status", "data.dvc")
 
 

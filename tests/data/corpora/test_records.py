@@ -72,17 +72,17 @@ def test_rows_are_cut_by_their_number(tmp_path, name):
 def test_lines_of_plain_text_are_rows(tmp_path):
     path = tmp_path / "lines.txt.gz"
     path.write_bytes(gzip.compress(b"one\r\ntwo\nthree\n"))
-    found = documents(path, fractions=[0.4, 0.3, 0.3])
-    assert found == {"train": ["one"], "valid": ["two"], "test": ["three"]}
+    actual = documents(path, fractions=[0.4, 0.3, 0.3])
+    assert actual == {"train": ["one"], "valid": ["two"], "test": ["three"]}
 
 
 def test_a_folder_may_name_its_splits(tmp_path):
     put(tmp_path / "a" / "train-0.jsonl", ROWS[:2])
     put(tmp_path / "a" / "train-1.jsonl", ROWS[2:18])
     put(tmp_path / "a" / "validation.jsonl", ROWS[18:])
-    found = documents(tmp_path / "a")
-    assert [len(part) for part in found.values()] == [17, 2, 1]
-    assert found["test"] == ["Row 17"]
+    actual = documents(tmp_path / "a")
+    assert [len(part) for part in actual.values()] == [17, 2, 1]
+    assert actual["test"] == ["Row 17"]
     for name in ("train", "validation", "test"):
         saved(tmp_path / "b" / name)
     splits = {"splits": ["train", "validation", "test"]}
@@ -95,8 +95,8 @@ def test_a_folder_may_name_its_splits(tmp_path):
 
 def test_prompts_and_responses(tmp_path):
     path = put(tmp_path / "a.jsonl", [{"q": f"Q{n}", "a": "A!"} for n in range(4)])
-    found = documents(path, text8, fractions=[0.5, 0.25, 0.25], padded=True, **QA)
-    assert found["train"][0] == Example("q zero", "a", padded=True)
+    actual = documents(path, text8, fractions=[0.5, 0.25, 0.25], padded=True, **QA)
+    assert actual["train"][0] == Example("q zero", "a", padded=True)
     assert documents(path, fractions=[0.5, 0.25, 0.25], column=None, response="a")["test"] == [
         Example("", "A!")
     ]
@@ -107,8 +107,8 @@ def test_prompts_and_responses(tmp_path):
 def test_a_sheet_names_its_columns_in_its_first_line(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("id,text\n" + '1,"two\nlines, ""quoted"""\n' * 3)
-    found = documents(path, fractions=[0.4, 0.3, 0.3])
-    assert found["test"] == ['two\nlines, "quoted"']
+    actual = documents(path, fractions=[0.4, 0.3, 0.3])
+    assert actual["test"] == ['two\nlines, "quoted"']
     with pytest.raises(InputError, match=r"a\.csv: no column 'body'; its columns are id, text"):
         documents(path, column="body")
     path.write_text("id,text\n1,a\n2\n")

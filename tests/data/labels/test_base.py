@@ -42,17 +42,17 @@ def test_halves_share_no_text_and_lose_none():
 def test_a_text_met_again_lies_on_the_same_side():
     labels = MadeUp(many() + many())
     for half in (0, 1):
-        found = labels.half(half)
-        assert not set(found["train"].texts) & set(found["test"].texts)
-        assert len(found["train"]) == 2 * len(set(found["train"].texts))
+        actual = labels.half(half)
+        assert not set(actual["train"].texts) & set(actual["test"].texts)
+        assert len(actual["train"]) == 2 * len(set(actual["train"].texts))
 
 
 def test_shares_are_about_what_was_asked():
     labels = MadeUp(many(4000))
     for half in (0, 1):
-        found = {split: len(examples) for split, examples in labels.half(half).items()}
-        assert abs(sum(found.values()) - 2000) < 5 * 4000**0.5 / 2
-        assert abs(found["test"] / sum(found.values()) - 0.3) < 5 * (0.3 * 0.7 / 2000) ** 0.5
+        actual = {split: len(examples) for split, examples in labels.half(half).items()}
+        assert abs(sum(actual.values()) - 2000) < 5 * 4000**0.5 / 2
+        assert abs(actual["test"] / sum(actual.values()) - 0.3) < 5 * (0.3 * 0.7 / 2000) ** 0.5
 
 
 def test_labels_stay_with_their_texts():
@@ -90,12 +90,12 @@ def test_bad_fields_are_refused(fields, message):
 
 @given(st.text(min_size=1), st.integers(1, 20))
 def test_windows_are_the_text_but_for_a_short_rest(text, length):
-    found = list(windows(text, length))
-    whole = "".join(found)
+    actual = list(windows(text, length))
+    whole = "".join(actual)
     assert text.startswith(whole)
     assert 2 * (len(text) - len(whole)) < length
-    assert all(len(piece) == length for piece in found[:-1])
-    assert len(found) == 1 or 2 * len(found[-1]) >= length
+    assert all(len(piece) == length for piece in actual[:-1])
+    assert len(actual) == 1 or 2 * len(actual[-1]) >= length
 
 
 def test_windows_of_no_length_are_the_text():

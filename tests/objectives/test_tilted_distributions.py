@@ -72,8 +72,8 @@ def gradient_at(name, path, x_t, logits, tilt):
         fields = {**fields, "reference": Factorized(Table(REFERENCE), path)}
     model = Factorized(Table(logits), path)
     loss = loss_at(objective, model, drawn, weight[kept], weighting=OpenMean(), **fields)
-    (found,) = torch.autograd.grad(loss / weight[kept].mean(), model.net.logits)
-    return found
+    (actual,) = torch.autograd.grad(loss / weight[kept].mean(), model.net.logits)
+    return actual
 
 
 @objectives
@@ -89,8 +89,8 @@ def test_the_tilted_marginals_are_stationary_at_every_state(name, source, tilt):
         if not (path.source.noised(torch.from_numpy(x_t)).any() and total > 0):
             continue
         truth = torch.from_numpy(marginals(posterior)).clamp(min=1e-15)
-        found = gradient_at(name, path, x_t, truth.log(), way)
-        assert_close(found, zeros, atol=1e-9, rtol=0)
+        actual = gradient_at(name, path, x_t, truth.log(), way)
+        assert_close(actual, zeros, atol=1e-9, rtol=0)
 
 
 @objectives
@@ -116,7 +116,7 @@ def test_weights_do_not_depend_on_the_noise_and_are_the_change_of_its_distributi
 
 @pytest.mark.parametrize("a", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("name", ["distribution kl"])
-def test_batches_of_a_feed_have_the_expected_gradient_of_the_weighed_buffer(name, a):
+def test_batches_of_a_source_have_the_expected_gradient_of_the_weighed_buffer(name, a):
     """At a size where strata leave no error to speak of, with noise that is drawn."""
     size = 2048
     path = Path(Mask(V), Linear())
