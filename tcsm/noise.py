@@ -1,8 +1,9 @@
 """Counter-based randomness: every random number is a pure function of where it is used.
 
 A draw is SplitMix64 of (seed, stream, step, sample id, position), computed in wrapping int64
-tensor operations, hence equal bit for bit on CPU and GPU. Nothing has a state: results depend neither on
-the number of devices, nor on accumulation, nor on restarts, and no two ranks share a draw.
+tensor operations, hence equal bit for bit on CPU and GPU. Nothing has a state: results depend
+neither on the number of devices, nor on accumulation, nor on restarts, and no two ranks share a
+draw.
 """
 
 import zlib
