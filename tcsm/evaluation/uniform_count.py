@@ -50,7 +50,8 @@ class UniformCount(SampledBound):
         if not isinstance(self.path.source, Uniform):
             name = type(self.path.source).__name__
             raise InputError(
-                f"bound=uniform_count needs path=uniform, found {name}; set bound=count"
+                f"bound: counts of redrawn positions need path=uniform, found {name}; set "
+                "bound=count"
             )
 
     def check(self, model: nn.Module) -> None:
@@ -60,7 +61,7 @@ class UniformCount(SampledBound):
         if not isinstance(model, LeaveOneOut) or timed:
             model_kind = f"{type(model).__name__}, net.timed={str(timed).lower()}"
             raise InputError(
-                "bound=uniform_count needs model=leave_one_out and net.timed=false, "
+                "bound: counts of redrawn positions need model=leave_one_out, net.timed=false, "
                 f"found {model_kind}; set bound=time"
             )
 

@@ -148,5 +148,5 @@ def test_refusals():
         UniformCount(Path(Mask(V), Linear()))
     timed = LeaveOneOut(Oracle(V, lambda x, t: torch.zeros(*x.shape, V)), NOISED)
     for model in (timed, tabular(kind=Factorized)):
-        with pytest.raises(InputError, match=r"needs model=leave_one_out and net\.timed=false"):
+        with pytest.raises(InputError, match=r"model=leave_one_out, net\.timed=false"):
             UniformCount(NOISED).check(model)
