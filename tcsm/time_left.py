@@ -10,7 +10,7 @@ from snakemake.logging import DefaultFormatter, logger
 def progress(done: int, total: int, seconds: float) -> str:
     """Return ``12 of 49 jobs done, about 13 min left``, as if jobs went on ending at this rate.
 
-    Long jobs begin first, so that the first estimates are too large.
+    Jobs differ in length, so that the first estimates are rough.
     """
     if done == total:
         return f"{total} of {total} jobs done in {_duration(seconds)}"

@@ -173,7 +173,8 @@ function pareto(chart, rows) {
     const text = all.n > 1 ? `${short(all.mean)} [${short(all.mean - all.half)}, ${short(all.mean + all.half)}]` : short(all.mean);
     return {variant: group[0].variant, group: group[0][chart.color], shape: group[0][chart.shape], x, mean: all.mean, low: all.mean - all.half, high: all.mean + all.half, n: all.n, at: short(x), text};
   });
-  const beats = (a, b) => a.x <= b.x && a.mean <= b.mean && (a.x < b.x || a.mean < b.mean);
+  const sign = chart.quality.more ? -1 : 1;
+  const beats = (a, b) => a.x <= b.x && sign * a.mean <= sign * b.mean && (a.x < b.x || a.mean !== b.mean);
   for (const point of points) point.best = !points.some(other => beats(other, point));
   const color = colored(kinds, kinds.map((_, at) => tint(at)));
   const shape = {field: "shape", type: "nominal", scale: {domain: shapes, range: shapes.map((_, at) => MARKS[at % MARKS.length])}, legend: chart.shape === chart.color || shapes.length < 2 ? null : {title: null, orient: "bottom"}};

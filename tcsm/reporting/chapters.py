@@ -47,7 +47,8 @@ FIELD = re.compile(r"(\w+) = \{(.*)\}")
 class Claim:
     """What a chapter says of its runs: that a mean is below a goal, or else above it.
 
-    ``effect`` has the mean in words, ``paper`` what the paper states, ``main`` a main finding.
+    ``effect`` has the mean in words, ``paper`` what the paper states, ``main`` a main finding;
+    ``corrected`` says that the verdict is that of all claims together, not of this one alone.
     """
 
     chapter: str
@@ -61,6 +62,7 @@ class Claim:
     main: str = ""
     p: float = math.nan
     verdict: str = ""
+    corrected: bool = False
 
     def columns(self) -> Row:
         """Return the fields, those of the mean as ``mean_value``, ``mean_low`` and so on."""
@@ -72,6 +74,8 @@ class Claim:
         verdict = "supported" if (side < 0) == self.less else "contradicted"
         verdict = verdict if side else "not significant"
         self.p, self.verdict = p, "too small to tell" if math.isnan(side) else verdict
+        alone = statistics.side(self.mean, statistics.p_value(self.mean, self.goal), self.goal)
+        self.corrected = side == 0 != alone
 
 
 @dataclass

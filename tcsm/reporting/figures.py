@@ -47,11 +47,12 @@ PLAIN = FuncFormatter(lambda value, _: formatting.brief(value))
 
 @dataclass(frozen=True)
 class Axis:
-    """A column of the frame, its label with the unit, and whether it is logarithmic."""
+    """A column of a frame, its label with the unit; whether it is logarithmic, more is better."""
 
     key: str
     label: str
     log: bool = False
+    more: bool = False
 
 
 @dataclass(frozen=True)

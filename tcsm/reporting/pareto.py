@@ -1,7 +1,7 @@
 """Pareto fronts: cost against quality, a point a variant, and the line of nondominated ones.
 
-Less is better on both axes. A variant is dominated if another is no worse in both and better in
-one.
+Less cost is better, and less of a quality, unless its axis says more. A variant is dominated if
+another is no worse in both and better in one.
 """
 
 import math
@@ -26,11 +26,11 @@ def pareto(
 ) -> Figure:
     """Draw every variant's mean with the 95 % interval of its quality, and the front as a line.
 
-    Less is better on both axes; a variant with a run without quality is left out. ``color`` and
-    ``shape`` are the columns that colors and marks distinguish.
+    A variant with a run without quality is left out. ``color`` and ``shape`` are the columns that
+    colors and marks distinguish.
     """
     points = means(frame, cost.key, quality.key, [color, shape])
-    best = nondominated(points, cost.key, quality.key)
+    best = nondominated(points, cost.key, quality.key, quality.more)
     colors = colors_of(list(pd.unique(frame[color])))
     marks = dict(zip(pd.unique(frame[shape]), MARKS * len(frame), strict=False))
     with mpl.rc_context(STYLE):
@@ -69,9 +69,12 @@ def means(frame: pd.DataFrame, cost: str, quality: str, keep: Sequence[str]) -> 
     return pd.DataFrame(rows, columns=list(columns))
 
 
-def nondominated(points: pd.DataFrame, cost: str, quality: str) -> pd.DataFrame:
+def nondominated(
+    points: pd.DataFrame, cost: str, quality: str, more: bool = False
+) -> pd.DataFrame:
     """Return the rows that no other row dominates, from the cheapest to the best."""
     x, y = points[cost].to_numpy(dtype=float), points[quality].to_numpy(dtype=float)
+    y = -y if more else y
     no_worse = (x[:, None] <= x) & (y[:, None] <= y)
     better = (x[:, None] < x) | (y[:, None] < y)
     dominated = (no_worse & better).any(axis=0)

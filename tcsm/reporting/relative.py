@@ -41,7 +41,6 @@ def against(runs: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(
         **columns,
         lack=-columns["judge_gain"],
-        judge_losses=1 - columns["judge_wins"],
         bpc_share=bpc / start["test_bpc"] - 1,
         entropy_share=runs["text_entropy"] / start["text_entropy"] - 1,
     )

@@ -30,7 +30,10 @@ class Results:
 
     def tools(self) -> dict[str, Any]:
         """Return what chapters call, by name: tables of the headline models, and the methods."""
-        tools = (self.label, self.models, self.bpc, self.ablation, self.counts, means, melt, front)
+        tools = (
+            self.label, self.models, self.bpc, self.ablation, self.counts,
+            means, melt, minus, front,
+        )  # fmt: skip
         views = {view.__name__: partial(self._view, view) for view in VIEWS}
         return views | {tool.__name__: tool for tool in tools}
 
@@ -106,7 +109,14 @@ def melt(rows: Iterable[Row], labels: Mapping[str, str], key: str) -> Rows:
     return Rows({**row, "variant": labels[c], key: row[c]} for c in labels for row in rows)
 
 
-def front(rows: Sequence[Row], cost: str, quality: str) -> Rows:
-    """Return the variants on the Pareto front of two columns of runs, less is better."""
+def minus(rows: Sequence[Row], variant: str, at: str, key: str) -> Rows:
+    """Return the rows with a column less that of a variant at the same place and seed."""
+    level = {(row[at], row["seed"]): row[key] for row in rows if row["variant"] == variant}
+    paired = ((row, level.get((row[at], row["seed"]))) for row in rows)
+    return Rows({**row, key: row[key] - other} for row, other in paired if other is not None)
+
+
+def front(rows: Sequence[Row], cost: str, quality: str, more: bool = False) -> Rows:
+    """Return the variants on the Pareto front of two columns of runs; less cost is better."""
     points = pareto.means(frame_of(rows), cost, quality, ["variant"])
-    return Rows(pareto.nondominated(points, cost, quality))
+    return Rows(pareto.nondominated(points, cost, quality, more))

@@ -16,6 +16,7 @@ import yaml
 
 from tcsm.config.fast_yaml import FAST
 from tcsm.errors import InputError
+from tcsm.io import renamed
 from tcsm.io.layout import CONFIG, FILES, JOURNALS
 from tcsm.io.records import Record, metrics_of, read_lines, require
 from tcsm.runs.checks import KEYS, EarlierVersionError, check
@@ -189,8 +190,8 @@ def _config(path: Path) -> tuple[Record, str]:
         )
     content = path.read_bytes()
     try:
-        config = yaml.load(content, Loader=FAST)
-    except yaml.YAMLError as error:
+        config = yaml.load(renamed.current(content.decode()), Loader=FAST)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
     if not isinstance(config, dict):
         raise InputError(f"{path}: found {type(config).__name__}, a configuration is a mapping")

@@ -158,6 +158,12 @@ def test_a_record_of_an_earlier_version_is_to_be_made_again(folders):
     assert read_run(folders[0]).distances == exact
 
 
+def test_a_former_key_of_the_configuration_is_read_by_its_present_name(folders):
+    path = folders[0] / "config.yaml"
+    path.write_text(path.read_text() + "feed: {tilt: {beta: 2.0}}\n")
+    assert read_run(folders[0]).config["batches"]["tilt"]["beta"] == 2.0
+
+
 @pytest.mark.parametrize("old", ["exact.json", "train.json", "evaluate.json", "samples.json"])
 def test_a_run_with_a_record_of_an_earlier_version_is_named_and_missing(folders, capsys, old):
     path = folders[0] / old

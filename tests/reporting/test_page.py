@@ -8,9 +8,10 @@ import pytest
 
 from tcsm.errors import InputError
 from tcsm.io.records import write_json
+from tcsm.reporting.chapters import Claim
 from tcsm.reporting.tables import estimate
 from tcsm.runs.outcome import read_runs
-from tcsm.statistics import holm, p_value
+from tcsm.statistics import holm, over_seeds, p_value
 from tests.reporting.drafts import drafts  # noqa: F401 -- a fixture
 from tests.reporting.house import ROOT, report
 from tests.reporting.test_latex import compiled, needed
@@ -118,6 +119,17 @@ def test_verdicts_of_claims_are_those_of_their_intervals(page):
         )
         expected = "supported" if high < 0 else "contradicted" if low > 0 else "not significant"
         assert verdict == expected
+
+
+def test_a_verdict_that_only_the_number_of_claims_takes_away_says_so():
+    alone = Claim("a", "", "A is less", over_seeds([-1.0, -2.0, -3.0, -2.5]), effect="x")
+    wide = Claim("a", "", "B is less", over_seeds([-1.0, 2.0, -3.0, 1.0]), effect="x")
+    for claim, p in ((alone, 0.2), (wide, 0.9)):
+        claim.judge(p)
+        assert claim.verdict == "not significant"
+    assert [alone.corrected, wide.corrected] == [True, False]
+    alone.judge(0.01)
+    assert (alone.verdict, alone.corrected) == ("supported", False)
 
 
 def test_findings_hold_the_numbers_of_the_tables(page):

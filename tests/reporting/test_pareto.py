@@ -32,6 +32,8 @@ def test_the_front_by_its_definition(places):
     assert sorted(map(tuple, actual.to_numpy())) == sorted(kept)
     assert actual["cost"].is_monotonic_increasing
     assert actual["kl"].is_monotonic_decreasing
+    gains = nondominated(points.assign(kl=-points["kl"]), "cost", "kl", more=True)
+    assert gains.index.tolist() == actual.index.tolist()
 
 
 def test_an_arm_that_lost_a_run_is_left_out():

@@ -7,7 +7,7 @@ import pytest
 
 from tcsm.reporting.frames import Frames
 from tcsm.reporting.heatmaps import densities
-from tcsm.reporting.results import Results, front
+from tcsm.reporting.results import Results, front, minus
 from tcsm.reporting.tables import frame_of
 
 LABELS = {
@@ -188,7 +188,7 @@ def test_win_rates_over_all_pairs(tuned):
     assert rows["paired"]["bpc_value"] == pytest.approx(0.2, abs=0.02)
     assert rows["paired"]["share"] == pytest.approx(0.1, abs=0.01)
     assert rows["paired"]["entropy_value"] == pytest.approx(-0.1)
-    best = front(data.runs(), "test_bpc", "judge_losses")
+    best = front(data.runs(), "test_bpc", "judge_wins", more=True)
     assert [row["variant"] for row in best] == ["reference", "better tenth", "paired"]
 
 
@@ -202,3 +202,11 @@ def test_nothing_was_graded(runs):
             )
             == []
         )
+
+
+def test_a_difference_is_taken_at_the_same_place_and_seed():
+    places = [("A", 1, 0, 3.0), ("A", 1, 1, 4.0), ("B", 1, 1, 4.5), ("B", 2, 1, 9.0)]
+    rows = [dict(zip(("variant", "at", "seed", "bits"), place, strict=True)) for place in places]
+    gaps = [(row["variant"], row["seed"], row["bits"]) for row in minus(rows, "A", "at", "bits")]
+    assert gaps == [("A", 0, 0.0), ("A", 1, 0.0), ("B", 1, 0.5)]
+    assert minus(rows, "C", "at", "bits") == []
