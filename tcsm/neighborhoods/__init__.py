@@ -5,6 +5,7 @@ from tcsm.public import importer
 __all__ = [
     "Edit",
     "Hamming",
+    "HammingBall",
     "HammingK",
     "Neighborhood",
     "Neighbors",
@@ -17,6 +18,7 @@ __getattr__ = importer(
     {
         "Edit": "edit",
         "Hamming": "hamming",
+        "HammingBall": "hamming_ball",
         "HammingK": "hamming_k",
         "Neighborhood": "base",
         "Neighbors": "base",

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.slow
 JOINT = ("experiment=kjv/joint", "weighting=open_mean")
 OTHERS = {
     "single": ("neighborhood.size=1",),
+    "ball": ("neighborhood=hamming_ball",),
     "edit": ("neighborhood=edit",),
     "semantic": ("neighborhood=semantic",),
     "contrast": ("objective=nce",),

@@ -58,7 +58,8 @@ def test_a_pilot_of_every_recipe(corpus: str, tmp_path: Path) -> None:
     recipes = {path.stem for path in (PARAMS / "experiment" / corpus).glob("*.yaml")}
     assert recipes >= {*FIRST, "distribution_literal", "score_literal", "joint", "soft_hollow"}
     for name in (*FIRST, *sorted(recipes - {*FIRST})):
-        needs = {"joint": ["reference=mdlm"], "soft_hollow": ["teacher_run=hollow"]}.get(name, [])
+        kind = name.removesuffix("_nce").removesuffix("_ratio")
+        needs = {"joint": ["reference=mdlm"], "soft_hollow": ["teacher_run=hollow"]}.get(kind, [])
         needs = [line.replace("=", f"={house.root}/") for line in needs]
         out = house.root / name
         given = [*common, f"experiment={corpus}/{name}", f"out={out}", *needs]
