@@ -16,7 +16,7 @@ from tcsm.config import defaults
 from tcsm.errors import InputError
 from tcsm.evaluation.bound import Bound, Draws
 from tcsm.huggingface import one_line
-from tcsm.io.layout import WEIGHTS
+from tcsm.io.layout import weights_of
 from tcsm.io.records import Record
 from tcsm.models.base import Posterior
 from tcsm.runs.models import load_model
@@ -134,8 +134,8 @@ def load(folder: Folder, *overrides: str) -> TrainedRun:
     """Return a trained run, whose ``model``, ``tokenizer`` and ``config`` can be used.
 
     Args:
-        folder: Folder of the run, or of ``tcsm export``; "hub:OWNER/NAME" is downloaded first from
-            the Hugging Face Hub.
+        folder: Folder of the run, or of ``tcsm export``; "hub:OWNER/NAME", or
+            "hub:OWNER/NAME@REVISION", is downloaded first from the Hugging Face Hub.
         overrides: As on the command line, such as "devices.choice=cpu".
 
     Raises:
@@ -145,10 +145,11 @@ def load(folder: Folder, *overrides: str) -> TrainedRun:
         with one_line(f"{folder}: cannot be downloaded"):
             from huggingface_hub import snapshot_download  # noqa: PLC0415 -- may be absent
 
-            folder = snapshot_download(str(folder).removeprefix(HUB))
+            name, _, revision = str(folder).removeprefix(HUB).partition("@")
+            folder = snapshot_download(name, revision=revision or None)
     reads = (*sampling.READS, "bound")
     composed = defaults.compose([f"out={folder}", *overrides], reads, sampling.OF, sampling.ANEW)
-    if not (path := Path(folder, WEIGHTS)).is_file():
+    if not (path := weights_of(Path(folder))).is_file():
         raise InputError(f"{path} does not exist; expected the folder of a run: train first")
     return TrainedRun(Path(folder), config.cut(composed, reads))
 

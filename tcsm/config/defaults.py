@@ -190,12 +190,21 @@ class Comparison:
 def trained(folder: Path) -> DictConfig | None:
     """Return the configuration of the training in a folder, None if there is none.
 
+    A tokenizer and a reference that `tcsm export` has put into the folder take the place of those
+    that the training named.
+
     Raises:
         InputError: It is damaged.
     """
     path = folder / CONFIG
     run = next(config.load(str(path))) if path.is_file() else None
-    return run if run is not None and "model" in run else None
+    if run is None or "model" not in run:
+        return None
+    if (folder / "tokenizer.json").is_file():
+        run.tokenizer.path = str(folder)
+    if (folder / "reference" / CONFIG).is_file():
+        run.reference = str(folder / "reference")
+    return run
 
 
 def _record(folder: Path) -> Record:

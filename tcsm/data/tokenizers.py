@@ -235,6 +235,16 @@ class HuggingFace(Tokenizer):
         )
         return np.array([len(text) for text in texts], dtype=np.int64)
 
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer's files into a folder, from which it is loaded equal.
+
+        Raises:
+            InputError: What is loaded from there is another one.
+        """
+        self._inner.save_pretrained(folder)
+        if type(self)(folder, self.size).fingerprint != self.fingerprint:
+            raise InputError(f"{folder}: the tokenizer {self.name!r} changes when it is saved")
+
     def _pieces(self, text: str) -> Iterable[str]:
         if self._cuts is None:
             return (text,)

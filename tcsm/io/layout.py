@@ -3,7 +3,10 @@
 The workflow waits for the records, the report reads them.
 """
 
+from pathlib import Path
+
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
+PUBLISHED = "model.safetensors"  # the weights in a folder of ``tcsm export``, as on the Hub
 TOKENS, REWARDS = "sequences.tok", "rewards.safetensors"  # of a collection
 REFERENCE = "reference_sha256"  # key of a record: SHA-256 of the reference's weights
 JOURNALS = ("metrics.jsonl", "telemetry.jsonl")  # of a training
@@ -18,6 +21,12 @@ FILES = {
 PRODUCTS = {"train": (WEIGHTS,), "collect": (TOKENS, REWARDS)}
 # Stages whose records describe the weights that a training left in the same folder.
 LATER = ("evaluate", "sample")
+
+
+def weights_of(folder: Path) -> Path:
+    """Return the file with the weights of a run."""
+    published = folder / PUBLISHED
+    return published if published.is_file() else folder / WEIGHTS
 
 
 def record_of(stage: str) -> str:

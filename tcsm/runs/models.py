@@ -10,7 +10,7 @@ from tcsm.config import Unbuilt, leaves
 from tcsm.data.tokenizers import Tokenizer
 from tcsm.errors import InputError
 from tcsm.huggingface import one_line
-from tcsm.io.layout import WEIGHTS
+from tcsm.io.layout import weights_of
 from tcsm.models.explicit import Explicit
 from tcsm.models.joint import Joint
 from tcsm.nets.base import Net, Network
@@ -122,7 +122,7 @@ def fill(model: nn.Module, folder: Path, made_for: str | None = None, key: str =
     Raises:
         InputError: They are missing, damaged, of another network, or not those of the record.
     """
-    Run(folder).require_weights(load_weights(folder / WEIGHTS, model, made_for, key))
+    Run(folder).require_weights(load_weights(weights_of(folder), model, made_for, key))
 
 
 def unwrap(model: nn.Module) -> Network:

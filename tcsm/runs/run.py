@@ -19,7 +19,7 @@ from tcsm.config import Unbuilt
 from tcsm.config.defaults import trained
 from tcsm.data.header import read_header
 from tcsm.errors import InputError
-from tcsm.io.layout import CONFIG, FILES, LATER, REFERENCE, WEIGHTS, record_of, telemetry_of
+from tcsm.io.layout import CONFIG, FILES, LATER, REFERENCE, record_of, telemetry_of, weights_of
 from tcsm.io.records import Record, read_json, write_json, write_text
 
 
@@ -200,7 +200,7 @@ class Run:
 
     def _is_only_read(self, stage: str) -> bool:
         """Return whether a stage reads the weights of the folder, which a training left there."""
-        return stage != "train" and (self.folder / WEIGHTS).exists()
+        return stage != "train" and weights_of(self.folder).exists()
 
     def owner(self, stage: str) -> Record:
         """Return the fields of every record: its stage, its experiment, the run's seed."""
@@ -238,7 +238,7 @@ class Run:
         """
         if self.record("train", ("weights_sha256",)).get("weights_sha256", digest) != digest:
             raise InputError(
-                f"{self.folder / WEIGHTS}: {FILES['train']} beside it is of other weights; "
+                f"{weights_of(self.folder)}: {FILES['train']} beside it is of other weights; "
                 "train again"
             )
 

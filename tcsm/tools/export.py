@@ -16,18 +16,34 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from tcsm.config import build, leaves
+from tcsm.data.tokenizers import HuggingFace
 from tcsm.errors import InputError
+from tcsm.huggingface import one_line
 from tcsm.io.atomic import require_folder
-from tcsm.io.layout import CONFIG, WEIGHTS, record_of, telemetry_of, written
+from tcsm.io.layout import (
+    CONFIG,
+    PUBLISHED,
+    REFERENCE,
+    WEIGHTS,
+    record_of,
+    telemetry_of,
+    weights_of,
+    written,
+)
 from tcsm.io.records import Record, read_json
 from tcsm.runs.models import load_model
 from tcsm.runs.run import Run
 from tcsm.student import half_width
 
-USAGE = "tcsm export RUN FOLDER [LICENSE], such as tcsm export results/mine published cc-by-4.0"
+USAGE = (
+    "tcsm export RUN FOLDER [LICENSE], such as tcsm export results/mine published cc-by-4.0, or "
+    "hub:OWNER/NAME instead of FOLDER"
+)
 KEYS = ("steps", "tokens", "parameters", "weights_sha256")  # of the record of a training
-FILES = [CONFIG, *(file for stage in ("train", "evaluate", "sample") for file in written(stage))]
-OUTSIDE = ("model", "reference", "tokenizer")  # may name files that others lack
+FILES = {CONFIG, *(file for stage in ("train", "evaluate", "sample") for file in written(stage))}
+FILES -= {WEIGHTS}  # which has another name
+HUB = "hub:"
+OUTSIDE = "model"  # may name files that others lack
 CARD = """---
 license: {quoted}
 library_name: tcsm
@@ -76,34 +92,75 @@ print(run.score(["a text"]))  # nats, their standard error, bits per character
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the folder and print its place.
+    """Write the folder, or upload it to the Hub, and print its place.
 
     Raises:
-        InputError: No such run, a folder that is not empty, or a disk that cannot be written.
+        InputError: No such run, a folder that is not empty, a disk that cannot be written, or an
+            upload that fails.
     """
     if len(arguments) not in (2, 3):
         raise InputError(f"export: found {len(arguments)} words; type {USAGE}")
-    source, target = Path(arguments[0]), Path(arguments[1])
-    for name in (WEIGHTS, CONFIG, record_of("train")):
-        if not (source / name).is_file():
-            raise InputError(f"export: {source / name} does not exist; name a trained run")
+    source, target = Path(arguments[0]), arguments[1]
+    for path in (weights_of(source), source / CONFIG, source / record_of("train")):
+        if not path.is_file():
+            raise InputError(f"export: {path} does not exist; name a trained run")
+    card = _card(Run(source), *(arguments[2:] or ["unknown"]))
+    if target.startswith(HUB):
+        with tempfile.TemporaryDirectory() as folder:
+            _write(source, Path(folder) / "run", card)
+            _upload(Path(folder) / "run", target.removeprefix(HUB))
+        print(f'→ https://huggingface.co/{target.removeprefix(HUB)}; tcsm.load("{target}")')
+        return 0
+    _write(source, Path(target), card)
+    print(f"→ {target}/README.md; say in it what you know of the data's license")
+    print(f'next: tcsm sample {target}, or in Python tcsm.load("{target}")')
+    return 0
+
+
+def _write(source: Path, target: Path, card: str) -> None:
+    """Write a folder that holds all of a run, or nothing.
+
+    Raises:
+        InputError: The folder is not empty, or cannot be written.
+    """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"export: {target} exists; name a new folder, or an empty one")
     run = Run(source)
-    card, config = _card(run, *(arguments[2:] or ["unknown"])), _config(run)
+    config = json.dumps(_config(run), indent=1) + "\n"
     require_folder("export", target.absolute().parent)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
         whole = Path(folder) / "run"
-        whole.mkdir()
-        for name in filter(lambda name: (source / name).is_file(), FILES):
-            shutil.copyfile(source / name, whole / name)
+        _copy(source, whole)
+        reference = run.value("reference")
+        if reference and run.record("train").get(REFERENCE):
+            _copy(Path(reference), whole / "reference")
+        if isinstance(run.tokenizer, HuggingFace):
+            run.tokenizer.save(whole)
         (whole / "README.md").write_text(card, "utf-8")
-        (whole / "config.json").write_text(json.dumps(config, indent=1) + "\n", "utf-8")
+        (whole / "config.json").write_text(config, "utf-8")
         os.replace(whole, target)
-    print(f"→ {target}/README.md; say in it what you know of the data's license")
-    print(f'next: tcsm sample {target}, or in Python tcsm.load("{target}")')
-    return 0
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy the configuration, the records and the weights of a run."""
+    target.mkdir()
+    for name in filter(lambda name: (source / name).is_file(), FILES):
+        shutil.copyfile(source / name, target / name)
+    shutil.copyfile(weights_of(source), target / PUBLISHED)
+
+
+def _upload(folder: Path, name: str) -> None:
+    """Upload a folder to the Hugging Face Hub, as a model repository.
+
+    Raises:
+        InputError: There is no connection, no token, or no permission.
+    """
+    with one_line(f"export: {HUB}{name} cannot be written"):
+        from huggingface_hub import HfApi  # noqa: PLC0415 -- may be absent
+
+        HfApi().create_repo(name, exist_ok=True)
+        HfApi().upload_folder(repo_id=name, folder_path=folder)
 
 
 def _config(run: Run) -> Record:
@@ -114,7 +171,7 @@ def _config(run: Run) -> Record:
     """
     trained = OmegaConf.to_container(run.require_trained("export"), resolve=True)
     load_model(run, build(run.config.devices))  # compares the hash of the weights
-    own = {"model_type": "tcsm", "weights": WEIGHTS, "weights_sha256": run.weights}
+    own = {"model_type": "tcsm", "weights": PUBLISHED, "weights_sha256": run.weights}
     return {**own, "tcsm_version": version("tcsm"), "tcsm": trained}
 
 
@@ -156,7 +213,6 @@ def _outside(run: Run) -> Iterator[tuple[str, str]]:
     """Yield keys and values of the configuration that name existing files or folders."""
     trained = OmegaConf.to_container(run.require_trained("export"), resolve=True)
     assert isinstance(trained, dict)
-    for top in OUTSIDE:
-        for key, value in leaves(trained.get(top), top):
-            if isinstance(value, str) and os.sep in value and Path(value).exists():
-                yield key, value
+    for key, value in leaves(trained[OUTSIDE], OUTSIDE):
+        if isinstance(value, str) and os.sep in value and Path(value).exists():
+            yield key, value
