@@ -42,6 +42,15 @@ def test_joint_experiments_go_through_all_stages(house, finished):
         whole(finished(name), name)
 
 
+def test_other_estimates_of_its_likelihood(house, finished):
+    """By the steps of its sampler, and EDLM's."""
+    run = f"evaluation.run={finished('kjv/joint')}"
+    for name in ("joint_steps", "edlm"):
+        folder = house.good("evaluate", *JOINT, run, f"bound={name}", name=name)
+        assert likelihood_of(folder)["bound"] == name.replace("_", "")
+        assert finite(likelihood_of(folder))
+
+
 @pytest.mark.parametrize("other", OTHERS)
 def test_other_neighborhoods_and_the_contrast_do_too(house, trained, other):
     reference = f"reference={trained('kjv/mdlm')}"
