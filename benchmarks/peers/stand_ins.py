@@ -49,6 +49,7 @@ def rearrange(x: Tensor, pattern: str, **sizes: int) -> Tensor:
         "b s (three h d) -> b s three h d": lambda: x.unflatten(2, (3, sizes["h"], -1)),
         "b s ... -> (b s) ...": lambda: x.flatten(0, 1),
         "(b s) h d -> b s (h d)": lambda: x.unflatten(0, (sizes["b"], -1)).flatten(2),
+        "b s h d -> b s (h d)": lambda: x.flatten(2),
         "b h s d -> b s (h d)": lambda: x.transpose(1, 2).flatten(2),
     }
     return views[pattern]()

@@ -9,8 +9,9 @@ positions. Names of weights, theirs ↦ ours (prefixes ``backbone.`` and the lik
     output_layer.linear (S, D)                head (V, D): the mask gets no logit
     rotary_emb.inv_freq                       dropped; it shows the number of heads
 
-Logits were compared with those of MDLM's own code. SEDD and DUO have the same blocks and use σ;
-their code was not compared.
+Logits equal those of the code of MDLM and DUO. SEDD's network has the same names; its scores of a
+masked position are e^logits/(V (e^σ − 1)), which by Bayes' rule (1.3) is q(y | x_t) ∝ e^logits.
+SEDD and DUO take σ.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Weights under MDLM's names give the logits of MDLM's own code; wrong ones are named."""
+"""Weights of MDLM, DUO and SEDD give the logits of their own code; wrong ones are named."""
 
 import json
 from pathlib import Path
@@ -14,20 +14,24 @@ from tcsm.nets.adapter import Adapted, noise_level
 from tcsm.nets.dit import PretrainedDIT
 from tcsm.process.schedules import Linear
 
-THEIRS = json.loads((Path(__file__).parent / "mdlm_logits.json").read_text("utf-8"))
+PEERS = {
+    name: json.loads((Path(__file__).parent / f"{name}_logits.json").read_text("utf-8"))
+    for name in ("mdlm", "duo", "sedd")
+}
 V = 5  # and the mask
 
 
-def theirs(prefix="backbone."):
-    weights = waves({name: torch.Size(shape) for name, shape in THEIRS["shapes"].items()})
-    weights["rotary_emb.inv_freq"] = torch.tensor(THEIRS["inv_freq"])
+def weights_of(peer, prefix="backbone."):
+    facts = PEERS[peer]
+    weights = waves({name: torch.Size(shape) for name, shape in facts["shapes"].items()})
+    weights["rotary_emb.inv_freq"] = torch.tensor(facts["inv_freq"])
     return {prefix + name: weight for name, weight in weights.items()}
 
 
 @pytest.fixture
 def folder(tmp_path):
-    def write(**changes):
-        weights = {**theirs(), **changes}
+    def write(peer="mdlm", **changes):
+        weights = {**weights_of(peer), **changes}
         save_file({k: w for k, w in weights.items() if w is not None}, tmp_path / "a.safetensors")
         return str(tmp_path)
 
@@ -35,16 +39,30 @@ def folder(tmp_path):
 
 
 @torch.no_grad()
-def test_logits_are_those_of_their_code(folder):
-    x, sigma = torch.tensor(THEIRS["ids"]), torch.tensor(THEIRS["sigma"])
-    net = PretrainedDIT(name=folder(), vocabulary=V, schedule=Linear()).eval()
-    expected = torch.tensor(THEIRS["logits"])[..., :V].flatten(0, 1)
+@pytest.mark.parametrize("peer", ["mdlm", "duo"])
+def test_logits_are_those_of_their_code(folder, peer):
+    x, sigma = torch.tensor(PEERS[peer]["ids"]), torch.tensor(PEERS[peer]["sigma"])
+    net = PretrainedDIT(name=folder(peer), vocabulary=V, schedule=Linear()).eval()
+    expected = torch.tensor(PEERS[peer]["logits"])[..., :V].flatten(0, 1)
     everywhere = torch.ones_like(x, dtype=torch.bool)
     assert_close(net(x, (-sigma).exp(), everywhere), expected, atol=3e-5, rtol=0)
-    untimed = PretrainedDIT(name=folder(), vocabulary=V).eval()
+    untimed = PretrainedDIT(name=folder(peer), vocabulary=V).eval()
     assert_close(untimed(x, None, everywhere)[:5], expected[:5], atol=3e-5, rtol=0)
     some = torch.rand(x.shape) < 0.5
     assert_close(net(x, (-sigma).exp(), some), expected[some.flatten()], atol=3e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_the_posterior_is_that_of_sedds_scores(folder):
+    """Scores of a masked position are q(y | x_t)/(e^σ − 1), up to a factor that SEDD learns."""
+    x, sigma = torch.tensor(PEERS["sedd"]["ids"]), torch.tensor(PEERS["sedd"]["sigma"])
+    net = PretrainedDIT(name=folder("sedd"), vocabulary=V, schedule=Linear()).eval()
+    scores = torch.tensor(PEERS["sedd"]["logits"])[x == V][:, :V]
+    posterior = net(x, (-sigma).exp(), x == V).log_softmax(-1)
+    assert_close(posterior, scores.log_softmax(-1), atol=3e-5, rtol=0)
+    factor = (scores + sigma[:, None].expand_as(x)[x == V].expm1().log()[:, None]).exp() * V
+    logits = net(x, (-sigma).exp(), x == V)
+    assert_close(factor, logits.exp(), atol=0, rtol=3e-4)
 
 
 @pytest.mark.parametrize(
