@@ -5,13 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks import novels, token_files, workflow_scale
+from benchmarks import joint_bounds, novels, token_files, workflow_scale
 from benchmarks.workflow_scale import Grid
+from tcsm.models.factorized import Factorized
+from tcsm.models.joint import Joint
+from tcsm.process.paths import Path as NoisePath
+from tcsm.process.schedules import Linear
+from tcsm.process.sources import Mask
 from tests.stages.house import make_text
+from tests.tables import Table
 from workflow.ablations import read
 
 pytestmark = pytest.mark.slow
+V, L = 3, 4
 
 
 def test_a_grid_has_its_runs(tmp_path: Path) -> None:
@@ -44,3 +52,13 @@ def test_recipes_meet_at_equal_tokens_and_a_law_is_recovered(tmp_path: Path) -> 
     actual = json.loads((tmp_path / "novels.json").read_text())["curves"]
     assert set(actual) == set(novels.RECIPES)
     assert len({tuple(curve["tokens"]) for curve in actual.values()}) == 1
+
+
+def test_an_energy_of_zero_gains_nothing_by_any_estimator() -> None:
+    path = NoisePath(Mask(V), Linear())
+    model = Joint(joint_bounds.NoEnergy(), Factorized(Table(torch.randn(L, V)), path))
+    actual = joint_bounds.gains(model, torch.randint(V, (3, L)))
+    assert [row["bound"] for row in actual.values()].count(False) == 2
+    for row in joint_bounds.over_seeds([actual, actual]).values():
+        assert row["gain"] == pytest.approx(0, abs=1e-6)
+        assert row["gain_se_seeds"] == pytest.approx(0, abs=1e-6)
