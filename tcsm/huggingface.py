@@ -108,10 +108,25 @@ def model(kind: str, key: str, name: str, revision: str, dtype: str = "float32")
         chosen = getattr(transformers, kind)
         _require_safe_files(os.path.expanduser(name))
     loaded, report = from_pretrained(chosen, place, name, revision, **how)
-    _require_whole(place, loaded, report)
+    require_whole(place, loaded, report)
     for config in (loaded.config, loaded.config.get_text_config()):
         config.use_cache = False  # each text is read in one pass
     return loaded.eval()
+
+
+def config(name: str, key: str) -> dict[str, Any]:
+    """Return the ``config.json`` of a folder, empty for a repository of the Hub.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    folder = os.path.expanduser(name)
+    if not os.path.isfile(os.path.join(folder, "config.json")):
+        return {}
+    with one_line(f"{key}: {name}: its config.json cannot be read", folder):
+        from transformers import PretrainedConfig  # noqa: PLC0415  seconds to load
+
+        return dict(PretrainedConfig.get_config_dict(folder)[0])
 
 
 def tokenizer(key: str, name: str, revision: str) -> Any:  # noqa: ANN401
@@ -170,7 +185,7 @@ def _require_safe_files(folder: str) -> None:
         raise OSError(f"it holds {others[0]}, but no .safetensors; save it anew as such")
 
 
-def _require_whole(place: str, model: Any, report: dict[str, Any]) -> None:  # noqa: ANN401
+def require_whole(place: str, model: Any, report: dict[str, Any]) -> None:  # noqa: ANN401
     """Check that files and model have the same weights, all of them finite.
 
     Raises:

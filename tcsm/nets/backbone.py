@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tcsm import huggingface
 from tcsm.errors import InputError
+from tcsm.nets import diffusion_lm
 from tcsm.nets.hub import Hub, _require_head
 from tcsm.nets.probe import SMALL, check_sight
 
@@ -28,7 +29,8 @@ class Backbone(Hub):
         name: Name of the repository, or a folder.
         vocabulary: V.
         causal: Whether it is GPT-like; it is made bidirectional.
-        mask: Its id of the mask; None to append an embedding, the mean of all.
+        mask: Its id of the mask; None for LLaDA's or Dream's own, and to append an embedding to
+            others, the mean of all.
         tokens: Its id of each clean token, None if its ids are ours.
         start: Its id before a text, None for none.
         end: Its id after a text, None for none.
@@ -68,6 +70,7 @@ class Backbone(Hub):
         sizes = (vocabulary, None if tokens is None else len(tokens))
         _require(name, sizes, start, shift, opening=opening, lora=lora)
         name = str(name)
+        mask = diffusion_lm.mask_of(name, shift) if mask is None else mask
         with torch.device("cpu"):  # also where parts are built without memory, to be counted
             lm = load(name, causal, revision, dtype)
         place = f"net.name: {name} ({type(lm).__name__}) cannot be a network"
@@ -160,6 +163,8 @@ def load(name: str, causal: bool, revision: str, dtype: str) -> Any:  # noqa: AN
     Raises:
         InputError: It cannot be loaded.
     """
+    if (own := diffusion_lm.read_config(name)) is not None:
+        return diffusion_lm.load(name, own, dtype)
     kind = "AutoModelForCausalLM" if causal else "AutoModelForMaskedLM"
     return huggingface.model(kind, "net", name, revision, dtype)
 
