@@ -42,15 +42,17 @@ class JointSteps(Bound):
         steps: T.
         candidates: K of a step.
         completions: M, which tighten the bound and do not change the sampler.
+        since: the time from which candidates are weighed; before it, x̂ is one draw of q_ref.
 
     Raises:
-        InputError: a number below 1, or a source that is not the mask.
+        InputError: a number below 1, a time outside [0, 1], or a source that is not the mask.
     """
 
     path: Path
     steps: int = 64
     candidates: int = 8
     completions: int = 4
+    since: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse other sources than the mask, and numbers below 1."""
@@ -58,6 +60,8 @@ class JointSteps(Bound):
         for name in ("steps", "candidates", "completions"):
             if getattr(self, name) < 1:
                 raise InputError(f"bound.{name} must be at least 1, found {getattr(self, name)}")
+        if not 0 <= self.since <= 1:
+            raise InputError(f"bound.since must lie in [0, 1], found {self.since}")
 
     def check(self, model: nn.Module) -> None:
         """Raise InputError for a model that is not joint."""
@@ -121,7 +125,8 @@ class JointSteps(Bound):
         everyone = torch.logaddexp(here, torch.logsumexp(others, -1, keepdim=True))
         log_f = here - everyone + math.log(self.candidates)
         gain = torch.logsumexp(log_f, -1) - math.log(self.completions)
-        return nats, torch.where(step.revealed.any(-1), gain, 0.0)
+        weighed = step.revealed.any(-1) & (step.t >= self.since)
+        return nats, torch.where(weighed, gain, 0.0)
 
 
 @dataclass(frozen=True)

@@ -24,18 +24,23 @@ class Importance(GridSampler):
 
     Attributes:
         candidates: K; 1 draws from the reference.
+        since: the time from which there are K; before it there is one. With much masked, weights
+            of few candidates tell little (11.5).
 
     Raises:
-        InputError: no candidate.
+        InputError: no candidate, or a time outside [0, 1].
     """
 
     candidates: int = 8
+    since: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse fewer than one candidate."""
         super().__post_init__()
         if self.candidates < 1:
             raise InputError(f"sampler.candidates must be at least 1, found {self.candidates}")
+        if not 0 <= self.since <= 1:
+            raise InputError(f"sampler.since must lie in [0, 1], found {self.since}")
 
     @torch.no_grad()
     def __call__(
@@ -52,12 +57,16 @@ class Importance(GridSampler):
         known = self.conditioning(conditioning, length, model)
         x_t = self.start(count, seed, known)
         x_t = self.walk(partial(self.step, model), x_t, seed, known)
-        return Sampled(x_t, self.steps * (1 + self.candidates))
+        weighed = int((self.times[:-1] >= self.since).sum())
+        return Sampled(x_t, self.steps + weighed * self.candidates)
 
     def step(self, joint: Joint, step: SamplerStep) -> Int[Tensor, "B L"]:
         """Return the state at the end of the step; all candidates keep the known positions."""
         x_t, noised, times = step.x_t, step.noised, (step.t, step.s)
-        x_1 = joint.resample(x_t, step.t, noised, self.candidates, step.noise)
+        if bool((step.t >= self.since).all()):  # all sequences are at one step
+            x_1 = joint.resample(x_t, step.t, noised, self.candidates, step.noise)
+        else:
+            x_1 = joint.candidates(x_t, step.t, noised, 1, step.noise)[:, 0]
         alpha_t, alpha_s = (self.path.alpha(time)[:, None].expand(x_t.shape) for time in times)
         u = step.noise.uniform("step", x_t.shape[1], 2)
         bridge = self.path.bridge(x_t[noised], x_1[noised], alpha_t[noised], alpha_s[noised])

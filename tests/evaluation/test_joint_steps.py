@@ -67,13 +67,13 @@ def revealed(x_t, index):
             yield subset, chance**size * (1 - chance) ** (len(masked) - size)
 
 
-def sampler(count):
-    """The distribution of the sampler of K candidates: every candidate, choice and subset."""
+def sampler(count, first=0):
+    """The distribution of K candidates from a step on: every candidate, choice and subset."""
     law = {(V,) * L: 1.0}
     for index in range(STEPS):
         after: dict[tuple[int, ...], float] = {}
         for x_t, mass in law.items():
-            for drawn, p in several(x_t, count):
+            for drawn, p in several(x_t, count if index >= first else 1):
                 total = sum(weight(x, x_t) for x in drawn)
                 for x, (subset, r) in itertools.product(drawn, revealed(x_t, index)):
                     x_s = tuple(x[i] if i in subset else x_t[i] for i in range(L))
@@ -91,7 +91,7 @@ def mean_log_f(x_t, given, count):
     return total
 
 
-def expected_bound(x_1, count):
+def expected_bound(x_1, count, first=0):
     """The mean of the bound with one completion, term by term."""
     total = 0.0
     agree = [x for x in STATES if all(s in (V, v) for s, v in zip(x, x_1, strict=True))]
@@ -101,6 +101,7 @@ def expected_bound(x_1, count):
         for subset, r in revealed(x_t, index):
             nats = -sum(q[i, x_1[i]].item() for i in subset)
             gain = mean_log_f(x_t, {i: x_1[i] for i in subset}, count) if subset else 0.0
+            gain = gain if index >= first else 0.0
             total += reached * r * (nats - gain)
     return total
 
@@ -111,15 +112,15 @@ def drawn(model, bound, draws=4000):
     return nats.mean(1), nats.std(1) / draws**0.5
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_what_is_drawn_is_the_expectation_that_bounds_the_sampler(count):
-    exact = torch.tensor(sampler(count)).double()
+@pytest.mark.parametrize(("count", "first"), [(1, 0), (2, 0), (3, 0), (3, 1)])
+def test_what_is_drawn_is_the_expectation_that_bounds_the_sampler(count, first):
+    exact = torch.tensor(sampler(count, first)).double()
     assert exact.sum().item() == pytest.approx(1)
-    expected = torch.tensor([expected_bound(x, count) for x in CLEAN]).double()
+    expected = torch.tensor([expected_bound(x, count, first) for x in CLEAN]).double()
     assert (expected >= -exact.log() - 1e-12).all()
-    found, error = drawn(MODEL, JointSteps(PATH, STEPS, count, completions=1))
+    found, error = drawn(MODEL, JointSteps(PATH, STEPS, count, 1, first / STEPS))
     assert ((found - expected).abs() < 4.5 * error).all()
-    tighter, other = drawn(MODEL, JointSteps(PATH, STEPS, count, completions=32))
+    tighter, other = drawn(MODEL, JointSteps(PATH, STEPS, count, 32, first / STEPS))
     assert (tighter < expected + 4 * other).all()
     assert (tighter > -exact.log() - 4 * other).all()
 
@@ -190,6 +191,8 @@ def test_refusals():
     for name in ("steps", "candidates", "completions"):
         with pytest.raises(InputError, match=rf"bound\.{name} .*0"):
             JointSteps(PATH, **{name: 0})
+    with pytest.raises(InputError, match=r"bound\.since .*2"):
+        JointSteps(PATH, since=2.0)
     with pytest.raises(InputError, match=r"bound\.candidates .*0"):
         Edlm(PATH, 0)
     for kind, name in ((JointSteps, "joint_steps"), (Edlm, "edlm")):

@@ -57,7 +57,19 @@ def test_samples_are_clean_and_a_function_of_the_seed(path):
     assert not torch.equal(first, sampler(joint(path), 50, L, seed=2).tokens)
 
 
+def test_before_a_time_there_is_one_draw_of_the_reference():
+    late, never = (
+        Importance(steps=4, path=MASKED, candidates=5, since=time) for time in (0.5, 1.0)
+    )
+    one = Importance(steps=4, path=MASKED, candidates=1)
+    drawn = never(joint(MASKED), 50, L, seed=1)
+    assert torch.equal(drawn.tokens, one(joint(MASKED), 50, L, seed=1).tokens)
+    assert (drawn.network_calls, late(joint(MASKED), 9, L, seed=1).network_calls) == (4, 14)
+
+
 def test_refusals():
+    with pytest.raises(InputError, match=r"sampler\.since .*2"):
+        Importance(steps=1, path=MASKED, since=2.0)
     with pytest.raises(InputError, match=r"sampler\.candidates .*0"):
         Importance(steps=1, path=MASKED, candidates=0)
     sampler = Importance(steps=1, path=MASKED)
