@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tcsm.config import Unbuilt, leaves
-from tcsm.data.tokenizers import Tokenizer
+from tcsm.data.tokenizers import HuggingFace, Tokenizer
 from tcsm.errors import InputError
 from tcsm.huggingface import one_line
 from tcsm.io.layout import weights_of
@@ -40,6 +40,7 @@ def build_model(
         InputError: Network or source have another vocabulary than the tokenizer; the reference
             that a model corrects cannot be loaded.
     """
+    _require_own_tokenizer(part, tokenizer, key)
     model = part()
     net = unwrap(model)
     path = getattr(model, "path", None)
@@ -62,6 +63,24 @@ def build_model(
     if isinstance(model, Joint | Explicit):
         _load_reference(model, reference, architecture(part.part("reference")))
     return model
+
+
+def _require_own_tokenizer(part: Unbuilt[nn.Module], tokenizer: Tokenizer, key: str) -> None:
+    """Check that the tokenizer in the folder of a checkpoint is that of the run.
+
+    Raises:
+        InputError: It is another one, even of equal size.
+    """
+    folder = part.value("net.name")
+    if folder is None or part.value("net.tokens") is not None:
+        return
+    if not Path(folder).expanduser().joinpath("tokenizer.json").is_file():
+        return
+    if HuggingFace(folder, tokenizer.size).fingerprint != tokenizer.fingerprint:
+        raise InputError(
+            f"{key}.net.name: {folder} holds another tokenizer than {tokenizer.name}; set "
+            f"tokenizer.path={folder}, or net.tokens to its id of each clean token"
+        )
 
 
 @torch.no_grad()

@@ -1,23 +1,45 @@
 """What several stages do at their door."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer
 
 from tcsm import config
-from tcsm.data.tokenizers import Bytes, Letters
+from tcsm.data.tokenizers import Bytes, HuggingFace, Letters
 from tcsm.errors import InputError
 from tcsm.runs.corpus import Text
 from tcsm.runs.models import architecture, build_model, load_model
 from tcsm.runs.run import Run
 from tcsm.training.devices import Devices
+from tests.checkpoints import make
+from tests.tokenizer_kinds import byte_level, saved
 
 
 def test_a_vocabulary_of_another_tokenizer_is_refused(house):
     cfg = config.compose(house.overrides())
     with pytest.raises(InputError, match="must be 256, the size of tokenizer bytes, found 27"):
         build_model(config.Unbuilt(cfg.model), Bytes())
+
+
+def test_a_checkpoint_with_another_tokenizer_of_equal_size_is_refused(house, tmp_path):
+    path, size = saved(tmp_path / "own", byte_level())
+    pipeline = json.loads(byte_level().to_str())
+    ids = pipeline["model"]["vocab"]
+    one, two = sorted(ids, key=ids.__getitem__)[-2:]
+    ids[one], ids[two] = ids[two], ids[one]
+    make("gpt2", vocabulary=size).save_pretrained(tmp_path / "net")
+    words = ["net=backbone", f"net.name={tmp_path / 'net'}", f"vocabulary={size}"]
+    cfg = config.compose([*house.overrides(), *words])
+    tokenizer = HuggingFace(path, size)
+    build_model(config.Unbuilt(cfg.model), tokenizer)
+    saved(tmp_path / "net", Tokenizer.from_str(json.dumps(pipeline)))
+    with pytest.raises(InputError, match=r"net\.name: .* another tokenizer than own"):
+        build_model(config.Unbuilt(cfg.model), tokenizer)
+    saved(tmp_path / "net", byte_level())
+    build_model(config.Unbuilt(cfg.model), tokenizer)
 
 
 def described(overrides):
