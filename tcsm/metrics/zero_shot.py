@@ -58,7 +58,7 @@ class ZeroShot(Likelihood):
                 fit the model.
         """
         self.bound.check(evaluated.model)
-        normalize = _normalization(evaluated.run.corpus and evaluated.run.corpus())
+        normalize = normalization(evaluated.run.corpus and evaluated.run.corpus())
         tokenizer = evaluated.tokenizer
         texts: Iterable[str] = map(self.detokenize, self._texts())
         if self.between is not None:
@@ -127,8 +127,8 @@ def _text(row: Mapping[str, Any], column: str, where: str) -> str:
     return text
 
 
-def _normalization(corpus: object) -> Normalize:
+def normalization(corpus: object) -> Normalize:
     """Return the normalization of a corpus, or of the corpus that it is made from."""
     inner = getattr(corpus, "corpus", None)
     normalize: Normalize = getattr(corpus, "normalize", verbatim)
-    return normalize if inner is None else _normalization(inner)
+    return normalize if inner is None else normalization(inner)

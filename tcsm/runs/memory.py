@@ -23,7 +23,7 @@ from tcsm.config import Unbuilt
 from tcsm.errors import InputError
 from tcsm.runs.run import Run
 from tcsm.training.devices import Devices
-from tcsm.training.memory import GIB, require_fits
+from tcsm.training.memory import in_bytes, require_fits
 from tcsm.training.optim import OptimConfig
 
 TRAINED, TOKEN, NUMBER = 16, 8, 2  # bytes of a parameter, a token and an activation
@@ -171,8 +171,8 @@ def _require_disk(run: Run, parameters: int, average: int) -> None:
         room = disks[key][1]
         if need > room + left:
             raise InputError(
-                f"{key}: needs {need / GIB:,.1f} GiB of disk, and {places[key]} has "
-                f"{room / GIB:,.1f}; set {key}= to another disk"
+                f"{key}: needs {in_bytes(need)} of disk, and {places[key]} has "
+                f"{in_bytes(room)}; set {key}= to another disk"
             )
 
 

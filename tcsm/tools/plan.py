@@ -163,10 +163,10 @@ def _lines(cfg: DictConfig, plan: Plan) -> Iterator[str]:
         yield f"          {duration(plan.flops / speed)} on one {device}"
     devices: Any = config.build(cfg.devices)
     memory, disk = map(importlib.import_module, ("tcsm.training.memory", "tcsm.runs.memory"))
-    room = f"{memory.capacity(devices.device) / GIB:,.1f} GiB of this {devices.device}"
-    yield f"memory    about {plan.memory / GIB:,.1f} GiB, of {room}"
-    free = disk.free_bytes(Path(cfg.out))[1] / GIB
-    yield f"disk      {plan.disk / GIB:,.2f} GiB of {free:,.0f} GiB that are free"
+    room = f"{memory.in_bytes(memory.capacity(devices.device))} of this {devices.device}"
+    yield f"memory    about {memory.in_bytes(plan.memory)}, of {room}"
+    free = disk.free_bytes(Path(cfg.out))[1]
+    yield f"disk      {memory.in_bytes(plan.disk)} of {memory.in_bytes(free)} that are free"
     if plan.overfits:
         yield _overfitting(cfg, plan)
 

@@ -1,6 +1,7 @@
 """Memory: what is available, a refusal of work that exceeds it, and reuse of what is freed."""
 
 import ctypes
+import math
 import os
 import resource
 import sys
@@ -12,7 +13,6 @@ import torch
 
 from tcsm.errors import InputError
 
-GIB = 2**30
 GROUPS = Path("/sys/fs/cgroup")
 TRIM, MAPPED = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
 LIMITS = ("memory.max", "memory.limit_in_bytes")  # of version 2 and of version 1
@@ -43,9 +43,16 @@ def require_fits(key: str, size: int, device: torch.device, advice: str) -> None
     room = capacity(device)
     if size > room:
         raise InputError(
-            f"{key}: needs more than {size / GIB:,.1f} GiB of memory, and {device} has "
-            f"{room / GIB:,.1f} GiB; {advice}"
+            f"{key}: needs more than {in_bytes(size)} of memory, and {device} has "
+            f"{in_bytes(room)}; {advice}"
         )
+
+
+def in_bytes(size: float) -> str:
+    """Return a number of bytes in the largest unit that it has one of, such as "1.5 GiB"."""
+    units = ("B", "KiB", "MiB", "GiB", "TiB")
+    power = min(len(units) - 1, int(math.log2(size) // 10)) if size >= 1 else 0
+    return f"{size / 1024**power:,.1f} {units[power]}"
 
 
 def keep_freed() -> None:

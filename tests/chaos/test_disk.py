@@ -97,7 +97,7 @@ def test_a_disk_that_is_full_or_may_only_be_read(house: House) -> None:
             filler = fill(house.root, leave)
             before = record(house, work)
             # before a training starts, or while it writes
-            assert_told(do(house, work), house, "GiB of disk", "o space left on")
+            assert_told(do(house, work), house, "iB of disk", "o space left on")
             assert not house.unfinished()
             assert record(house, work) == before
             filler.unlink()

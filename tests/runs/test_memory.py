@@ -67,7 +67,7 @@ def test_every_process_has_a_sequence(default: DictConfig) -> None:
     ],
 )
 def test_what_cannot_fit_is_refused(key: str, value: int, named: str, default: DictConfig) -> None:
-    with pytest.raises(InputError, match=r"GiB of memory, and cpu has 8\.0 GiB") as error:
+    with pytest.raises(InputError, match=r"iB of memory, and cpu has 8\.0 GiB") as error:
         require_memory(changed(default, key, value))
     assert str(error.value).startswith(named)
 
@@ -137,7 +137,7 @@ def test_what_the_disk_cannot_hold_is_refused(
             if free == each * parameters:
                 memory.require_memory(run)
                 continue
-            with pytest.raises(InputError, match=r"^out: needs .* GiB of disk.*new/run"):
+            with pytest.raises(InputError, match=r"^out: needs .* .iB of disk.*new/run"):
                 memory.require_memory(run)
     run.scratch.mkdir(parents=True)
     (run.scratch / "state.safetensors").write_bytes(b"x")
