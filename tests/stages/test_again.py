@@ -12,6 +12,7 @@ import torch
 
 from tcsm import config
 from tcsm.training.checkpoint import load
+from tests.held import PATIENCE
 from tests.stages.house import LENGTH, Done, House, command
 
 pytestmark = pytest.mark.slow
@@ -189,6 +190,31 @@ def test_a_batch_in_other_parts_ends_as_if_it_had_not_stopped(house: House) -> N
     assert "trainer.accumulate was 1, now 2" in train(house, "trainer.accumulate=2").err[0]
     assert train(house, name="whole").code == 0
     first, second = (load(house.root / n / "weights.safetensors")[0] for n in ("run", "whole"))
+    for name, tensor in first.items():
+        torch.testing.assert_close(second[name], tensor, rtol=1e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])
+def test_other_numbers_of_processes_go_on_with_the_optimizer(
+    house: House, numbers: tuple[int, int]
+) -> None:
+    """Up to rounding: processes share the batch of one, so it is the same global batch."""
+    constant = ("trainer.decay={_target_: tcsm.training.optim.Constant}", "scale.warmup=1")
+    common = (*SCORE, *constant, "devices.precision=fp32")
+    kept, (before, after) = f"scratch={house.root}/run/.scratch", numbers
+    for steps, processes in ((2, before), (4, after)):
+        given = (f"trainer.steps={steps}", f"devices.processes={processes}", kept)
+        with house.started("train", *common, *given) as running:
+            said = running.communicate(timeout=PATIENCE)[1]
+        assert running.returncode == 0, said
+    assert f"devices.processes was {before}, now {after}" in said
+    assert "goes on after step 2 with its weights, optimizer and averages" in said
+    run, whole = house.root / "run", house.good("train", *common, name="whole")
+    assert len(json.loads((run / "train.json").read_text())["changes"]) == 1
+    for left, right in zip(rows(run), rows(whole), strict=True):
+        assert left["step"] == right["step"]
+        assert left["loss"] == pytest.approx(right["loss"], rel=1e-4)
+    first, second = (load(folder / "weights.safetensors")[0] for folder in (run, whole))
     for name, tensor in first.items():
         torch.testing.assert_close(second[name], tensor, rtol=1e-3, atol=2e-4)
 
