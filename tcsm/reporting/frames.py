@@ -44,7 +44,9 @@ class Frames:
         CPU-seconds: training (cpu_seconds), targets (targets_), needed runs (needed_), all three
         (total_), all stages (all_), drawing (sampling_), training less timed evaluations (spent).
         """
-        folders = {run.folder: run for run in self.all_runs}
+        # Runs name each other by the folders that they were written to, and may lie elsewhere now.
+        folders = {Path(str(run.config.get("out"))): run for run in self.all_runs}
+        folders |= {run.folder: run for run in self.all_runs}
         return _frame([_row(run, folders) for run in self.all_runs], *SHOWN)
 
     @cached_property

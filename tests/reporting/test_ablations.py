@@ -68,6 +68,19 @@ def test_what_a_needed_run_needs_is_part_of_the_cost_once(ablated, tmp_path):
     assert (row["needed_seconds"], row["total_seconds"]) == (27.0, 47.0)
 
 
+def test_a_needed_run_is_found_where_its_folder_was_moved(ablated, tmp_path):
+    moved = [
+        dataclasses.replace(
+            run,
+            folder=tmp_path / run.experiment / str(run.seed),
+            config={**run.config, "out": str(run.folder)},
+        )
+        for run in ablated
+    ]
+    runs = read(Frames(moved), "acceleration", LABELS).table.groupby("target").first()
+    assert runs.loc["hollow", "needed_seconds"] == 20.0
+
+
 def test_targets_are_part_of_the_cost_whoever_made_them(ablated):
     run = next(run for run in ablated if run.experiment == "acceleration/hollow")
     spent = {"targets_cpu_seconds": 4.0, "targets_spared_cpu_seconds": 6.0}
