@@ -1,4 +1,4 @@
-"""How costs grow: a power fit for each, and a sentence that is read off the fit.
+"""How costs grow: a power law for each, and a sentence that is read off the fit.
 
     python -m benchmarks.curves [--only NAME …] [--rounds 4] [--tiny] [--out benchmarks/results]
 
@@ -69,7 +69,7 @@ class Curve:
     rounds: list[list[float]]
 
     def row(self) -> dict:
-        """The curve, its power fit and its sentence."""
+        """The curve, its power law and its sentence."""
         fit = measure.power(self.x, self.rounds)
         y = np.median(np.array(self.rounds), 1)
         end = float(np.log(y[-1] / y[-2]) / np.log(self.x[-1] / self.x[-2]))

@@ -69,11 +69,9 @@ def means(frame: pd.DataFrame, cost: str, quality: str, keep: Sequence[str]) -> 
     return pd.DataFrame(rows, columns=list(columns))
 
 
-def nondominated(
-    points: pd.DataFrame, cost: str, quality: str, more: bool = False
-) -> pd.DataFrame:
+def nondominated(points: pd.DataFrame, cost: str, quality: str, more: bool) -> pd.DataFrame:
     """Return the rows that no other row dominates, from the cheapest to the best."""
-    x, y = points[cost].to_numpy(dtype=float), points[quality].to_numpy(dtype=float)
+    x, y = (points[key].to_numpy(dtype=float) for key in (cost, quality))
     y = -y if more else y
     no_worse = (x[:, None] <= x) & (y[:, None] <= y)
     better = (x[:, None] < x) | (y[:, None] < y)

@@ -30,12 +30,9 @@ class Results:
 
     def tools(self) -> dict[str, Any]:
         """Return what chapters call, by name: tables of the headline models, and the methods."""
-        tools = (
-            self.label, self.models, self.bpc, self.ablation, self.counts,
-            means, melt, minus, front,
-        )  # fmt: skip
+        own = (self.label, self.models, self.bpc, self.ablation, self.counts)
         views = {view.__name__: partial(self._view, view) for view in VIEWS}
-        return views | {tool.__name__: tool for tool in tools}
+        return views | {tool.__name__: tool for tool in (*own, means, melt, minus, front)}
 
     def label(self, experiment: str) -> str:
         """Return the label of an experiment; an InputError if no run has that name."""
