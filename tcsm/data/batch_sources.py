@@ -23,7 +23,7 @@ from tcsm.errors import InputError
 from tcsm.noise import Noise, fold
 
 NEVER = -1e30  # log of 0 that may be multiplied by 0
-_ORDER = zlib.crc32(b"batches.order")
+_ORDER = zlib.crc32(b"feed.order")  # the text decides the order, so it stays
 
 
 @runtime_checkable
