@@ -32,10 +32,15 @@ ALL = sorted(
     and path.parent.name not in CLASSIFIERS + RECIPES
 )
 TEACHERS = [name for name in ALL if name.startswith("teacher/")]  # not all of them write texts
-# They ask for the folder of another run.
-NEEDY = [
-    name for name in ALL if "\nneeds:" in (PARAMS / f"experiment/{name}.yaml").read_text("utf-8")
-]
+
+
+def needy(name: str) -> bool:
+    """Whether an experiment, or one that it starts from, asks for the folder of another run."""
+    text = (PARAMS / f"experiment/{name}.yaml").read_text("utf-8")
+    return "\nneeds:" in text or any(needy(other) for other in ALL if f"\n  - {other}\n" in text)
+
+
+NEEDY = [name for name in ALL if needy(name)]
 WORLDS = [name for name in ALL if name.startswith("exact/")]  # they read no text
 # special/ differs from these in objectives alone: tests/test_params.py takes a step of each.
 EXPERIMENTS = [
